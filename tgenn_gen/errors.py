@@ -1,0 +1,57 @@
+"""What the user is told when something is wrong: diagnostics, each with a place and a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+def printable(text: str) -> str:
+    """`text` with control and other unprintable characters escaped, so that it cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+@dataclass(frozen=True, order=True)
+class Location:
+    """A place in a file: line and column count from 1, 0 where there is none; or a Keras layer's name."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    layer: str = ""
+
+    def __str__(self) -> str:
+        position = f":{self.line}:{self.column}" if self.line else ""
+        layer = f": layer '{self.layer}'" if self.layer else ""
+        return printable(f"{self.file}{position}{layer}")
+
+
+@dataclass(frozen=True, order=True)
+class Diagnostic:
+    """One thing that is wrong.
+
+    Codes: T1xx the document's text and schema, T2xx its meaning, T3xx weights, T4xx Keras models,
+    T5xx data, T6xx files and folders, T7xx code generation.
+    """
+
+    location: Location
+    code: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        hint = f"\n  hint: {printable(self.hint)}" if self.hint else ""
+        return f"{self.location}: error[{self.code}]: {printable(self.message)}{hint}"
+
+
+class TgennError(Exception):
+    """Bad input: everything that is wrong with it, sorted by place."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic) -> None:
+        found = [diagnostics] if isinstance(diagnostics, Diagnostic) else diagnostics
+        self.diagnostics = tuple(sorted(set(found)))
+        super().__init__("\n".join(map(str, self.diagnostics)))
+
+
+class MissingEngineError(Exception):
+    """Something that is not installed is needed: TensorFlow, PyGeNN, scikit-learn."""

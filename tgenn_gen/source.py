@@ -1,0 +1,180 @@
+"""YAML text to plain data, with the position of every key and value.
+
+Scalars are read as YAML 1.2's core schema has them: `1e-3` is a number and `no` is a string, whatever
+YAML 1.1 says. Aliases, tags, duplicate keys and deep nesting are refused: documents come from strangers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 32
+
+PathInDocument = tuple[str | int, ...]
+
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WORDS |= {sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")}
+_WORDS |= {word: float("nan") for word in (".nan", ".NaN", ".NAN")}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A document's data, and where each part of it stands in the text."""
+
+    file: str
+    data: Any
+    values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+
+    def location(self, path: PathInDocument, *, key: bool = False) -> Location:
+        """Where the value at `path` stands, or its key; the nearest enclosing place if it is absent."""
+        if key and path in self.keys:
+            return Location(self.file, *self.keys[path])
+        while path and path not in self.values:
+            path = path[:-1]
+        return Location(self.file, *self.values.get(path, (1, 1)))
+
+
+def parse_scalar(text: str) -> Any:
+    """A plain (unquoted) scalar's value by YAML 1.2's core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        # int() refuses numbers of thousands of digits; no count in a document has so many
+        return int(text) if len(text) < 100 else float(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def read_source(path: Path, shown_as: str | None = None) -> Source:
+    """Read a YAML file. Raises TgennError with all that is wrong with its text (T101 to T107)."""
+    name = shown_as or str(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise TgennError(
+            Diagnostic(
+                Location(name),
+                "T101",
+                f"cannot be read: {error.strerror}",
+                "give the path of a network.yaml, or of the folder it is in",
+            )
+        ) from None
+    if len(raw) > MAX_BYTES:
+        raise TgennError(Diagnostic(Location(name), "T102", f"larger than {MAX_BYTES // 2**20} MiB"))
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise TgennError(
+            Diagnostic(Location(name), "T102", f"not UTF-8 text (byte {error.start}): not a network document")
+        ) from None
+    return parse_source(text, name)
+
+
+def parse_source(text: str, name: str) -> Source:
+    """Parse YAML text. Raises TgennError (T103 to T107)."""
+    reader = _Reader(name)
+    try:
+        events = yaml.parse(text, Loader=yaml.SafeLoader)
+        data = reader.document(events)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
+        raise TgennError(
+            [*reader.problems, Diagnostic(place, "T103", f"not YAML: {error.problem}")]
+        ) from None
+    except yaml.reader.ReaderError as error:
+        raise TgennError(
+            Diagnostic(Location(name), "T103", f"not YAML: character {error.character!r} is not allowed")
+        ) from None
+    except ValueError:  # PyYAML, on an escape like "\UFFFFFFFF"
+        raise TgennError(Diagnostic(Location(name), "T103", "not YAML: an escape of no character")) from None
+    if reader.problems:
+        raise TgennError(reader.problems)
+    return Source(name, data, reader.values, reader.keys)
+
+
+class _Reader:
+    """Builds data from YAML events, noting positions and problems as it goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[PathInDocument, tuple[int, int]] = {}
+        self.keys: dict[PathInDocument, tuple[int, int]] = {}
+        self.problems: list[Diagnostic] = []
+
+    def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
+        place = Location(self.name, event.start_mark.line + 1, event.start_mark.column + 1)
+        self.problems.append(Diagnostic(place, code, message, hint))
+
+    def document(self, events: Iterator[yaml.Event]) -> Any:
+        data: Any = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.problem(event, "T104", "a second document in one file", "remove it, and its ---")
+                    return data
+                data = self.value(next(events), events, ())
+        return data
+
+    def value(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
+        self.values[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if len(path) > MAX_DEPTH:
+            self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
+            raise TgennError(self.problems)
+        if isinstance(event, yaml.AliasEvent):
+            self.problem(
+                event, "T106", f"alias *{event.anchor}", "write the value out: documents have no aliases"
+            )
+            return None
+        if event.tag is not None and event.tag != "!":
+            self.problem(event, "T106", f"tag {event.tag}", "remove it: documents have no tags")
+        if isinstance(event, yaml.ScalarEvent):
+            return parse_scalar(event.value) if event.style is None else event.value
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(item := next(events), yaml.SequenceEndEvent):
+                items.append(self.value(item, events, (*path, len(items))))
+            return items
+        mapping: dict[str, Any] = {}
+        while not isinstance(item := next(events), yaml.MappingEndEvent):
+            self.entry(item, events, path, mapping)
+        return mapping
+
+    def entry(
+        self, event: Any, events: Iterator[yaml.Event], path: PathInDocument, mapping: dict[str, Any]
+    ) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            self.problem(event, "T103", "a key that is not text", "keys are names such as threshold")
+            self.value(event, events, (*path, "?"))
+            self.value(next(events), events, (*path, "?"))
+            return
+        inner = (*path, event.value)
+        if event.value in mapping:
+            line = self.keys[inner][0]
+            self.problem(
+                event,
+                "T107",
+                f"key '{event.value}' stands here a second time",
+                f"the first is at line {line}",
+            )
+            self.value(next(events), events, (*path, "?"))
+            return
+        self.keys[inner] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        mapping[event.value] = self.value(next(events), events, inner)
