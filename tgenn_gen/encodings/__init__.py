@@ -1,0 +1,6 @@
+"""How inputs are encoded: one module a kind."""
+
+from tgenn_gen.encodings import constant_current
+from tgenn_gen.spec import Encoding
+
+ENCODINGS: dict[str, type[Encoding]] = {cls.kind: cls for cls in (constant_current.ConstantCurrent,)}

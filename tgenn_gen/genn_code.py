@@ -1,0 +1,97 @@
+"""GeNN code (GeNN's C-like language) as values: what ops and neurons are lowered to.
+
+A chain of linear maps becomes one sparse connectivity initializer. Each map contributes a Scatter:
+loops that run over the output elements which one input element feeds. Nested, they run from a
+presynaptic neuron to its postsynaptic ones, and call addSynapse once for each path.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """One map's part of a connectivity initializer.
+
+    lines          opening code. Reads the flat input index i<level>, defines i<level + 1>; each line that
+                   ends in "{" opens a block, which the caller closes
+    kernel_index   indices into the map's weight array, as code; () where it has none
+    kernel_shape   the shape of that array
+    weight         the array, or a number, as a Python expression; "" where the map's weight is 1
+    fan_out        the most output elements that one input element feeds
+    """
+
+    lines: tuple[str, ...] = ()
+    kernel_index: tuple[str, ...] = ()
+    kernel_shape: tuple[int, ...] = ()
+    weight: str = ""
+    fan_out: int = 1
+
+
+@dataclass(frozen=True)
+class Updates:
+    """A neuron kind in GeNN code.
+
+    params      its parameters with their values
+    update      code of one step, after the input current is in `I`
+    threshold   the condition for a spike; "" for neurons that have none
+    reset       code run after a spike
+    initial_v   the membrane potential at the start of an example, as code
+    """
+
+    params: tuple[tuple[str, float], ...]
+    update: str
+    threshold: str
+    reset: str
+    initial_v: str
+
+
+def window_loop(
+    index: str, target: str, tap: str, window: int, stride: int, before: int, outputs: int
+) -> tuple[str, ...]:
+    """Run `target` over the windows along one axis that hold input `index`; `tap` is its place in the window.
+
+    Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
+    """
+    shifted = f"{index} + {before}" if before else index
+    first = f"({shifted} < {window}) ? 0 : ({shifted} - {window}) / {stride} + 1"
+    last = f"min({outputs - 1}, ({shifted}) / {stride})"
+    return (
+        f"const int {target}_first = {first};",
+        f"const int {target}_last = {last};",
+        f"for(int {target} = {target}_first; {target} <= {target}_last; {target}++) {{",
+        f"const int {tap} = {shifted} - {target} * {stride};",
+    )
+
+
+def connectivity_code(scatters: tuple[Scatter, ...]) -> str:
+    """The row build code of a chain: from id_pre to addSynapse(id_post, kernel indices...)."""
+    lines = ["const int i0 = (int)id_pre;"]
+    for scatter in scatters:
+        lines += scatter.lines
+    kernel_index = [index for scatter in scatters for index in scatter.kernel_index] or ["0"]
+    lines.append(f"addSynapse({', '.join([f'i{len(scatters)}', *kernel_index])});")
+    text, depth = [], 0
+    for line in lines:
+        text.append("    " * depth + line)
+        depth += line.endswith("{")
+    text += ["    " * level + "}" for level in range(depth - 1, -1, -1)]
+    return "\n".join(text)
+
+
+def kernel_shape(scatters: tuple[Scatter, ...]) -> tuple[int, ...]:
+    """The shape of the kernel that connectivity_code's indices run over."""
+    return tuple(n for scatter in scatters for n in scatter.kernel_shape) or (1,)
+
+
+def kernel_expression(scatters: tuple[Scatter, ...]) -> str:
+    """The kernel as a Python expression: the outer product of the maps' weights."""
+    numbers = [s.weight for s in scatters if s.weight and not s.kernel_shape]
+    arrays = [s.weight for s in scatters if s.kernel_shape]
+    if not arrays:
+        return f"np.full(1, {' * '.join(numbers) or '1.0'})"
+    product = arrays[0]
+    for array in arrays[1:]:
+        product = f"np.multiply.outer({product}, {array})"
+    return " * ".join([*numbers, product])

@@ -1,0 +1,49 @@
+"""Flatten: the same elements in C order, on one axis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from tgenn_gen.genn_code import Scatter
+from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.ops.window import channels_last_only
+from tgenn_gen.runtime import linear_maps
+from tgenn_gen.spec import LinearMap, Shape, ShapeError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Flatten(LinearMap):
+    """Keras' Flatten. shape: the shape that it flattens."""
+
+    op: ClassVar[str] = "flatten"
+    keras_layer: ClassVar[str] = "Flatten"
+    keras_reads: ClassVar[frozenset[str]] = frozenset({"data_format"})
+    shape: tuple[int, ...]
+
+    @classmethod
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> Flatten:
+        reasons = channels_last_only(layer)
+        if reasons:
+            raise UnsupportedError(*reasons)
+        return cls(shape)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape != self.shape:
+            raise ShapeError(f"flattens {self.shape}, its input is {shape}")
+        return (prod(shape),)
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return linear_maps.reshape(x, self.shape, (prod(self.shape),))
+
+    def python(self, x: str, weight: str) -> str:
+        return f"reshape({x}, {self.shape}, {(prod(self.shape),)})"
+
+    def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
+        return Scatter((f"const int i{level + 1} = i{level};  // flatten",))
+
+    def describe(self) -> str:
+        return "flatten"

@@ -1,0 +1,48 @@
+"""Reshape: the same elements in C order, on other axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+import numpy as np
+
+from tgenn_gen.genn_code import Scatter
+from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.runtime import linear_maps
+from tgenn_gen.spec import LinearMap, Shape, ShapeError
+
+
+@dataclass(frozen=True)
+class Reshape(LinearMap):
+    """Keras' Reshape, from `shape` to `target_shape`."""
+
+    op: ClassVar[str] = "reshape"
+    keras_layer: ClassVar[str] = "Reshape"
+    keras_reads: ClassVar[frozenset[str]] = frozenset({"target_shape"})
+    shape: tuple[int, ...]
+    target_shape: tuple[int, ...]
+
+    @classmethod
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> Reshape:
+        return cls(shape, layer.output_shape)  # a -1 in target_shape is resolved there
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if shape != self.shape:
+            raise ShapeError(f"reshapes {self.shape}, its input is {shape}")
+        if prod(shape) != prod(self.target_shape):
+            raise ShapeError(f"cannot make {self.target_shape} of the {prod(shape)} elements of {shape}")
+        return self.target_shape
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        return linear_maps.reshape(x, self.shape, self.target_shape)
+
+    def python(self, x: str, weight: str) -> str:
+        return f"reshape({x}, {self.shape}, {self.target_shape})"
+
+    def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
+        return Scatter((f"const int i{level + 1} = i{level};  // reshape",))
+
+    def describe(self) -> str:
+        return "reshape"

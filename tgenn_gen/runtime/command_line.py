@@ -1,0 +1,233 @@
+"""The command line that simulate.py and reference.py share: data in, simulation, results out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+# A simulation yields one of these for each batch of examples:
+#   output        (steps, batch, classes): the readout after each step, or after the last one alone
+#   spike_counts  {population: (batch, neurons)}
+#   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
+Batch = dict[str, Any]
+Simulation = Callable[[np.ndarray], Iterator[Batch]]
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
+    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
+    """The options that both scripts have; `timesteps` is the document's."""
+
+    def positive(text: str) -> int:
+        if not text.isdecimal() or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+        return int(text)
+
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", type=Path, required=True, metavar="F.npz", help="examples: arrays x, y (or x_test, y_test)"
+    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="the first N examples (default: all)")
+    parser.add_argument(
+        "--timesteps", type=positive, default=timesteps, metavar="T", help="steps an example (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="for random numbers; constant currents draw none"
+    )
+    parser.add_argument(
+        "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="spike raster of what is recorded (default: all)"
+    )
+    parser.add_argument(
+        "--save-outputs", type=Path, metavar="OUT.npz", help="write output and spike_counts/<population>"
+    )
+    parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
+    return parser
+
+
+def read_examples(
+    path: Path, shape: tuple[int, ...], limit: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Examples x (n, *shape), of the file's dtype, and labels y (n,) where the file has them."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if isinstance(arrays, np.ndarray):
+                fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+            suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
+            if suffix is None:
+                fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
+            x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        fail(f"{path}: cannot be read as .npz: {error}")
+    if x.ndim == len(shape) and shape[-1] == 1:
+        x = x[..., None]
+    if x.shape[1:] != shape:
+        fail(f"{path}: an example has shape {x.shape[1:]}, the network takes {shape}")
+    if x.dtype.kind not in "buif":
+        fail(f"{path}: examples are {x.dtype}, expected numbers")
+    if len(x) == 0:
+        fail(f"{path}: holds no examples")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        fail(f"{path}: example {np.argwhere(~np.isfinite(x))[0][0]} holds NaN or infinity")
+    if y is not None:
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = y[:, 0]
+        y = y[:limit]
+        if y.shape != x.shape[:1] or y.dtype.kind not in "ui":
+            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {len(x)}")
+    return x, y
+
+
+def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
+    """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
+    if x.dtype == np.uint8:
+        return x.astype(np.float32) / np.float32(uint8_divisor)
+    return x.astype(np.float32)
+
+
+def show_progress(done: int, total: int, correct: int | None, started: float) -> None:
+    """A bar on stderr with the running accuracy; on a terminal only."""
+    if not sys.stderr.isatty():
+        return
+    bar = "#" * (30 * done // total)
+    accuracy = "" if correct is None else f"  accuracy {100 * correct / done:.2f} %"
+    rate = done / max(time.perf_counter() - started, 1e-9)
+    end = "\n" if done == total else ""
+    print(f"\r[{bar:30}] {done}/{total}{accuracy}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
+
+
+def write_file(path: Path, write: Callable[[Any], object]) -> None:
+    """Write a binary file whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        fail(f"{path}: cannot be written: {error}")
+
+
+def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
+    """Spikes {population: (timesteps, neurons) bool} as one raster a population, in a PNG file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(
+        len(spikes), sharex=True, squeeze=False, figsize=(8, 1.2 + 1.6 * len(spikes)), layout="constrained"
+    )
+    for axis, (name, raster) in zip(axes[:, 0], spikes.items(), strict=True):
+        steps, neurons = np.nonzero(raster)
+        axis.plot(steps, neurons, "|", markersize=3, color="black")
+        axis.set(title=f"{name}: {len(steps)} spikes", ylabel="neuron", ylim=(-0.5, raster.shape[1] - 0.5))
+        axis.set_xlim(-0.5, len(raster) - 0.5)
+    axes[-1, 0].set_xlabel("local time step of the first example")
+    write_file(path, lambda file: figure.savefig(file, format="png", dpi=120))
+
+
+def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
+    """The populations --record names; all spiking ones where there is only --plot."""
+    if arguments.plot is not None:
+        try:
+            import matplotlib  # noqa: F401
+        except ImportError:
+            fail("--plot needs matplotlib: pip install matplotlib", 3)
+    if arguments.record is None:
+        return spiking if arguments.plot is not None else []
+    names = [name.strip() for name in arguments.record.split(",")]
+    unknown = [name for name in names if name not in spiking]
+    if unknown:
+        fail(f"--record: no spiking population {', '.join(unknown)}; there are {', '.join(spiking)}")
+    return names
+
+
+def run(
+    arguments: argparse.Namespace,
+    backend: str,
+    build: Callable[[int], Simulation],
+    shape: tuple[int, ...],
+    classes: int,
+) -> None:
+    """Read the examples, build the simulation for their number, simulate, and report."""
+    for option in ("plot", "save_outputs", "json"):
+        path = getattr(arguments, option)
+        if path is not None and not path.absolute().parent.is_dir():
+            fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
+    x, y = read_examples(arguments.data, shape, arguments.limit)
+    if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
+
+    started = time.perf_counter()
+    simulate = build(len(x))
+    build_seconds = time.perf_counter() - started
+
+    started = time.perf_counter()
+    done, correct = 0, np.zeros(1, int)
+    outputs: list[np.ndarray] = []
+    spike_totals: dict[str, int] = {}
+    spike_counts: dict[str, list[np.ndarray]] = {}
+    spikes: dict[str, np.ndarray] = {}
+    for batch in simulate(x):
+        output = batch["output"]
+        done += output.shape[1]
+        if y is not None:
+            labels = y[done - output.shape[1] : done]
+            correct = correct + (output.argmax(axis=2) == labels).sum(axis=1)
+        outputs.append(output[-1])
+        for name, counts in batch["spike_counts"].items():
+            spike_totals[name] = spike_totals.get(name, 0) + int(counts.sum(dtype=np.int64))
+            if arguments.save_outputs is not None:
+                spike_counts.setdefault(name, []).append(counts)
+        spikes.update(batch.get("spikes", {}))
+        show_progress(done, len(x), None if y is None else int(correct[-1]), started)
+    seconds = time.perf_counter() - started
+
+    if arguments.save_outputs is not None:
+        arrays: dict[str, Any] = {"output": np.concatenate(outputs)}
+        arrays.update({f"spike_counts/{name}": np.concatenate(c) for name, c in spike_counts.items()})
+        arrays.update({f"spikes/{name}": np.argwhere(raster) for name, raster in spikes.items()})
+        write_file(arguments.save_outputs, lambda file: np.savez(file, **arrays))
+    if arguments.plot is not None:
+        plot_raster(spikes, arguments.plot)
+    if arguments.json is not None:
+        result = {
+            "accuracy": None if y is None else correct[-1] / len(x),
+            "n": len(x),
+            "timesteps": arguments.timesteps,
+            "seconds": seconds,
+            "examples_per_second": len(x) / seconds,
+            "build_seconds": build_seconds,
+            "backend": backend,
+            "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
+            "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
+        }
+        text = json.dumps(result, indent=2) + "\n"
+        write_file(arguments.json, lambda file: file.write(text.encode()))
+    if y is None:
+        print("accuracy: none, the data has no labels")
+    else:
+        print(
+            f"accuracy: {correct[-1] / len(x):.4f} ({correct[-1]} of {len(x)}, {arguments.timesteps} steps)"
+        )
