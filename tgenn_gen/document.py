@@ -1,0 +1,225 @@
+"""network.yaml: a Network to canonical text and back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tgenn_gen.encodings import ENCODINGS
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.meaning import problems
+from tgenn_gen.neurons import NEURONS
+from tgenn_gen.ops import OPS
+from tgenn_gen.schema_check import schema_diagnostics
+from tgenn_gen.source import PathInDocument, Source, parse_scalar, read_source
+from tgenn_gen.spec import FORMAT, Connection, Input, Network, Output, Population, Simulation
+from tgenn_gen.tensors import Tensor, read_tensor
+
+DOCUMENT = "network.yaml"
+
+
+def document_path(path: Path) -> Path:
+    """The network.yaml that `path` names: itself, or the one in that folder."""
+    return path / DOCUMENT if path.is_dir() else path
+
+
+def load(path: Path) -> Network:
+    """Read a document and its weights. Raises TgennError with everything that is wrong."""
+    path = document_path(path)
+    source = read_source(path)
+    found = schema_diagnostics(source)
+    if found:
+        raise TgennError(found)
+    tensors, found = _read_tensors(source, path.parent)
+    if found:
+        raise TgennError(found)
+    network = _network(source.data, tensors)
+    require_meaning(network, source)
+    return network
+
+
+def require_meaning(network: Network, source: Source | None = None) -> None:
+    """Raise TgennError if the network cannot be simulated; places are the source's, if there is one."""
+    source = source or Source(f"network '{network.name}'", None)
+    found = []
+    for problem in problems(network):
+        if source.values:
+            place = source.location(problem.path)
+            found.append(Diagnostic(place, problem.code, problem.message, problem.hint))
+        else:
+            where = ".".join(map(str, problem.path))
+            place = Location(source.file)
+            found.append(Diagnostic(place, problem.code, f"{where}: {problem.message}", problem.hint))
+    if found:
+        raise TgennError(found)
+
+
+def document_files(network: Network) -> dict[str, bytes]:
+    """network.yaml and its weights, {relative path: bytes}. Raises TgennError if it has no meaning."""
+    require_meaning(network)
+    text = document_text(network)
+    return {DOCUMENT: text.encode(), **{f: t.npy() for f, t in sorted(network.tensors.items())}}
+
+
+def document_hash(network: Network) -> str:
+    """The sha256 of the canonical document, and with it of all weights."""
+    return hashlib.sha256(document_text(network).encode()).hexdigest()
+
+
+# Values to data. The keys are the dataclasses' fields, but for `from` (source), `op` and `kind`.
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.reference()
+    if isinstance(value, tuple):
+        return [_data(v) for v in value]
+    if hasattr(value, "__dataclass_fields__"):
+        data = {f.name: _data(getattr(value, f.name)) for f in fields(value)}
+        for discriminator in ("op", "kind"):
+            if hasattr(type(value), discriminator):
+                data = {discriminator: getattr(type(value), discriminator), **data}
+        if isinstance(value, Connection):
+            data = {"from": data.pop("source"), **data}
+        return {k: v for k, v in data.items() if v is not None}
+    return value
+
+
+def document_data(network: Network) -> dict[str, Any]:
+    """The network as plain data, keys in the document's order."""
+    data = {
+        "format": FORMAT,
+        "name": network.name,
+        "provenance": dict(network.provenance),
+        "simulation": _data(network.simulation),
+        "inputs": _data(network.inputs),
+        "populations": [
+            {
+                k: v
+                for k in ("name", "shape", "neuron", "scale", "bias", "inputs")
+                if (v := d.get(k)) is not None
+            }
+            for d in _data(network.populations)
+        ],
+        "outputs": _data(network.outputs),
+    }
+    return {k: v for k, v in data.items() if v != {}}
+
+
+def document_text(network: Network) -> str:
+    """The canonical text: the same network gives the same bytes."""
+    node = _node(document_data(network))
+    text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents the items of a list below its key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _node(data: Any, flow: bool = False) -> yaml.Node:
+    if isinstance(data, dict):
+        flow = flow or all(_is_leaf(v) for v in data.values())
+        entries = [(_node(k), _node(v, flow)) for k, v in data.items()]
+        return yaml.MappingNode("tag:yaml.org,2002:map", entries, flow_style=flow)
+    if isinstance(data, list):
+        flow = flow or not any(
+            isinstance(v, dict | list) or " " in str(v) for v in data
+        )  # sentences: one a line
+        return yaml.SequenceNode("tag:yaml.org,2002:seq", [_node(v, flow) for v in data], flow_style=flow)
+    if isinstance(data, str):
+        plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9a-f]{64}", data) and parse_scalar(data) == data
+        ambiguous = data.lower() in ("yes", "no", "on", "off", "y", "n")  # YAML 1.1
+        style = None if plain and not ambiguous else '"'
+        return yaml.ScalarNode("tag:yaml.org,2002:str", data, style=style)
+    if data is None:
+        return yaml.ScalarNode("tag:yaml.org,2002:null", "null")
+    if isinstance(data, bool):
+        return yaml.ScalarNode("tag:yaml.org,2002:bool", "true" if data else "false")
+    kind = "float" if isinstance(data, float) else "int"
+    return yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", _number(data))
+
+
+def _is_leaf(value: Any) -> bool:
+    return not isinstance(value, dict) and not (
+        isinstance(value, list) and any(isinstance(v, dict | list) for v in value)
+    )
+
+
+def _number(value: float) -> str:
+    """Shortest text that reads back the same, as a float in YAML 1.1 and 1.2 (1.0e-05, not 1e-05)."""
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text
+
+
+# Data to values.
+
+
+def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
+    """All tensors of the document by the path of their reference."""
+    tensors: dict[PathInDocument, Tensor] = {}
+    found: list[Diagnostic] = []
+
+    def visit(data: Any, path: PathInDocument) -> None:
+        if isinstance(data, dict):
+            if "file" in data and "sha256" in data:
+                try:
+                    tensors[path] = read_tensor(folder, data, source.location(path))
+                except TgennError as error:
+                    found.extend(error.diagnostics)
+                return
+            for key, value in data.items():
+                visit(value, (*path, key))
+        elif isinstance(data, list):
+            for index, value in enumerate(data):
+                visit(value, (*path, index))
+
+    visit(source.data["populations"], ("populations",))
+    return tensors, found
+
+
+def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Network:
+    def build(cls: Any, data: dict[str, Any], path: PathInDocument) -> Any:
+        values = {f.name: value(f, data[f.name], (*path, f.name)) for f in fields(cls) if f.name in data}
+        return cls(**values)
+
+    def value(field: Field[Any], data: Any, path: PathInDocument) -> Any:
+        if path in tensors:
+            return tensors[path]
+        if field.type == "float":
+            return float(data)
+        return tuple(data) if isinstance(data, list) else data
+
+    def population(data: dict[str, Any], path: PathInDocument) -> Population:
+        inputs = []
+        for index, item in enumerate(data["inputs"]):
+            through = tuple(
+                build(OPS[op["op"]], op, (*path, "inputs", index, "through", position))
+                for position, op in enumerate(item.get("through", []))
+            )
+            inputs.append(Connection(item["from"], through))
+        neuron = build(NEURONS[data["neuron"]["kind"]], data["neuron"], (*path, "neuron"))
+        return build(Population, {**data, "inputs": tuple(inputs), "neuron": neuron}, path)
+
+    def network_input(data: dict[str, Any], path: PathInDocument) -> Input:
+        encoding = build(ENCODINGS[data["encoding"]["kind"]], data["encoding"], (*path, "encoding"))
+        return build(Input, {**data, "encoding": encoding}, path)
+
+    return Network(
+        name=data["name"],
+        inputs=tuple(network_input(d, ("inputs", i)) for i, d in enumerate(data["inputs"])),
+        populations=tuple(population(d, ("populations", i)) for i, d in enumerate(data["populations"])),
+        outputs=tuple(build(Output, d, ()) for d in data["outputs"]),
+        simulation=build(Simulation, data.get("simulation", {}), ("simulation",)),
+        provenance=data.get("provenance", {}),
+    )

@@ -1,0 +1,154 @@
+"""What a network must fulfil beyond the schema: names, order, shapes, readouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from tgenn_gen.source import PathInDocument
+from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
+
+MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong, and its place in the document."""
+
+    path: PathInDocument
+    code: str
+    message: str
+    hint: str = ""
+
+
+def problems(network: Network) -> list[Problem]:
+    """All that is wrong with a network (T201 to T209); none for one that can be simulated."""
+    found: list[Problem] = []
+    shapes: dict[str, Shape] = {}
+    spiking: dict[str, bool] = {}
+
+    def declare(name: str, shape: Shape, path: PathInDocument, spikes: bool) -> None:
+        if name.lower() in {n.lower() for n in shapes}:
+            found.append(
+                Problem(
+                    (*path, "name"),
+                    "T201",
+                    f"the name '{name}' stands here a second time",
+                    "names are unique",
+                )
+            )
+        shapes[name], spiking[name] = shape, spikes
+
+    for index, network_input in enumerate(network.inputs):
+        declare(network_input.name, network_input.shape, ("inputs", index), True)
+    later = [p.name for p in network.populations]
+    for index, population in enumerate(network.populations):
+        path: PathInDocument = ("populations", index)
+        if population.size > MAX_NEURONS:
+            found.append(
+                Problem((*path, "shape"), "T208", f"{population.size} neurons, at most {MAX_NEURONS}")
+            )
+        for position, connection in enumerate(population.inputs):
+            place = (*path, "inputs", position)
+            if connection.source not in shapes:
+                found.append(_unknown_source(connection.source, place, list(shapes), later[index:]))
+                continue
+            if not spiking[connection.source]:
+                found.append(
+                    Problem(
+                        (*place, "from"),
+                        "T203",
+                        f"'{connection.source}' never spikes, so nothing comes from it",
+                        "give it a neuron that spikes, such as integrate_and_fire",
+                    )
+                )
+            found += _chain_problems(connection, shapes[connection.source], population, place)
+        found += _bias_problems(population, path)
+        declare(population.name, population.shape, path, population.neuron.spikes)
+    found += _output_problems(network)
+    found += _tensor_problems(network)
+    return found
+
+
+def _unknown_source(name: str, place: PathInDocument, known: list[str], later: list[str]) -> Problem:
+    if name in later:
+        hint = "populations stand in topological order: move it up"
+        return Problem((*place, "from"), "T202", f"'{name}' comes only later in the document", hint)
+    close = get_close_matches(name, [*known, *later], n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+    return Problem((*place, "from"), "T202", f"there is no input or population '{name}'", hint)
+
+
+def _chain_problems(
+    connection: Connection, shape: Shape, population: Population, place: PathInDocument
+) -> list[Problem]:
+    kernels = [i for i, m in enumerate(connection.through) if "kernel" in m.tensors]
+    if len(kernels) > 1:
+        return [
+            Problem(
+                (*place, "through", kernels[1]),
+                "T204",
+                f"a second kernel in the chain from '{connection.source}'",
+                "merge the two kernels, or put a population between them",
+            )
+        ]
+    for position, linear_map in enumerate(connection.through):
+        try:
+            shape = linear_map.output_shape(shape)
+        except ShapeError as error:
+            return [Problem((*place, "through", position), "T205", f"{linear_map.op} {error}")]
+    if shape != population.shape:
+        message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' has shape "
+        return [Problem(place, "T205", message + f"{list(population.shape)}")]
+    return []
+
+
+def _bias_problems(population: Population, path: PathInDocument) -> list[Problem]:
+    if population.bias is None or population.bias.values.shape in (population.shape, population.shape[-1:]):
+        return []
+    message = f"has shape {list(population.bias.values.shape)}, expected {[population.shape[-1]]}"
+    if len(population.shape) > 1:
+        message += f" (one a channel) or {list(population.shape)} (one a neuron)"
+    return [Problem((*path, "bias"), "T206", message)]
+
+
+def _output_problems(network: Network) -> list[Problem]:
+    found = []
+    names = [p.name for p in network.populations]
+    for index, output in enumerate(network.outputs):
+        path: PathInDocument = ("outputs", index)
+        if output.population not in names:
+            close = get_close_matches(output.population, names, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(names)}"
+            message = f"there is no population '{output.population}'"
+            found.append(Problem((*path, "population"), "T202", message, hint))
+            continue
+        population = network.population(output.population)
+        if population.neuron.readout != output.readout:
+            found.append(
+                Problem(
+                    (*path, "readout"),
+                    "T207",
+                    f"'{population.name}' ({population.neuron.kind}) has no readout {output.readout}",
+                    f"use readout: {population.neuron.readout}, or another kind of neuron",
+                )
+            )
+        if len(population.shape) != 1:
+            message = (
+                f"'{population.name}' has shape {list(population.shape)}, an output has one axis (classes)"
+            )
+            found.append(Problem((*path, "population"), "T205", message, "end its chain with op: flatten"))
+    return found
+
+
+def _tensor_problems(network: Network) -> list[Problem]:
+    """Two arrays in one file: only a network built in memory can have them."""
+    seen = network.tensors
+    return [
+        Problem(("populations", index), "T209", f"two different arrays are to be written to {tensor.file}")
+        for index, population in enumerate(network.populations)
+        for connection in population.inputs
+        for linear_map in connection.through
+        for tensor in linear_map.tensors.values()
+        if seen[tensor.file] != tensor
+    ]
