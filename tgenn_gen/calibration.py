@@ -1,0 +1,141 @@
+"""Calibration data: training examples, read from an .npz (or an array) in batches, never whole."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.runtime.command_line import as_current
+from tgenn_gen.spec import Input
+
+KEYS = ("x", "x_train")
+BATCH_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Examples of a network's input. `array` is None where they are read from the .npz `file`.
+
+    count: how many; sha256: of the file's, or the array's, bytes.
+    """
+
+    network_input: Input
+    file: str
+    count: int
+    array: np.ndarray | None = None
+
+    def batches(self) -> Iterator[np.ndarray]:
+        """The examples as float32 currents, (batch, *input shape). Raises TgennError on NaN (T505)."""
+        done = 0
+        for x in self._blocks():
+            batch = as_current(x.reshape(-1, *self.network_input.shape), self.network_input.uint8_divisor)
+            finite = np.isfinite(batch).all(axis=tuple(range(1, batch.ndim)))
+            if not finite.all():
+                index = done + int(np.flatnonzero(~finite)[0])
+                message = f"example {index} holds NaN or infinity"
+                raise _refusal(self.file, "T505", message, "remove or mend it")
+            done += len(batch)
+            yield batch
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        size = max(1, BATCH_BYTES // (4 * prod(self.network_input.shape)))
+        if self.array is not None:
+            for start in range(0, self.count, size):
+                yield self.array[start : start + size]
+            return
+        with zipfile.ZipFile(self.file) as archive:
+            key = next(k for k in KEYS if f"{k}.npy" in archive.namelist())
+            with archive.open(f"{key}.npy") as member:
+                shape, dtype = _header(member)
+                bytes_each = dtype.itemsize * prod(shape[1:])
+                for start in range(0, self.count, size):
+                    wanted = bytes_each * min(size, self.count - start)
+                    raw = _read(member, wanted, self.file)
+                    yield np.frombuffer(raw, dtype).reshape(-1, *shape[1:])
+
+    def sha256(self) -> str:
+        """Of the file's bytes, or the array's."""
+        if self.array is not None:
+            return hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()
+        from tgenn_gen.keras_import import file_sha256
+
+        return file_sha256(Path(self.file))
+
+
+def open_calibration(data: str | Path | np.ndarray, network_input: Input) -> Calibration:
+    """Check calibration data against the network's input, before any of it is used.
+
+    data: examples (n, *input shape), or the path of an .npz with x or x_train. A missing channel axis
+    of length 1 is added. Raises TgennError: T501 unreadable, T502 no array, T503 shape, T504 type or empty.
+    """
+    if isinstance(data, np.ndarray):
+        name, shape, dtype, array = "calibration array", data.shape, data.dtype, data
+    else:
+        name, array = str(data), None
+        shape, dtype = _npz_header(Path(data))
+    expected = network_input.shape
+    if shape[1:] != expected and not (expected[-1] == 1 and shape[1:] == expected[:-1]):
+        message = f"an example has shape {list(shape[1:])}, the model takes {list(expected)}"
+        raise _refusal(name, "T503", message, "reshape the examples as the model was trained on them")
+    if dtype.kind not in "buif":
+        raise _refusal(name, "T504", f"examples are {dtype}, expected numbers", "save x as float32 or uint8")
+    if shape[0] == 0:
+        raise _refusal(name, "T504", "holds no examples", "give some hundreds of training examples")
+    return Calibration(network_input, name, shape[0], array)
+
+
+def _npz_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            key = next((k for k in KEYS if f"{k}.npy" in names), None)
+            if key is None:
+                there = ", ".join(n.removesuffix(".npy") for n in names) or "nothing"
+                hint = "save it with np.savez(file, x=training_examples)"
+                raise _refusal(str(path), "T502", f"has no array x or x_train; it has {there}", hint)
+            with archive.open(f"{key}.npy") as member:
+                return _header(member)
+    except zipfile.BadZipFile:
+        raise _refusal(
+            str(path), "T501", "is not an .npz file", "save it with np.savez(file, x=training_examples)"
+        ) from None
+    except OSError as error:
+        raise _refusal(
+            str(path), "T501", f"cannot be read: {error.strerror}", "give the path of an .npz"
+        ) from None
+    except (ValueError, EOFError) as error:
+        raise _refusal(
+            str(path), "T501", f"cannot be read: {error}", "save x as a plain array of numbers"
+        ) from None
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    version = np.lib.format.read_magic(member)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(member)
+    if fortran or dtype.hasobject or not shape:
+        raise ValueError("x is in Fortran order, or holds Python objects, or is a single number")
+    return shape, dtype
+
+
+def _read(member: IO[bytes], wanted: int, file: str) -> bytes:
+    parts = []
+    while wanted > 0:
+        part = member.read(wanted)
+        if not part:
+            raise _refusal(file, "T501", "ends before its last example", "write it again")
+        parts.append(part)
+        wanted -= len(part)
+    return b"".join(parts)
+
+
+def _refusal(file: str, code: str, message: str, hint: str) -> TgennError:
+    return TgennError(Diagnostic(Location(file), code, message, hint))

@@ -1,0 +1,169 @@
+"""Keras models to plain values. The only module that imports keras, and only when it is called."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
+from tgenn_gen.keras_model import KerasLayer, KerasModel
+
+
+def import_keras() -> Any:
+    """The keras package. Raises MissingEngineError where TensorFlow or Keras 3 is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with _stderr_closed():  # TensorFlow's notes about its own build
+            import keras
+    except ImportError as error:
+        raise MissingEngineError(
+            f"reading a Keras model needs TensorFlow ({error}): pip install 'tgenn-gen[keras]'"
+        ) from None
+    if int(keras.__version__.split(".")[0]) < 3:
+        raise MissingEngineError(
+            f"reading a Keras model needs Keras 3, found {keras.__version__}: pip install 'keras>=3'"
+        )
+    return keras
+
+
+@contextlib.contextmanager
+def _stderr_closed() -> Iterator[None]:
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def load_model(path: Path) -> Any:
+    """Load a .keras or .h5 file in Keras' safe mode: no code in it is run. Raises TgennError (T401)."""
+    place = Location(str(path))
+
+    def refuse(message: str, hint: str) -> TgennError:
+        return TgennError(Diagnostic(place, "T401", message, hint))
+
+    save = "save it with model.save('model.keras')"
+    if not path.exists():
+        raise refuse("there is no such file", "give the path of a .keras or .h5 file")
+    if path.is_dir():
+        raise refuse("is a folder, not a Keras model", f"a SavedModel cannot be read: {save}")
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
+        raise refuse(f"is not a Keras model: its name ends in '{path.suffix}'", save)
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise refuse("is not a .keras file: it is not a zip archive", save)
+    if path.suffix != ".keras" and path.read_bytes()[:8] != b"\x89HDF\r\n\x1a\n":
+        raise refuse("is not an HDF5 file", save)
+    keras = import_keras()
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever its layers' constructors do
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        hint = "open it with the Keras version that saved it, and save it again"
+        if "safe_mode" in str(error) or "Lambda" in str(error):
+            hint = "code in a model file is never run: replace the Lambda layer"
+        elif "Unknown layer" in str(error) or "Could not locate class" in str(error):
+            hint = "custom layers cannot be converted: replace them by Keras' own"
+        raise refuse(f"Keras cannot load it: {reason[0][:300]}", hint) from None
+
+
+def read_model(model: Any, file: str = "") -> KerasModel:
+    """A Sequential or functional Keras 3 model as plain values. Raises TgennError (T402, T403)."""
+    keras = import_keras()
+    place = Location(file or f"model '{getattr(model, 'name', model)}'")
+    if not isinstance(model, keras.Sequential | keras.models.Model) or (
+        not isinstance(model, keras.Sequential) and not hasattr(model, "operations")
+    ):
+        raise TgennError(
+            Diagnostic(
+                place,
+                "T402",
+                f"{type(model).__name__} is neither a Sequential nor a functional Keras model",
+                "write it as keras.Sequential([...]) or with the functional API",
+            )
+        )
+    if not model.built or not model.inputs:
+        raise TgennError(
+            Diagnostic(place, "T403", "the model has no input shape", "start it with keras.Input(shape=...)")
+        )
+    read = _sequential if isinstance(model, keras.Sequential) else _functional
+    layers, outputs = read(model)
+    return KerasModel(file or model.name, model.name, layers, outputs, keras.__version__)
+
+
+def _sequential(model: Any) -> tuple[tuple[KerasLayer, ...], tuple[str, ...]]:
+    """A Sequential's layers, each the input of the next, and its output's name."""
+    first = model.get_config()["layers"][0]
+    name = first["config"]["name"] if first["class_name"] == "InputLayer" else "input"
+    layers = [KerasLayer(name, "InputLayer", {}, output_shape=tuple(model.inputs[0].shape[1:]))]
+    for layer in model.layers:
+        layers.append(_layer(layer, (layers[-1].name,)))
+    return tuple(layers), (layers[-1].name,)
+
+
+def _functional(model: Any) -> tuple[tuple[KerasLayer, ...], tuple[str, ...]]:
+    """A functional model's layers with what each reads, and its outputs' names."""
+    config = model.get_config()
+    layers = tuple(_layer(model.get_layer(c["name"]), _sources(c["inbound_nodes"])) for c in config["layers"])
+    last = config["output_layers"]
+    return layers, (last[0],) if isinstance(last[0], str) else tuple(o[0] for o in last)
+
+
+def _sources(nodes: list[Any]) -> tuple[str, ...]:
+    """The names of the layers that a functional model's layer reads; for a shared layer, of all its uses."""
+    found: list[str] = []
+
+    def visit(value: Any) -> None:
+        if isinstance(value, dict):
+            if value.get("class_name") == "__keras_tensor__":
+                found.append(value["config"]["keras_history"][0])
+            else:
+                for item in value.values():
+                    visit(item)
+        elif isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+
+    for node in nodes:
+        visit(node)
+    return tuple(found)
+
+
+def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:
+    config = dict(layer.get_config())
+    if callable(getattr(layer, "activation", None)):
+        config["activation"] = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    policy = getattr(getattr(layer, "dtype_policy", None), "name", "float32")
+    config["dtype"] = policy
+    shape: tuple[Any, ...] = ()
+    try:
+        shape = tuple(layer.output.shape[1:])
+    except (AttributeError, ValueError):  # several outputs, or a shared layer: convert.py refuses both
+        shape = ()
+    weights = {w.name: np.asarray(w) for w in layer.weights}
+    return KerasLayer(layer.name, type(layer).__name__, config, weights, inputs, shape)
+
+
+def predict(model: Any, x: np.ndarray) -> np.ndarray:
+    """The model's own output for examples x, float32 (n, ...)."""
+    return np.asarray(model(x, training=False), np.float32)
+
+
+def file_sha256(path: Path) -> str:
+    """A file's sha256, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
