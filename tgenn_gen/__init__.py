@@ -1,0 +1,48 @@
+"""Trained Keras networks as spiking networks on GeNN: a readable document, and code generated from it.
+
+network = tgenn_gen.convert("model.keras", "calibration.npz")
+network.save("my_network")
+tgenn_gen.generate(network, "my_network")
+result = tgenn_gen.simulate(network, x_test[:100])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tgenn_gen.convert import convert
+    from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
+    from tgenn_gen.reference import Result, simulate
+    from tgenn_gen.spec import Network
+    from tgenn_gen.writer import generate
+
+__version__ = "0.1.0"
+__all__ = [
+    "Diagnostic",
+    "MissingEngineError",
+    "Network",
+    "Result",
+    "TgennError",
+    "convert",
+    "generate",
+    "simulate",
+]
+
+_HOMES = {
+    "Diagnostic": "errors",
+    "MissingEngineError": "errors",
+    "Network": "spec",
+    "Result": "reference",
+    "TgennError": "errors",
+    "convert": "convert",
+    "generate": "writer",
+    "simulate": "reference",
+}
+
+
+def __getattr__(name: str) -> Any:  # imported when used, so that the commands start fast
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tgenn_gen.{_HOMES[name]}"), name)
