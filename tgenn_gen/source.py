@@ -108,6 +108,11 @@ def parse_source(text: str, name: str) -> Source:
     return Source(name, data, reader.values, reader.keys)
 
 
+def _position(event: Any) -> tuple[int, int]:
+    """Line and column of an event's first character, from 1."""
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
 class _Reader:
     """Builds data from YAML events, noting positions and problems as it goes."""
 
@@ -118,8 +123,7 @@ class _Reader:
         self.problems: list[Diagnostic] = []
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
-        place = Location(self.name, event.start_mark.line + 1, event.start_mark.column + 1)
-        self.problems.append(Diagnostic(place, code, message, hint))
+        self.problems.append(Diagnostic(Location(self.name, *_position(event)), code, message, hint))
 
     def document(self, events: Iterator[yaml.Event]) -> Any:
         data: Any = None
@@ -134,7 +138,7 @@ class _Reader:
         return data
 
     def value(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
-        self.values[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self.values[path] = _position(event)
         if len(path) > MAX_DEPTH:
             self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
             raise TgennError(self.problems)
@@ -176,5 +180,5 @@ class _Reader:
             )
             self.value(next(events), events, (*path, "?"))
             return
-        self.keys[inner] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self.keys[inner] = _position(event)
         mapping[event.value] = self.value(next(events), events, inner)
