@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tgenn_gen.convert import convert
+    from tgenn_gen.conversion import convert
     from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
     from tgenn_gen.reference import Result, simulate
     from tgenn_gen.spec import Network
@@ -36,7 +36,7 @@ _HOMES = {
     "Network": "spec",
     "Result": "reference",
     "TgennError": "errors",
-    "convert": "convert",
+    "convert": "conversion",
     "generate": "writer",
     "simulate": "reference",
 }

@@ -17,7 +17,7 @@ from tgenn_gen.runtime.command_line import as_current
 from tgenn_gen.spec import Input
 
 KEYS = ("x", "x_train")
-BATCH_BYTES = 8 * 2**20
+BATCH_BYTES = 16 * 2**20  # of the largest population's activations
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,10 +32,13 @@ class Calibration:
     count: int
     array: np.ndarray | None = None
 
-    def batches(self) -> Iterator[np.ndarray]:
-        """The examples as float32 currents, (batch, *input shape). Raises TgennError on NaN (T505)."""
+    def batches(self, neurons: int) -> Iterator[np.ndarray]:
+        """The examples as float32 currents, (batch, *input shape), in batches for populations of `neurons`.
+
+        Raises TgennError on NaN (T505).
+        """
         done = 0
-        for x in self._blocks():
+        for x in self._blocks(max(1, BATCH_BYTES // (4 * max(neurons, prod(self.network_input.shape))))):
             batch = as_current(x.reshape(-1, *self.network_input.shape), self.network_input.uint8_divisor)
             finite = np.isfinite(batch).all(axis=tuple(range(1, batch.ndim)))
             if not finite.all():
@@ -45,8 +48,7 @@ class Calibration:
             done += len(batch)
             yield batch
 
-    def _blocks(self) -> Iterator[np.ndarray]:
-        size = max(1, BATCH_BYTES // (4 * prod(self.network_input.shape)))
+    def _blocks(self, size: int) -> Iterator[np.ndarray]:
         if self.array is not None:
             for start in range(0, self.count, size):
                 yield self.array[start : start + size]
@@ -65,8 +67,6 @@ class Calibration:
         """Of the file's bytes, or the array's."""
         if self.array is not None:
             return hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()
-        from tgenn_gen.keras_import import file_sha256
-
         return file_sha256(Path(self.file))
 
 
@@ -139,3 +139,12 @@ def _read(member: IO[bytes], wanted: int, file: str) -> bytes:
 
 def _refusal(file: str, code: str, message: str, hint: str) -> TgennError:
     return TgennError(Diagnostic(Location(file), code, message, hint))
+
+
+def file_sha256(path: Path) -> str:
+    """A file's sha256, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

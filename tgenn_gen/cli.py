@@ -89,7 +89,7 @@ def export_parser() -> argparse.ArgumentParser:
 
 def export(arguments: argparse.Namespace) -> int:
     """Convert, check, generate and write, in one go."""
-    from tgenn_gen.convert import convert
+    from tgenn_gen.conversion import convert
     from tgenn_gen.document import document_files
     from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
     from tgenn_gen.spec import Simulation
@@ -168,7 +168,7 @@ def parser() -> argparse.ArgumentParser:
 def check(arguments: argparse.Namespace) -> int:
     """Check a document, or whether a Keras model can be converted."""
     if arguments.path.suffix in (".keras", ".h5", ".hdf5"):
-        from tgenn_gen.convert import convertible
+        from tgenn_gen.conversion import convertible
 
         folded = convertible(arguments.path)
         for change in folded.notes:

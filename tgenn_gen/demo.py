@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen.convert import convert
+from tgenn_gen.conversion import convert
 from tgenn_gen.errors import MissingEngineError
 from tgenn_gen.keras_import import import_keras
 from tgenn_gen.spec import Network

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from tgenn_gen.encodings import ENCODINGS
-from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.meaning import problems
+from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.meaning import meaning_problems
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
-from tgenn_gen.schema_check import schema_diagnostics
+from tgenn_gen.schema_check import schema_problems
 from tgenn_gen.source import PathInDocument, Source, parse_scalar, read_source
 from tgenn_gen.spec import FORMAT, Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.tensors import Tensor, read_tensor
@@ -32,36 +32,30 @@ def load(path: Path) -> Network:
     """Read a document and its weights. Raises TgennError with everything that is wrong."""
     path = document_path(path)
     source = read_source(path)
-    found = schema_diagnostics(source)
+    found = source.diagnostics(schema_problems(source.data))
     if found:
         raise TgennError(found)
     tensors, found = _read_tensors(source, path.parent)
     if found:
         raise TgennError(found)
     network = _network(source.data, tensors)
-    require_meaning(network, source)
+    found = source.diagnostics(meaning_problems(network))
+    if found:
+        raise TgennError(found)
     return network
 
 
-def require_meaning(network: Network, source: Source | None = None) -> None:
-    """Raise TgennError if the network cannot be simulated; places are the source's, if there is one."""
-    source = source or Source(f"network '{network.name}'", None)
-    found = []
-    for problem in problems(network):
-        if source.values:
-            place = source.location(problem.path)
-            found.append(Diagnostic(place, problem.code, problem.message, problem.hint))
-        else:
-            where = ".".join(map(str, problem.path))
-            place = Location(source.file)
-            found.append(Diagnostic(place, problem.code, f"{where}: {problem.message}", problem.hint))
+def require_valid(network: Network) -> None:
+    """Raise TgennError for a network built in memory that no document could hold, or that has no meaning."""
+    source = Source(f"network '{network.name}'", document_data(network))
+    found = source.diagnostics(schema_problems(source.data) or meaning_problems(network))
     if found:
         raise TgennError(found)
 
 
 def document_files(network: Network) -> dict[str, bytes]:
     """network.yaml and its weights, {relative path: bytes}. Raises TgennError if it has no meaning."""
-    require_meaning(network)
+    require_valid(network)
     text = document_text(network)
     return {DOCUMENT: text.encode(), **{f: t.npy() for f, t in sorted(network.tensors.items())}}
 

@@ -75,6 +75,7 @@ class _Walk:
     named_by_kernel: bool = False
     populations: list[Population] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    norms: list[str] = field(default_factory=list)
     last_activation: str = "linear"
 
     @property
@@ -94,7 +95,8 @@ class _Walk:
     def affine(self, gain: np.ndarray, offset: np.ndarray, layer: KerasLayer) -> None:
         self.chain = chains.scale_channels(self.chain, gain)
         self.last_activation = "linear"
-        self.add_bias((0.0 if self.bias is None else self.bias * gain) + offset)
+        self.bias = None if self.bias is None else self.bias * gain
+        self.add_bias(offset)
         self.name = self.name or layer.name
 
     def add_bias(self, bias: np.ndarray) -> None:
@@ -105,6 +107,8 @@ class _Walk:
         bias = None
         if self.bias is not None and self.bias.any():
             bias = Tensor(f"weights/{self.name}.bias.npy", _one_a_channel(self.bias))
+        self.notes += [f"{norm}: BatchNormalization folded into {self.name}" for norm in self.norms]
+        self.norms = []
         connection = Connection(self.source, chains.named(self.chain, self.name))
         self.populations.append(Population(self.name, self.shape, neuron, (connection,), bias=bias))
         self.source, self.chain, self.bias, self.name, self.named_by_kernel = self.name, (), None, "", False
@@ -334,7 +338,7 @@ def _batch_normalization(layer: KerasLayer, walk: _Walk) -> None:
     gain = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.config["epsilon"])
     offset = weights.get("beta", 0.0) - weights["moving_mean"] * gain
     walk.affine(gain, offset, layer)
-    walk.notes.append(f"{layer.name}: BatchNormalization folded into {walk.name}")
+    walk.norms.append(layer.name)
 
 
 _RULES: dict[str, Callable[[KerasLayer, _Walk], None]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 import zipfile
@@ -151,19 +150,10 @@ def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:
         shape = tuple(layer.output.shape[1:])
     except (AttributeError, ValueError):  # several outputs, or a shared layer: convert.py refuses both
         shape = ()
-    weights = {w.name: np.asarray(w) for w in layer.weights}
+    weights = {w.name: w.numpy() for w in layer.weights}
     return KerasLayer(layer.name, type(layer).__name__, config, weights, inputs, shape)
 
 
 def predict(model: Any, x: np.ndarray) -> np.ndarray:
     """The model's own output for examples x, float32 (n, ...)."""
-    return np.asarray(model(x, training=False), np.float32)
-
-
-def file_sha256(path: Path) -> str:
-    """A file's sha256, read in blocks."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
+    return np.array(model(x, training=False), np.float32)

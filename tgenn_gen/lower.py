@@ -191,10 +191,12 @@ def lower(network: Network) -> Plan:
 def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[PopulationPlan]:
     depths = network.depths
     shapes = {network.inputs[0].name: network.inputs[0].shape}
+    taken: set[str] = set()
     for population in network.populations:
-        connections = tuple(
-            _connection(c, population, shapes[c.source], identifiers, depths) for c in population.inputs
-        )
+        connections = []
+        for c in population.inputs:
+            identifier = _unique(f"{identifiers[c.source]}_to_{identifiers[population.name]}", taken)
+            connections.append(_connection(c, identifier, shapes[c.source], identifiers, depths, population))
         shapes[population.name] = population.shape
         updates = population.neuron.genn()
         yield PopulationPlan(
@@ -211,16 +213,17 @@ def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[Popu
             neuron_params=tuple((name, repr(value)) for name, value in updates.params),
             spikes=population.neuron.spikes,
             driven=any(c.from_input for c in connections),
-            connections=connections,
+            connections=tuple(connections),
         )
 
 
 def _connection(
     connection: Connection,
-    population: Population,
+    identifier: str,
     shape: Shape,
     identifiers: dict[str, str],
     depths: dict[str, int],
+    population: Population,
 ) -> ConnectionPlan:
     source = identifiers[connection.source]
     from_input = connection.source not in depths
@@ -238,7 +241,7 @@ def _connection(
     for scatter in chain:
         fan_out *= scatter.fan_out
     return ConnectionPlan(
-        identifier=f"{source}_to_{identifiers[population.name]}",
+        identifier=identifier,
         source=connection.source,
         source_identifier=source,
         description=", ".join(m.describe() for m in connection.through) or "one to one",
@@ -279,7 +282,9 @@ def _model_name(neuron: Neuron) -> str:
 
 
 def _weight_key(file: str) -> str:
-    return file.removeprefix("weights/").removesuffix(".npy")
+    """weights/dense.kernel.npy to dense.kernel, other/dense.kernel.npy to ./other/dense.kernel."""
+    name = file.removesuffix(".npy")
+    return name.removeprefix("weights/") if name.startswith("weights/") else f"./{name}"
 
 
 def _identifiers(names: list[str]) -> dict[str, str]:
@@ -290,12 +295,17 @@ def _identifiers(names: list[str]) -> dict[str, str]:
         base = re.sub(r"[^A-Za-z0-9_]", "_", name)
         if base[0].isdigit() or keyword.iskeyword(base):
             base = f"_{base}"
-        identifier, number = base, 2
-        while identifier in taken:
-            identifier, number = f"{base}_{number}", number + 1
-        taken.add(identifier)
-        found[name] = identifier
+        found[name] = _unique(base, taken)
     return found
+
+
+def _unique(base: str, taken: set[str]) -> str:
+    """`base`, numbered if it is taken."""
+    identifier, number = base, 2
+    while identifier in taken:
+        identifier, number = f"{base}_{number}", number + 1
+    taken.add(identifier)
+    return identifier
 
 
 # Run-time code, copied word for word.

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
-from tgenn_gen.source import PathInDocument
+from tgenn_gen.source import PathInDocument, Problem
 from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
 
 MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong, and its place in the document."""
-
-    path: PathInDocument
-    code: str
-    message: str
-    hint: str = ""
-
-
-def problems(network: Network) -> list[Problem]:
+def meaning_problems(network: Network) -> list[Problem]:
     """All that is wrong with a network (T201 to T209); none for one that can be simulated."""
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}

@@ -110,7 +110,7 @@ def find_scales(
     elif kind == "percentile" and calibration is not None:
         histograms = {name: ActivationHistogram() for name in spiking}
         done = 0
-        for x in calibration.batches():
+        for x in calibration.batches(max(p.size for p in network.populations)):
             for population, values in activations(network, x):
                 if population.name in histograms:
                     histograms[population.name].add(values)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tgenn_gen.document import require_meaning
+from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.runtime.command_line import as_current
 from tgenn_gen.runtime.neurons import batch_size_that_fits, readout
@@ -47,7 +47,7 @@ def simulate(
     batch_size   examples at a time; by default what fits some 100 MB. It bounds memory
     Raises TgennError for a network without meaning (T2xx), or examples of another shape (T503).
     """
-    require_meaning(network)
+    require_valid(network)
     shape = network.inputs[0].shape
     if x.shape[1:] != shape or len(x) == 0:
         message = f"examples have shape {x.shape}, the network takes (n, {', '.join(map(str, shape))})"

@@ -6,6 +6,7 @@ from functools import cache
 
 import jinja2
 
+from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.lower import lower
 from tgenn_gen.resources import resource_folder
@@ -32,6 +33,7 @@ def render(network: Network, targets: tuple[str, ...] = tuple(TARGETS)) -> dict[
     if unknown:
         message = f"there is no target '{unknown[0]}'"
         raise TgennError(Diagnostic(Location("--target"), "T701", message, f"there are {', '.join(TARGETS)}"))
+    require_valid(network)  # names and paths are printed into code
     plan = lower(network)
     return {
         TARGETS[target]: _environment().get_template(f"{TARGETS[target]}.j2").render(plan=plan)

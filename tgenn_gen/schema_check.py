@@ -11,9 +11,8 @@ from typing import Any
 
 import jsonschema
 
-from tgenn_gen.errors import Diagnostic
 from tgenn_gen.resources import resource_folder
-from tgenn_gen.source import PathInDocument, Source
+from tgenn_gen.source import PathInDocument, Problem
 
 _TYPES = {
     "object": "a mapping",
@@ -54,17 +53,13 @@ def _validator() -> Any:
     return validator.extend(base, type_checker=types)(schema())
 
 
-def schema_diagnostics(source: Source) -> list[Diagnostic]:
-    """Everything in which the document departs from the schema (T110 to T119), by place."""
-    found = []
-    for error in _validator().iter_errors(source.data):
-        for path, is_key, code, message, hint in _explain(error):
-            found.append(Diagnostic(source.location(path, key=is_key), code, message, hint))
-    return sorted(set(found))
+def schema_problems(data: Any) -> list[Problem]:
+    """Everything in which a document's data departs from the schema (T110 to T119)."""
+    return [problem for error in _validator().iter_errors(data) for problem in _explain(error)]
 
 
-def _explain(error: jsonschema.ValidationError) -> Iterator[tuple[PathInDocument, bool, str, str, str]]:
-    """(path, whether it is the key that is wrong, code, message, hint)."""
+def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
+    """What an error of the validator means to the user."""
     path, keyword = tuple(error.absolute_path), str(error.validator)
     limit: Any = error.validator_value
     value: Any = error.instance
@@ -75,27 +70,21 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[tuple[PathInDocument
         for key in value:
             if key not in allowed:
                 hint = _suggestion(key, allowed)
-                yield (*path, key), True, "T110", f"unknown key '{key}' in {what}", hint
+                yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
         for key in missing:
             if error.message.startswith(repr(key)):
-                yield path, False, "T111", f"{what} has no '{key}'", f"add {key}: ..."
+                yield Problem(path, "T111", f"{what} has no '{key}'", f"add {key}: ...")
     elif keyword == "type":
         names = [limit] if isinstance(limit, str) else limit
         expected = " or ".join(_TYPES[n] for n in names)
-        yield path, False, "T112", f"{what} is {_shown(value)}, expected {expected}", ""
+        yield Problem(path, "T112", f"{what} is {_shown(value)}, expected {expected}")
     elif keyword in ("enum", "const"):
         allowed = [str(v) for v in (limit if keyword == "enum" else [limit])]
-        hint = _suggestion(str(value), allowed)
+        hint = _suggestion(str(value), allowed) if len(allowed) > 1 else ""
         expected = ", ".join(allowed) if len(allowed) > 1 else allowed[0]
-        yield (
-            path,
-            False,
-            "T113",
-            f"{what} is {_shown(value)}, expected {expected}",
-            hint if len(allowed) > 1 else "",
-        )
+        yield Problem(path, "T113", f"{what} is {_shown(value)}, expected {expected}", hint)
     elif keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         relation = {
             "minimum": "at least",
@@ -103,15 +92,15 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[tuple[PathInDocument
             "maximum": "at most",
             "exclusiveMaximum": "less than",
         }[keyword]
-        yield path, False, "T114", f"{what} is {_shown(value)}, expected {relation} {limit}", ""
+        yield Problem(path, "T114", f"{what} is {_shown(value)}, expected {relation} {limit}")
     elif keyword in ("minItems", "maxItems"):
         relation = "at least" if keyword == "minItems" else "at most"
-        yield path, False, "T115", f"{what} has {len(value)} items, expected {relation} {limit}", ""
+        yield Problem(path, "T115", f"{what} has {len(value)} items, expected {relation} {limit}")
     elif keyword in ("pattern", "maxLength"):
         rule = f"at most {limit} characters" if keyword == "maxLength" else f"text of the form {limit}"
-        yield path, False, "T116", f"{what} is {_shown(value)}, expected {rule}", ""
+        yield Problem(path, "T116", f"{what} is {_shown(value)}, expected {rule}")
     else:
-        yield path, False, "T119", f"{what} is {_shown(value)}, which is not allowed here", ""
+        yield Problem(path, "T119", f"{what} is {_shown(value)}, which is not allowed here")
 
 
 def _named(path: PathInDocument) -> str:

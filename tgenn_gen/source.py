@@ -7,7 +7,7 @@ YAML 1.1 says. Aliases, tags, duplicate keys and deep nesting are refused: docum
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,17 @@ _WORDS |= {word: float("nan") for word in (".nan", ".NaN", ".NAN")}
 
 
 @dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with a document's data: the path of the value, or of its key."""
+
+    path: PathInDocument
+    code: str
+    message: str
+    hint: str = ""
+    at_key: bool = False
+
+
+@dataclass(frozen=True)
 class Source:
     """A document's data, and where each part of it stands in the text."""
 
@@ -37,6 +48,17 @@ class Source:
     data: Any
     values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+
+    def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
+        """The problems with their places in the text; for data that was never text, with their paths."""
+        found = []
+        for p in problems:
+            if self.values:
+                found.append(Diagnostic(self.location(p.path, key=p.at_key), p.code, p.message, p.hint))
+            else:
+                where = ".".join(map(str, p.path))
+                found.append(Diagnostic(Location(self.file), p.code, f"{where}: {p.message}", p.hint))
+        return found
 
     def location(self, path: PathInDocument, *, key: bool = False) -> Location:
         """Where the value at `path` stands, or its key; the nearest enclosing place if it is absent."""

@@ -10,15 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tgenn_gen.genn_code import Scatter, Updates
+from tgenn_gen.keras_model import KerasLayer
 from tgenn_gen.tensors import Tensor
-
-if TYPE_CHECKING:
-    from tgenn_gen.genn_code import Scatter, Updates
-    from tgenn_gen.keras_model import KerasLayer
 
 Shape = tuple[int, ...]
 

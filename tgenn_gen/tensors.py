@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -46,13 +47,18 @@ class Tensor:
         np.lib.format.write_array(buffer, self.values, version=(1, 0), allow_pickle=False)
         return buffer.getvalue()
 
+    @cached_property
+    def sha256(self) -> str:
+        """Of the .npy file's bytes."""
+        return hashlib.sha256(self.npy()).hexdigest()
+
     def reference(self) -> dict[str, Any]:
         """What the document says of it: file, shape, dtype and the file's sha256."""
         return {
             "file": self.file,
             "shape": list(self.values.shape),
             "dtype": "float32",
-            "sha256": hashlib.sha256(self.npy()).hexdigest(),
+            "sha256": self.sha256,
         }
 
 
@@ -120,7 +126,13 @@ def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Ten
 def _inside(folder: Path, file: str) -> Path | None:
     """The file's path, or None if it is not relative, or leads out of the folder (.. or a link)."""
     parts = PurePosixPath(file).parts
-    if not parts or PurePosixPath(file).is_absolute() or ".." in parts or "\\" in file or "\0" in file:
+    if (
+        str(PurePosixPath(file)) != file
+        or file.startswith("/")
+        or ".." in parts
+        or "\\" in file
+        or "\0" in file
+    ):
         return None
     path = folder.joinpath(*parts)
     return path if path.resolve().is_relative_to(folder.resolve()) else None

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen import chains
-from tgenn_gen.calibration import Calibration, open_calibration
+from tgenn_gen.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.fold import FoldedModel, fold
-from tgenn_gen.keras_import import file_sha256, load_model, predict, read_model
+from tgenn_gen.keras_import import load_model, predict, read_model
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.normalize import (
     DEFAULT_WITH_DATA,
@@ -145,7 +145,11 @@ def _check_against_keras(folded: FoldedModel, keras_model: Any, data: Calibratio
     A guard against converting silently wrong, whatever a layer's rule has missed.
     """
     network = folded.network
-    x = next(iter(data.batches()))[:16] if data is not None else _random_examples(network.inputs[0])
+    x = (
+        next(iter(data.batches(max(p.size for p in network.populations))))[:16]
+        if data is not None
+        else _random_examples(network.inputs[0])
+    )
     expected = predict(keras_model, x)
     *_, (_, found) = activations(network, x)
     if folded.last_activation == "softmax":

@@ -1,0 +1,27 @@
+"""The golden networks in generated/, made here: `python tests/golden.py` writes their documents anew.
+
+The scripts beside them are made by `tgenn generate generated/<name>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sample_networks import branched, small_cnn
+
+from tgenn_gen import generate
+from tgenn_gen.spec import Network
+
+GENERATED = Path(__file__).parent.parent / "generated"
+
+
+def golden_networks() -> dict[str, Network]:
+    """{folder: network}."""
+    return {"small_cnn": small_cnn(), "branched": replace(branched(), name="branched")}
+
+
+if __name__ == "__main__":
+    for name, network in golden_networks().items():
+        network.save(GENERATED / name, force=True)
+        generate(network, GENERATED / name)

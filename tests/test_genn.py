@@ -1,0 +1,110 @@
+"""Generated simulate.py on GeNN's CPU backend against reference.py, spike for spike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sample_networks import branched, dyadic_examples, small_cnn
+from scripts import results, run_script
+
+from tgenn_gen import generate, simulate
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+
+pytestmark = pytest.mark.genn
+pytest.importorskip("pygenn", reason="PyGeNN is not installed")
+
+NETWORKS = {
+    "membrane": small_cnn(),
+    "zero": small_cnn(IntegrateAndFire(threshold=1.5, reset="zero", v_init=0.25)),
+    "spike_count": small_cnn(readout="spike_count"),
+    "branched": branched(),  # sources of unequal depth, the input at depth 2, every op
+}
+EXAMPLES = 6
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def project(request, tmp_path_factory):
+    """A generated folder with data beside it, and its network."""
+    network = NETWORKS[request.param]
+    folder = tmp_path_factory.mktemp(request.param) / "network"
+    network.save(folder)
+    generate(network, folder)
+    x = dyadic_examples(network.inputs[0].shape, EXAMPLES)
+    x[2] = 0  # what a silent example shows is what leaked from the one before
+    np.savez(
+        folder / "data.npz",
+        x=x,
+        y=np.arange(EXAMPLES) % network.population(network.outputs[0].population).size,
+    )
+    return folder, network
+
+
+@pytest.mark.parametrize("timesteps", [1, 2, 7, 64])
+def test_genn_and_numpy_agree_spike_for_spike_over_consecutive_examples(project, timesteps):
+    folder, network = project
+    on_genn, in_numpy = (
+        results(folder / script, folder / "data.npz", "--timesteps", timesteps)
+        for script in ("simulate.py", "reference.py")
+    )
+    assert sorted(on_genn[1]) == sorted(in_numpy[1])
+    for name, array in in_numpy[1].items():
+        np.testing.assert_array_equal(on_genn[1][name], array, err_msg=name)
+    assert on_genn[0]["accuracy_per_step"] == in_numpy[0]["accuracy_per_step"]
+    assert on_genn[0]["spikes_per_example"] == in_numpy[0]["spikes_per_example"]
+    assert on_genn[0]["backend"] == "single_threaded_cpu" and in_numpy[0]["backend"] == "numpy"
+    if timesteps == 64:
+        spiking = [name for name in in_numpy[1] if name.startswith("spike_counts/")]
+        assert all(in_numpy[1][name].any() for name in spiking), "a silent population shows nothing"
+
+    with np.load(folder / "data.npz") as data:
+        engine = simulate(network, data["x"], timesteps=timesteps)
+    np.testing.assert_array_equal(engine.output, in_numpy[1]["output"])
+
+
+def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
+    folder, _ = project
+    with np.load(folder / "data.npz") as data:
+        x, y = data["x"], data["y"]
+    np.savez(folder / "reversed.npz", x=x[::-1], y=y[::-1])
+    forward, backward = (
+        results(folder / "simulate.py", folder / f"{name}.npz", "--timesteps", 2)[1]
+        for name in ("data", "reversed")
+    )
+    for name, array in forward.items():
+        np.testing.assert_array_equal(array, backward[name][::-1], err_msg=name)
+
+
+def test_recorded_spikes_are_those_of_the_first_example(project):
+    folder, network = project
+    spiking = [p.name for p in network.populations if p.neuron.spikes]
+    arguments = ("--timesteps", 3, "--record", ",".join(spiking), "--plot", folder / "raster.png")
+    on_genn, in_numpy = (
+        results(folder / script, folder / "data.npz", *arguments)[1]
+        for script in ("simulate.py", "reference.py")
+    )
+    for name in spiking:
+        np.testing.assert_array_equal(on_genn[f"spikes/{name}"], in_numpy[f"spikes/{name}"], err_msg=name)
+        assert len(in_numpy[f"spikes/{name}"]) == in_numpy[f"spike_counts/{name}"][0].sum()
+    assert (folder / "raster.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_cpu_backend_takes_one_example_at_a_time(project):
+    folder, _ = project
+    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--batch-size", 2)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "simulate.py: error: --batch-size: backend single_threaded_cpu simulates one example at a time\n"
+    )
+
+
+def test_an_unknown_backend_is_refused_with_those_there_are(project):
+    folder, _ = project
+    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--backend", "cudo")
+    assert done.returncode == 2
+    assert done.stderr.startswith("simulate.py: error: --backend cudo: PyGeNN here has ")
+
+
+def test_the_last_line_of_stdout_is_the_accuracy(project):
+    folder, _ = project
+    result, _, stdout = results(folder / "simulate.py", folder / "data.npz")
+    assert stdout.splitlines()[-1].startswith(f"accuracy: {result['accuracy']:.4f} (")

@@ -1,0 +1,256 @@
+"""Conversion against Keras itself: activations by layer, firing rates, files, what is said of changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+
+from tgenn_gen import Network, convert, simulate  # noqa: E402
+from tgenn_gen.cli import export_main, main  # noqa: E402
+from tgenn_gen.fold import fold, supported_layers  # noqa: E402
+from tgenn_gen.keras_import import read_model  # noqa: E402
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire  # noqa: E402
+from tgenn_gen.normalize import activations  # noqa: E402
+
+pytestmark = pytest.mark.keras
+layers = keras.layers
+
+
+def with_random_weights(model, seed: int):
+    """Weights, biases and BatchNormalization statistics that are not those of a fresh model."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        weights = []
+        for w in layer.weights:
+            fan_in = np.prod(w.shape[:-1]) if len(w.shape) > 1 else 4
+            values = rng.normal(size=w.shape) / np.sqrt(fan_in)
+            weights.append(np.abs(values) + 0.5 if w.name in ("moving_variance", "gamma") else values)
+        layer.set_weights(weights)
+    return model
+
+
+def cnn(seed: int = 0):
+    """Every supported layer, non-square, strided, even kernels, both paddings, with and without bias."""
+    model = keras.Sequential(
+        [
+            keras.Input((11, 8, 2), name="image"),
+            layers.Conv2D(5, (4, 3), strides=(2, 1), padding="same", activation="relu", name="conv_a"),
+            layers.AveragePooling2D((2, 3), strides=(1, 2), padding="same", name="pool_a"),
+            layers.Conv2D(6, (2, 3), use_bias=False, name="conv_b"),
+            layers.BatchNormalization(name="norm_b"),
+            layers.ReLU(name="relu_b"),
+            layers.BatchNormalization(scale=False, name="norm_c"),
+            layers.Dropout(0.5, name="dropout"),
+            layers.Conv2D(4, 2, padding="same", name="conv_c"),
+            layers.Activation("relu", name="relu_c"),
+            layers.AveragePooling2D(2, name="pool_c"),
+            layers.Flatten(name="flatten"),
+            layers.Reshape((4, -1), name="reshape"),
+            layers.Flatten(name="flatten_again"),
+            layers.Dense(9, name="dense_d"),
+            layers.BatchNormalization(center=False, name="norm_d"),
+            layers.Activation("relu", name="relu_d"),
+            layers.Dense(3, name="classes"),
+            layers.Softmax(name="softmax"),
+        ],
+        name="cnn",
+    )
+    return with_random_weights(model, seed)
+
+
+def keras_activations(model, names, x):
+    outputs = keras.Model(model.inputs, {n: model.get_layer(n).output for n in names})([x])
+    return {name: np.array(output) for name, output in outputs.items()}
+
+
+# The Keras layer whose output is the population's activation.
+READ_AT = {
+    "conv_a": "conv_a",
+    "conv_b": "relu_b",
+    "conv_c": "relu_c",
+    "dense_d": "relu_d",
+    "classes": "classes",
+}
+
+
+def test_a_folded_network_has_the_activations_of_every_keras_layer():
+    model = cnn()
+    x = np.random.default_rng(1).random((20, 11, 8, 2), np.float32)
+    expected = keras_activations(model, list(READ_AT.values()), x)
+    network = convert(model, normalize="none")
+    found = {p.name: v for p, v in activations(network, x)}
+    assert list(found) == list(READ_AT)
+    for name, layer in READ_AT.items():
+        np.testing.assert_allclose(found[name], expected[layer], rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@st.composite
+def small_models(draw):
+    """How to make a random chain of supported layers: constructors with their arguments, and a seed."""
+    shape = (draw(st.integers(3, 9)), draw(st.integers(3, 9)), draw(st.integers(1, 3)))
+    stack = [(keras.Input, (shape,))]
+    height, width = shape[:2]
+    pair = st.tuples(st.integers(1, 3), st.integers(1, 4))
+    norm = st.sampled_from([[], [(layers.BatchNormalization, ())]])
+    for _ in range(draw(st.integers(1, 3))):
+        window, strides, padding = draw(pair), draw(pair), draw(st.sampled_from(["valid", "same"]))
+        if padding == "valid":
+            window = (min(window[0], height), min(window[1], width))
+            height, width = (height - window[0]) // strides[0] + 1, (width - window[1]) // strides[1] + 1
+        else:
+            height, width = -(-height // strides[0]), -(-width // strides[1])
+        if draw(st.booleans()):
+            stack.append((layers.AveragePooling2D, (window, strides, padding)))
+            continue
+        stack.append((layers.Conv2D, (draw(st.integers(1, 4)), window, strides, padding)))
+        stack += [
+            *draw(norm),
+            draw(st.sampled_from([(layers.ReLU, ()), (layers.Activation, ("relu",))])),
+            *draw(norm),
+        ]
+    last = draw(st.sampled_from([None, "softmax", "relu"]))
+    return [*stack, (layers.Flatten, ()), (layers.Dense, (3, last))], draw(st.integers(0, 99))
+
+
+@given(small_models())
+@settings(deadline=None, max_examples=25)
+def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
+    stack, seed = recipe
+    model = with_random_weights(keras.Sequential([make(*arguments) for make, arguments in stack]), seed)
+    x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    folded = fold(read_model(model), IntegrateAndFire(), "membrane", 255.0)
+    *_, (_, found) = activations(folded.network, x)
+    if folded.last_activation == "softmax":
+        found = keras.ops.softmax(found)
+    elif folded.last_activation == "relu":
+        found = np.maximum(found, 0)
+    np.testing.assert_allclose(found, model(x), rtol=1e-4, atol=1e-4)
+
+
+def test_firing_rates_converge_to_keras_activations_layer_by_layer_like_one_over_t():
+    model = cnn(3)
+    x = np.random.default_rng(1).random((10, 11, 8, 2), np.float32)
+    network = convert(model, x, normalize="data")
+    expected = keras_activations(model, list(READ_AT.values()), x)
+    steps = np.array([64, 256, 1024])
+    errors = {name: [] for name in READ_AT}
+    for timesteps in steps:
+        result = simulate(network, x, timesteps=int(timesteps))
+        for name, layer in READ_AT.items():
+            population = network.population(name)
+            if population.neuron.spikes:
+                rates = population.scale * result.spike_counts[name] / timesteps
+            else:
+                rates = result.output
+            errors[name].append(np.abs(rates - expected[layer]).mean())
+    for name, error in errors.items():
+        slope = np.polyfit(np.log(steps), np.log(error), 1)[0]
+        assert -1.25 < slope < -0.75, f"{name}: errors {error} at {steps} steps"
+
+
+def test_the_first_layer_is_within_half_a_spike_of_its_activation():
+    model = cnn(3)
+    x = np.random.default_rng(1).random((10, 11, 8, 2), np.float32)
+    network = convert(model, x, normalize="data")
+    expected = keras_activations(model, ["conv_a"], x)["conv_a"]
+    for timesteps in (8, 16, 100):
+        counts = simulate(network, x, timesteps=timesteps).spike_counts["conv_a"]
+        error = np.abs(network.population("conv_a").scale * counts / timesteps - expected)
+        assert error.max() <= network.population("conv_a").scale * (0.5 / timesteps + 1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_model_files_give_the_network_of_the_model_in_memory(tmp_path, suffix):
+    model = cnn()
+    path = tmp_path / f"model{suffix}"
+    model.save(path)
+    from_file, in_memory = convert(path), convert(model)
+    assert from_file.populations == in_memory.populations
+    assert from_file.provenance["model"] == path.name and len(from_file.provenance["model_sha256"]) == 64
+
+
+def test_functional_chains_convert_like_sequential_models():
+    sequential = cnn()
+    x = keras.Input((11, 8, 2), name="image")
+    y = x
+    for layer in sequential.layers:
+        y = layer(y)
+    functional = keras.Model(x, y, name="cnn")
+    assert convert(functional) == convert(sequential)
+
+
+def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
+    model = cnn()
+    assert convert(model).provenance["changes"] == [
+        "norm_b: BatchNormalization folded into conv_b",
+        "dropout: Dropout left out, it does nothing at inference",
+        "norm_c: BatchNormalization folded into conv_c",
+        "norm_d: BatchNormalization folded into dense_d",
+        "softmax left out: the output population's input is the logits, with the same largest class",
+    ]
+    model.save(tmp_path / "cnn.keras")
+    assert export_main([str(tmp_path / "cnn.keras"), "--output", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert "note: norm_b: BatchNormalization folded into conv_b" in said.err
+    assert "note: no calibration data: normalization model" in said.err
+    assert "note: uint8 data is divided by 255" in said.err
+    assert f"python {tmp_path / 'out' / 'simulate.py'} --data TEST.npz" in said.out
+
+
+def test_a_relu_output_read_by_its_membrane_loses_its_relu_and_says_so():
+    model = with_random_weights(
+        keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="last")]), 0
+    )
+    network = convert(model)
+    assert network.population("last").neuron.kind == "integrate"
+    assert (
+        "last: its relu is left out, the membrane readout also shows negative values"
+        in (network.provenance["changes"])
+    )
+    spiking = convert(model, readout="spike_count")
+    assert spiking.population("last").neuron.kind == "integrate_and_fire"
+
+
+def test_exports_are_the_same_bytes_each_time(tmp_path):
+    model = cnn()
+    model.save(tmp_path / "cnn.keras")
+    x = np.random.default_rng(1).random((50, 11, 8, 2), np.float32)
+    np.savez(tmp_path / "train.npz", x=x)
+    for name in "ab":
+        arguments = [str(tmp_path / "cnn.keras"), "--calibration", str(tmp_path / "train.npz")]
+        assert export_main([*arguments, "--output", str(tmp_path / name)]) == 0
+    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
+    assert len(files) > 5
+    for file in files:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+    assert Network.load(tmp_path / "a").provenance["calibration"]["examples"] == 50
+
+
+def test_check_says_what_a_model_would_become(tmp_path, capsys):
+    cnn().save(tmp_path / "cnn.keras")
+    assert main(["check", str(tmp_path / "cnn.keras")]) == 0
+    assert "can be converted: 5 populations" in capsys.readouterr().out
+
+
+def test_names_that_a_document_cannot_have_are_replaced_and_said():
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(3, activation="relu", name="größe 1"),
+            layers.Dense(2, name="gr__e_1"),
+        ]
+    )
+    network = convert(with_random_weights(model, 0))
+    assert [p.name for p in network.populations] == ["gr__e_1", "gr__e_1_2"]
+    assert "layer 'größe 1' is called gr__e_1 in the document" in network.provenance["changes"]
+
+
+def test_supported_layers_are_those_of_the_issue():
+    assert {"Dense", "Conv2D", "AveragePooling2D", "Flatten", "Reshape", "Dropout", "Activation"} <= set(
+        supported_layers()
+    )
+    assert {"ReLU", "Softmax", "BatchNormalization"} <= set(supported_layers())
