@@ -11,7 +11,6 @@ from tgenn_gen import generate, simulate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 
 pytestmark = pytest.mark.genn
-pytest.importorskip("pygenn", reason="PyGeNN is not installed")
 
 NETWORKS = {
     "membrane": small_cnn(),

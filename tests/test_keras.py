@@ -168,7 +168,7 @@ def test_model_files_give_the_network_of_the_model_in_memory(tmp_path, suffix):
     model = cnn()
     path = tmp_path / f"model{suffix}"
     model.save(path)
-    from_file, in_memory = convert(path), convert(model)
+    from_file, in_memory = convert(path, normalize="model"), convert(model, normalize="model")
     assert from_file.populations == in_memory.populations
     assert from_file.provenance["model"] == path.name and len(from_file.provenance["model_sha256"]) == 64
 
@@ -180,12 +180,12 @@ def test_functional_chains_convert_like_sequential_models():
     for layer in sequential.layers:
         y = layer(y)
     functional = keras.Model(x, y, name="cnn")
-    assert convert(functional) == convert(sequential)
+    assert convert(functional, normalize="model") == convert(sequential, normalize="model")
 
 
 def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
     model = cnn()
-    assert convert(model).provenance["changes"] == [
+    assert convert(model, normalize="model").provenance["changes"] == [
         "norm_b: BatchNormalization folded into conv_b",
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
@@ -193,10 +193,15 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "softmax left out: the output population's input is the logits, with the same largest class",
     ]
     model.save(tmp_path / "cnn.keras")
-    assert export_main([str(tmp_path / "cnn.keras"), "--output", str(tmp_path / "out")]) == 0
+    assert (
+        export_main([str(tmp_path / "cnn.keras"), "--normalize", "model", "--output", str(tmp_path / "out")])
+        == 0
+    )
     said = capsys.readouterr()
     assert "note: norm_b: BatchNormalization folded into conv_b" in said.err
-    assert "note: no calibration data: normalization model" in said.err
+    assert (
+        "note: normalization model allows for inputs of 0 to 1, and needs hundreds of time steps" in said.err
+    )
     assert "note: uint8 data is divided by 255" in said.err
     assert f"python {tmp_path / 'out' / 'simulate.py'} --data TEST.npz" in said.out
 
@@ -205,13 +210,13 @@ def test_a_relu_output_read_by_its_membrane_loses_its_relu_and_says_so():
     model = with_random_weights(
         keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="last")]), 0
     )
-    network = convert(model)
+    network = convert(model, normalize="model")
     assert network.population("last").neuron.kind == "integrate"
     assert (
         "last: its relu is left out, the membrane readout also shows negative values"
         in (network.provenance["changes"])
     )
-    spiking = convert(model, readout="spike_count")
+    spiking = convert(model, normalize="model", readout="spike_count")
     assert spiking.population("last").neuron.kind == "integrate_and_fire"
 
 
@@ -244,7 +249,7 @@ def test_names_that_a_document_cannot_have_are_replaced_and_said():
             layers.Dense(2, name="gr__e_1"),
         ]
     )
-    network = convert(with_random_weights(model, 0))
+    network = convert(with_random_weights(model, 0), normalize="model")
     assert [p.name for p in network.populations] == ["gr__e_1", "gr__e_1_2"]
     assert "layer 'größe 1' is called gr__e_1 in the document" in network.provenance["changes"]
 

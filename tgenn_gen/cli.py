@@ -55,7 +55,8 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--normalize",
         metavar="METHOD",
-        help="none, model, data or percentile:P (default: percentile:99.9 with --calibration, else model)",
+        default="percentile:99.9",
+        help="none, model, data or percentile:P; data and percentile need --calibration (%(default)s)",
     )
     parser.add_argument(
         "--timesteps", metavar="T", type=_positive(int), default=16, help="steps an example (16)"
@@ -110,13 +111,11 @@ def export(arguments: argparse.Namespace) -> int:
     write_folder(arguments.output, export_files(network), force=arguments.force)
     for change in network.provenance.get("changes", ()):
         say(f"note: {change}")
-    if arguments.calibration is None:
-        say(
-            f"note: no calibration data: normalization {network.provenance['normalization']}, "
-            "which needs more time steps than percentile:99.9 with --calibration TRAINING.npz"
-        )
-    elif "calibration" not in network.provenance:
-        say(f"note: normalization {network.provenance['normalization']} does not use the calibration data")
+    method = network.provenance["normalization"]
+    if method == "model":
+        say("note: normalization model allows for inputs of 0 to 1, and needs hundreds of time steps")
+    if arguments.calibration is not None and "calibration" not in network.provenance:
+        say(f"note: normalization {method} does not use the calibration data")
     say(f"note: uint8 data is divided by {arguments.uint8_divisor:g}, other data is taken as it is")
     print(
         f"{arguments.output}: {len(document_files(network)) - 1} weight files, network.yaml, "

@@ -15,8 +15,7 @@ from tgenn_gen.fold import FoldedModel, fold
 from tgenn_gen.keras_import import load_model, predict, read_model
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.normalize import (
-    DEFAULT_WITH_DATA,
-    DEFAULT_WITHOUT_DATA,
+    DEFAULT,
     Progress,
     activations,
     find_scales,
@@ -32,7 +31,7 @@ def convert(
     model: Any,
     calibration: str | Path | np.ndarray | None = None,
     *,
-    normalize: str | None = None,
+    normalize: str = DEFAULT,
     neuron: Neuron | None = None,
     readout: str = "membrane",
     simulation: Simulation | None = None,
@@ -44,8 +43,8 @@ def convert(
 
     model          a Keras 3 model, or the path of a .keras or .h5 file
     calibration    training examples, (n, *input shape), or the path of an .npz with x or x_train
-    normalize      none, model, data or percentile:P (:mod:`tgenn_gen.normalize`); by default
-                   percentile:99.9 with calibration data and model without
+    normalize      none, model, data or percentile:P (:mod:`tgenn_gen.normalize`); the last two need
+                   calibration data
     neuron         the neurons of hidden layers; by default integrate-and-fire, threshold 1, reset by
                    subtraction, v_init 0.5
     readout        of the output population: "membrane" or "spike_count"
@@ -55,8 +54,7 @@ def convert(
     What the conversion changes about the model is listed in provenance["changes"]. Raises TgennError
     for a model, data or option that cannot be used, with everything that is wrong, before any work.
     """
-    method = normalize or (DEFAULT_WITH_DATA if calibration is not None else DEFAULT_WITHOUT_DATA)
-    _check_options(method, calibration, readout)
+    _check_options(normalize, calibration, readout)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
@@ -65,14 +63,14 @@ def convert(
     data = open_calibration(calibration, network.inputs[0]) if calibration is not None else None
     _check_against_keras(folded, keras_model, data, read.file)
 
-    scales, notes = find_scales(network, method, data, progress)
+    scales, notes = find_scales(network, normalize, data, progress)
     provenance: dict[str, Any] = {
         "model": Path(read.file).name if path is not None else read.name,
         **({"model_sha256": file_sha256(path)} if path is not None else {}),
         "keras_version": read.keras_version,
-        "normalization": method,
+        "normalization": normalize,
     }
-    if data is not None and needs_data(method):
+    if data is not None and needs_data(normalize):
         provenance["calibration"] = {
             "file": Path(data.file).name,
             "sha256": data.sha256(),
@@ -128,7 +126,9 @@ def _check_options(method: str, calibration: object, readout: str) -> None:
     place, found = Location("options"), []
     try:
         if needs_data(method) and calibration is None:
-            hint = "give --calibration TRAINING.npz, or --normalize model"
+            hint = (
+                "give --calibration TRAINING.npz; --normalize model needs no data, but hundreds of time steps"
+            )
             found.append(Diagnostic(place, "T408", f"normalization '{method}' needs calibration data", hint))
     except ValueError as error:
         found.append(Diagnostic(place, "T408", str(error)))

@@ -20,8 +20,7 @@ from tgenn_gen.calibration import Calibration
 from tgenn_gen.spec import LinearMap, Network, Population
 from tgenn_gen.tensors import Tensor
 
-DEFAULT_WITH_DATA = "percentile:99.9"
-DEFAULT_WITHOUT_DATA = "model"
+DEFAULT = "percentile:99.9"
 
 Progress = Callable[[int, int], None]
 

@@ -411,7 +411,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if pygenn is None:
         fail(
-            "PyGeNN is not installed: https://genn-team.github.io/installation.html says how. "
+            "PyGeNN is not installed: https://genn-team.github.io/genn/documentation/5/installation.html says how. "
             "reference.py gives the same results without it.",
             3,
         )

@@ -1,0 +1,80 @@
+"""Every command in the README, as a person would give it. The two under "Try it" are run by .ci/run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from mnist import mnist_file
+
+DATA = mnist_file()
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(name: str) -> str:
+    """The code block after <!-- name -->."""
+    found = re.search(rf"<!-- {name} -->\n```\w+\n(.*?)```\n", README, re.S)
+    assert found, name
+    return found[1]
+
+
+def run(command: list[str] | str, folder: Path) -> str:
+    """Run a command with this interpreter's scripts first on the path; its output."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        shell=isinstance(command, str),
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder in which the README's training block has run, with MNIST from a file."""
+    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    if DATA is None:
+        pytest.skip("no mnist.npz in $TGENN_DATA or ~/.cache/tgenn-data")
+    folder = tmp_path_factory.mktemp("readme")
+    offline = (
+        "import keras, numpy\n"
+        f"d = numpy.load({str(DATA)!r})\n"
+        "train, test = ((d[f'x_{k}'], d[f'y_{k}']) for k in ('train', 'test'))\n"
+        "keras.datasets.mnist.load_data = lambda: (train, test)\n"
+    )
+    (folder / "train.py").write_text(offline + block("train"))
+    run([sys.executable, "train.py"], folder)
+    return folder
+
+
+@pytest.mark.keras
+@pytest.mark.data
+def test_the_mnist_example_runs_as_it_stands(folder):
+    commands = block("export").splitlines()
+    if find_spec("pygenn") is None:
+        commands = [c for c in commands if "simulate.py" not in c]
+    outputs = [run(command, folder) for command in commands]
+    assert "mnist/simulate.py" in outputs[0]
+    assert outputs[1].startswith("sequential: 16 steps")
+    assert float(re.search(r"accuracy: ([0-9.]+)", outputs[2])[1]) > 0.96
+    if len(outputs) > 3:
+        assert float(re.search(r"accuracy: ([0-9.]+)", outputs[3])[1]) > 0.9
+        assert (folder / "raster.png").exists()
+    assert "fine: 4 populations" in run(block("edit"), folder)
+    assert "[100]" not in run([sys.executable, "-c", block("python")], folder)
+    assert (folder / "from_python/simulate.py").read_bytes() == (folder / "mnist/simulate.py").read_bytes()
+
+
+def test_results_in_the_readme_come_with_the_command_that_gives_them():
+    command = re.search(r"`python (tests/benchmarks/\w+\.py)`", README)[1]
+    assert (Path(__file__).parent.parent / command).exists()

@@ -1,0 +1,7 @@
+"""python -m tgenn_gen: the command tgenn."""
+
+import sys
+
+from tgenn_gen.cli import main
+
+sys.exit(main())
