@@ -1,0 +1,3 @@
+"""The backends of the stand-in."""
+
+backend_modules = {"fake": None}
