@@ -14,7 +14,7 @@ from tgenn_gen.conversion import rescale
 from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
-from tgenn_gen.normalize import ActivationHistogram, activations, find_scales, parse_method
+from tgenn_gen.normalize import ActivationHistogram, activations, find_scales, measure, parse_method
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
@@ -56,6 +56,21 @@ def folded(seed: int = 0) -> Network:
     )
 
 
+def measured(network: Network, x: np.ndarray):
+    return measure(network, open_calibration(x, network.inputs[0]))
+
+
+def test_the_accuracy_of_the_ann_on_labelled_calibration_data_is_measured(tmp_path):
+    network = folded()
+    x = np.random.default_rng(1).random((300, 6, 5, 2), np.float32)
+    *_, (_, output) = activations(network, x)
+    y = output.argmax(axis=1)
+    y[:30] = (y[:30] + 1) % 3
+    for labels, accuracy in ((y, 0.9), (y[:, None].astype(np.uint8), 0.9), (y[:200], None), (y / 2, None)):
+        np.savez(tmp_path / "data.npz", x=x, y=labels)
+        assert measured(network, tmp_path / "data.npz").accuracy == accuracy
+
+
 @given(st.integers(0, 99), st.sampled_from([50.0, 90.0, 99.0, 99.9]), st.integers(1, 4000))
 @settings(deadline=None)
 def test_streamed_percentiles_are_numpys_within_the_bin_width(seed, percent, size):
@@ -72,7 +87,7 @@ def test_streamed_percentiles_are_numpys_within_the_bin_width(seed, percent, siz
 def test_data_normalization_reads_the_activations_of_the_whole_set(method):
     network = folded()
     x = np.random.default_rng(1).random((300, 6, 5, 2), np.float32)
-    scales, notes = find_scales(network, method, open_calibration(x, network.inputs[0]))
+    scales, notes = find_scales(network, method, measured(network, x))
     for population, values in activations(network, x):
         if population.neuron.spikes:
             exact = np.percentile(values, 100 if method == "data" else 99, method="inverted_cdf")
@@ -85,15 +100,15 @@ def test_model_normalization_sums_positive_weights_and_biases():
     kernel, bias = (network.tensors[f"weights/{f}.npy"].values for f in "kb")
     # the most a neuron of conv can get: all of its positive weights, for an input of ones, inside the image
     most = (np.maximum(kernel, 0).sum(axis=(0, 1, 2)) + np.maximum(bias, 0)).max()
-    scales, _ = find_scales(network, "model", None)
+    scales, _ = find_scales(network, "model")
     assert scales["conv"] == pytest.approx(most, rel=1e-5)
     assert scales["pool"] == pytest.approx(scales["conv"], rel=1e-5)  # a mean is at most the largest
-    assert find_scales(network, "none", None)[0] == {"conv": 1, "pool": 1, "out": 1}
+    assert find_scales(network, "none")[0] == {"conv": 1, "pool": 1, "out": 1}
 
 
 def test_model_normalization_bounds_every_activation():
     network = folded(5)
-    scales, _ = find_scales(network, "model", None)
+    scales, _ = find_scales(network, "model")
     x = np.random.default_rng(2).integers(0, 2, (200, 6, 5, 2)).astype(np.float32)
     for population, values in activations(network, x):
         if population.neuron.spikes:
@@ -104,7 +119,7 @@ def test_model_normalization_bounds_every_activation():
 def test_rescaling_divides_activations_by_the_scales(method):
     network = folded()
     x = np.random.default_rng(1).random((50, 6, 5, 2), np.float32)
-    scales, _ = find_scales(network, method, open_calibration(x, network.inputs[0]))
+    scales, _ = find_scales(network, method, measured(network, x))
     normalized = {p.name: v for p, v in activations(rescale(network, scales), x)}
     for population, values in activations(network, x):
         np.testing.assert_allclose(
@@ -124,7 +139,7 @@ def test_populations_that_are_never_active_keep_a_scale_of_one_and_are_named():
         (Connection("image", (Conv2D((1, 2), "same", Tensor("k", dead)),)),),
     )
     network = Network("n", network.inputs, (silent, *network.populations[1:]), network.outputs)
-    scales, notes = find_scales(network, "data", open_calibration(x, network.inputs[0]))
+    scales, notes = find_scales(network, "data", measured(network, x))
     assert scales["conv"] == 1
     assert notes[0] == "conv: its neurons are never active, so its scale is 1"
 
@@ -143,7 +158,7 @@ def test_a_threshold_other_than_one_leaves_the_rates_as_they_are():
             for p in network.populations
         )
         network = Network("n", network.inputs, populations, network.outputs)
-        scales, _ = find_scales(network, "data", open_calibration(x, network.inputs[0]))
+        scales, _ = find_scales(network, "data", measured(network, x))
         rates.append(simulate(rescale(network, scales), x, timesteps=32).spike_counts)
     for name in rates[0]:
         np.testing.assert_array_equal(rates[0][name], rates[1][name])
@@ -177,7 +192,7 @@ def test_memory_for_calibration_does_not_grow_with_its_size(tmp_path):
         np.savez(path, x=np.random.default_rng(0).random((count, 6, 5, 2), np.float32))
         calibration = open_calibration(path, network.inputs[0])
         tracemalloc.start()
-        find_scales(network, "data", calibration)
+        measure(network, calibration)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]

@@ -17,6 +17,7 @@ from tgenn_gen.runtime.command_line import as_current
 from tgenn_gen.spec import Input
 
 KEYS = ("x", "x_train")
+LABEL_KEYS = ("y", "y_train")
 BATCH_BYTES = 16 * 2**20  # of the largest population's activations
 
 
@@ -62,6 +63,19 @@ class Calibration:
                     wanted = bytes_each * min(size, self.count - start)
                     raw = _read(member, wanted, self.file)
                     yield np.frombuffer(raw, dtype).reshape(-1, *shape[1:])
+
+    def labels(self) -> np.ndarray | None:
+        """Class indices (n,), from y or y_train beside the examples; None where there are none."""
+        if self.array is not None:
+            return None
+        with np.load(self.file, allow_pickle=False) as arrays:
+            key = next((k for k in LABEL_KEYS if k in arrays), None)
+            try:
+                y: np.ndarray = arrays[key] if key is not None else np.empty(0)
+            except ValueError:  # pickled objects
+                return None
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        return y if y.shape == (self.count,) and y.dtype.kind in "ui" else None
 
     def sha256(self) -> str:
         """Of the file's bytes, or the array's."""

@@ -116,6 +116,12 @@ def export(arguments: argparse.Namespace) -> int:
         say("note: normalization model allows for inputs of 0 to 1, and needs hundreds of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
         say(f"note: normalization {method} does not use the calibration data")
+    accuracy = network.provenance.get("calibration", {}).get("ann_accuracy")
+    if accuracy is not None:
+        say(
+            f"note: the ANN's accuracy on the calibration data is {100 * accuracy:.2f} %; "
+            "if it should be higher, the model was trained on data that was prepared in another way"
+        )
     say(f"note: uint8 data is divided by {arguments.uint8_divisor:g}, other data is taken as it is")
     print(
         f"{arguments.output}: {len(document_files(network)) - 1} weight files, network.yaml, "

@@ -19,6 +19,7 @@ from tgenn_gen.normalize import (
     Progress,
     activations,
     find_scales,
+    measure,
     needs_data,
 )
 from tgenn_gen.spec import Input, Network, Neuron, Population, Simulation
@@ -63,18 +64,20 @@ def convert(
     data = open_calibration(calibration, network.inputs[0]) if calibration is not None else None
     _check_against_keras(folded, keras_model, data, read.file)
 
-    scales, notes = find_scales(network, normalize, data, progress)
+    measured = measure(network, data, progress) if data is not None and needs_data(normalize) else None
+    scales, notes = find_scales(network, normalize, measured)
     provenance: dict[str, Any] = {
         "model": Path(read.file).name if path is not None else read.name,
         **({"model_sha256": file_sha256(path)} if path is not None else {}),
         "keras_version": read.keras_version,
         "normalization": normalize,
     }
-    if data is not None and needs_data(normalize):
+    if data is not None and measured is not None:
         provenance["calibration"] = {
             "file": Path(data.file).name,
             "sha256": data.sha256(),
             "examples": data.count,
+            **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
     if changes := [*folded.notes, *notes]:
         provenance["changes"] = changes

@@ -139,10 +139,19 @@ def _sources(nodes: list[Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _activation_name(activation: Any) -> str:
+    """The name of one of Keras' activation functions; for anything else one that no rule has."""
+    keras = import_keras()
+    name = getattr(activation, "__name__", type(activation).__name__)
+    return (
+        name if getattr(keras.activations, name, None) is activation else f"{name} (not keras.activations')"
+    )
+
+
 def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:
     config = dict(layer.get_config())
     if callable(getattr(layer, "activation", None)):
-        config["activation"] = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+        config["activation"] = _activation_name(layer.activation)
     policy = getattr(getattr(layer, "dtype_policy", None), "name", "float32")
     config["dtype"] = policy
     shape: tuple[Any, ...] = ()

@@ -14,8 +14,7 @@ INERT = frozenset(
     "bias_regularizer kernel_constraint bias_constraint beta_initializer gamma_initializer "
     "moving_mean_initializer moving_variance_initializer beta_regularizer gamma_regularizer "
     "beta_constraint gamma_constraint momentum synchronized rate seed noise_shape optional sparse ragged "
-    "renorm_clipping renorm_momentum "
-    "batch_shape batch_input_shape lora_rank lora_alpha quantization_config".split()
+    "renorm_clipping renorm_momentum batch_shape batch_input_shape".split()
 )
 
 

@@ -93,8 +93,32 @@ class ActivationHistogram:
         return min(float(edge), self.largest)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What calibration data shows of the ANN: its activations, and its accuracy where there are labels."""
+
+    histograms: dict[str, ActivationHistogram]
+    accuracy: float | None
+
+
+def measure(network: Network, calibration: Calibration, progress: Progress | None = None) -> Measurement:
+    """Run the folded network (scales 1) as an ANN over the calibration data."""
+    histograms = {p.name: ActivationHistogram() for p in network.populations if p.neuron.spikes}
+    labels, done, correct = calibration.labels(), 0, 0
+    for x in calibration.batches(max(p.size for p in network.populations)):
+        for population, values in activations(network, x):
+            if population.name in histograms:
+                histograms[population.name].add(values)
+        if labels is not None:
+            correct += int((values.argmax(axis=-1) == labels[done : done + len(x)]).sum())
+        done += len(x)
+        if progress is not None:
+            progress(done, calibration.count)
+    return Measurement(histograms, None if labels is None else correct / calibration.count)
+
+
 def find_scales(
-    network: Network, method: str, calibration: Calibration | None, progress: Progress | None = None
+    network: Network, method: str, measured: Measurement | None = None
 ) -> tuple[dict[str, float], list[str]]:
     """Each population's scale by `method`, and notes about populations that needed another one.
 
@@ -106,17 +130,8 @@ def find_scales(
     notes: list[str] = []
     if kind == "model":
         scales.update({n: s for n, s in _model_bounds(network).items() if n in spiking})
-    elif kind == "percentile" and calibration is not None:
-        histograms = {name: ActivationHistogram() for name in spiking}
-        done = 0
-        for x in calibration.batches(max(p.size for p in network.populations)):
-            for population, values in activations(network, x):
-                if population.name in histograms:
-                    histograms[population.name].add(values)
-            done += len(x)
-            if progress is not None:
-                progress(done, calibration.count)
-        for name, histogram in histograms.items():
+    elif kind == "percentile" and measured is not None:
+        for name, histogram in measured.histograms.items():
             scales[name] = histogram.percentile(percent)
             if scales[name] == 0 and histogram.largest > 0:
                 scales[name] = histogram.largest
