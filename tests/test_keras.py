@@ -200,7 +200,8 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
     said = capsys.readouterr()
     assert "note: norm_b: BatchNormalization folded into conv_b" in said.err
     assert (
-        "note: normalization model allows for inputs of 0 to 1, and needs hundreds of time steps" in said.err
+        "note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps"
+        in said.err
     )
     assert "note: uint8 data is divided by 255" in said.err
     assert f"python {tmp_path / 'out' / 'simulate.py'} --data TEST.npz" in said.out

@@ -113,7 +113,7 @@ def export(arguments: argparse.Namespace) -> int:
         say(f"note: {change}")
     method = network.provenance["normalization"]
     if method == "model":
-        say("note: normalization model allows for inputs of 0 to 1, and needs hundreds of time steps")
+        say("note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
         say(f"note: normalization {method} does not use the calibration data")
     accuracy = network.provenance.get("calibration", {}).get("ann_accuracy")

@@ -143,9 +143,7 @@ def _activation_name(activation: Any) -> str:
     """The name of one of Keras' activation functions; for anything else one that no rule has."""
     keras = import_keras()
     name = getattr(activation, "__name__", type(activation).__name__)
-    return (
-        name if getattr(keras.activations, name, None) is activation else f"{name} (not keras.activations')"
-    )
+    return name if getattr(keras.activations, name, None) is activation else f"{name} (not Keras' own)"
 
 
 def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:
