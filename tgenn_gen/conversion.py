@@ -129,7 +129,9 @@ def _check_options(method: str, calibration: object, readout: str) -> None:
     place, found = Location("options"), []
     try:
         if needs_data(method) and calibration is None:
-            hint = "give --calibration TRAINING.npz; --normalize model needs no data, but often thousands of time steps"
+            hint = (
+                "give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps"
+            )
             found.append(Diagnostic(place, "T408", f"normalization '{method}' needs calibration data", hint))
     except ValueError as error:
         found.append(Diagnostic(place, "T408", str(error)))

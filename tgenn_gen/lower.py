@@ -125,8 +125,8 @@ class Plan:
     populations: tuple[PopulationPlan, ...]
     output: OutputPlan
     largest_population: int
-    spiking: tuple[str, ...]
-    driven: tuple[str, ...]
+    spiking: str
+    driven: str
     linear_map_functions: str
     input_map_functions: str
     neuron_functions: str
@@ -176,10 +176,10 @@ def lower(network: Network) -> Plan:
             latched="last_spike_count" if output.neuron.spikes else "last_V",
         ),
         largest_population=max(p.size for p in network.populations),
-        driven=tuple(
+        spiking=_python_list(p.name for p in network.populations if p.neuron.spikes),
+        driven=_python_list(
             p.name for p in network.populations if any(c.source == network.inputs[0].name for c in p.inputs)
         ),
-        spiking=tuple(p.name for p in network.populations if p.neuron.spikes),
         linear_map_functions=_functions(linear_maps, _called(maps)),
         input_map_functions=_functions(linear_maps, _called(input_maps)),
         neuron_functions=_functions(neurons, {*(n.kind for n in models.values()), "readout"}),
@@ -285,6 +285,10 @@ def _weight_key(file: str) -> str:
     """weights/dense.kernel.npy to dense.kernel, other/dense.kernel.npy to ./other/dense.kernel."""
     name = file.removesuffix(".npy")
     return name.removeprefix("weights/") if name.startswith("weights/") else f"./{name}"
+
+
+def _python_list(names: Iterable[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
 
 
 def _identifiers(names: list[str]) -> dict[str, str]:

@@ -30,7 +30,7 @@ TIMESTEPS = 5  # steps each example is shown
 INPUT_SHAPE = (4, 6, 1)
 CLASSES = 4
 UINT8_DIVISOR = 16.0  # uint8 data is divided by this, other data is taken as it is
-SPIKING = ['1st', 'a.b', 'a-b', 'for', 'out']
+SPIKING = ["1st", "a.b", "a-b", "for", "out"]
 OUTPUT = "out"
 OUTPUT_SCALE = 1.0  # ANN activation = scale x spikes per step
 LARGEST_POPULATION = 48  # neurons

@@ -42,7 +42,7 @@ TIMESTEPS = 5  # steps each example is shown
 INPUT_SHAPE = (4, 6, 1)
 CLASSES = 4
 UINT8_DIVISOR = 16.0  # uint8 data is divided by this, other data is taken as it is
-SPIKING = ['1st', 'a.b', 'a-b', 'for', 'out']
+SPIKING = ["1st", "a.b", "a-b", "for", "out"]
 DEPTHS = {  # population: the global step at which its local step 0 is
     "1st": 0,
     "a.b": 1,
@@ -50,6 +50,7 @@ DEPTHS = {  # population: the global step at which its local step 0 is
     "for": 3,
     "out": 4,
 }
+DRIVEN = ["1st", "a-b"]  # populations that see the input itself
 OUTPUT = "out"
 OUTPUT_SCALE = 1.0  # ANN activation = scale x spikes per step
 
@@ -393,15 +394,11 @@ def build(arguments: argparse.Namespace, backend: str, batch_size: int, recorded
             group.set_param_dynamic("phase")
         for recorded_name in recorded:
             populations[recorded_name].spike_recording_enabled = True
-        with stdout_to_stderr():  # what the compiler says
+        with stdout_closed():  # to what make says; errors are on stderr
             model.build(str(HERE))
             model.load(num_recording_timesteps=timesteps if recorded else None)
     except Exception as error:
         fail(f"GeNN cannot build the model with backend {backend}: {error}", 3)
-    for group in populations.values():
-        group.set_dynamic_param_value("timesteps", timesteps)
-    for population, depth in DEPTHS.items():
-        populations[population].set_dynamic_param_value("phase", -depth % timesteps)
     for population, bias in constant_biases(weights).items():
         set_current(populations[population], np.stack([bias] * batch_size))
     return lambda x: simulate(model, populations, weights, arguments, recorded, x)
@@ -480,7 +477,7 @@ def show_input(
     batch_size: int,
 ) -> None:
     """Set the currents of the populations whose local step 0 this is."""
-    for name in ['1st', 'a-b']:
+    for name in DRIVEN:
         start = (window - DEPTHS[name] // timesteps) * batch_size
         if step == DEPTHS[name] % timesteps and 0 <= start < len(x):
             examples = as_current(x[start : start + batch_size], UINT8_DIVISOR)
@@ -496,16 +493,17 @@ def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
 
 
 @contextlib.contextmanager
-def stdout_to_stderr() -> Iterator[None]:
-    """What this process and its children print goes to stderr."""
+def stdout_closed() -> Iterator[None]:
+    """What this process and its children print on stdout goes nowhere."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
     try:
         yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+        os.close(nowhere)
 
 
 def main() -> None:

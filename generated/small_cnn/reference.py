@@ -30,7 +30,7 @@ TIMESTEPS = 7  # steps each example is shown
 INPUT_SHAPE = (7, 10, 2)
 CLASSES = 5
 UINT8_DIVISOR = 255.0  # uint8 data is divided by this, other data is taken as it is
-SPIKING = ['conv1', 'conv2', 'dense']
+SPIKING = ["conv1", "conv2", "dense"]
 OUTPUT = "classes"
 OUTPUT_SCALE = 0.5  # ANN activation = scale x V per step
 LARGEST_POPULATION = 105  # neurons
