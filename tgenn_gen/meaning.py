@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+import numpy as np
+
 from tgenn_gen.source import PathInDocument, Problem
 from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
+from tgenn_gen.tensors import is_inside
 
 MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
@@ -60,6 +63,9 @@ def meaning_problems(network: Network) -> list[Problem]:
 
 
 def _unknown_source(name: str, place: PathInDocument, known: list[str], later: list[str]) -> Problem:
+    if name == later[0]:
+        message = f"'{name}' cannot be its own source"
+        return Problem((*place, "from"), "T202", message, "a network has no recurrent connections")
     if name in later:
         hint = "populations stand in topological order: move it up"
         return Problem((*place, "from"), "T202", f"'{name}' comes only later in the document", hint)
@@ -131,13 +137,21 @@ def _output_problems(network: Network) -> list[Problem]:
 
 
 def _tensor_problems(network: Network) -> list[Problem]:
-    """Two arrays in one file: only a network built in memory can have them."""
-    seen = network.tensors
-    return [
-        Problem(("populations", index), "T209", f"two different arrays are to be written to {tensor.file}")
-        for index, population in enumerate(network.populations)
-        for connection in population.inputs
-        for linear_map in connection.through
-        for tensor in linear_map.tensors.values()
-        if seen[tensor.file] != tensor
-    ]
+    """What is wrong with files: only a network built in memory can have such, a reader refuses them."""
+    found, seen = [], network.tensors
+    for index, population in enumerate(network.populations):
+        path: PathInDocument = ("populations", index)
+        tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
+        tensors += [population.bias] if population.bias is not None else []
+        for tensor in tensors:
+            if not is_inside(tensor.file):
+                found.append(
+                    Problem(path, "T301", f"{tensor.file} is not a path inside the document's folder")
+                )
+            elif seen[tensor.file] != tensor:
+                found.append(
+                    Problem(path, "T209", f"two different arrays are to be written to {tensor.file}")
+                )
+            elif not np.isfinite(tensor.values).all():
+                found.append(Problem(path, "T308", f"{tensor.file} holds NaN or infinity"))
+    return found

@@ -121,13 +121,22 @@ def parse_source(text: str, name: str) -> Source:
         ) from None
     except yaml.reader.ReaderError as error:
         raise TgennError(
-            Diagnostic(Location(name), "T103", f"not YAML: character {error.character!r} is not allowed")
+            Diagnostic(
+                Location(name),
+                "T103",
+                f"not YAML: character U+{_code_point(error.character):04X} is not allowed",
+            )
         ) from None
     except ValueError:  # PyYAML, on an escape like "\UFFFFFFFF"
         raise TgennError(Diagnostic(Location(name), "T103", "not YAML: an escape of no character")) from None
     if reader.problems:
         raise TgennError(reader.problems)
     return Source(name, data, reader.values, reader.keys)
+
+
+def _code_point(character: int | str) -> int:
+    """PyYAML gives a character as either."""
+    return character if isinstance(character, int) else ord(character)
 
 
 def _position(event: Any) -> tuple[int, int]:
@@ -140,7 +149,7 @@ class _Reader:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.values: dict[PathInDocument, tuple[int, int]] = {}
+        self.values: dict[PathInDocument, tuple[int, int]] = {(): (1, 1)}
         self.keys: dict[PathInDocument, tuple[int, int]] = {}
         self.problems: list[Diagnostic] = []
 

@@ -123,16 +123,18 @@ def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Ten
     return Tensor(reference["file"], values)
 
 
+def is_inside(file: str) -> bool:
+    """Whether a path is a plain relative one, which names nothing outside the folder."""
+    return (
+        str(PurePosixPath(file)) == file
+        and not file.startswith("/")
+        and ".." not in PurePosixPath(file).parts
+        and "\\" not in file
+        and "\0" not in file
+    )
+
+
 def _inside(folder: Path, file: str) -> Path | None:
-    """The file's path, or None if it is not relative, or leads out of the folder (.. or a link)."""
-    parts = PurePosixPath(file).parts
-    if (
-        str(PurePosixPath(file)) != file
-        or file.startswith("/")
-        or ".." in parts
-        or "\\" in file
-        or "\0" in file
-    ):
-        return None
-    path = folder.joinpath(*parts)
-    return path if path.resolve().is_relative_to(folder.resolve()) else None
+    """The file's path, or None if it leads out of the folder (.. or a link)."""
+    path = folder / file
+    return path if is_inside(file) and path.resolve().is_relative_to(folder.resolve()) else None
