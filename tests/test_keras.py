@@ -11,10 +11,11 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen import Network, convert, simulate  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
-from tgenn_gen.fold import fold, supported_layers  # noqa: E402
+from tgenn_gen.fold import fold  # noqa: E402
 from tgenn_gen.keras_import import read_model  # noqa: E402
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire  # noqa: E402
 from tgenn_gen.normalize import activations  # noqa: E402
+from tgenn_gen.supported import supported_layers  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers

@@ -12,11 +12,11 @@ import pytest
 from golden import GENERATED, golden_networks
 
 from tgenn_gen.encodings import ENCODINGS
-from tgenn_gen.fold import supported_layers
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
 from tgenn_gen.render import TARGETS
 from tgenn_gen.schema_check import schema
+from tgenn_gen.supported import supported_layers
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tgenn_gen"
@@ -29,7 +29,7 @@ ORDER = """
     neurons.integrate neurons.integrate_and_fire neurons
     encodings.constant_current encodings
     schema_check meaning document
-    calibration chains fold normalize keras_import conversion reference
+    calibration chains supported fold normalize keras_import conversion reference
     lower render writer table demo cli __main__
 """.split()
 

@@ -1,0 +1,469 @@
+"""Models, calibration data and output folders that cannot be used: the whole message, and nothing written."""
+
+# ruff: noqa: E501  (what is said stands in one piece)
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+
+from tgenn_gen import TgennError, convert  # noqa: E402
+from tgenn_gen.cli import export_main, main  # noqa: E402
+
+pytestmark = pytest.mark.keras
+layers = keras.layers
+SUPPORTED = (
+    "supported are Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten, InputLayer, "
+    "ReLU, Reshape, Softmax"
+)
+IMAGE = keras.Input((6, 5, 2), name="image")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    keras.Sequential([keras.Input((4, 3)), layers.Flatten(), layers.Dense(3, "softmax")], name="tiny").save(
+        path
+    )
+    return path
+
+
+def export(*arguments: object) -> int:
+    return export_main([str(a) for a in arguments])
+
+
+def refusals(model) -> list[str]:
+    """What is said about a model, without its name."""
+    with pytest.raises(TgennError) as caught:
+        convert(model, normalize="model")
+    return [str(d).removeprefix(f"{model.name}: ") for d in caught.value.diagnostics]
+
+
+# Files.
+
+SAVE = "\n  hint: save it with model.save('model.keras')\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("no.keras", None, "T401]: there is no such file\n  hint: give the path of a .keras or .h5 file\n"),
+        ("model.pb", b"", f"T401]: is not a Keras model: its name ends in '.pb'{SAVE}"),
+        ("model", b"", f"T401]: is not a Keras model: its name ends in ''{SAVE}"),
+        ("text.keras", b"hello", f"T401]: is not a .keras file: it is not a zip archive{SAVE}"),
+        ("text.h5", b"hello", f"T401]: is not an HDF5 file{SAVE}"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(tmp_path, capsys, name, content, expected):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert export(tmp_path / name, "--normalize", "model", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == f"{tmp_path / name}: error[{expected}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_refused(tmp_path, capsys):
+    assert export(tmp_path, "--normalize", "model", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}: error[T401]: is a folder, not a Keras model\n"
+        "  hint: a SavedModel cannot be read: save it with model.save('model.keras')\n"
+    )
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_damaged_model_is_refused(tmp_path, capsys, suffix):
+    path = tmp_path / f"model.{suffix}"
+    keras.Sequential([keras.Input((4,)), layers.Dense(3)]).save(path)
+    path.write_bytes(path.read_bytes()[: 3000 if suffix == "h5" else -30])
+    assert export(path, "--normalize", "model", "--output", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{path}: error[T401]: ") and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_archive_without_a_model_is_refused(tmp_path, capsys):
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    assert export(path, "--normalize", "model", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err.startswith(f"{path}: error[T401]: Keras cannot load it: ")
+
+
+def test_code_in_a_model_is_never_run(tmp_path, capsys):
+    ran = tmp_path / "ran"
+
+    def leave_a_trace(x, path=str(ran)):
+        import pathlib
+
+        pathlib.Path(path).touch()
+        return x
+
+    model = keras.Sequential([keras.Input((4,)), layers.Lambda(leave_a_trace)])
+    model.save(tmp_path / "model.keras")
+    assert ran.exists()
+    ran.unlink()
+    assert export(tmp_path / "model.keras", "--normalize", "model", "--output", tmp_path / "out") == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"{tmp_path / 'model.keras'}: error[T401]: Keras cannot load it: ")
+    assert said.endswith("\n  hint: code in a model file is never run: replace the Lambda layer\n")
+    assert not ran.exists()
+    assert main(["check", str(tmp_path / "model.keras")]) == 2
+
+
+# Layers.
+
+
+def test_everything_that_is_not_supported_is_said_at_once_and_nothing_is_written(tmp_path, capsys):
+    model = keras.Sequential(
+        [
+            keras.Input((12, 12, 2)),
+            layers.Conv2D(4, 3, dilation_rate=2, activation="relu", name="dilated"),
+            layers.MaxPooling2D(2, name="max_pool"),
+            layers.Conv2D(4, 3, groups=2, activation="tanh", name="grouped"),
+            layers.ReLU(max_value=6, negative_slope=0.1, name="relu6"),
+            layers.Flatten(name="flatten"),
+            layers.LayerNormalization(name="norm"),
+            layers.Dense(3, activation="sigmoid", name="last"),
+        ],
+        name="m",
+    )
+    path = tmp_path / "m.keras"
+    model.save(path)
+    assert export(path, "--normalize", "model", "--output", tmp_path / "out") == 2
+    expected = [
+        "'grouped': error[T404]: activation tanh is not supported\n  hint: use relu, or softmax at the output",
+        "'last': error[T404]: activation sigmoid is not supported\n  hint: use relu, or softmax at the output",
+        "'max_pool': error[T404]: MaxPooling2D layers are not supported\n  hint: use AveragePooling2D and train again",
+        f"'norm': error[T404]: LayerNormalization layers are not supported\n  hint: {SUPPORTED}",
+        "'dilated': error[T404]: dilation_rate (2, 2)\n  hint: use dilation_rate=1",
+        "'grouped': error[T404]: groups=2\n  hint: use groups=1",
+        "'relu6': error[T404]: ReLU with max_value=6\n  hint: use ReLU without max_value, and train again",
+        "'relu6': error[T404]: ReLU with negative_slope=0.1\n  hint: use ReLU without negative_slope, and train again",
+    ]
+    said = capsys.readouterr().err
+    assert sorted(said.split(f"{path}: layer ")[1:]) == sorted(f"{line}\n" for line in expected)
+    assert not (tmp_path / "out").exists()
+    assert main(["check", str(path)]) == 2
+    assert capsys.readouterr().err == said
+
+
+def chain(*stack, shape=(6, 5, 2)):
+    return keras.Sequential([keras.Input(shape, name="image"), *stack], name="m")
+
+
+def leaky():
+    return layers.LeakyReLU(name="leaky")
+
+
+def relu(x):
+    """Not Keras' own, though its name is the same."""
+    return 2 * keras.ops.relu(x)
+
+
+class Own(layers.Layer):
+    def call(self, x):
+        return x
+
+
+MODELS = {
+    "channels first": (
+        lambda: chain(layers.AveragePooling2D(2, data_format="channels_first", name="pool")),
+        ["layer 'pool': error[T404]: data_format 'channels_first'\n  hint: use data_format='channels_last'"],
+    ),
+    "activation as a layer": (
+        lambda: chain(layers.Dense(3, activation=leaky(), name="d"), shape=(4,)),
+        [
+            "layer 'd': error[T404]: activation LeakyReLU (not Keras' own) is not supported\n  hint: use relu, or softmax at the output"
+        ],
+    ),
+    "another function named relu": (
+        lambda: chain(layers.Dense(3, activation=relu, name="d"), shape=(4,)),
+        [
+            "layer 'd': error[T404]: activation relu (not Keras' own) is not supported\n  hint: use relu, or softmax at the output"
+        ],
+    ),
+    "a layer of one's own": (
+        lambda: chain(Own(name="own"), layers.Flatten(), layers.Dense(3)),
+        [f"layer 'own': error[T404]: Own layers are not supported\n  hint: {SUPPORTED}"],
+    ),
+    "softmax inside": (
+        lambda: chain(layers.Dense(3, "softmax", name="a"), layers.Dense(2, name="b"), shape=(4,)),
+        ["layer 'b': error[T404]: Dense after softmax\n  hint: softmax is supported at the output only"],
+    ),
+    "softmax over another axis": (
+        lambda: chain(layers.Conv2D(3, 2, name="c"), layers.Softmax(axis=1, name="s")),
+        ["layer 's': error[T404]: Softmax over axis 1\n  hint: use axis=-1"],
+    ),
+    "BatchNormalization over another axis": (
+        lambda: chain(layers.BatchNormalization(axis=1, name="n"), layers.Flatten(), layers.Dense(3)),
+        ["layer 'n': error[T404]: BatchNormalization over axis 1\n  hint: use axis=-1"],
+    ),
+    "Dense on images": (
+        lambda: chain(layers.Dense(3, name="d")),
+        ["layer 'd': error[T404]: Dense on an input of shape (6, 5, 2)\n  hint: put a Flatten before it"],
+    ),
+    "two kernels in a row": (
+        lambda: chain(layers.Dense(3, name="a"), layers.Dropout(0.5), layers.Dense(2, name="b"), shape=(4,)),
+        [
+            "layer 'b': error[T404]: no non-linearity stands between 'a' and this layer\n"
+            "  hint: put a ReLU between, or merge the two"
+        ],
+    ),
+    "float64": (
+        lambda: chain(layers.Dense(3, name="d", dtype="float64"), shape=(4,)),
+        [
+            "layer 'd': error[T404]: dtype policy float64 is not supported\n  hint: train or load the model in float32"
+        ],
+    ),
+    "nested": (
+        lambda: chain(chain(layers.Flatten(), shape=(6, 5, 2)), layers.Dense(3)),
+        [f"layer 'm': error[T404]: Sequential layers are not supported\n  hint: {SUPPORTED}"],
+    ),
+    "variable input": (
+        lambda: chain(layers.Conv2D(3, 2), shape=(None, 5, 2)),
+        [
+            "layer 'image': error[T404]: the input shape (None, 5, 2) is not fixed\n"
+            "  hint: build the model with keras.Input(shape=...) without None"
+        ],
+    ),
+    "nothing to convert": (
+        lambda: chain(layers.Dropout(0.5), shape=(4,)),
+        [
+            "error[T407]: the model has no layer with weights: there is nothing to convert\n  hint: give a trained model"
+        ],
+    ),
+    "no input shape": (
+        lambda: keras.Sequential([layers.Dense(3)], name="m"),
+        ["error[T403]: the model has no input shape\n  hint: start it with keras.Input(shape=...)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MODELS)
+def test_a_model_that_cannot_be_converted_is_refused_by_layer(case):
+    make, expected = MODELS[case]
+    model = make()
+    prefix = f"model '{model.name}': " if "T403" in expected[0] else ""
+    assert refusals(model) == [prefix + line for line in expected]
+
+
+def test_branches_are_refused_where_they_part_and_where_they_meet():
+    x = layers.Conv2D(2, 1, activation="relu", name="a")(IMAGE)
+    y = layers.Add(name="add")([layers.Conv2D(2, 1, name="b")(x), x])
+    model = keras.Model(IMAGE, layers.Flatten(name="f")(y), name="m")
+    assert refusals(model) == [
+        "layer 'a': error[T404]: its output goes to 2 layers\n  hint: models with branches are not supported yet",
+        "layer 'add': error[T404]: Add has 2 inputs\n  hint: models with branches are not supported yet",
+        f"layer 'add': error[T404]: Add layers are not supported\n  hint: {SUPPORTED}",
+    ]
+
+
+def test_two_inputs_and_two_outputs_are_refused():
+    other = keras.Input((3,), name="other")
+    a, b = layers.Flatten(name="a")(IMAGE), layers.Dense(2, name="b")(other)
+    assert refusals(keras.Model([IMAGE, other], [a, b], name="m")) == [
+        "error[T405]: the model has 2 inputs and 2 outputs\n  hint: give a model with one of each"
+    ]
+
+
+def test_a_subclassed_model_is_refused():
+    class Mine(keras.Model):
+        def call(self, x):
+            return x
+
+    model = Mine(name="mine")
+    with pytest.raises(TgennError) as caught:
+        convert(model, normalize="model")
+    assert str(caught.value) == (
+        "model 'mine': error[T402]: Mine is neither a Sequential nor a functional Keras model\n"
+        "  hint: write it as keras.Sequential([...]) or with the functional API"
+    )
+    with pytest.raises(TgennError, match=r"T402.*int is neither"):
+        convert(3, normalize="model")
+
+
+# Options and calibration data.
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (
+            "data",
+            "normalization 'data' needs calibration data\n"
+            "  hint: give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps",
+        ),
+        (
+            "percent:9",
+            "'percent:9' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+        ),
+        (
+            "percentile:0",
+            "'percentile:0' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+        ),
+        (
+            "percentile:101",
+            "'percentile:101' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+        ),
+    ],
+)
+def test_a_normalization_that_cannot_be_done_is_refused(tmp_path, capsys, model_file, method, expected):
+    assert export(model_file, "--normalize", method, "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == f"options: error[T408]: {expected}\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--timesteps", "0"], "argument --timesteps: expected a int above 0, got '0'"),
+        (["--dt", "-1"], "argument --dt: expected a float above 0, got '-1'"),
+        (["--uint8-divisor", "nan"], "argument --uint8-divisor: expected a float above 0, got 'nan'"),
+        (["--reset", "soft"], "argument --reset: invalid choice: 'soft'"),
+        (["--readout", "spikes"], "argument --readout: invalid choice: 'spikes'"),
+    ],
+)
+def test_an_option_out_of_range_is_refused(tmp_path, capsys, model_file, arguments, expected):
+    with pytest.raises(SystemExit) as caught:
+        export(model_file, "--output", tmp_path / "out", *arguments)
+    assert caught.value.code == 2
+    assert expected in capsys.readouterr().err
+
+
+def npz(**arrays):
+    return lambda path: np.savez(path, **arrays)
+
+
+def cut_off(path):
+    np.savez(path, x=np.zeros((100, 4, 3), np.float32))
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def short_member(path):
+    """An archive whose array promises more than it holds."""
+    with zipfile.ZipFile(path, "w") as archive, archive.open("x.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(
+            member, {"descr": "<f4", "fortran_order": False, "shape": (10, 4, 3)}
+        )
+        member.write(b"0" * 100)
+
+
+WITH_NAN = np.zeros((10, 4, 3), np.float32)
+WITH_NAN[7, 2, 1] = np.nan
+PLAIN = "save x as a plain array of numbers"
+SAVEZ = "save it with np.savez(file, x=training_examples)"
+CALIBRATION = {
+    "missing": (
+        lambda path: None,
+        "T501]: cannot be read: No such file or directory\n  hint: give the path of an .npz",
+    ),
+    "not an archive": (lambda path: path.write_text("hello"), f"T501]: is not an .npz file\n  hint: {SAVEZ}"),
+    "cut off": (cut_off, f"T501]: is not an .npz file\n  hint: {SAVEZ}"),
+    "no x": (
+        npz(images=np.zeros(3), y=np.zeros(3)),
+        f"T502]: has no array x or x_train; it has images, y\n  hint: {SAVEZ}",
+    ),
+    "another shape": (
+        npz(x=np.zeros((5, 3, 4))),
+        "T503]: an example has shape [3, 4], the model takes [4, 3]\n  hint: reshape the examples as the model was trained on them",
+    ),
+    "a single example": (
+        npz(x=np.zeros((4, 3))),
+        "T503]: an example has shape [3], the model takes [4, 3]\n  hint: reshape the examples as the model was trained on them",
+    ),
+    "no examples": (
+        npz(x=np.zeros((0, 4, 3))),
+        "T504]: holds no examples\n  hint: give some hundreds of training examples",
+    ),
+    "text": (
+        npz(x=np.full((5, 4, 3), "a")),
+        "T504]: examples are <U1, expected numbers\n  hint: save x as float32 or uint8",
+    ),
+    "NaN": (npz(x=WITH_NAN), "T505]: example 7 holds NaN or infinity\n  hint: remove or mend it"),
+    "pickled": (
+        npz(x=np.array([[{}]])),
+        f"T501]: cannot be read: x is in Fortran order, or holds Python objects, or is a single number\n  hint: {PLAIN}",
+    ),
+    "fewer than promised": (short_member, "T501]: ends before its last example\n  hint: write it again"),
+}
+
+
+@pytest.mark.parametrize("case", CALIBRATION)
+def test_calibration_data_that_cannot_be_used_is_refused(tmp_path, capsys, model_file, case):
+    make, expected = CALIBRATION[case]
+    path = tmp_path / "data.npz"
+    make(path)
+    assert export(model_file, "--calibration", path, "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == f"{path}: error[{expected}\n"
+    assert not (tmp_path / "out").exists()
+
+
+# The output folder.
+
+
+def test_a_folder_that_is_not_empty_is_refused_before_any_work(tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/notes.txt").write_text("mine")
+    assert export("no.keras", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'out'}: error[T601]: is not empty\n"
+        "  hint: choose another one, or give --force to replace the files that tgenn wrote there\n"
+    )
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["notes.txt"]
+
+
+def test_an_empty_folder_is_filled(tmp_path, model_file):
+    (tmp_path / "out").mkdir()
+    assert export(model_file, "--normalize", "none", "--output", tmp_path / "out") == 0
+    assert (tmp_path / "out/network.yaml").exists()
+
+
+def test_a_file_and_a_folder_in_no_folder_are_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert export("no.keras", "--output", tmp_path / "file") == 2
+    assert export("no.keras", "--output", tmp_path / "no/out") == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'file'}: error[T602]: is a file, not a folder\n  hint: choose another --output\n"
+        f"{tmp_path / 'no/out'}: error[T602]: there is no folder {tmp_path / 'no'}\n  hint: create it\n"
+    )
+
+
+def test_force_replaces_the_tools_own_files_and_leaves_all_others(tmp_path, model_file):
+    out = tmp_path / "out"
+    wide = keras.Sequential(
+        [keras.Input((4, 3)), layers.Flatten(), layers.Dense(5, "relu", name="old"), layers.Dense(3)]
+    )
+    wide.save(tmp_path / "wide.keras")
+    assert export(tmp_path / "wide.keras", "--normalize", "none", "--output", out) == 0
+    (out / "notes.txt").write_text("mine")
+    (out / "weights/mine.npy").write_bytes(b"mine")
+    assert (out / "weights/old.kernel.npy").exists()
+    assert export(model_file, "--normalize", "none", "--output", out, "--force") == 0
+    assert export(model_file, "--normalize", "none", "--output", tmp_path / "fresh") == 0
+    fresh = {
+        p.relative_to(tmp_path / "fresh"): p.read_bytes()
+        for p in (tmp_path / "fresh").rglob("*")
+        if p.is_file()
+    }
+    found = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    foreign = {p: c for p, c in found.items() if p not in fresh}
+    assert {str(p): c for p, c in foreign.items()} == {"notes.txt": b"mine", "weights/mine.npy": b"mine"}
+    assert {p: found[p] for p in fresh} == fresh
+
+
+@pytest.mark.parametrize("name", ["network.yaml", "simulate.py", "weights/dense.kernel.npy"])
+def test_force_does_not_replace_a_file_that_the_tool_did_not_write(tmp_path, capsys, name):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="dense")])
+    model.save(tmp_path / "model.keras")
+    out = tmp_path / "out"
+    (out / name).parent.mkdir(parents=True)
+    (out / name).write_text("mine")
+    assert export(tmp_path / "model.keras", "--normalize", "none", "--output", out, "--force") == 2
+    assert capsys.readouterr().err == (
+        f"{out / name}: error[T603]: was not written by tgenn\n  hint: move it out of the way\n"
+    )
+    assert (out / name).read_text() == "mine"
+    assert [p.name for p in out.rglob("*") if p.is_file()] == [name.split("/")[-1]]
