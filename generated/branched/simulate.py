@@ -659,9 +659,10 @@ def read_examples(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Examples x (n, *shape), of the file's dtype, and labels y (n,) where the file has them."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            if isinstance(arrays, np.ndarray):
-                fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+        with file as arrays:
             suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
