@@ -47,7 +47,18 @@ def test_golden_documents_are_canonical(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_generated_scripts_are_python_that_imports_numpy_and_pygenn_alone(name):
-    standard = {"__future__", "argparse", "contextlib", "functools", "json", "os", "sys", "time", "zipfile"}
+    standard = {
+        "__future__",
+        "argparse",
+        "contextlib",
+        "functools",
+        "json",
+        "os",
+        "sys",
+        "time",
+        "zipfile",
+        "zlib",
+    }
     standard |= {"collections", "pathlib", "typing"}
     for script, allowed in (("simulate.py", {"numpy", "pygenn"}), ("reference.py", {"numpy"})):
         tree = ast.parse((GENERATED / name / script).read_text())

@@ -342,6 +342,14 @@ def cut_off(path):
     path.write_bytes(path.read_bytes()[:-200])
 
 
+def damaged_inside(path):
+    """One byte of the packed array is another."""
+    np.savez_compressed(path, x=np.random.default_rng(0).random((100, 4, 3), np.float32))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 0xFF
+    path.write_bytes(bytes(raw))
+
+
 def short_member(path):
     """An archive whose array promises more than it holds."""
     with zipfile.ZipFile(path, "w") as archive, archive.open("x.npy", "w") as member:
@@ -360,8 +368,11 @@ CALIBRATION = {
         lambda path: None,
         "T501]: cannot be read: No such file or directory\n  hint: give the path of an .npz",
     ),
-    "not an archive": (lambda path: path.write_text("hello"), f"T501]: is not an .npz file\n  hint: {SAVEZ}"),
-    "cut off": (cut_off, f"T501]: is not an .npz file\n  hint: {SAVEZ}"),
+    "not an archive": (
+        lambda path: path.write_text("hello"),
+        f"T501]: is not an .npz file, or damaged\n  hint: {SAVEZ}",
+    ),
+    "cut off": (cut_off, f"T501]: is not an .npz file, or damaged\n  hint: {SAVEZ}"),
     "no x": (
         npz(images=np.zeros(3), y=np.zeros(3)),
         f"T502]: has no array x or x_train; it has images, y\n  hint: {SAVEZ}",
@@ -398,6 +409,13 @@ def test_calibration_data_that_cannot_be_used_is_refused(tmp_path, capsys, model
     make(path)
     assert export(model_file, "--calibration", path, "--output", tmp_path / "out") == 2
     assert capsys.readouterr().err == f"{path}: error[{expected}\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_archive_gives_a_diagnostic_and_no_traceback(tmp_path, capsys, model_file):
+    damaged_inside(tmp_path / "data.npz")
+    assert export(model_file, "--calibration", tmp_path / "data.npz", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'data.npz'}: error[T501]: ")
     assert not (tmp_path / "out").exists()
 
 

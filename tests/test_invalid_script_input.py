@@ -86,6 +86,16 @@ def test_a_file_that_is_no_archive_is_refused(folder, tmp_path, content):
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+def test_an_archive_that_is_damaged_inside_is_refused(folder, tmp_path):
+    np.savez_compressed(tmp_path / "data.npz", x=np.random.default_rng(0).random(X.shape), y=Y)
+    raw = bytearray((tmp_path / "data.npz").read_bytes())
+    raw[len(raw) // 3] ^= 0xFF
+    (tmp_path / "data.npz").write_bytes(bytes(raw))
+    done = run_script(folder / "reference.py", "--data", tmp_path / "data.npz")
+    assert done.stderr.startswith(f"reference.py: error: {tmp_path / 'data.npz'}: cannot be read as .npz: ")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
 def test_pickled_data_is_refused_and_not_loaded(folder, tmp_path):
     class Trace:
         def __reduce__(self):

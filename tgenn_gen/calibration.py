@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import zipfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import IO
 import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.runtime.command_line import as_current
+from tgenn_gen.runtime.command_line import UNREADABLE, as_current
 from tgenn_gen.spec import Input
 
 KEYS = ("x", "x_train")
@@ -33,13 +34,13 @@ class Calibration:
     count: int
     array: np.ndarray | None = None
 
-    def batches(self, neurons: int) -> Iterator[np.ndarray]:
-        """The examples as float32 currents, (batch, *input shape), in batches for populations of `neurons`.
+    def batches(self, neurons: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Examples as float32 currents (batch, *input shape), and their labels (batch,) where there are some.
 
-        Raises TgennError on NaN (T505).
+        Batches are for populations of `neurons`. Raises TgennError on NaN (T505), or missing data (T501).
         """
         done = 0
-        for x in self._blocks(max(1, BATCH_BYTES // (4 * max(neurons, prod(self.network_input.shape))))):
+        for x, y in self._blocks(max(1, BATCH_BYTES // (4 * max(neurons, prod(self.network_input.shape))))):
             batch = as_current(x.reshape(-1, *self.network_input.shape), self.network_input.uint8_divisor)
             finite = np.isfinite(batch).all(axis=tuple(range(1, batch.ndim)))
             if not finite.all():
@@ -47,35 +48,36 @@ class Calibration:
                 message = f"example {index} holds NaN or infinity"
                 raise _refusal(self.file, "T505", message, "remove or mend it")
             done += len(batch)
-            yield batch
+            yield batch, y
 
-    def _blocks(self, size: int) -> Iterator[np.ndarray]:
+    def _blocks(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        starts = range(0, self.count, size)
         if self.array is not None:
-            for start in range(0, self.count, size):
-                yield self.array[start : start + size]
+            yield from ((self.array[start : start + size], None) for start in starts)
             return
-        with zipfile.ZipFile(self.file) as archive:
+        with zipfile.ZipFile(self.file) as archive, contextlib.ExitStack() as members:
             key = next(k for k in KEYS if f"{k}.npy" in archive.namelist())
-            with archive.open(f"{key}.npy") as member:
-                shape, dtype = _header(member)
-                bytes_each = dtype.itemsize * prod(shape[1:])
-                for start in range(0, self.count, size):
-                    wanted = bytes_each * min(size, self.count - start)
-                    raw = _read(member, wanted, self.file)
-                    yield np.frombuffer(raw, dtype).reshape(-1, *shape[1:])
+            examples = members.enter_context(archive.open(f"{key}.npy"))
+            shape, dtype = _header(examples)
+            labels, label_dtype = self._labels(archive, members)
+            for start in starts:
+                count = min(size, self.count - start)
+                x = _read(examples, (count, *shape[1:]), dtype, self.file)
+                y = None if labels is None else _read(labels, (count,), label_dtype, self.file)
+                yield x, y
 
-    def labels(self) -> np.ndarray | None:
-        """Class indices (n,), from y or y_train beside the examples; None where there are none."""
-        if self.array is not None:
-            return None
-        with np.load(self.file, allow_pickle=False) as arrays:
-            key = next((k for k in LABEL_KEYS if k in arrays), None)
-            try:
-                y: np.ndarray = arrays[key] if key is not None else np.empty(0)
-            except ValueError:  # pickled objects
-                return None
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        return y if y.shape == (self.count,) and y.dtype.kind in "ui" else None
+    def _labels(
+        self, archive: zipfile.ZipFile, members: contextlib.ExitStack
+    ) -> tuple[IO[bytes] | None, np.dtype]:
+        """The array y or y_train beside the examples, if it holds a class index for each; and its type."""
+        key = next((k for k in LABEL_KEYS if f"{k}.npy" in archive.namelist()), None)
+        if key is not None:
+            member = members.enter_context(archive.open(f"{key}.npy"))
+            with contextlib.suppress(ValueError):  # not an array of numbers: no labels
+                shape, dtype = _header(member)
+                if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
+                    return member, dtype
+        return None, np.dtype(np.uint8)
 
     def sha256(self) -> str:
         """Of the file's bytes, or the array's."""
@@ -117,18 +119,8 @@ def _npz_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
                 raise _refusal(str(path), "T502", f"has no array x or x_train; it has {there}", hint)
             with archive.open(f"{key}.npy") as member:
                 return _header(member)
-    except zipfile.BadZipFile:
-        raise _refusal(
-            str(path), "T501", "is not an .npz file", "save it with np.savez(file, x=training_examples)"
-        ) from None
-    except OSError as error:
-        raise _refusal(
-            str(path), "T501", f"cannot be read: {error.strerror}", "give the path of an .npz"
-        ) from None
-    except (ValueError, EOFError) as error:
-        raise _refusal(
-            str(path), "T501", f"cannot be read: {error}", "save x as a plain array of numbers"
-        ) from None
+    except UNREADABLE as error:
+        raise _unreadable(str(path), error) from None
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
@@ -140,15 +132,32 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _read(member: IO[bytes], wanted: int, file: str) -> bytes:
-    parts = []
+def _read(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, file: str) -> np.ndarray:
+    """The next part of an array, of this shape."""
+    parts, wanted = [], dtype.itemsize * prod(shape)
     while wanted > 0:
-        part = member.read(wanted)
+        try:
+            part = member.read(wanted)
+        except UNREADABLE as error:
+            raise _unreadable(file, error) from None
         if not part:
             raise _refusal(file, "T501", "ends before its last example", "write it again")
         parts.append(part)
         wanted -= len(part)
-    return b"".join(parts)
+    return np.frombuffer(b"".join(parts), dtype).reshape(shape)
+
+
+def _unreadable(file: str, error: Exception) -> TgennError:
+    if isinstance(error, zipfile.BadZipFile):
+        return _refusal(
+            file,
+            "T501",
+            "is not an .npz file, or damaged",
+            "save it with np.savez(file, x=training_examples)",
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return _refusal(file, "T501", f"cannot be read: {error.strerror}", "give the path of an .npz")
+    return _refusal(file, "T501", f"cannot be read: {error}", "save x as a plain array of numbers")
 
 
 def _refusal(file: str, code: str, message: str, hint: str) -> TgennError:

@@ -149,7 +149,7 @@ def _check_against_keras(folded: FoldedModel, keras_model: Any, data: Calibratio
     """
     network = folded.network
     x = (
-        next(iter(data.batches(max(p.size for p in network.populations))))[:16]
+        next(data.batches(max(p.size for p in network.populations)))[0][:16]
         if data is not None
         else _random_examples(network.inputs[0])
     )

@@ -104,17 +104,18 @@ class Measurement:
 def measure(network: Network, calibration: Calibration, progress: Progress | None = None) -> Measurement:
     """Run the folded network (scales 1) as an ANN over the calibration data."""
     histograms = {p.name: ActivationHistogram() for p in network.populations if p.neuron.spikes}
-    labels, done, correct = calibration.labels(), 0, 0
-    for x in calibration.batches(max(p.size for p in network.populations)):
+    done, correct, labelled = 0, 0, True
+    for x, labels in calibration.batches(max(p.size for p in network.populations)):
         for population, values in activations(network, x):
             if population.name in histograms:
                 histograms[population.name].add(values)
+        labelled = labels is not None
         if labels is not None:
-            correct += int((values.argmax(axis=-1) == labels[done : done + len(x)]).sum())
+            correct += int((values.argmax(axis=-1) == labels).sum())
         done += len(x)
         if progress is not None:
             progress(done, calibration.count)
-    return Measurement(histograms, None if labels is None else correct / calibration.count)
+    return Measurement(histograms, correct / calibration.count if labelled else None)
 
 
 def find_scales(

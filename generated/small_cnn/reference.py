@@ -19,6 +19,7 @@ import os
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,7 +53,7 @@ def load_weights() -> dict[str, np.ndarray]:
     for key, (file, shape) in WEIGHTS.items():
         try:
             weights[key] = np.load(HERE / file, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except UNREADABLE as error:
             fail(f"{file}: cannot be read: {error}")
         if weights[key].shape != shape or weights[key].dtype != np.float32:
             fail(f"{file}: is {weights[key].dtype} {weights[key].shape}, this script expects float32 {shape}")
@@ -258,6 +259,18 @@ def batch_size_that_fits(timesteps: int, neurons: int) -> int:
 Batch = dict[str, Any]
 Simulation = Callable[[np.ndarray], Iterator[Batch]]
 
+# What reading a damaged, foreign or hostile .npz raises.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
 
 def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
@@ -315,7 +328,7 @@ def read_examples(
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
             x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
     if x.ndim == len(shape) and shape[-1] == 1:
         x = x[..., None]

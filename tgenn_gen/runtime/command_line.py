@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,18 @@ import numpy as np
 #   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
 Batch = dict[str, Any]
 Simulation = Callable[[np.ndarray], Iterator[Batch]]
+
+# What reading a damaged, foreign or hostile .npz raises.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def fail(message: str, status: int = 2) -> NoReturn:
@@ -78,7 +91,7 @@ def read_examples(
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
             x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
     if x.ndim == len(shape) and shape[-1] == 1:
         x = x[..., None]
