@@ -134,3 +134,36 @@ def branched() -> Network:
         outputs=(Output("out", "spike_count"),),
         simulation=Simulation(0.5, 5),
     )
+
+
+def pooled_dense() -> Network:
+    """Like LeNet: pooling before a convolution and before a dense layer, in populations named conv and fc."""
+    neuron, w = IntegrateAndFire(), Weights(3)
+    pool = AvgPool2D((2, 2), (2, 2), "valid")
+    return Network(
+        name="lenet",
+        inputs=(Input("image", (8, 12, 1), ConstantCurrent()),),
+        populations=(
+            Population(
+                "conv1",
+                (8, 12, 2),
+                neuron,
+                (Connection("image", (Conv2D((1, 1), "same", w("conv1.kernel", 3, 2, 1, 2)),)),),
+            ),
+            Population(
+                "conv2",
+                (4, 6, 3),
+                neuron,
+                (Connection("conv1", (pool, Conv2D((1, 1), "same", w("conv2.kernel", 2, 3, 2, 3, low=-4)))),),
+            ),
+            Population(
+                "fc1",
+                (5,),
+                neuron,
+                (Connection("conv2", (pool, Flatten((2, 3, 3)), Dense(w("fc1.kernel", 18, 5, low=-4)))),),
+            ),
+            Population("fc2", (4,), Integrate(), (Connection("fc1", (Dense(w("fc2.kernel", 5, 4)),)),)),
+        ),
+        outputs=(Output("fc2", "membrane"),),
+        simulation=Simulation(1.0, 7),
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sample_networks import branched, dyadic_examples, small_cnn
+from sample_networks import branched, dyadic_examples, pooled_dense, small_cnn
 from scripts import results, run_script
 
 from tgenn_gen import generate, simulate
@@ -16,6 +16,7 @@ NETWORKS = {
     "membrane": small_cnn(),
     "zero": small_cnn(IntegrateAndFire(threshold=1.5, reset="zero", v_init=0.25)),
     "spike_count": small_cnn(readout="spike_count"),
+    "pooled_dense": pooled_dense(),  # GeNN sorts its connections by name and wants kernels of one rank
     "branched": branched(),  # sources of unequal depth, the input at depth 2, every op
 }
 EXAMPLES = 6

@@ -137,7 +137,8 @@ def connectivity_matrix(chain: tuple[LinearMap, ...], shape: Shape, folder) -> n
         at = linear_map.output_shape(at)
     scatters = tuple(scatters)
     kernel = eval(genn_code.kernel_expression(scatters), {"np": np, "weights": weights})
-    assert kernel.shape == genn_code.kernel_shape(scatters)
+    kernel = kernel.reshape(-1)
+    assert kernel.size == genn_code.kernel_size(scatters)
     source = folder / "rows.c"
     source.write_text(PROGRAM % (np.prod(shape), genn_code.connectivity_code(scatters)))
     subprocess.run(["gcc", "-O0", "-o", str(folder / "rows"), str(source)], check=True)

@@ -8,6 +8,7 @@ presynaptic neuron to its postsynaptic ones, and call addSynapse once for each p
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,33 @@ def window_loop(
 
     Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
     """
-    shifted = f"{index} + {before}" if before else index
-    first = f"({shifted} < {window}) ? 0 : ({shifted} - {window}) / {stride} + 1"
-    last = f"min({outputs - 1}, ({shifted}) / {stride})"
+    shifted = f"({index} + {before})" if before else index
+    by_stride = f" / {stride}" if stride > 1 else ""
+    if window > stride:
+        first = f"max(0, {shifted} - {window - stride}){by_stride}"
+    elif window < stride:
+        first = f"({shifted} + {stride - window}){by_stride}"
+    else:
+        first = f"{shifted}{by_stride}"
+    last = f"min({outputs - 1}, {shifted}{by_stride})"
+    times_stride = f" * {stride}" if stride > 1 else ""
     return (
-        f"const int {target}_first = {first};",
-        f"const int {target}_last = {last};",
-        f"for(int {target} = {target}_first; {target} <= {target}_last; {target}++) {{",
-        f"const int {tap} = {shifted} - {target} * {stride};",
+        f"for(int {target} = {first}; {target} <= {last}; {target}++) {{",
+        f"const int {tap} = {shifted} - {target}{times_stride};",
     )
 
 
 def connectivity_code(scatters: tuple[Scatter, ...]) -> str:
-    """The row build code of a chain: from id_pre to addSynapse(id_post, kernel indices...)."""
+    """The row build code of a chain: from id_pre to addSynapse(id_post, kernel index)."""
     lines = ["const int i0 = (int)id_pre;"]
     for scatter in scatters:
         lines += scatter.lines
-    kernel_index = [index for scatter in scatters for index in scatter.kernel_index] or ["0"]
-    lines.append(f"addSynapse({', '.join([f'i{len(scatters)}', *kernel_index])});")
+    # One flat index: GeNN cannot build a model whose connections have kernels of different rank.
+    flat = "0"
+    for scatter in scatters:
+        for index, length in zip(scatter.kernel_index, scatter.kernel_shape, strict=True):
+            flat = index if flat == "0" else f"({flat}) * {length} + {index}"
+    lines.append(f"addSynapse(i{len(scatters)}, {flat});")
     text, depth = [], 0
     for line in lines:
         text.append("    " * depth + line)
@@ -80,9 +90,9 @@ def connectivity_code(scatters: tuple[Scatter, ...]) -> str:
     return "\n".join(text)
 
 
-def kernel_shape(scatters: tuple[Scatter, ...]) -> tuple[int, ...]:
-    """The shape of the kernel that connectivity_code's indices run over."""
-    return tuple(n for scatter in scatters for n in scatter.kernel_shape) or (1,)
+def kernel_size(scatters: tuple[Scatter, ...]) -> int:
+    """The number of weights that connectivity_code's index runs over, in the C order of kernel_expression."""
+    return prod(n for scatter in scatters for n in scatter.kernel_shape)
 
 
 def kernel_expression(scatters: tuple[Scatter, ...]) -> str:

@@ -53,7 +53,7 @@ class ConnectionPlan:
     numpy            expressions that make `current` of the source, one for each map
     genn_matrix      GeNN's matrix type; "" where the source is a network input, whose current the host makes
     genn_weights     the synapses' weights, as a Python expression
-    row_build_code   GeNN code of a SPARSE matrix's connectivity, whose kernel has kernel_shape
+    row_build_code   GeNN code of a SPARSE matrix's connectivity, whose kernel has kernel_size weights
     fan_out          the most synapses a presynaptic neuron has
     delay            axonal delay in steps, which matches sources of unequal depth
     """
@@ -67,7 +67,7 @@ class ConnectionPlan:
     genn_matrix: str
     genn_weights: str
     row_build_code: str
-    kernel_shape: Shape
+    kernel_size: int
     fan_out: int
     delay: int
 
@@ -250,7 +250,7 @@ def _connection(
         genn_matrix="" if from_input else matrix,
         genn_weights=genn_code.kernel_expression(chain),
         row_build_code=genn_code.connectivity_code(chain),
-        kernel_shape=genn_code.kernel_shape(chain),
+        kernel_size=genn_code.kernel_size(chain),
         fan_out=fan_out,
         delay=0 if from_input else depths[population.name] - depths[connection.source] - 1,
     )

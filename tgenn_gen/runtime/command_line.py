@@ -49,9 +49,7 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
             raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
         return int(text)
 
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--data", type=Path, required=True, metavar="F.npz", help="examples: arrays x, y (or x_test, y_test)"
     )
