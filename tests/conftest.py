@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import pytest
 
+os.environ.setdefault(
+    "TF_ENABLE_ONEDNN_OPTS", "0"
+)  # as tgenn_gen.keras_import does, and before keras is imported
 REASON = "PyGeNN is not installed"
 
 

@@ -168,6 +168,17 @@ class Own(layers.Layer):
         return x
 
 
+def diverged():
+    model = chain(layers.Dense(3, name="d"), shape=(4,))
+    model.layers[0].set_weights([np.zeros((4, 3)), np.array([0, np.nan, 0])])
+    return model
+
+
+def divided():
+    x = keras.Input((4,), name="image")
+    return keras.Model(x, layers.Dense(3)(x / 255), name="m")
+
+
 MODELS = {
     "channels first": (
         lambda: chain(layers.AveragePooling2D(2, data_format="channels_first", name="pool")),
@@ -187,7 +198,7 @@ MODELS = {
     ),
     "a layer of one's own": (
         lambda: chain(Own(name="own"), layers.Flatten(), layers.Dense(3)),
-        [f"layer 'own': error[T404]: Own layers are not supported\n  hint: {SUPPORTED}"],
+        [f"layer 'own': error[T404]: Own (not Keras' own) layers are not supported\n  hint: {SUPPORTED}"],
     ),
     "softmax inside": (
         lambda: chain(layers.Dense(3, "softmax", name="a"), layers.Dense(2, name="b"), shape=(4,)),
@@ -215,7 +226,41 @@ MODELS = {
     "float64": (
         lambda: chain(layers.Dense(3, name="d", dtype="float64"), shape=(4,)),
         [
-            "layer 'd': error[T404]: dtype policy float64 is not supported\n  hint: train or load the model in float32"
+            "layer 'd': error[T404]: dtype float64 is not supported\n  hint: train or load the model in float32"
+        ],
+    ),
+    "uint8 input": (
+        lambda: keras.Sequential([keras.Input((4,), name="image", dtype="uint8"), layers.Dense(3)], name="m"),
+        [
+            "layer 'image': error[T404]: dtype uint8 is not supported\n  hint: train or load the model in float32"
+        ],
+    ),
+    "softmax of a ReLU": (
+        lambda: chain(layers.Dense(3, "relu"), layers.Softmax(name="s"), shape=(4,)),
+        ["layer 's': error[T404]: softmax of a ReLU's output\n  hint: leave the ReLU out, and train again"],
+    ),
+    "output with several axes": (
+        lambda: chain(layers.Conv2D(3, 2, name="c")),
+        [
+            "layer 'c': error[T404]: the model's output has shape (5, 4, 3), not one axis of classes\n"
+            "  hint: end it with a Flatten or a Dense layer"
+        ],
+    ),
+    "weights that are not finite": (
+        diverged,
+        ["layer 'd': error[T404]: NaN or infinity in bias\n  hint: train it again: its training diverged"],
+    ),
+    "arithmetic on tensors": (
+        divided,
+        [
+            "layer 'true_divide': error[T404]: TrueDivide layers are not supported\n  hint: leave it out: --uint8-divisor is for data as uint8"
+        ],
+    ),
+    "a named output": (
+        lambda: keras.Model(IMAGE, {"ab": layers.MaxPooling2D(2, name="p")(IMAGE)}, name="m"),
+        [
+            "layer 'p': error[T404]: MaxPooling2D layers are not supported\n"
+            "  hint: use AveragePooling2D and train again",
         ],
     ),
     "nested": (

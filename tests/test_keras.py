@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import Network, convert, simulate  # noqa: E402
+from tgenn_gen import Network, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
 from tgenn_gen.fold import fold  # noqa: E402
 from tgenn_gen.keras_import import read_model  # noqa: E402
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire  # noqa: E402
-from tgenn_gen.normalize import activations  # noqa: E402
+from tgenn_gen.normalize import ann_currents  # noqa: E402
 from tgenn_gen.supported import supported_layers  # noqa: E402
+from tgenn_gen.tensors import Tensor  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
@@ -83,7 +84,7 @@ def test_a_folded_network_has_the_activations_of_every_keras_layer():
     x = np.random.default_rng(1).random((20, 11, 8, 2), np.float32)
     expected = keras_activations(model, list(READ_AT.values()), x)
     network = convert(model, normalize="none")
-    found = {p.name: v for p, v in activations(network, x)}
+    found = {p.name: np.maximum(v, 0) if p.neuron.spikes else v for p, v in ann_currents(network, x)}
     assert list(found) == list(READ_AT)
     for name, layer in READ_AT.items():
         np.testing.assert_allclose(found[name], expected[layer], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -124,7 +125,7 @@ def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
     model = with_random_weights(keras.Sequential([make(*arguments) for make, arguments in stack]), seed)
     x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     folded = fold(read_model(model), IntegrateAndFire(), "membrane", 255.0)
-    *_, (_, found) = activations(folded.network, x)
+    *_, (_, found) = ann_currents(folded.network, x)
     if folded.last_activation == "softmax":
         found = keras.ops.softmax(found)
     elif folded.last_activation == "relu":
@@ -191,7 +192,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
         "norm_d: BatchNormalization folded into dense_d",
-        "softmax left out: the output population's input is the logits, with the same largest class",
+        "softmax left out: the output is the logits, of which the same class is the largest",
     ]
     model.save(tmp_path / "cnn.keras")
     assert (
@@ -215,11 +216,64 @@ def test_a_relu_output_read_by_its_membrane_loses_its_relu_and_says_so():
     network = convert(model, normalize="model")
     assert network.population("last").neuron.kind == "integrate"
     assert (
-        "last: its relu is left out, the membrane readout also shows negative values"
+        "last: its relu is left out: where it gives 0, the membrane readout shows negative values"
         in (network.provenance["changes"])
     )
     spiking = convert(model, normalize="model", readout="spike_count")
     assert spiking.population("last").neuron.kind == "integrate_and_fire"
+
+
+def classifier(last, seed=0):
+    """A classifier whose logits are of both signs."""
+    return with_random_weights(keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu"), *last]), seed)
+
+
+def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_loses():
+    model = classifier([layers.Dense(4, "softmax", name="classes")])
+    x = np.random.default_rng(1).normal(size=(400, 6)).astype(np.float32)
+    *_, (_, current) = ann_currents(fold(read_model(model), IntegrateAndFire(), "membrane", 1.0).network, x)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
+    network = convert(model, x, readout="spike_count")
+    loss = "classes: read by its spike count, which is 0 for all outputs below 0"
+    assert loss in network.provenance["changes"]
+    *_, (_, current) = ann_currents(network, x)
+    positive = current.max(axis=1) > 0
+    assert 0.6 < positive.mean() < 0.8
+    predictions = simulate(network, x, timesteps=256).predictions
+    assert (predictions == np.array(model(x)).argmax(axis=1))[positive].mean() > 0.97
+
+
+class Doubled(layers.Dense):
+    def call(self, x):
+        return 2 * super().call(x)
+
+
+def test_a_layer_that_computes_something_else_is_caught_by_its_class_and_by_its_results(monkeypatch):
+    Doubled.__name__ = "Dense"
+    model = classifier([Doubled(1000, name="mine"), layers.Softmax()])
+    with pytest.raises(TgennError, match=r"layer 'mine'.*Dense \(not Keras' own\) layers are not supported"):
+        convert(model, normalize="none")
+    monkeypatch.setattr("tgenn_gen.keras_import._class_name", lambda layer: type(layer).__name__)
+    with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
+        convert(model, normalize="none")
+
+
+@pytest.mark.parametrize("last", ["softmax", None, "relu"])
+def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
+    model = classifier([layers.Dense(1000, activation=last, name="last")])
+    convert(model, normalize="none")
+    from tgenn_gen.ops.dense import Dense
+
+    right = Dense.from_keras.__func__
+
+    def wrong(cls, layer, shape):
+        dense = right(cls, layer, shape)
+        return Dense(Tensor("", 1.01 * dense.kernel.values)) if layer.name == "last" else dense
+
+    monkeypatch.setattr(Dense, "from_keras", classmethod(wrong))
+    with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
+        convert(model, normalize="none")
 
 
 def test_exports_are_the_same_bytes_each_time(tmp_path):

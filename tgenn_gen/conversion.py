@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen import chains
-from tgenn_gen.calibration import Calibration, file_sha256, open_calibration
+from tgenn_gen.calibration import file_sha256, open_calibration
+from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.fold import FoldedModel, fold
 from tgenn_gen.keras_import import load_model, predict, read_model
@@ -17,7 +18,7 @@ from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.normalize import (
     DEFAULT,
     Progress,
-    activations,
+    ann_currents,
     find_scales,
     measure,
     needs_data,
@@ -26,6 +27,7 @@ from tgenn_gen.spec import Input, Network, Neuron, Population, Simulation
 from tgenn_gen.tensors import Tensor
 
 TOLERANCE = 1e-3  # of float32 sums in another order, relative to the largest output
+SMALLEST_PROBABILITY = 1e-30
 
 
 def convert(
@@ -55,14 +57,19 @@ def convert(
     What the conversion changes about the model is listed in provenance["changes"]. Raises TgennError
     for a model, data or option that cannot be used, with everything that is wrong, before any work.
     """
-    _check_options(normalize, calibration, readout)
+    neuron = neuron or IntegrateAndFire()
+    _check_options(normalize, calibration, readout, neuron)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, neuron or IntegrateAndFire(), readout, uint8_divisor)
+    folded = fold(read, neuron, readout, uint8_divisor)
     network = folded.network
+    network = replace(network, name=name or network.name, simulation=simulation or Simulation())
+    require_valid(network)  # names, options, shapes: before the calibration data is read through
     data = open_calibration(calibration, network.inputs[0]) if calibration is not None else None
-    _check_against_keras(folded, keras_model, data, read.file)
+    largest = max(p.size for p in network.populations)
+    x = next(data.batches(largest))[0][:16] if data is not None else _random_examples(network.inputs[0])
+    _check_against_keras(folded, keras_model, x, read.file)
 
     measured = measure(network, data, progress) if data is not None and needs_data(normalize) else None
     scales, notes = find_scales(network, normalize, measured)
@@ -81,19 +88,16 @@ def convert(
         }
     if changes := [*folded.notes, *notes]:
         provenance["changes"] = changes
-    network = rescale(network, scales)
-    return replace(
-        network,
-        name=name or network.name,
-        simulation=simulation or Simulation(),
-        provenance=provenance,
-    )
+    return replace(rescale(network, scales), provenance=provenance)
 
 
 def convertible(path: Path) -> FoldedModel:
     """What a model file folds to. Raises TgennError with everything that cannot be converted."""
-    model = read_model(load_model(path), str(path))
-    return fold(model, IntegrateAndFire(), "membrane", uint8_divisor=255.0)
+    keras_model = load_model(path)
+    folded = fold(read_model(keras_model, str(path)), IntegrateAndFire(), "membrane", uint8_divisor=255.0)
+    require_valid(folded.network)
+    _check_against_keras(folded, keras_model, _random_examples(folded.network.inputs[0]), str(path))
+    return folded
 
 
 def rescale(network: Network, scales: dict[str, float]) -> Network:
@@ -125,7 +129,7 @@ def rescale(network: Network, scales: dict[str, float]) -> Network:
     return replace(network, populations=tuple(populations))
 
 
-def _check_options(method: str, calibration: object, readout: str) -> None:
+def _check_options(method: str, calibration: object, readout: str, neuron: Neuron) -> None:
     place, found = Location("options"), []
     try:
         if needs_data(method) and calibration is None:
@@ -138,34 +142,40 @@ def _check_options(method: str, calibration: object, readout: str) -> None:
     if readout not in ("membrane", "spike_count"):
         message = f"'{readout}' is no readout: use membrane or spike_count"
         found.append(Diagnostic(place, "T408", message))
+    if not neuron.spikes:
+        hint = "use one that spikes, such as IntegrateAndFire()"
+        found.append(Diagnostic(place, "T408", f"neurons of kind {neuron.kind} never spike", hint))
     if found:
         raise TgennError(found)
 
 
-def _check_against_keras(folded: FoldedModel, keras_model: Any, data: Calibration | None, file: str) -> None:
-    """Run the folded network as an ANN beside the model on a few examples. Raises TgennError (T409).
+def _check_against_keras(folded: FoldedModel, keras_model: Any, x: np.ndarray, file: str) -> None:
+    """Run the folded network as an ANN beside the model on examples x. Raises TgennError (T409).
 
-    A guard against converting silently wrong, whatever a layer's rule has missed.
+    A guard against converting silently wrong, whatever a layer's rule has missed. A softmax is compared by
+    its logarithm: a thousand small probabilities say as little as none.
     """
-    network = folded.network
-    x = (
-        next(data.batches(max(p.size for p in network.populations)))[0][:16]
-        if data is not None
-        else _random_examples(network.inputs[0])
-    )
     expected = predict(keras_model, x)
-    *_, (_, found) = activations(network, x)
+    *_, (_, found) = ann_currents(folded.network, x)
     if folded.last_activation == "softmax":
-        found = np.exp(found - found.max(axis=-1, keepdims=True))
-        found /= found.sum(axis=-1, keepdims=True)
+        found = found - found.max(axis=-1, keepdims=True)
+        found = found - np.log(np.exp(found).sum(axis=-1, keepdims=True))
+        visible = expected > SMALLEST_PROBABILITY
+        expected = np.where(visible, np.log(np.where(visible, expected, 1)), 0)
+        found = np.where(visible, found, 0)
     elif folded.last_activation == "relu":
         found = np.maximum(found, 0)
     difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
-    if not difference <= TOLERANCE * max(1.0, float(np.abs(expected).max())):
+    largest = float(np.abs(expected).max())
+    if not difference <= TOLERANCE * largest + 1e-6:
         message = (
-            f"the converted network does not compute what the model does: outputs differ by {difference:.3g}"
+            f"the converted network does not compute what the model does: outputs of up to {largest:.3g} "
         )
-        hint = "this is a fault of tgenn_gen: please report it with the model"
+        hint = (
+            "either this is a fault of tgenn_gen (please report it with the model), or Keras' own result is: "
+            "compare it on another machine"
+        )
+        message += f"differ by {difference:.3g}"
         raise TgennError(Diagnostic(Location(file), "T409", message, hint))
 
 

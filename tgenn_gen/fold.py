@@ -113,7 +113,7 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
     output_neuron = Integrate() if readout == "membrane" else walk.neuron
     if walk.last_activation == "softmax":
         walk.notes.append(
-            "softmax left out: the output population's input is the logits, with the same largest class"
+            "softmax left out: the output is the logits, of which the same class is the largest"
         )
     if walk.pending:
         walk.population(output_neuron)
@@ -124,9 +124,12 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
         last = walk.populations.pop()
         walk.populations.append(Population(last.name, last.shape, output_neuron, last.inputs, bias=last.bias))
         walk.notes.append(
-            f"{last.name}: its relu is left out, the membrane readout also shows negative values"
+            f"{last.name}: its relu is left out: where it gives 0, the membrane readout shows negative values"
         )
-    return walk.populations[-1].name
+    name = walk.populations[-1].name
+    if readout == "spike_count" and walk.last_activation != "relu":
+        walk.notes.append(f"{name}: read by its spike count, which is 0 for all outputs below 0")
+    return name
 
 
 def _population_names(layers: list[KerasLayer]) -> tuple[dict[str, str], list[str]]:

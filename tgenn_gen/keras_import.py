@@ -19,6 +19,9 @@ from tgenn_gen.keras_model import KerasLayer, KerasModel
 def import_keras() -> Any:
     """The keras package. Raises MissingEngineError where TensorFlow or Keras 3 is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault(
+        "TF_ENABLE_ONEDNN_OPTS", "0"
+    )  # its strided convolutions of one channel can be wrong
     try:
         with _stderr_closed():  # TensorFlow's notes about its own build
             import keras
@@ -105,18 +108,31 @@ def _sequential(model: Any) -> tuple[tuple[KerasLayer, ...], tuple[str, ...]]:
     """A Sequential's layers, each the input of the next, and its output's name."""
     first = model.get_config()["layers"][0]
     name = first["config"]["name"] if first["class_name"] == "InputLayer" else "input"
-    layers = [KerasLayer(name, "InputLayer", {}, output_shape=tuple(model.inputs[0].shape[1:]))]
+    layers = [_input(name, model.inputs[0])]
     for layer in model.layers:
         layers.append(_layer(layer, (layers[-1].name,)))
     return tuple(layers), (layers[-1].name,)
 
 
+def _input(name: str, tensor: Any) -> KerasLayer:
+    return KerasLayer(name, "InputLayer", {"dtype": tensor.dtype}, output_shape=tuple(tensor.shape[1:]))
+
+
 def _functional(model: Any) -> tuple[tuple[KerasLayer, ...], tuple[str, ...]]:
-    """A functional model's layers with what each reads, and its outputs' names."""
+    """A functional model's layers and operations with what each reads, and its outputs' names."""
+    operations = {operation.name: operation for operation in model.operations}
     config = model.get_config()
-    layers = tuple(_layer(model.get_layer(c["name"]), _sources(c["inbound_nodes"])) for c in config["layers"])
-    last = config["output_layers"]
-    return layers, (last[0],) if isinstance(last[0], str) else tuple(o[0] for o in last)
+    layers = tuple(_layer(operations[c["name"]], _sources(c["inbound_nodes"])) for c in config["layers"])
+    return layers, tuple(dict.fromkeys(_histories(config["output_layers"])))
+
+
+def _histories(outputs: Any) -> list[str]:
+    """The layers' names in a functional model's output_layers, however they are nested."""
+    if isinstance(outputs, dict):
+        return [name for item in outputs.values() for name in _histories(item)]
+    if len(outputs) == 3 and isinstance(outputs[0], str) and isinstance(outputs[1], int):
+        return [outputs[0]]
+    return [name for item in outputs for name in _histories(item)]
 
 
 def _sources(nodes: list[Any]) -> tuple[str, ...]:
@@ -146,19 +162,29 @@ def _activation_name(activation: Any) -> str:
     return name if getattr(keras.activations, name, None) is activation else f"{name} (not Keras' own)"
 
 
+def _class_name(layer: Any) -> str:
+    """The layer's class; for one that is not Keras' own, whatever it is called, a name that no rule has."""
+    keras = import_keras()
+    name = type(layer).__name__
+    own = type(layer) in (getattr(keras.layers, name, None), getattr(keras, name, None))
+    if own or not isinstance(layer, keras.layers.Layer):
+        return name
+    return f"{name} (not Keras' own)"
+
+
 def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:
     config = dict(layer.get_config())
     if callable(getattr(layer, "activation", None)):
         config["activation"] = _activation_name(layer.activation)
-    policy = getattr(getattr(layer, "dtype_policy", None), "name", "float32")
-    config["dtype"] = policy
+    config["dtype"] = getattr(getattr(layer, "dtype_policy", None), "name", "float32")
     shape: tuple[Any, ...] = ()
-    try:
-        shape = tuple(layer.output.shape[1:])
-    except (AttributeError, ValueError):  # several outputs, or a shared layer: convert.py refuses both
-        shape = ()
-    weights = {w.name: w.numpy() for w in layer.weights}
-    return KerasLayer(layer.name, type(layer).__name__, config, weights, inputs, shape)
+    with contextlib.suppress(AttributeError, ValueError):  # a layer in several places: refused as a branch
+        output = layer.output
+        shape = tuple(output.shape[1:])
+        if not inputs:
+            config["dtype"] = output.dtype
+    weights = {w.name: w.numpy() for w in getattr(layer, "weights", [])}
+    return KerasLayer(layer.name, _class_name(layer), config, weights, inputs, shape)
 
 
 def predict(model: Any, x: np.ndarray) -> np.ndarray:

@@ -44,22 +44,13 @@ def needs_data(method: str) -> bool:
     return parse_method(method)[0] == "percentile"
 
 
-def activations(network: Network, x: np.ndarray) -> Iterator[tuple[Population, np.ndarray]]:
-    """Run a folded network (scales 1) as an ANN on x (batch, *input shape): each population's activation."""
+def ann_currents(network: Network, x: np.ndarray) -> Iterator[tuple[Population, np.ndarray]]:
+    """Run a network as an ANN on x (batch, *input shape): each population's current, before its ReLU."""
     values = {network.inputs[0].name: x}
     for population in network.populations:
-        values[population.name] = activation(population, values)
-        yield population, values[population.name]
-
-
-def activation(population: Population, values: dict[str, np.ndarray]) -> np.ndarray:
-    """ReLU of the population's input current for spiking neurons; the current itself for integrators."""
-    current: np.ndarray = sum(  # type: ignore[assignment]
-        connection.apply(values[connection.source]) for connection in population.inputs
-    )
-    if population.bias is not None:
-        current = current + population.bias.values
-    return np.maximum(current, 0) if population.neuron.spikes else current
+        current = population.current(values)
+        values[population.name] = np.maximum(current, 0)
+        yield population, current
 
 
 @dataclass
@@ -75,6 +66,7 @@ class ActivationHistogram:
     dropped_bits = 12
 
     def add(self, values: np.ndarray) -> None:
+        """Count values; those below 0 count as 0, what a ReLU makes of them."""
         positive = values[values > 0].astype(np.float32)
         bins = positive.view(np.uint32) >> self.dropped_bits
         self.counts += np.bincount(bins, minlength=len(self.counts))
@@ -106,12 +98,12 @@ def measure(network: Network, calibration: Calibration, progress: Progress | Non
     histograms = {p.name: ActivationHistogram() for p in network.populations if p.neuron.spikes}
     done, correct, labelled = 0, 0, True
     for x, labels in calibration.batches(max(p.size for p in network.populations)):
-        for population, values in activations(network, x):
+        for population, current in ann_currents(network, x):
             if population.name in histograms:
-                histograms[population.name].add(values)
+                histograms[population.name].add(current)
         labelled = labels is not None
         if labels is not None:
-            correct += int((values.argmax(axis=-1) == labels).sum())
+            correct += int((current.argmax(axis=-1) == labels).sum())
         done += len(x)
         if progress is not None:
             progress(done, calibration.count)
@@ -161,7 +153,7 @@ def _model_bounds(network: Network) -> dict[str, float]:
         )
         values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in bounds}
         shapes[population.name] = population.shape
-        bounds[population.name] = float(activation(positive, values).max())
+        bounds[population.name] = float(positive.current(values).max())
     return bounds
 
 

@@ -74,12 +74,7 @@ def time_courses(network: Network, x: np.ndarray, timesteps: int) -> Iterator[tu
     last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
     courses = {network.inputs[0].name: network.inputs[0].encoding.encode(x, timesteps)}
     for population in network.populations:
-        current: np.ndarray = sum(  # type: ignore[assignment]
-            connection.apply(courses[connection.source]) for connection in population.inputs
-        )
-        if population.bias is not None:
-            current = current + population.bias.values
-        courses[population.name] = population.neuron.run(current, timesteps)
+        courses[population.name] = population.neuron.run(population.current(courses), timesteps)
         yield population.name, courses[population.name]
         for source in {c.source for c in population.inputs}:
             if last_reader[source] == population.name:

@@ -172,6 +172,14 @@ class Population:
     def size(self) -> int:
         return int(np.prod(self.shape))
 
+    def current(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """I: the bias and the chains applied to the sources' values, {source: (..., *shape)}."""
+        first, *rest = self.inputs
+        current = first.apply(values[first.source])
+        for connection in rest:
+            current = current + connection.apply(values[connection.source])
+        return current if self.bias is None else current + self.bias.values
+
 
 @dataclass(frozen=True)
 class Output:

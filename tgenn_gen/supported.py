@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.keras_model import INERT, KerasLayer, KerasModel
 from tgenn_gen.ops import OPS
@@ -34,6 +36,8 @@ INSTEAD = {
     "GlobalAveragePooling2D": "use AveragePooling2D over the whole image and Flatten",
     "DepthwiseConv2D": "use Conv2D",
     "SeparableConv2D": "use Conv2D",
+    "Rescaling": "leave it out: --uint8-divisor is for data as uint8",
+    "TrueDivide": "leave it out: --uint8-divisor is for data as uint8",
     "Lambda": "use a Keras layer: code in a model is never run",
 }
 
@@ -67,6 +71,9 @@ def supported_chain(model: KerasModel) -> list[KerasLayer]:
     while chain[-1].name in following:
         chain.append(following[chain[-1].name])
     found += [diagnostic(layer, reason) for layer, reason in _order_reasons(chain)]
+    if not found and len(chain[-1].output_shape) != 1:
+        message = f"the model's output has shape {chain[-1].output_shape}, not one axis of classes"
+        found.append(diagnostic(chain[-1], (message, "end it with a Flatten or a Dense layer")))
     if found:
         raise TgennError(found)
     return chain
@@ -86,7 +93,7 @@ def _branches(model: KerasModel) -> Iterator[tuple[KerasLayer, Reason]]:
 
 def _order_reasons(chain: list[KerasLayer]) -> Iterator[tuple[KerasLayer, Reason]]:
     """What is wrong with a layer because of those before it."""
-    kernel, softmax = "", False
+    kernel, softmax, relu = "", False, False
     for layer in chain:
         if softmax and layer.class_name != "Dropout":
             yield layer, (f"{layer.class_name} after softmax", "softmax is supported at the output only")
@@ -98,6 +105,11 @@ def _order_reasons(chain: list[KerasLayer]) -> Iterator[tuple[KerasLayer, Reason
         activation = _activation(layer)
         if activation != "linear":
             kernel = ""
+        if layer.class_name in OPS_BY_LAYER or layer.class_name == "BatchNormalization":
+            relu = False
+        if activation == "softmax" and relu:
+            yield layer, ("softmax of a ReLU's output", "leave the ReLU out, and train again")
+        relu = activation == "relu" or (relu and activation == "linear")
         softmax = softmax or activation == "softmax"
 
 
@@ -129,8 +141,11 @@ def _layer_reasons(layer: KerasLayer, shape: Shape) -> list[Reason]:
         if name not in reads | INERT and value not in (None, False, [], {})
     ]
     if layer.config.get("dtype", "float32") != "float32":
-        message = f"dtype policy {layer.config['dtype']} is not supported"
+        message = f"dtype {layer.config['dtype']} is not supported"
         reasons.append((message, "train or load the model in float32"))
+    damaged = [name for name, values in layer.weights.items() if not np.isfinite(values).all()]
+    if damaged:
+        reasons.append((f"NaN or infinity in {', '.join(damaged)}", "train it again: its training diverged"))
     activation = layer.config.get("activation", "linear")
     if activation not in ACTIVATIONS:
         reasons.append((f"activation {activation} is not supported", "use relu, or softmax at the output"))
