@@ -58,6 +58,9 @@ def test_generated_scripts_are_python_that_imports_numpy_and_pygenn_alone(name):
         "time",
         "zipfile",
         "zlib",
+        "hashlib",
+        "io",
+        "tokenize",
     }
     standard |= {"collections", "pathlib", "typing"}
     for script, allowed in (("simulate.py", {"numpy", "pygenn"}), ("reference.py", {"numpy"})):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_networks import branched, dyadic_examples, small_cnn
 
-from tgenn_gen import simulate
+from tgenn_gen import TgennError, simulate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 
 
@@ -80,3 +80,26 @@ def test_results_do_not_depend_on_the_batch_size():
     np.testing.assert_array_equal(whole.output_per_step, single.output_per_step)
     assert whole.output_per_step.shape == (7, 9, 5)
     assert whole.spike_counts["conv1"].shape == (9, 7, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "options", "expected"),
+    [
+        (
+            np.full((2, 7, 10, 2), np.nan),
+            {},
+            "example 0 holds NaN or infinity, or a number too large for float32",
+        ),
+        (np.zeros((2, 7, 10, 2), complex), {}, "examples are complex128, expected numbers"),
+        (np.zeros((2, 7, 10, 2), object), {}, "examples are object, expected numbers"),
+        ([[1.0]], {}, "the examples are not an array"),
+        (np.zeros((2, 10, 7, 2)), {}, "an example has shape (10, 7, 2), the network takes (7, 10, 2)"),
+        (np.zeros((0, 7, 10, 2)), {}, "holds no examples"),
+        (np.zeros((1, 7, 10, 2)), {"timesteps": 0}, "timesteps is 0, expected at least 1"),
+        (np.zeros((1, 7, 10, 2)), {"batch_size": -1}, "batch_size is -1, expected at least 1"),
+    ],
+)
+def test_the_engine_refuses_what_it_cannot_simulate(x, options, expected):
+    with pytest.raises(TgennError) as caught:
+        simulate(small_cnn(), x, **options)
+    assert str(caught.value) == f"simulate: error[T503]: {expected}"

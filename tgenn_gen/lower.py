@@ -30,6 +30,7 @@ class WeightPlan:
     key: str
     file: str
     shape: Shape
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class NeuronModelPlan:
     """A GeNN neuron model that one or more populations use."""
 
     identifier: str
-    kind: str
     params: tuple[str, ...]
     update: str
     threshold: str
@@ -97,8 +97,6 @@ class OutputPlan:
     """The population that is read, and the GeNN variables that hold its readout and its latched readout."""
 
     name: str
-    identifier: str
-    readout: str
     classes: int
     scale: str
     variable: str
@@ -115,7 +113,6 @@ class Plan:
     document_sha256: str
     dt: str
     timesteps: int
-    input_name: str
     input_identifier: str
     input_shape: Shape
     input_encoded: str
@@ -155,21 +152,18 @@ def lower(network: Network) -> Plan:
         document_sha256=document_hash(network),
         dt=repr(network.simulation.dt),
         timesteps=network.simulation.timesteps,
-        input_name=network.inputs[0].name,
         input_identifier=identifiers[network.inputs[0].name],
         input_shape=network.inputs[0].shape,
         input_encoded=network.inputs[0].encoding.python("x"),
         uint8_divisor=repr(network.inputs[0].uint8_divisor),
         weights=tuple(
-            WeightPlan(_weight_key(file), file, tensor.values.shape)
+            WeightPlan(_weight_key(file), file, tensor.values.shape, tensor.sha256)
             for file, tensor in sorted(network.tensors.items())
         ),
         neuron_models=tuple(_neuron_model(name, neuron) for name, neuron in models.items()),
         populations=tuple(_populations(network, identifiers)),
         output=OutputPlan(
             name=output.name,
-            identifier=identifiers[output.name],
-            readout=network.outputs[0].readout,
             classes=output.size,
             scale=repr(output.scale),
             variable="spike_count" if output.neuron.spikes else "V",
@@ -266,7 +260,6 @@ def _neuron_model(name: str, neuron: Neuron) -> NeuronModelPlan:
     updates = neuron.genn()
     return NeuronModelPlan(
         identifier=name,
-        kind=neuron.kind,
         params=tuple(param for param, _ in updates.params),
         update=updates.update,
         threshold=updates.threshold,

@@ -14,7 +14,7 @@ import numpy as np
 
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.runtime.command_line import as_current
+from tgenn_gen.runtime.command_line import as_current, examples_problem
 from tgenn_gen.runtime.neurons import batch_size_that_fits, readout
 from tgenn_gen.spec import Network
 
@@ -45,13 +45,16 @@ def simulate(
 
     timesteps    steps an example; by default the document's
     batch_size   examples at a time; by default what fits some 100 MB. It bounds memory
-    Raises TgennError for a network without meaning (T2xx), or examples of another shape (T503).
+    Raises TgennError for a network without meaning (T2xx), and for what cannot be simulated (T503).
     """
     require_valid(network)
     shape = network.inputs[0].shape
-    if x.shape[1:] != shape or len(x) == 0:
-        message = f"examples have shape {x.shape}, the network takes (n, {', '.join(map(str, shape))})"
-        raise TgennError(Diagnostic(Location("x"), "T503", message))
+    problem = examples_problem(x, shape)
+    for name, value in (("timesteps", timesteps), ("batch_size", batch_size)):
+        if value is not None and not value >= 1:
+            problem = problem or f"{name} is {value}, expected at least 1"
+    if problem:
+        raise TgennError(Diagnostic(Location("simulate"), "T503", problem))
     timesteps = timesteps or network.simulation.timesteps
     batch_size = batch_size or batch_size_that_fits(timesteps, max(p.size for p in network.populations))
     outputs, counts = [], []

@@ -14,10 +14,13 @@ at local step k it gets bias + linear maps(spikes its sources emitted at their l
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import json
 import os
 import sys
 import time
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,28 +40,37 @@ OUTPUT_SCALE = 1.0  # ANN activation = scale x spikes per step
 LARGEST_POPULATION = 48  # neurons
 
 HERE = Path(__file__).resolve().parent
-WEIGHTS = {  # key: file, shape
-    "a-b.bias": ("weights/a-b.bias.npy", (2, 3, 2)),
-    "a-b.kernel": ("weights/a-b.kernel.npy", (2, 2, 2, 2)),
-    "a.b.bias": ("weights/a.b.bias.npy", (2,)),
-    "a.b.factor": ("weights/a.b.factor.npy", (2,)),
-    "a.kernel": ("weights/a.kernel.npy", (2, 2, 1, 2)),
-    "c": ("weights/c.npy", (1, 1, 1, 2)),
-    "out.kernel": ("weights/out.kernel.npy", (12, 4)),
-    "out2": ("weights/out2.npy", (12, 4)),
+WEIGHTS = {  # key: file, its sha256
+    # (2, 3, 2)
+    "a-b.bias": ("weights/a-b.bias.npy", "406d88970bd4df83f09d281f9dd9bb6b98281e16f5499d732e80a7bd2a0504f6"),
+    # (2, 2, 2, 2)
+    "a-b.kernel": ("weights/a-b.kernel.npy", "1e7631ffa3e8a04fff434477fbfe26b0c23386bcdde9004bd8351e2470d054a5"),
+    # (2,)
+    "a.b.bias": ("weights/a.b.bias.npy", "7a65e029f9343357fb3face8da1365894c69f464e12f0da7bb4185f77a052693"),
+    # (2,)
+    "a.b.factor": ("weights/a.b.factor.npy", "9c1800dd98cbe917129da92bac4d5c114aca8ee9df06eb470aa3c8f2cb73b74f"),
+    # (2, 2, 1, 2)
+    "a.kernel": ("weights/a.kernel.npy", "6ef87cff9a7032b5c23ed719f912f9088533cb1d66ce27e8283985c365f78dcc"),
+    # (1, 1, 1, 2)
+    "c": ("weights/c.npy", "609044e9dc43e06c604911ba94c2aa15879420061a14d8150297ef880a6961e5"),
+    # (12, 4)
+    "out.kernel": ("weights/out.kernel.npy", "6095110b796f0ba86e7a70440e40e878f070ff8d2b79c655a50e2f5f5f9344d5"),
+    # (12, 4)
+    "out2": ("weights/out2.npy", "e5c9ea579a7a08a5fbe180e6a146550c00e0c797f5a8d5aedd6f917b5c4bd0c1"),
 }
 
 
 def load_weights() -> dict[str, np.ndarray]:
-    """The network's weights, float32, by key."""
+    """The network's weights, float32, by key; those that this script was generated for and no others."""
     weights = {}
-    for key, (file, shape) in WEIGHTS.items():
+    for key, (file, sha256) in WEIGHTS.items():
         try:
-            weights[key] = np.load(HERE / file, allow_pickle=False)
-        except UNREADABLE as error:
-            fail(f"{file}: cannot be read: {error}")
-        if weights[key].shape != shape or weights[key].dtype != np.float32:
-            fail(f"{file}: is {weights[key].dtype} {weights[key].shape}, this script expects float32 {shape}")
+            content = (HERE / file).read_bytes()
+        except OSError as error:
+            fail(f"{file}: cannot be read: {error.strerror}")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            fail(f"{file}: is not the file that this script was generated for: run tgenn generate")
+        weights[key] = np.load(io.BytesIO(content), allow_pickle=False)
     return weights
 
 
@@ -290,6 +302,8 @@ UNREADABLE = (
     KeyError,
     RuntimeError,
     MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -299,6 +313,16 @@ def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run main; an interruption or a lack of memory ends it with one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except MemoryError:
+        fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
 
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
@@ -336,6 +360,25 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     return parser
 
 
+def examples_problem(x: object, shape: tuple[int, ...]) -> str:
+    """Why x is no array of examples of this shape; "" if it is."""
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        return "the examples are not an array"
+    if x.shape[1:] != shape:
+        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
+    if x.dtype.kind not in "buif":
+        return f"examples are {x.dtype}, expected numbers"
+    if len(x) == 0:
+        return "holds no examples"
+    if x.dtype.kind == "f":
+        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
+        if bad.any():
+            return (
+                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
+            )
+    return ""
+
+
 def read_examples(
     path: Path, shape: tuple[int, ...], limit: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -348,25 +391,20 @@ def read_examples(
             suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
-            x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
+            x, y = arrays["x" + suffix], arrays.get("y" + suffix)
     except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
-    if x.ndim == len(shape) and shape[-1] == 1:
-        x = x[..., None]
-    if x.shape[1:] != shape:
-        fail(f"{path}: an example has shape {x.shape[1:]}, the network takes {shape}")
-    if x.dtype.kind not in "buif":
-        fail(f"{path}: examples are {x.dtype}, expected numbers")
-    if len(x) == 0:
-        fail(f"{path}: holds no examples")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        fail(f"{path}: example {np.argwhere(~np.isfinite(x))[0][0]} holds NaN or infinity")
+    if isinstance(x, np.ndarray) and x.ndim > 0:
+        x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
+    problem = examples_problem(x, shape)
+    if problem:
+        fail(f"{path}: {problem}")
     if y is not None:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        y = y[:limit]
-        if y.shape != x.shape[:1] or y.dtype.kind not in "ui":
+        y = np.asarray(y)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1 or len(y[:limit]) != len(x) or y.dtype.kind not in "ui":
             fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {len(x)}")
+        y = y[:limit]
     return x, y
 
 
@@ -422,6 +460,8 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
+        if arguments.plot.suffix != ".png":
+            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
         try:
             import matplotlib  # noqa: F401
         except ImportError:
@@ -447,6 +487,8 @@ def run(
         path = getattr(arguments, option)
         if path is not None and not path.absolute().parent.is_dir():
             fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
+        if path is not None and path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            fail(f"--{option.replace('_', '-')} {path}: is the data itself")
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
@@ -506,4 +548,4 @@ def run(
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -14,10 +14,13 @@ at local step k it gets bias + linear maps(spikes its sources emitted at their l
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import json
 import os
 import sys
 import time
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -37,26 +40,33 @@ OUTPUT_SCALE = 0.5  # ANN activation = scale x V per step
 LARGEST_POPULATION = 105  # neurons
 
 HERE = Path(__file__).resolve().parent
-WEIGHTS = {  # key: file, shape
-    "classes.kernel": ("weights/classes.kernel.npy", (6, 5)),
-    "conv1.bias": ("weights/conv1.bias.npy", (3,)),
-    "conv1.kernel": ("weights/conv1.kernel.npy", (4, 3, 2, 3)),
-    "conv2.bias": ("weights/conv2.bias.npy", (2, 3, 4)),
-    "conv2.kernel": ("weights/conv2.kernel.npy", (2, 3, 3, 4)),
-    "dense.kernel": ("weights/dense.kernel.npy", (24, 6)),
+WEIGHTS = {  # key: file, its sha256
+    # (6, 5)
+    "classes.kernel": ("weights/classes.kernel.npy", "51c2cf4f27a67159d5890439ed32daf16db5af9a1dcb29c53de214c4924805d8"),
+    # (3,)
+    "conv1.bias": ("weights/conv1.bias.npy", "19ac9bcb58f398ffe4e2608f6e4a649ebfbc297ae3775d937afb4d7dac3ddba6"),
+    # (4, 3, 2, 3)
+    "conv1.kernel": ("weights/conv1.kernel.npy", "9880515410520a6c487c4b121057715bd3ee04eec9d92df666b0c96901f969a5"),
+    # (2, 3, 4)
+    "conv2.bias": ("weights/conv2.bias.npy", "1228f710d7d52f19f84ec4e822798ab1afa6b3ab22bdfe3a7631553b25e3ba9d"),
+    # (2, 3, 3, 4)
+    "conv2.kernel": ("weights/conv2.kernel.npy", "d9e2f77ce562164e0a363fccb7a3cbf9fd7bc6bf8b944466a64ba01898f12ab8"),
+    # (24, 6)
+    "dense.kernel": ("weights/dense.kernel.npy", "4ec1b26bbf76a26c791380e791c64610f68ed69174abe9af07948ef39751e601"),
 }
 
 
 def load_weights() -> dict[str, np.ndarray]:
-    """The network's weights, float32, by key."""
+    """The network's weights, float32, by key; those that this script was generated for and no others."""
     weights = {}
-    for key, (file, shape) in WEIGHTS.items():
+    for key, (file, sha256) in WEIGHTS.items():
         try:
-            weights[key] = np.load(HERE / file, allow_pickle=False)
-        except UNREADABLE as error:
-            fail(f"{file}: cannot be read: {error}")
-        if weights[key].shape != shape or weights[key].dtype != np.float32:
-            fail(f"{file}: is {weights[key].dtype} {weights[key].shape}, this script expects float32 {shape}")
+            content = (HERE / file).read_bytes()
+        except OSError as error:
+            fail(f"{file}: cannot be read: {error.strerror}")
+        if hashlib.sha256(content).hexdigest() != sha256:
+            fail(f"{file}: is not the file that this script was generated for: run tgenn generate")
+        weights[key] = np.load(io.BytesIO(content), allow_pickle=False)
     return weights
 
 
@@ -267,6 +277,8 @@ UNREADABLE = (
     KeyError,
     RuntimeError,
     MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -276,6 +288,16 @@ def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run main; an interruption or a lack of memory ends it with one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except MemoryError:
+        fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
 
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
@@ -313,6 +335,25 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     return parser
 
 
+def examples_problem(x: object, shape: tuple[int, ...]) -> str:
+    """Why x is no array of examples of this shape; "" if it is."""
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        return "the examples are not an array"
+    if x.shape[1:] != shape:
+        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
+    if x.dtype.kind not in "buif":
+        return f"examples are {x.dtype}, expected numbers"
+    if len(x) == 0:
+        return "holds no examples"
+    if x.dtype.kind == "f":
+        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
+        if bad.any():
+            return (
+                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
+            )
+    return ""
+
+
 def read_examples(
     path: Path, shape: tuple[int, ...], limit: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -325,25 +366,20 @@ def read_examples(
             suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
-            x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
+            x, y = arrays["x" + suffix], arrays.get("y" + suffix)
     except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
-    if x.ndim == len(shape) and shape[-1] == 1:
-        x = x[..., None]
-    if x.shape[1:] != shape:
-        fail(f"{path}: an example has shape {x.shape[1:]}, the network takes {shape}")
-    if x.dtype.kind not in "buif":
-        fail(f"{path}: examples are {x.dtype}, expected numbers")
-    if len(x) == 0:
-        fail(f"{path}: holds no examples")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        fail(f"{path}: example {np.argwhere(~np.isfinite(x))[0][0]} holds NaN or infinity")
+    if isinstance(x, np.ndarray) and x.ndim > 0:
+        x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
+    problem = examples_problem(x, shape)
+    if problem:
+        fail(f"{path}: {problem}")
     if y is not None:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        y = y[:limit]
-        if y.shape != x.shape[:1] or y.dtype.kind not in "ui":
+        y = np.asarray(y)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1 or len(y[:limit]) != len(x) or y.dtype.kind not in "ui":
             fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {len(x)}")
+        y = y[:limit]
     return x, y
 
 
@@ -399,6 +435,8 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
+        if arguments.plot.suffix != ".png":
+            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
         try:
             import matplotlib  # noqa: F401
         except ImportError:
@@ -424,6 +462,8 @@ def run(
         path = getattr(arguments, option)
         if path is not None and not path.absolute().parent.is_dir():
             fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
+        if path is not None and path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            fail(f"--{option.replace('_', '-')} {path}: is the data itself")
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
@@ -483,4 +523,4 @@ def run(
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

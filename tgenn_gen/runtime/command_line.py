@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -30,6 +31,8 @@ UNREADABLE = (
     KeyError,
     RuntimeError,
     MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
@@ -39,6 +42,16 @@ def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def guarded(main: Callable[[], None]) -> None:
+    """Run main; an interruption or a lack of memory ends it with one line."""
+    try:
+        main()
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    except MemoryError:
+        fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
 
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
@@ -76,6 +89,25 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     return parser
 
 
+def examples_problem(x: object, shape: tuple[int, ...]) -> str:
+    """Why x is no array of examples of this shape; "" if it is."""
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        return "the examples are not an array"
+    if x.shape[1:] != shape:
+        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
+    if x.dtype.kind not in "buif":
+        return f"examples are {x.dtype}, expected numbers"
+    if len(x) == 0:
+        return "holds no examples"
+    if x.dtype.kind == "f":
+        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
+        if bad.any():
+            return (
+                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
+            )
+    return ""
+
+
 def read_examples(
     path: Path, shape: tuple[int, ...], limit: int | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -88,25 +120,20 @@ def read_examples(
             suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
             if suffix is None:
                 fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
-            x, y = arrays["x" + suffix][:limit], arrays.get("y" + suffix)
+            x, y = arrays["x" + suffix], arrays.get("y" + suffix)
     except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
-    if x.ndim == len(shape) and shape[-1] == 1:
-        x = x[..., None]
-    if x.shape[1:] != shape:
-        fail(f"{path}: an example has shape {x.shape[1:]}, the network takes {shape}")
-    if x.dtype.kind not in "buif":
-        fail(f"{path}: examples are {x.dtype}, expected numbers")
-    if len(x) == 0:
-        fail(f"{path}: holds no examples")
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        fail(f"{path}: example {np.argwhere(~np.isfinite(x))[0][0]} holds NaN or infinity")
+    if isinstance(x, np.ndarray) and x.ndim > 0:
+        x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
+    problem = examples_problem(x, shape)
+    if problem:
+        fail(f"{path}: {problem}")
     if y is not None:
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        y = y[:limit]
-        if y.shape != x.shape[:1] or y.dtype.kind not in "ui":
+        y = np.asarray(y)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1 or len(y[:limit]) != len(x) or y.dtype.kind not in "ui":
             fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {len(x)}")
+        y = y[:limit]
     return x, y
 
 
@@ -162,6 +189,8 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
+        if arguments.plot.suffix != ".png":
+            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
         try:
             import matplotlib  # noqa: F401
         except ImportError:
@@ -187,6 +216,8 @@ def run(
         path = getattr(arguments, option)
         if path is not None and not path.absolute().parent.is_dir():
             fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
+        if path is not None and path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            fail(f"--{option.replace('_', '-')} {path}: is the data itself")
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
