@@ -158,3 +158,22 @@ def test_defaults_in_the_schema_are_those_of_the_dataclasses():
 def test_document_files_are_the_document_and_its_weights():
     files = document_files(small_cnn())
     assert sorted(files) == sorted(["network.yaml", *small_cnn().tensors])
+
+
+def test_numpy_numbers_are_written_as_numbers(tmp_path):
+    network = replace(
+        small_cnn(), simulation=Simulation(np.float64(0.5), np.int64(4)), provenance={"a": np.float32(0.5)}
+    )
+    network.save(tmp_path / "n")
+    assert Network.load(tmp_path / "n") == network
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path):
+    network = small_cnn()
+    kernel = network.population("dense").inputs
+    twin = replace(network.population("dense"), name="twin", inputs=kernel)
+    network = replace(network, populations=(*network.populations[:3], twin, network.populations[3]))
+    network.save(tmp_path / "n")
+    loaded = Network.load(tmp_path / "n")
+    first, second = (loaded.population(n).inputs[0].through[1].kernel for n in ("dense", "twin"))
+    assert first is second

@@ -108,3 +108,17 @@ def test_the_last_line_of_stdout_is_the_accuracy(project):
     folder, _ = project
     result, _, stdout = results(folder / "simulate.py", folder / "data.npz")
     assert stdout.splitlines()[-1].startswith(f"accuracy: {result['accuracy']:.4f} (")
+
+
+def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    network = pooled_dense()
+    network.save(tmp_path / "n")
+    generate(network, tmp_path / "n")
+    np.savez(tmp_path / "data.npz", x=dyadic_examples((8, 12, 1), 3), y=[0, 1, 2])
+    arguments = (tmp_path / "n/simulate.py", "--data", tmp_path / "data.npz")
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda _: run_script(*arguments), range(3)))
+    assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]
+    assert len({run.stdout for run in runs}) == 1

@@ -169,8 +169,25 @@ CHANGES = {
         "name: conv1",
         "name: 'x\"); import os #'",
         [
-            '10:11: error[T116]: name is "x\\"); import os #", expected text of the form ^[A-Za-z0-9_][A-Za-z0-9_.-]*$',
+            '10:11: error[T116]: name is "x\\"); import os #", expected letters, digits and _ . -, with no . or - at the start',
         ],
+    ),
+    "a line break after a name": (
+        "name: conv1",
+        'name: "conv1\\n"',
+        [
+            '10:11: error[T116]: name is "conv1\\n", expected letters, digits and _ . -, with no . or - at the start',
+        ],
+    ),
+    "no op": (
+        "{op: avg_pool2d, pool: [2, 2],",
+        "{pool: [2, 2],",
+        ["30:13: error[T111]: through[0] has no 'op'\n  hint: add op: ..."],
+    ),
+    "no kind": (
+        "{kind: integrate_and_fire, threshold: 1.0,",
+        "{threshold: 1.0,",
+        ["12:13: error[T111]: neuron has no 'kind'\n  hint: add kind: ..."],
     ),
     "a name twice": (
         "name: conv2",
@@ -319,7 +336,7 @@ def test_a_missing_document_and_a_folder_without_one_are_said(tmp_path, capsys):
 def test_a_document_of_many_megabytes_is_not_read(tmp_path):
     with (tmp_path / DOCUMENT).open("wb") as file:
         file.truncate(2**30)
-    assert diagnostics(tmp_path) == ["network.yaml: error[T102]: larger than 16 MiB"]
+    assert diagnostics(tmp_path) == ["network.yaml: error[T102]: larger than 1 MiB"]
 
 
 # Weights. Each case breaks weights/dense.kernel.npy, float32 (24, 6); what is said follows its name.
@@ -524,13 +541,25 @@ def test_a_network_without_meaning_is_not_written(tmp_path, network, expected):
 def test_a_network_built_in_memory_is_held_to_the_same_rules(tmp_path):
     """Names and paths are printed into code, so that they are checked wherever a network comes from."""
     for network, message in (
-        (changed(0, name='x"); import os #'), r"populations.0.name: name is .* expected text of the form"),
+        (changed(0, name='x"); import os #'), r"populations.0.name: name is .* expected letters, digits"),
         (
             changed(0, bias=Tensor('weights/x");import os#.npy', np.ones(3))),
-            r"bias.file: file is .* expected text",
+            r"bias.file: file is .* expected a path of letters",
         ),
         (changed(0, bias=Tensor("../x.npy", np.ones(3))), r"populations.0: ../x.npy is not a path inside"),
     ):
         with pytest.raises(TgennError, match=message):
             network.save(tmp_path / "bad")
         assert not (tmp_path / "bad").exists() and not (tmp_path / "x.npy").exists()
+
+
+def test_a_pipe_is_no_document_and_no_weights(folder):
+    """Opening one would wait for a writer for ever."""
+    (folder / KERNEL).unlink()
+    os.mkfifo(folder / KERNEL)
+    assert diagnostics(folder) == [
+        f"network.yaml:44:21: error[T302]: {KERNEL}: cannot be read: not a regular file{RESTORE}"
+    ]
+    (folder / DOCUMENT).unlink()
+    os.mkfifo(folder / DOCUMENT)
+    assert diagnostics(folder)[0].startswith("network.yaml: error[T101]: cannot be read: not a regular file")

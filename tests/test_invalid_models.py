@@ -395,12 +395,11 @@ def damaged_inside(path):
     path.write_bytes(bytes(raw))
 
 
-def short_member(path):
-    """An archive whose array promises more than it holds."""
+def with_header(path, shape):
+    """An archive whose array promises a shape, and holds 100 bytes."""
     with zipfile.ZipFile(path, "w") as archive, archive.open("x.npy", "w") as member:
-        np.lib.format.write_array_header_1_0(
-            member, {"descr": "<f4", "fortran_order": False, "shape": (10, 4, 3)}
-        )
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(member, header)
         member.write(b"0" * 100)
 
 
@@ -441,9 +440,20 @@ CALIBRATION = {
     "NaN": (npz(x=WITH_NAN), "T505]: example 7 holds NaN or infinity\n  hint: remove or mend it"),
     "pickled": (
         npz(x=np.array([[{}]])),
-        f"T501]: cannot be read: x is in Fortran order, or holds Python objects, or is a single number\n  hint: {PLAIN}",
+        f"T501]: cannot be read: it holds pickled Python objects, which are never loaded\n  hint: {PLAIN}",
     ),
-    "fewer than promised": (short_member, "T501]: ends before its last example\n  hint: write it again"),
+    "in Fortran order": (
+        npz(x=np.asfortranarray(np.zeros((10, 4, 3)))),
+        f"T501]: cannot be read: it is in Fortran order: save np.ascontiguousarray(x)\n  hint: {PLAIN}",
+    ),
+    "a negative length": (
+        lambda path: with_header(path, (-5, 4, 3)),
+        f"T501]: cannot be read: its shape is (-5, 4, 3)\n  hint: {PLAIN}",
+    ),
+    "fewer than promised": (
+        lambda path: with_header(path, (10, 4, 3)),
+        "T501]: ends before its last example\n  hint: write it again",
+    ),
 }
 
 
@@ -455,6 +465,29 @@ def test_calibration_data_that_cannot_be_used_is_refused(tmp_path, capsys, model
     assert export(model_file, "--calibration", path, "--output", tmp_path / "out") == 2
     assert capsys.readouterr().err == f"{path}: error[{expected}\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_mangled_archives_give_diagnostics_and_no_tracebacks(tmp_path):
+    """Bytes changed at random places, headers and directories included."""
+    from tgenn_gen.calibration import open_calibration
+    from tgenn_gen.encodings.constant_current import ConstantCurrent
+    from tgenn_gen.spec import Input
+
+    rng, path = np.random.default_rng(0), tmp_path / "data.npz"
+    whole = []
+    for save in (np.savez, np.savez_compressed):
+        save(path, x=rng.random((20, 4, 3), np.float32), y=np.arange(20))
+        whole.append(path.read_bytes())
+    refused = 0
+    for trial in range(600):
+        raw = np.frombuffer(whole[trial % 2], np.uint8).copy()
+        raw[rng.integers(0, len(raw), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(raw.tobytes())
+        try:
+            list(open_calibration(path, Input("image", (4, 3), ConstantCurrent())).batches(10))
+        except TgennError:
+            refused += 1
+    assert refused > 100
 
 
 def test_a_damaged_archive_gives_a_diagnostic_and_no_traceback(tmp_path, capsys, model_file):
@@ -530,3 +563,45 @@ def test_force_does_not_replace_a_file_that_the_tool_did_not_write(tmp_path, cap
     )
     assert (out / name).read_text() == "mine"
     assert [p.name for p in out.rglob("*") if p.is_file()] == [name.split("/")[-1]]
+
+
+def test_force_deletes_no_file_that_only_an_old_document_claims(tmp_path, model_file):
+    """Weights whose hash is not the document's any more may be somebody's own."""
+    out = tmp_path / "out"
+    wide = chain(layers.Dense(5, "relu", name="old"), layers.Dense(3), shape=(4,))
+    wide.save(tmp_path / "wide.keras")
+    assert export(tmp_path / "wide.keras", "--normalize", "none", "--output", out) == 0
+    (out / "weights/old.kernel.npy").write_bytes(b"mine")
+    assert export(model_file, "--normalize", "none", "--output", out, "--force") == 0
+    assert (out / "weights/old.kernel.npy").read_bytes() == b"mine"
+    assert not (out / "weights/old.bias.npy").exists()
+
+
+def test_force_follows_no_link_out_of_the_folder(tmp_path, capsys, model_file):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / "weights").symlink_to(elsewhere)
+    assert export(model_file, "--normalize", "none", "--output", out, "--force") == 2
+    assert "error[T603]: was not written by tgenn" in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_saving_a_network_again_leaves_its_scripts(tmp_path, model_file):
+    out = tmp_path / "out"
+    assert export(model_file, "--normalize", "none", "--output", out) == 0
+    network = convert(model_file, normalize="none")
+    network.save(out, force=True)
+    assert (out / "simulate.py").exists() and (out / "reference.py").exists()
+
+
+def test_the_current_folder_is_an_output_like_any_other(tmp_path, monkeypatch, model_file):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert export(model_file, "--normalize", "none", "--output", ".") == 0
+    assert (tmp_path / "here/network.yaml").exists()
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path, capsys):
+    assert export("no.keras", "--output", tmp_path / ("a" * 300)) == 2
+    assert "error[T604]: cannot be written: File name too long" in capsys.readouterr().err

@@ -182,8 +182,8 @@ def test_without_pygenn_one_line_says_how_to_get_it_and_what_runs_without(folder
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr == (
-        "simulate.py: error: PyGeNN is not installed: "
-        "https://genn-team.github.io/genn/documentation/5/installation.html says how. "
+        "simulate.py: error: PyGeNN cannot be imported (import of pygenn halted; None in sys.modules): "
+        "https://genn-team.github.io/genn/documentation/5/installation.html says how it is installed. "
         "reference.py gives the same results without it.\n"
     )
     assert (done.returncode, done.stdout) == (3, "")

@@ -55,6 +55,12 @@ class Calibration:
         if self.array is not None:
             yield from ((self.array[start : start + size], None) for start in starts)
             return
+        try:
+            yield from self._file_blocks(starts, size)
+        except UNREADABLE as error:
+            raise _unreadable(self.file, error) from None
+
+    def _file_blocks(self, starts: range, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         with zipfile.ZipFile(self.file) as archive, contextlib.ExitStack() as members:
             key = next(k for k in KEYS if f"{k}.npy" in archive.namelist())
             examples = members.enter_context(archive.open(f"{key}.npy"))
@@ -124,11 +130,20 @@ def _npz_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of a .npy array. Raises ValueError for what is no plain array of numbers."""
     version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(member)
-    if fortran or dtype.hasobject or not shape:
-        raise ValueError("x is in Fortran order, or holds Python objects, or is a single number")
+    if version == (1, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
+    elif version == (2, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(member)
+    else:
+        raise ValueError(f"an array of .npy format {version[0]}.{version[1]}")
+    if dtype.hasobject:
+        raise ValueError("it holds pickled Python objects, which are never loaded")
+    if fortran and len(shape) > 1:
+        raise ValueError("it is in Fortran order: save np.ascontiguousarray(x)")
+    if not shape or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError(f"its shape is {shape}")
     return shape, dtype
 
 
@@ -136,10 +151,7 @@ def _read(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, file: str)
     """The next part of an array, of this shape."""
     parts, wanted = [], dtype.itemsize * prod(shape)
     while wanted > 0:
-        try:
-            part = member.read(wanted)
-        except UNREADABLE as error:
-            raise _unreadable(file, error) from None
+        part = member.read(wanted)
         if not part:
             raise _refusal(file, "T501", "ends before its last example", "write it again")
         parts.append(part)

@@ -172,7 +172,7 @@ def parser() -> argparse.ArgumentParser:
 
 def check(arguments: argparse.Namespace) -> int:
     """Check a document, or whether a Keras model can be converted."""
-    if arguments.path.suffix in (".keras", ".h5", ".hdf5"):
+    if arguments.path.suffix.lower() in (".keras", ".h5", ".hdf5"):
         from tgenn_gen.conversion import convertible
 
         folded = convertible(arguments.path)

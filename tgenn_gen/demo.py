@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.conversion import convert
-from tgenn_gen.errors import MissingEngineError
+from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
 from tgenn_gen.keras_import import import_keras
 from tgenn_gen.spec import Network
 from tgenn_gen.writer import export_files, require_writable_target, write_folder
@@ -27,6 +28,9 @@ def run_demo(folder: Path) -> None:
 
     Raises TgennError (T601) and MissingEngineError.
     """
+    if folder.is_dir() and any(folder.iterdir()):
+        hint = "give another one with --output, or remove it"
+        raise TgennError(Diagnostic(Location(str(folder)), "T601", "is not empty", hint))
     require_writable_target(folder, force=False)
     keras = import_keras()
     if find_spec("sklearn") is None:
@@ -39,16 +43,27 @@ def run_demo(folder: Path) -> None:
     network = convert(model, x_train, name="digits")
 
     target = folder / "digits"
-    folder.mkdir(exist_ok=True)
-    write_folder(target, export_files(network), force=False)
+    files = {f"digits/{name}": content for name, content in export_files(network).items()}
+    files["train.npz"], files["test.npz"] = _npz(x_train, y_train), _npz(x_test, y_test)
+    write_folder(folder, files, force=False)
     model.save(folder / "digits.keras")
-    np.savez(folder / "train.npz", x=x_train, y=y_train)
-    np.savez(folder / "test.npz", x=x_test, y=y_test)
 
-    script = "simulate.py" if find_spec("pygenn") is not None else "reference.py"
+    script = "simulate.py" if _imports("pygenn") else "reference.py"
     print(f"running {target / script} ...", flush=True)
     result = _run(target / script, folder)
     _print_table(network, folder, script, accuracy, result, time.perf_counter() - started)
+
+
+def _npz(x: np.ndarray, y: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=x, y=y)
+    return buffer.getvalue()
+
+
+def _imports(module: str) -> bool:
+    """Whether a module can be imported, tried in another process."""
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False)
+    return done.returncode == 0
 
 
 def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +117,7 @@ def _print_table(
     network: Network, folder: Path, script: str, accuracy: float, result: dict[str, Any], seconds: float
 ) -> None:
     steps = result["accuracy_per_step"]
-    engine = "GeNN" if script == "simulate.py" else "NumPy (PyGeNN is not installed)"
+    engine = "GeNN" if script == "simulate.py" else "NumPy (PyGeNN cannot be imported)"
     rows = [
         ("ANN accuracy", f"{100 * accuracy:.2f} % of {result['n']} test digits"),
         ("SNN accuracy", f"{100 * result['accuracy']:.2f} % after {result['timesteps']} time steps"),

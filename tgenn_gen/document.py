@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from tgenn_gen.encodings import ENCODINGS
@@ -71,8 +73,12 @@ def document_hash(network: Network) -> str:
 def _data(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.reference()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_data(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _data(v) for k, v in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
     if hasattr(value, "__dataclass_fields__"):
         data = {f.name: _data(getattr(value, f.name)) for f in fields(value)}
         for discriminator in ("op", "kind"):
@@ -89,7 +95,7 @@ def document_data(network: Network) -> dict[str, Any]:
     data = {
         "format": FORMAT,
         "name": network.name,
-        "provenance": dict(network.provenance),
+        "provenance": _data(network.provenance),
         "simulation": _data(network.simulation),
         "inputs": _data(network.inputs),
         "populations": [
@@ -162,13 +168,17 @@ def _number(value: float) -> str:
 def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
     """All tensors of the document by the path of their reference."""
     tensors: dict[PathInDocument, Tensor] = {}
+    read: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
     found: list[Diagnostic] = []
 
     def visit(data: Any, path: PathInDocument) -> None:
         if isinstance(data, dict):
             if "file" in data and "sha256" in data:
+                key = (data["file"], data["sha256"], tuple(data["shape"]))
                 try:
-                    tensors[path] = read_tensor(folder, data, source.location(path))
+                    if key not in read:
+                        read[key] = read_tensor(folder, data, source.location(path))
+                    tensors[path] = read[key]
                 except TgennError as error:
                     found.extend(error.diagnostics)
                 return

@@ -18,6 +18,7 @@ class Location:
     file: str
     line: int = 0
     column: int = 0
+    layer_index: int = 0  # the layer's place in the model, for the order of diagnostics
     layer: str = ""
 
     def __str__(self) -> str:

@@ -61,7 +61,7 @@ def load_model(path: Path) -> Any:
         raise refuse("there is no such file", "give the path of a .keras or .h5 file")
     if path.is_dir():
         raise refuse("is a folder, not a Keras model", f"a SavedModel cannot be read: {save}")
-    if path.suffix not in (".keras", ".h5", ".hdf5"):
+    if path.suffix.lower() not in (".keras", ".h5", ".hdf5"):
         raise refuse(f"is not a Keras model: its name ends in '{path.suffix}'", save)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise refuse("is not a .keras file: it is not a zip archive", save)

@@ -89,6 +89,7 @@ class PopulationPlan:
     neuron_params: tuple[tuple[str, str], ...]
     spikes: bool
     driven: bool
+    last_read: str
     connections: tuple[ConnectionPlan, ...]
 
 
@@ -186,6 +187,7 @@ def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[Popu
     depths = network.depths
     shapes = {network.inputs[0].name: network.inputs[0].shape}
     taken: set[str] = set()
+    last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
     for population in network.populations:
         connections = []
         for c in population.inputs:
@@ -207,6 +209,11 @@ def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[Popu
             neuron_params=tuple((name, repr(value)) for name, value in updates.params),
             spikes=population.neuron.spikes,
             driven=any(c.from_input for c in connections),
+            last_read=", ".join(
+                f"{identifiers[source]}_{'course' if source in depths else 'input'}"
+                for source in dict.fromkeys(c.source for c in population.inputs)
+                if last_reader[source] == population.name
+            ),
             connections=tuple(connections),
         )
 

@@ -30,8 +30,8 @@ def _environment() -> jinja2.Environment:
 def render(network: Network, targets: tuple[str, ...] = tuple(TARGETS)) -> dict[str, str]:
     """The generated files of a network. Raises TgennError for an unknown target (T701)."""
     unknown = [t for t in targets if t not in TARGETS]
-    if unknown:
-        message = f"there is no target '{unknown[0]}'"
+    if unknown or not targets:
+        message = f"there is no target '{', '.join(unknown)}'"
         raise TgennError(Diagnostic(Location("--target"), "T701", message, f"there are {', '.join(TARGETS)}"))
     require_valid(network)  # names and paths are printed into code
     plan = lower(network)

@@ -37,6 +37,14 @@ def schema() -> dict[str, Any]:
     return parsed
 
 
+# What the patterns of the schema allow, by the key they are for.
+_FORMS: dict[str | int, str] = {
+    "file": "a path of letters, digits and _ . - / that ends in .npy",
+    "sha256": "64 hexadecimal digits",
+}
+_NAME = "letters, digits and _ . -, with no . or - at the start"
+
+
 def _is_integer(_: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -97,7 +105,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         relation = "at least" if keyword == "minItems" else "at most"
         yield Problem(path, "T115", f"{what} has {len(value)} items, expected {relation} {limit}")
     elif keyword in ("pattern", "maxLength"):
-        rule = f"at most {limit} characters" if keyword == "maxLength" else f"text of the form {limit}"
+        rule = f"at most {limit} characters" if keyword == "maxLength" else _FORMS.get(path[-1], _NAME)
         yield Problem(path, "T116", f"{what} is {_shown(value)}, expected {rule}")
     else:
         yield Problem(path, "T119", f"{what} is {_shown(value)}, which is not allowed here")

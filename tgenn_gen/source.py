@@ -16,7 +16,7 @@ import yaml
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 
-MAX_BYTES = 16 * 2**20
+MAX_BYTES = 2**20  # a document of a thousand populations has half of that
 MAX_DEPTH = 32
 
 PathInDocument = tuple[str | int, ...]
@@ -81,10 +81,12 @@ def parse_scalar(text: str) -> Any:
     return text
 
 
-def read_source(path: Path, shown_as: str | None = None) -> Source:
+def read_source(path: Path) -> Source:
     """Read a YAML file. Raises TgennError with all that is wrong with its text (T101 to T107)."""
-    name = shown_as or str(path)
+    name = str(path)
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a regular file")
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:

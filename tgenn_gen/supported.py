@@ -50,8 +50,11 @@ def supported_layers() -> list[str]:
 def supported_chain(model: KerasModel) -> list[KerasLayer]:
     """The model's layers from input to output. Raises TgennError with all that is not supported."""
 
+    index = {layer.name: position for position, layer in enumerate(model.layers)}
+
     def diagnostic(layer: KerasLayer, reason: Reason) -> Diagnostic:
-        return Diagnostic(Location(model.file, layer=layer.name), "T404", *reason)
+        place = Location(model.file, layer_index=index[layer.name], layer=layer.name)
+        return Diagnostic(place, "T404", *reason)
 
     shapes = {layer.name: layer.output_shape for layer in model.layers}
     found = [

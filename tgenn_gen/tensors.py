@@ -82,6 +82,8 @@ def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Ten
     shape = tuple(reference["shape"])
     size = 4 * int(np.prod([int(n) for n in shape], dtype=object))
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a regular file")
         with path.open("rb") as file:
             try:
                 version = np.lib.format.read_magic(file)

@@ -114,6 +114,7 @@ def simulate_batch(
     current = current + weights["a-b.bias"]
     a_b_2_course = integrate_and_fire(current, timesteps, threshold=0.75, reset="zero", v_init=0.25)
     yield "a-b", a_b_2_course
+    del a_b_course, _1st_course, in_put_input  # not read any more
 
     # for: 3 x 4 neurons, integrate_and_fire, threshold 0.75, reset zero
     # ANN activation = 1.0 x spikes per step
@@ -136,6 +137,7 @@ def simulate_batch(
     current = total
     out_course = integrate_and_fire(current, timesteps, threshold=0.75, reset="zero", v_init=0.25)
     yield "out", out_course
+    del _for_course, a_b_2_course  # not read any more
 
 
 def build(arguments: argparse.Namespace, recorded: list[str]) -> Simulation:

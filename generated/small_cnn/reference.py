@@ -86,6 +86,7 @@ def simulate_batch(
     current = current + weights["conv1.bias"]
     conv1_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
     yield "conv1", conv1_course
+    del image_input  # not read any more
 
     # conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
     # ANN activation = 1.5 x spikes per step
@@ -95,6 +96,7 @@ def simulate_batch(
     current = current + weights["conv2.bias"]
     conv2_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
     yield "conv2", conv2_course
+    del conv1_course  # not read any more
 
     # dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
     # ANN activation = 1.0 x spikes per step
@@ -103,6 +105,7 @@ def simulate_batch(
     current = dense(current, weights["dense.kernel"])
     dense_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
     yield "dense", dense_course
+    del conv2_course  # not read any more
 
     # classes: 5 neurons, integrate
     # ANN activation = 0.5 x V per step
@@ -110,6 +113,7 @@ def simulate_batch(
     current = dense(dense_course, weights["classes.kernel"])
     classes_course = integrate(current, timesteps)
     yield "classes", classes_course
+    del dense_course  # not read any more
 
 
 def build(arguments: argparse.Namespace, recorded: list[str]) -> Simulation:

@@ -38,8 +38,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 try:
     import pygenn
     from pygenn.genn_model import backend_modules
-except ImportError:
-    pygenn = None
+
+    PYGENN_MISSING = ""
+except ImportError as error:
+    pygenn, PYGENN_MISSING = None, str(error)
 
 DT = 1.0  # ms
 TIMESTEPS = 7  # steps each example is shown
@@ -294,7 +296,7 @@ def build(arguments: argparse.Namespace, backend: str, batch_size: int, recorded
             group.set_param_dynamic("phase")
         for recorded_name in recorded:
             populations[recorded_name].spike_recording_enabled = True
-        with stdout_closed():  # to what make says; errors are on stderr
+        with stdout_closed(), one_at_a_time(HERE / f"{name}.lock"):  # what make says is not for stdout
             model.build(str(HERE))
             model.load(num_recording_timesteps=timesteps if recorded else None)
     except Exception as error:
@@ -393,6 +395,19 @@ def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
 
 
 @contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other run in this folder builds the same model."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def stdout_closed() -> Iterator[None]:
     """What this process and its children print on stdout goes nowhere."""
     sys.stdout.flush()
@@ -412,7 +427,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if pygenn is None:
         fail(
-            "PyGeNN is not installed: https://genn-team.github.io/genn/documentation/5/installation.html says how. "
+            f"PyGeNN cannot be imported ({PYGENN_MISSING}): https://genn-team.github.io/genn/documentation/5/installation.html "
+            "says how it is installed. "
             "reference.py gives the same results without it.",
             3,
         )

@@ -6,11 +6,15 @@ from tgenn_gen.keras_model import KerasLayer
 from tgenn_gen.runtime.linear_maps import same_padding
 from tgenn_gen.spec import Shape, ShapeError
 
+MAX_WINDOW = 2**16
+
 
 def window_output(
     shape: Shape, window: tuple[int, int], strides: tuple[int, int], padding: str
 ) -> tuple[int, int]:
     """Output height and width. Raises ShapeError where the window is larger than an unpadded input."""
+    if window[0] * window[1] > MAX_WINDOW:
+        raise ShapeError(f"a window of {window[0]}x{window[1]} is larger than {MAX_WINDOW} elements")
     if padding == "same":
         return -(-shape[0] // strides[0]), -(-shape[1] // strides[1])
     if window[0] > shape[0] or window[1] > shape[1]:
