@@ -92,7 +92,8 @@ def test_an_archive_without_a_model_is_refused(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"{path}: error[T401]: Keras cannot load it: ")
 
 
-def test_code_in_a_model_is_never_run(tmp_path, capsys):
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_code_in_a_model_is_never_run(tmp_path, capsys, suffix):
     ran = tmp_path / "ran"
 
     def leave_a_trace(x, path=str(ran)):
@@ -101,16 +102,43 @@ def test_code_in_a_model_is_never_run(tmp_path, capsys):
         pathlib.Path(path).touch()
         return x
 
-    model = keras.Sequential([keras.Input((4,)), layers.Lambda(leave_a_trace)])
-    model.save(tmp_path / "model.keras")
+    stack = [keras.Input((4, 1)), layers.Lambda(leave_a_trace, name="code"), layers.MaxPooling1D(name="pool")]
+    model = keras.Sequential(stack)
+    model.save(tmp_path / f"model{suffix}")
     assert ran.exists()
+    path = tmp_path / f"model{suffix}"
     ran.unlink()
-    assert export(tmp_path / "model.keras", "--normalize", "model", "--output", tmp_path / "out") == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"{tmp_path / 'model.keras'}: error[T401]: Keras cannot load it: ")
-    assert said.endswith("\n  hint: code in a model file is never run: replace the Lambda layer\n")
+    assert export(tmp_path / f"model{suffix}", "--normalize", "model", "--output", tmp_path / "out") == 2
+    assert capsys.readouterr().err == (
+        f"{path}: layer 'code': error[T404]: Lambda layers are not supported\n"
+        "  hint: use a Keras layer: code in a model is never run\n"
+        f"{path}: layer 'pool': error[T404]: MaxPooling1D layers are not supported\n  hint: {SUPPORTED}\n"
+    )
     assert not ran.exists()
-    assert main(["check", str(tmp_path / "model.keras")]) == 2
+    assert main(["check", str(tmp_path / f"model{suffix}")]) == 2
+
+
+def test_a_model_that_names_other_code_is_not_loaded(tmp_path, capsys):
+    """A file made by hand: an initializer that is a function of some module."""
+    import json
+
+    chain(layers.Dense(3, name="d"), shape=(4,)).save(tmp_path / "good.keras")
+    with zipfile.ZipFile(tmp_path / "good.keras") as good:
+        members = {name: good.read(name) for name in good.namelist()}
+    config = json.loads(members["config.json"])
+    bad = {"module": "os", "class_name": "function", "config": "system", "registered_name": "function"}
+    config["config"]["layers"][1]["config"]["kernel_initializer"] = bad
+    members["config.json"] = json.dumps(config).encode()
+    with zipfile.ZipFile(tmp_path / "bad.keras", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert main(["check", str(tmp_path / "good.keras")]) == 0
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "bad.keras")]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'bad.keras'}: error[T404]: the model names code that is not Keras' own\n"
+        "  hint: build the model of Keras' own layers and functions alone\n"
+    )
 
 
 # Layers.

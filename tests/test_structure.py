@@ -29,7 +29,7 @@ ORDER = """
     neurons.integrate neurons.integrate_and_fire neurons
     encodings.constant_current encodings
     schema_check meaning document
-    calibration chains supported fold normalize keras_import conversion reference
+    calibration chains supported fold normalize keras_file keras_import conversion reference
     lower render writer table demo cli __main__
 """.split()
 

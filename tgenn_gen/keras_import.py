@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
+from tgenn_gen.keras_file import refuse_code
 from tgenn_gen.keras_model import KerasLayer, KerasModel
 
 
@@ -50,7 +51,7 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def load_model(path: Path) -> Any:
-    """Load a .keras or .h5 file in Keras' safe mode: no code in it is run. Raises TgennError (T401)."""
+    """Load a .keras or .h5 file in Keras' safe mode: no code in it is run. Raises TgennError (T401, T404)."""
     place = Location(str(path))
 
     def refuse(message: str, hint: str) -> TgennError:
@@ -67,15 +68,14 @@ def load_model(path: Path) -> Any:
         raise refuse("is not a .keras file: it is not a zip archive", save)
     if path.suffix != ".keras" and path.read_bytes()[:8] != b"\x89HDF\r\n\x1a\n":
         raise refuse("is not an HDF5 file", save)
+    refuse_code(path)
     keras = import_keras()
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its layers' constructors do
         reason = str(error).strip().splitlines() or [type(error).__name__]
         hint = "open it with the Keras version that saved it, and save it again"
-        if "safe_mode" in str(error) or "Lambda" in str(error):
-            hint = "code in a model file is never run: replace the Lambda layer"
-        elif "Unknown layer" in str(error) or "Could not locate class" in str(error):
+        if "Unknown layer" in str(error) or "Could not locate class" in str(error):
             hint = "custom layers cannot be converted: replace them by Keras' own"
         raise refuse(f"Keras cannot load it: {reason[0][:300]}", hint) from None
 

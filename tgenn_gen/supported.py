@@ -47,6 +47,12 @@ def supported_layers() -> list[str]:
     return sorted({*OPS_BY_LAYER, *READS})
 
 
+def unsupported_class(class_name: str) -> Reason:
+    """What is said of a layer of a class that is not supported."""
+    instead = INSTEAD.get(class_name, f"supported are {', '.join(supported_layers())}")
+    return f"{class_name} layers are not supported", instead
+
+
 def supported_chain(model: KerasModel) -> list[KerasLayer]:
     """The model's layers from input to output. Raises TgennError with all that is not supported."""
 
@@ -128,8 +134,7 @@ def _layer_reasons(layer: KerasLayer, shape: Shape) -> list[Reason]:
     """What about a layer, on an input of `shape`, cannot be converted."""
     op = OPS_BY_LAYER.get(layer.class_name)
     if op is None and layer.class_name not in READS:
-        message = f"{layer.class_name} layers are not supported"
-        return [(message, INSTEAD.get(layer.class_name, f"supported are {', '.join(supported_layers())}"))]
+        return [unsupported_class(layer.class_name)]
     reads = READS.get(layer.class_name, frozenset())
     reasons = list(_CHECKS.get(layer.class_name, _no_reasons)(layer, shape))
     if op is not None:
