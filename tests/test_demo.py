@@ -35,7 +35,7 @@ def test_the_demo_shows_what_is_lost_in_under_two_minutes(tmp_path, capsys):
 
     assert main(["demo", "--output", str(tmp_path / "demo")]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path / 'demo'}: error[T601]: is not empty\n"
+        f"{tmp_path / 'demo'}: error[T601]: the folder is not empty\n"
         "  hint: give another one with --output, or remove it\n"
     )
 

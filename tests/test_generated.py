@@ -59,6 +59,7 @@ def test_generated_scripts_are_python_that_imports_numpy_and_pygenn_alone(name):
         "zipfile",
         "zlib",
         "hashlib",
+        "re",
         "fcntl",
         "io",
         "tokenize",

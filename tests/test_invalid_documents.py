@@ -134,7 +134,7 @@ CHANGES = {
         "threshold: 1.0",
         "threshold: 0",
         [
-            "12:51: error[T114]: threshold is 0, expected more than 0",
+            "12:51: error[T114]: threshold is 0, expected at least 1e-30",
         ],
     ),
     "unknown choice": (
@@ -389,7 +389,7 @@ WEIGHTS = {
     ),
     "of another shape": (
         saved(np.zeros((6, 24), np.float32)),
-        f"T305]: {KERNEL}: has shape [6, 24], the document says [24, 6]{RESTORE}",
+        f"T305]: {KERNEL}: has shape [6, 24], the document says [24, 6]{RESTORE}; or correct the shape in the document",
     ),
     "of another type": (
         saved(np.zeros((24, 6))),
@@ -478,7 +478,8 @@ def test_a_huge_shape_takes_no_memory(folder):
     assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     tracemalloc.stop()
     assert found == [
-        f"network.yaml:44:21: error[T306]: {KERNEL}: holds 0 bytes of data, its shape needs 40000000000000000{RESTORE}"
+        "network.yaml:43:13: error[T205]: dense takes (100000000,), its input is (24,)",
+        f"network.yaml:44:21: error[T306]: {KERNEL}: holds 0 bytes of data, its shape needs 40000000000000000{RESTORE}",
     ]
 
 
@@ -563,3 +564,17 @@ def test_a_pipe_is_no_document_and_no_weights(folder):
     (folder / DOCUMENT).unlink()
     os.mkfifo(folder / DOCUMENT)
     assert diagnostics(folder)[0].startswith("network.yaml: error[T101]: cannot be read: not a regular file")
+
+
+def test_mistakes_in_the_text_and_in_weights_are_said_together(folder):
+    (folder / KERNEL).unlink()
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(
+        text.replace("from: conv1", "from: conv9").replace("shape: [6, 5]", "shape: [7, 5]")
+    )
+    assert [d.split("\n")[0] for d in diagnostics(folder)] == [
+        "network.yaml:28:15: error[T202]: there is no input or population 'conv9'",
+        f"network.yaml:44:21: error[T302]: {KERNEL}: cannot be read: No such file or directory",
+        "network.yaml:52:13: error[T205]: dense takes (7,), its input is (6,)",
+        "network.yaml:53:21: error[T305]: weights/classes.kernel.npy: has shape [6, 5], the document says [7, 5]",
+    ]

@@ -392,9 +392,9 @@ def test_a_normalization_that_cannot_be_done_is_refused(tmp_path, capsys, model_
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--timesteps", "0"], "argument --timesteps: expected a int above 0, got '0'"),
-        (["--dt", "-1"], "argument --dt: expected a float above 0, got '-1'"),
-        (["--uint8-divisor", "nan"], "argument --uint8-divisor: expected a float above 0, got 'nan'"),
+        (["--timesteps", "0"], "argument --timesteps: expected a whole number above 0, got '0'"),
+        (["--dt", "-1"], "argument --dt: expected a number above 0, got '-1'"),
+        (["--uint8-divisor", "nan"], "argument --uint8-divisor: expected a number above 0, got 'nan'"),
         (["--reset", "soft"], "argument --reset: invalid choice: 'soft'"),
         (["--readout", "spikes"], "argument --readout: invalid choice: 'spikes'"),
     ],
@@ -533,7 +533,7 @@ def test_a_folder_that_is_not_empty_is_refused_before_any_work(tmp_path, capsys)
     (tmp_path / "out/notes.txt").write_text("mine")
     assert export("no.keras", "--output", tmp_path / "out") == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path / 'out'}: error[T601]: is not empty\n"
+        f"{tmp_path / 'out'}: error[T601]: the folder is not empty\n"
         "  hint: choose another one, or give --force to replace the files that tgenn wrote there\n"
     )
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["notes.txt"]

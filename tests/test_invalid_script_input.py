@@ -122,15 +122,22 @@ def test_pickled_data_is_refused_and_not_loaded(folder, tmp_path):
         (["--limit", "0"], "argument --limit: expected a whole number of at least 1, got '0'"),
         (["--timesteps", "x"], "argument --timesteps: expected a whole number of at least 1, got 'x'"),
         (["--batch-size", "-3"], "argument --batch-size: expected a whole number of at least 1, got '-3'"),
-        (["--seed", "1.5"], "argument --seed: invalid int value: '1.5'"),
+        (["--seed", "1.5"], "argument --seed: expected a whole number of 0 to 2^32 - 1, got '1.5'"),
         (
-            ["--record", "conv1,conv9"],
+            ["--record", "conv1,conv9", "--plot", "r.png"],
             "--record: no spiking population conv9; there are conv1, conv2, dense",
         ),
-        (["--record", "classes"], "--record: no spiking population classes; there are conv1, conv2, dense"),
+        (
+            ["--record", "conv1"],
+            "--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded",
+        ),
+        (
+            ["--record", "classes", "--plot", "r.png"],
+            "--record: no spiking population classes; there are conv1, conv2, dense",
+        ),
         (["--plot", "raster.pdf"], "--plot raster.pdf: a PNG file is written, give a name that ends in .png"),
         (
-            ["--timesteps", "1000000000"],
+            ["--timesteps", "999999999"],
             "there is not enough memory: try a smaller --batch-size, --timesteps or --limit",
         ),
         (["--json", "no/result.json"], "--json no/result.json: there is no folder no"),

@@ -42,6 +42,10 @@ _HOMES = {
 }
 
 
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]
+
+
 def __getattr__(name: str) -> Any:  # imported when used, so that the commands start fast
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -116,6 +116,8 @@ def open_calibration(data: str | Path | np.ndarray, network_input: Input) -> Cal
 
 def _npz_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a regular file")
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             key = next((k for k in KEYS if f"{k}.npy" in names), None)

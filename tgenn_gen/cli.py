@@ -11,6 +11,7 @@ from typing import Any
 from tgenn_gen import __version__
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError, printable
 
+SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds with room to spare
 FINE, DIFFERENCE, BAD_INPUT, MISSING_ENGINE = 0, 1, 2, 3
 
 
@@ -32,11 +33,23 @@ def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
             value = kind(text)
         except ValueError:
             value = 0
-        if not 0 < value < float("inf"):
-            raise argparse.ArgumentTypeError(f"expected a {kind.__name__} above 0, got {text!r}")
+        if not (value > 0 if kind is int else value >= SMALLEST) or value > LARGEST:
+            raise argparse.ArgumentTypeError(
+                f"expected a {'whole number' if kind is int else 'number'} above 0, got {text!r}"
+            )
         return value
 
     return parse
+
+
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not abs(value) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"expected a number of at most {LARGEST:g}, got {text!r}")
+    return value
 
 
 def export_parser() -> argparse.ArgumentParser:
@@ -116,12 +129,14 @@ def export(arguments: argparse.Namespace) -> int:
         say("note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
         say(f"note: normalization {method} does not use the calibration data")
-    accuracy = network.provenance.get("calibration", {}).get("ann_accuracy")
-    if accuracy is not None:
-        say(
-            f"note: the ANN's accuracy on the calibration data is {100 * accuracy:.2f} %; "
-            "if it should be higher, the model was trained on data that was prepared in another way"
-        )
+    data = network.provenance.get("calibration", {})
+    if data:
+        extent = f"{data['smallest']:g} to {data['largest']:g}"
+        say(f"note: calibration data runs from {extent}; other data should too")
+    if "ann_accuracy" in data:
+        say(f"note: the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
+        if data["ann_accuracy"] < 0.5:
+            say("note: that is low: was the model trained on data that was prepared in another way?")
     say(f"note: uint8 data is divided by {arguments.uint8_divisor:g}, other data is taken as it is")
     print(
         f"{arguments.output}: {len(document_files(network)) - 1} weight files, network.yaml, "
@@ -143,13 +158,17 @@ def _quoted(path: Path) -> str:
 def parser() -> argparse.ArgumentParser:
     """tgenn's options."""
     top = argparse.ArgumentParser(
-        prog="tgenn", description="Spiking network documents: check them, show them, generate code from them."
+        prog="tgenn",
+        description="Spiking network documents: check them, show them, generate code from them.",
+        epilog="tgenn-export MODEL makes a document of a Keras model: see tgenn-export --help.",
     )
     top.add_argument("--version", action="version", version=f"tgenn {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
 
     command = commands.add_parser("check", help="everything that is wrong with a document or a Keras model")
-    command.add_argument("path", metavar="MODEL-or-SPEC", type=Path)
+    command.add_argument(
+        "path", metavar="MODEL-or-SPEC", type=Path, help="a .keras or .h5 file; a network.yaml or its folder"
+    )
     command.set_defaults(run=check)
 
     command = commands.add_parser("generate", help="write simulate.py and reference.py beside a document")
@@ -161,18 +180,20 @@ def parser() -> argparse.ArgumentParser:
     command.set_defaults(run=generate)
 
     command = commands.add_parser("show", help="a table of populations, synapses and weights")
-    command.add_argument("path", metavar="SPEC", type=Path)
+    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
     command.set_defaults(run=show)
 
     command = commands.add_parser("demo", help="train, convert and run a small network on real data")
-    command.add_argument("--output", metavar="DIR", type=Path, default=Path("tgenn_demo"))
+    command.add_argument(
+        "--output", metavar="DIR", type=Path, default=Path("tgenn_demo"), help="(%(default)s)"
+    )
     command.set_defaults(run=demo)
     return top
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Check a document, or whether a Keras model can be converted."""
-    if arguments.path.suffix.lower() in (".keras", ".h5", ".hdf5"):
+    if arguments.path.suffix in (".keras", ".h5", ".hdf5"):
         from tgenn_gen.conversion import convertible
 
         folded = convertible(arguments.path)

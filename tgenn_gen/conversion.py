@@ -84,6 +84,8 @@ def convert(
             "file": Path(data.file).name,
             "sha256": data.sha256(),
             "examples": data.count,
+            "smallest": measured.smallest,
+            "largest": measured.largest,
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
     if changes := [*folded.notes, *notes]:

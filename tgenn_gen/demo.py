@@ -30,7 +30,7 @@ def run_demo(folder: Path) -> None:
     """
     if folder.is_dir() and any(folder.iterdir()):
         hint = "give another one with --output, or remove it"
-        raise TgennError(Diagnostic(Location(str(folder)), "T601", "is not empty", hint))
+        raise TgennError(Diagnostic(Location(str(folder)), "T601", "the folder is not empty", hint))
     require_writable_target(folder, force=False)
     keras = import_keras()
     if find_spec("sklearn") is None:

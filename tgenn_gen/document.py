@@ -14,7 +14,7 @@ import yaml
 
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.errors import Diagnostic, TgennError
-from tgenn_gen.meaning import meaning_problems
+from tgenn_gen.meaning import file_problems, meaning_problems
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
 from tgenn_gen.schema_check import schema_problems
@@ -38,10 +38,8 @@ def load(path: Path) -> Network:
     if found:
         raise TgennError(found)
     tensors, found = _read_tensors(source, path.parent)
-    if found:
-        raise TgennError(found)
     network = _network(source.data, tensors)
-    found = source.diagnostics(meaning_problems(network))
+    found += source.diagnostics(meaning_problems(network))
     if found:
         raise TgennError(found)
     return network
@@ -50,7 +48,9 @@ def load(path: Path) -> Network:
 def require_valid(network: Network) -> None:
     """Raise TgennError for a network built in memory that no document could hold, or that has no meaning."""
     source = Source(f"network '{network.name}'", document_data(network))
-    found = source.diagnostics(schema_problems(source.data) or meaning_problems(network))
+    found = source.diagnostics(
+        schema_problems(source.data) or [*meaning_problems(network), *file_problems(network)]
+    )
     if found:
         raise TgennError(found)
 
@@ -181,6 +181,7 @@ def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Te
                     tensors[path] = read[key]
                 except TgennError as error:
                     found.extend(error.diagnostics)
+                    tensors[path] = Tensor.placeholder(data["file"], tuple(data["shape"]))
                 return
             for key, value in data.items():
                 visit(value, (*path, key))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
 from tgenn_gen.supported import supported_layers, unsupported_class
 
 MAX_CONFIG = 64 * 2**20
@@ -53,7 +53,12 @@ def _config_text(path: Path) -> str:
             if archive.getinfo("config.json").file_size > MAX_CONFIG:
                 raise KeyError
             return archive.read("config.json").decode()
-    import h5py
+    try:
+        import h5py
+    except ImportError as error:
+        raise MissingEngineError(
+            f"reading a Keras model needs TensorFlow ({error}): pip install 'tgenn-gen[keras]'"
+        ) from None
 
     with h5py.File(path, "r") as file:
         text = file.attrs["model_config"]

@@ -60,14 +60,18 @@ def load_model(path: Path) -> Any:
     save = "save it with model.save('model.keras')"
     if not path.exists():
         raise refuse("there is no such file", "give the path of a .keras or .h5 file")
+    if not path.is_file() and not path.is_dir():
+        raise refuse("is not a regular file", "give the path of a .keras or .h5 file")
     if path.is_dir():
         raise refuse("is a folder, not a Keras model", f"a SavedModel cannot be read: {save}")
-    if path.suffix.lower() not in (".keras", ".h5", ".hdf5"):
+    if path.suffix not in (".keras", ".h5", ".hdf5"):
         raise refuse(f"is not a Keras model: its name ends in '{path.suffix}'", save)
     if path.suffix == ".keras" and not zipfile.is_zipfile(path):
         raise refuse("is not a .keras file: it is not a zip archive", save)
-    if path.suffix != ".keras" and path.read_bytes()[:8] != b"\x89HDF\r\n\x1a\n":
-        raise refuse("is not an HDF5 file", save)
+    if path.suffix != ".keras":
+        with path.open("rb") as file:
+            if file.read(8) != b"\x89HDF\r\n\x1a\n":
+                raise refuse("is not an HDF5 file", save)
     refuse_code(path)
     keras = import_keras()
     try:
@@ -77,7 +81,7 @@ def load_model(path: Path) -> Any:
         hint = "open it with the Keras version that saved it, and save it again"
         if "Unknown layer" in str(error) or "Could not locate class" in str(error):
             hint = "custom layers cannot be converted: replace them by Keras' own"
-        raise refuse(f"Keras cannot load it: {reason[0][:300]}", hint) from None
+        raise refuse(f"Keras cannot load it: {' '.join(reason)[:300]}", hint) from None
 
 
 def read_model(model: Any, file: str = "") -> KerasModel:
@@ -166,7 +170,7 @@ def _class_name(layer: Any) -> str:
     """The layer's class; for one that is not Keras' own, whatever it is called, a name that no rule has."""
     keras = import_keras()
     name = type(layer).__name__
-    own = type(layer) in (getattr(keras.layers, name, None), getattr(keras, name, None))
+    own = type(layer) in (getattr(keras.layers, name, None), getattr(keras, name, None), keras.Model)
     if own or not isinstance(layer, keras.layers.Layer):
         return name
     return f"{name} (not Keras' own)"

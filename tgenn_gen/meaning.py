@@ -14,7 +14,7 @@ MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All that is wrong with a network (T201 to T209); none for one that can be simulated."""
+    """All that is wrong with a network (T201 to T208); none for one that can be simulated."""
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
     spiking: dict[str, bool] = {}
@@ -58,7 +58,6 @@ def meaning_problems(network: Network) -> list[Problem]:
         found += _bias_problems(population, path)
         declare(population.name, population.shape, path, population.neuron.spikes)
     found += _output_problems(network)
-    found += _tensor_problems(network)
     return found
 
 
@@ -136,8 +135,8 @@ def _output_problems(network: Network) -> list[Problem]:
     return found
 
 
-def _tensor_problems(network: Network) -> list[Problem]:
-    """What is wrong with files: only a network built in memory can have such, a reader refuses them."""
+def file_problems(network: Network) -> list[Problem]:
+    """What is wrong with a network's weights: for one built in memory, a reader has said it."""
     found, seen = [], network.tensors
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)

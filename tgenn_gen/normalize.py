@@ -87,27 +87,32 @@ class ActivationHistogram:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What calibration data shows of the ANN: its activations, and its accuracy where there are labels."""
+    """What calibration data shows: the ANN's activations and accuracy (where labelled), the data's range."""
 
     histograms: dict[str, ActivationHistogram]
     accuracy: float | None
+    smallest: float
+    largest: float
 
 
 def measure(network: Network, calibration: Calibration, progress: Progress | None = None) -> Measurement:
     """Run the folded network (scales 1) as an ANN over the calibration data."""
     histograms = {p.name: ActivationHistogram() for p in network.populations if p.neuron.spikes}
     done, correct, labelled = 0, 0, True
+    smallest, largest = np.inf, -np.inf
     for x, labels in calibration.batches(max(p.size for p in network.populations)):
         for population, current in ann_currents(network, x):
             if population.name in histograms:
                 histograms[population.name].add(current)
+        smallest, largest = min(smallest, float(x.min())), max(largest, float(x.max()))
         labelled = labels is not None
         if labels is not None:
             correct += int((current.argmax(axis=-1) == labels).sum())
         done += len(x)
         if progress is not None:
             progress(done, calibration.count)
-    return Measurement(histograms, correct / calibration.count if labelled else None)
+    accuracy = correct / calibration.count if labelled else None
+    return Measurement(histograms, accuracy, smallest, largest)
 
 
 def find_scales(

@@ -41,7 +41,7 @@ class Result:
 def simulate(
     network: Network, x: np.ndarray, *, timesteps: int | None = None, batch_size: int | None = None
 ) -> Result:
-    """Simulate the network on examples x (n, *input shape).
+    """Simulate the network on examples x (n, *input shape); a missing channel axis of length 1 is added.
 
     timesteps    steps an example; by default the document's
     batch_size   examples at a time; by default what fits some 100 MB. It bounds memory
@@ -49,6 +49,8 @@ def simulate(
     """
     require_valid(network)
     shape = network.inputs[0].shape
+    if isinstance(x, np.ndarray) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
+        x = x[..., None]
     problem = examples_problem(x, shape)
     for name, value in (("timesteps", timesteps), ("batch_size", batch_size)):
         if value is not None and not value >= 1:

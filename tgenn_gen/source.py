@@ -74,8 +74,8 @@ def parse_scalar(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
-        # int() refuses numbers of thousands of digits; no count in a document has so many
-        return int(text) if len(text) < 100 else float(text)
+        # int() refuses numbers of more than some thousand digits
+        return int(text) if len(text) < 4000 else float(text)
     if _FLOAT.fullmatch(text):
         return float(text)
     return text
@@ -129,7 +129,7 @@ def parse_source(text: str, name: str) -> Source:
                 f"not YAML: character U+{_code_point(error.character):04X} is not allowed",
             )
         ) from None
-    except ValueError:  # PyYAML, on an escape like "\UFFFFFFFF"
+    except (ValueError, OverflowError):  # PyYAML, on an escape like "\UFFFFFFFF"
         raise TgennError(Diagnostic(Location(name), "T103", "not YAML: an escape of no character")) from None
     if reader.problems:
         raise TgennError(reader.problems)

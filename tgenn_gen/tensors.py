@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import tokenize
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -40,6 +41,14 @@ class Tensor:
 
     def __hash__(self) -> int:
         return hash((self.file, self.values.shape))
+
+    @staticmethod
+    def placeholder(file: str, shape: tuple[int, ...]) -> Tensor:
+        """Zeros of any shape that take no memory: for what can be said of a document without its weights."""
+        tensor = object.__new__(Tensor)
+        object.__setattr__(tensor, "file", file)
+        object.__setattr__(tensor, "values", np.broadcast_to(np.float32(0), shape))
+        return tensor
 
     def npy(self) -> bytes:
         """The .npy file's bytes: the same for the same array."""
@@ -90,7 +99,7 @@ def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Ten
                 if version != (1, 0):
                     raise ValueError
                 found, fortran, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER)
-            except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError):
+            except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
                 raise refuse("T303", "is not a .npy file of format 1.0", restore) from None
             if dtype.hasobject:
                 raise refuse("T304", "holds pickled objects, which are never loaded", restore)
@@ -102,7 +111,11 @@ def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Ten
                     "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))",
                 )
             if found != shape:
-                raise refuse("T305", f"has shape {list(found)}, the document says {list(shape)}", restore)
+                raise refuse(
+                    "T305",
+                    f"has shape {list(found)}, the document says {list(shape)}",
+                    f"{restore}; or correct the shape in the document",
+                )
             length = os.fstat(file.fileno()).st_size - file.tell()
             if length != size:
                 raise refuse("T306", f"holds {length} bytes of data, its shape needs {size}", restore)
@@ -139,4 +152,7 @@ def is_inside(file: str) -> bool:
 def _inside(folder: Path, file: str) -> Path | None:
     """The file's path, or None if it leads out of the folder (.. or a link)."""
     path = folder / file
-    return path if is_inside(file) and path.resolve().is_relative_to(folder.resolve()) else None
+    try:
+        return path if is_inside(file) and path.resolve().is_relative_to(folder.resolve()) else None
+    except RuntimeError:  # a link to itself
+        return None

@@ -56,8 +56,8 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
             raise TgennError(Diagnostic(place, "T602", "is a file, not a folder", "choose another --output"))
         if there and not force and any(folder.iterdir()):
             hint = "choose another one, or give --force to replace the files that tgenn wrote there"
-            raise TgennError(Diagnostic(place, "T601", "is not empty", hint))
-    except OSError as error:  # a name that is too long, a folder that must not be read
+            raise TgennError(Diagnostic(place, "T601", "the folder is not empty", hint))
+    except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
         raise _unwritable(folder, error) from None
 
 
@@ -172,8 +172,9 @@ def _foreign(path: Path) -> Diagnostic:
     return Diagnostic(Location(str(path)), "T603", "was not written by tgenn", "move it out of the way")
 
 
-def _unwritable(folder: Path, error: OSError) -> TgennError:
-    message = f"cannot be written: {error.strerror}"
+def _unwritable(folder: Path, error: OSError | RuntimeError) -> TgennError:
+    reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
+    message = f"cannot be written: {reason}"
     return TgennError(
         Diagnostic(Location(str(folder)), "T604", message, "see its permissions and the free space")
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 import tokenize
@@ -50,6 +51,9 @@ def guarded(main: Callable[[], None]) -> None:
         main()
     except KeyboardInterrupt:
         fail("interrupted", 130)
+    except OSError as error:  # standard output is full, or closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        fail(f"standard output cannot be written: {error.strerror}", 3)
     except MemoryError:
         fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
@@ -58,8 +62,13 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     """The options that both scripts have; `timesteps` is the document's."""
 
     def positive(text: str) -> int:
-        if not text.isdecimal() or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text[:20]!r}")
+        return int(text)
+
+    def seed(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
+            raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text[:20]!r}")
         return int(text)
 
     parser = argparse.ArgumentParser(description=description)
@@ -74,7 +83,7 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="for random numbers; constant currents draw none"
+        "--seed", type=seed, default=0, metavar="S", help="for random numbers; this network draws none"
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -83,7 +92,10 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--plot", type=Path, metavar="FILE.png", help="spike raster of what is recorded (default: all)"
     )
     parser.add_argument(
-        "--save-outputs", type=Path, metavar="OUT.npz", help="write output and spike_counts/<population>"
+        "--save-outputs",
+        type=Path,
+        metavar="OUT.npz",
+        help="write output, spike_counts/<population>, spikes/<recorded>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
@@ -113,6 +125,8 @@ def read_examples(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Examples x (n, *shape), of the file's dtype, and labels y (n,) where the file has them."""
     try:
+        if path.exists() and not path.is_file():
+            fail(f"{path}: is not a regular file")
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
             fail(f"{path}: expected an .npz with arrays x and y, got a single array")
@@ -123,7 +137,9 @@ def read_examples(
             x, y = arrays["x" + suffix], arrays.get("y" + suffix)
     except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
+    examples = 0
     if isinstance(x, np.ndarray) and x.ndim > 0:
+        examples = len(x)
         x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
     problem = examples_problem(x, shape)
     if problem:
@@ -131,8 +147,8 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or len(y[:limit]) != len(x) or y.dtype.kind not in "ui":
-            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {len(x)}")
+        if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
+            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {examples}")
         y = y[:limit]
     return x, y
 
@@ -197,6 +213,8 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
             fail("--plot needs matplotlib: pip install matplotlib", 3)
     if arguments.record is None:
         return spiking if arguments.plot is not None else []
+    if arguments.plot is None and arguments.save_outputs is None:
+        fail("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
     names = [name.strip() for name in arguments.record.split(",")]
     unknown = [name for name in names if name not in spiking]
     if unknown:
@@ -212,8 +230,14 @@ def run(
     classes: int,
 ) -> None:
     """Read the examples, build the simulation for their number, simulate, and report."""
+    written: list[Path] = []
     for option in ("plot", "save_outputs", "json"):
         path = getattr(arguments, option)
+        if path is not None and path.exists() and not path.is_file():
+            fail(f"--{option.replace('_', '-')} {path}: is not a regular file")
+        if path is not None and path.absolute() in written:
+            fail(f"--{option.replace('_', '-')} {path}: another output is to be written there")
+        written += [path.absolute()] if path is not None else []
         if path is not None and not path.absolute().parent.is_dir():
             fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
         if path is not None and path.exists() and arguments.data.exists() and path.samefile(arguments.data):
