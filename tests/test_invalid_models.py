@@ -136,7 +136,7 @@ def test_a_model_that_names_other_code_is_not_loaded(tmp_path, capsys):
     capsys.readouterr()
     assert main(["check", str(tmp_path / "bad.keras")]) == 2
     assert capsys.readouterr().err == (
-        f"{tmp_path / 'bad.keras'}: error[T404]: the model names code that is not Keras' own\n"
+        f"{tmp_path / 'bad.keras'}: error[T404]: the model names code that is not Keras' own: function\n"
         "  hint: build the model of Keras' own layers and functions alone\n"
     )
 
@@ -465,7 +465,10 @@ CALIBRATION = {
         npz(x=np.full((5, 4, 3), "a")),
         "T504]: examples are <U1, expected numbers\n  hint: save x as float32 or uint8",
     ),
-    "NaN": (npz(x=WITH_NAN), "T505]: example 7 holds NaN or infinity\n  hint: remove or mend it"),
+    "NaN": (
+        npz(x=WITH_NAN),
+        "T505]: example 7 holds NaN or infinity, or a number too large for float32\n  hint: remove or mend it",
+    ),
     "pickled": (
         npz(x=np.array([[{}]])),
         f"T501]: cannot be read: it holds pickled Python objects, which are never loaded\n  hint: {PLAIN}",

@@ -45,7 +45,7 @@ class Calibration:
             finite = np.isfinite(batch).all(axis=tuple(range(1, batch.ndim)))
             if not finite.all():
                 index = done + int(np.flatnonzero(~finite)[0])
-                message = f"example {index} holds NaN or infinity"
+                message = f"example {index} holds NaN or infinity, or a number too large for float32"
                 raise _refusal(self.file, "T505", message, "remove or mend it")
             done += len(batch)
             yield batch, y

@@ -83,7 +83,7 @@ def export_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--v-init",
         metavar="V",
-        type=float,
+        type=_finite,
         default=0.5,
         help="membrane potential at the start, threshold 1 (0.5)",
     )

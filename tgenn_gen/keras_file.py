@@ -42,7 +42,9 @@ def refuse_code(path: Path) -> None:
     ]
     if not found:
         hint = "build the model of Keras' own layers and functions alone"
-        found = [Diagnostic(Location(str(path)), "T404", "the model names code that is not Keras' own", hint)]
+        names = sorted({str(part["class_name"]) for part in _dictionaries(config) if _is_foreign(part)})
+        message = f"the model names code that is not Keras' own: {', '.join(names)}"
+        found = [Diagnostic(Location(str(path)), "T404", message, hint)]
     raise TgennError(found)
 
 

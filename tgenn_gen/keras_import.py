@@ -168,12 +168,8 @@ def _activation_name(activation: Any) -> str:
 
 def _class_name(layer: Any) -> str:
     """The layer's class; for one that is not Keras' own, whatever it is called, a name that no rule has."""
-    keras = import_keras()
     name = type(layer).__name__
-    own = type(layer) in (getattr(keras.layers, name, None), getattr(keras, name, None), keras.Model)
-    if own or not isinstance(layer, keras.layers.Layer):
-        return name
-    return f"{name} (not Keras' own)"
+    return name if type(layer).__module__.split(".")[0] == "keras" else f"{name} (not Keras' own)"
 
 
 def _layer(layer: Any, inputs: tuple[str, ...]) -> KerasLayer:

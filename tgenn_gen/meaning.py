@@ -20,15 +20,11 @@ def meaning_problems(network: Network) -> list[Problem]:
     spiking: dict[str, bool] = {}
 
     def declare(name: str, shape: Shape, path: PathInDocument, spikes: bool) -> None:
-        if name.lower() in {n.lower() for n in shapes}:
-            found.append(
-                Problem(
-                    (*path, "name"),
-                    "T201",
-                    f"the name '{name}' stands here a second time",
-                    "names are unique",
-                )
-            )
+        for other in (n for n in shapes if n.lower() == name.lower()):
+            message = f"the name '{name}' stands here a second time"
+            if other != name:
+                message = f"the name '{name}' differs from '{other}' in upper and lower case alone"
+            found.append(Problem((*path, "name"), "T201", message, "names are unique, whatever their case"))
         shapes[name], spiking[name] = shape, spikes
 
     for index, network_input in enumerate(network.inputs):

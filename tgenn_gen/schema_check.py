@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -77,7 +77,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         allowed = sorted(error.schema["properties"]) if isinstance(error.schema, dict) else []
         for key in value:
             if key not in allowed:
-                hint = _suggestion(key, allowed)
+                hint = _suggestion(key, allowed, but=value)
                 yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
@@ -130,6 +130,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _suggestion(word: str, allowed: list[str]) -> str:
-    close = get_close_matches(word, allowed, n=1)
+def _suggestion(word: str, allowed: list[str], but: Container[str] = ()) -> str:
+    """The word that was meant, of those allowed but not there yet; or all that are allowed."""
+    close = get_close_matches(word, [a for a in allowed if a not in but], n=1)
     return f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(allowed)}"

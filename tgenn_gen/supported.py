@@ -94,7 +94,10 @@ def _branches(model: KerasModel) -> Iterator[tuple[KerasLayer, Reason]]:
     for layer in model.layers:
         if len(layer.inputs) > 1:
             message = f"{layer.class_name} has {len(layer.inputs)} inputs"
+            if layer.class_name in supported_layers():
+                message = f"it is used in {len(layer.inputs)} places, or has as many inputs"
             yield layer, (message, "models with branches are not supported yet")
+            continue
         if readers[layer.name] + (layer.name in model.outputs) > 1:
             message = f"its output goes to {readers[layer.name]} layers"
             yield layer, (message, "models with branches are not supported yet")

@@ -75,7 +75,7 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
         old = _own_files(folder)
         foreign = sorted(n for n in files if _is_there(folder, n) and n not in old)
         if foreign:
-            raise TgennError([_foreign(shown / name) for name in foreign])
+            raise TgennError({_foreign(shown / _in_the_way(folder, name)) for name in foreign})
         _replace(folder, files)
         for name in sorted(n for n in old - set(files) if n.endswith(".npy")):
             (folder / name).unlink(missing_ok=True)
@@ -96,7 +96,15 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
 def _is_there(folder: Path, name: str) -> bool:
     """Whether something is in the way of a file: itself, or a link where one of its folders should be."""
     path = folder / name
+    if any(p.is_file() for p in path.parents if p != folder and p.is_relative_to(folder)):
+        return True
     return path.exists() or any(p.is_symlink() for p in (path, *path.parents) if p.is_relative_to(folder))
+
+
+def _in_the_way(folder: Path, name: str) -> Path:
+    """What is in a file's way: a file where one of its folders should be, or itself."""
+    parents = [p for p in Path(name).parents if (folder / p).is_file()]
+    return parents[0] if parents else Path(name)
 
 
 def _own_files(folder: Path) -> set[str]:

@@ -53,7 +53,7 @@ def guarded(main: Callable[[], None]) -> None:
         fail("interrupted", 130)
     except OSError as error:  # standard output is full, or closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        fail(f"standard output cannot be written: {error.strerror}", 3)
+        fail(f"standard output cannot be written: {error.strerror}")
     except MemoryError:
         fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
@@ -63,12 +63,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
 
     def positive(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text[:20]!r}")
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
         return int(text)
 
     def seed(text: str) -> int:
         if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
-            raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text[:20]!r}")
+            raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text!r}")
         return int(text)
 
     parser = argparse.ArgumentParser(description=description)
@@ -127,6 +127,9 @@ def read_examples(
     try:
         if path.exists() and not path.is_file():
             fail(f"{path}: is not a regular file")
+        with path.open("rb") as start:
+            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
+                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
         file = np.load(path, allow_pickle=False)
         if isinstance(file, np.ndarray):
             fail(f"{path}: expected an .npz with arrays x and y, got a single array")
@@ -157,7 +160,8 @@ def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
     """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
     if x.dtype == np.uint8:
         return x.astype(np.float32) / np.float32(uint8_divisor)
-    return x.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return x.astype(np.float32)
 
 
 def show_progress(done: int, total: int, correct: int | None, started: float) -> None:
@@ -213,12 +217,12 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
             fail("--plot needs matplotlib: pip install matplotlib", 3)
     if arguments.record is None:
         return spiking if arguments.plot is not None else []
-    if arguments.plot is None and arguments.save_outputs is None:
-        fail("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
     names = [name.strip() for name in arguments.record.split(",")]
     unknown = [name for name in names if name not in spiking]
     if unknown:
         fail(f"--record: no spiking population {', '.join(unknown)}; there are {', '.join(spiking)}")
+    if arguments.plot is None and arguments.save_outputs is None:
+        fail("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
     return names
 
 
@@ -230,18 +234,20 @@ def run(
     classes: int,
 ) -> None:
     """Read the examples, build the simulation for their number, simulate, and report."""
-    written: list[Path] = []
-    for option in ("plot", "save_outputs", "json"):
-        path = getattr(arguments, option)
-        if path is not None and path.exists() and not path.is_file():
-            fail(f"--{option.replace('_', '-')} {path}: is not a regular file")
-        if path is not None and path.absolute() in written:
-            fail(f"--{option.replace('_', '-')} {path}: another output is to be written there")
-        written += [path.absolute()] if path is not None else []
-        if path is not None and not path.absolute().parent.is_dir():
-            fail(f"--{option.replace('_', '-')} {path}: there is no folder {path.parent}")
-        if path is not None and path.exists() and arguments.data.exists() and path.samefile(arguments.data):
-            fail(f"--{option.replace('_', '-')} {path}: is the data itself")
+    written: dict[Path, str] = {}
+    for option in ("plot", "save-outputs", "json"):
+        path = getattr(arguments, option.replace("-", "_"))
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
+            fail(f"--{option} {path}: there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            fail(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
+        if path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            fail(f"--{option} {path}: is the data itself")
+        if path.absolute() in written:
+            fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
+        written[path.absolute()] = option
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
