@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_networks import branched, small_cnn
+from sample_networks import branched, of_all_kinds, small_cnn
 
 from tgenn_gen import generate
 from tgenn_gen.spec import Network
@@ -18,7 +18,12 @@ GENERATED = Path(__file__).parent.parent / "generated"
 
 def golden_networks() -> dict[str, Network]:
     """{folder: network}."""
-    return {"small_cnn": small_cnn(), "branched": replace(branched(), name="branched")}
+    kinds = of_all_kinds()
+    return {
+        "small_cnn": small_cnn(),
+        "branched": replace(branched(), name="branched"),
+        **{name: kinds[name] for name in ("signed_poisson", "few_spike", "physical", "binary")},
+    }
 
 
 if __name__ == "__main__":

@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from tgenn_gen.encodings.constant_current import ConstantCurrent
+from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.encodings.poisson import Poisson
+from tgenn_gen.encodings.spikes import Spikes
+from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
-from tgenn_gen.spec import Connection, Input, Network, Output, Population, Simulation
+from tgenn_gen.spec import Connection, Encoding, Input, Network, Neuron, Output, Population, Simulation
 from tgenn_gen.tensors import Tensor
 
 
@@ -167,3 +172,106 @@ def pooled_dense() -> Network:
         outputs=(Output("fc2", "membrane"),),
         simulation=Simulation(1.0, 7),
     )
+
+
+def residual(
+    name: str,
+    encoding: Encoding,
+    neuron: Neuron,
+    readout: str = "membrane",
+    start: int = 0,
+    first: Neuron | None = None,
+) -> Network:
+    """Two branches of unequal depth from one population, tensors a channel and a neuron; any kinds.
+
+    first: the neurons of the first population, where they are others.
+    """
+    w = Weights(4)
+    last = Integrate(neuron.few_spike) if readout == "membrane" else neuron
+    conv = Conv2D((2, 1), "same", w("conv.kernel", 2, 3, 2, 3, low=-4, high=12))
+    return Network(
+        name=name,
+        inputs=(Input("image", (6, 5, 2), encoding, uint8_divisor=1.0),),
+        populations=(
+            Population(
+                "stem",
+                (3, 5, 3),
+                first or neuron,
+                (Connection("image", (conv,)),),
+                w("stem.scale", 3, low=8, high=32),
+            ),
+            Population(
+                "branch",
+                (3, 5, 3),
+                neuron,
+                (
+                    Connection(
+                        "stem", (Conv2D((1, 1), "same", w("branch.kernel", 3, 2, 3, 3, low=-6, high=10)),)
+                    ),
+                ),
+                bias=w("branch.bias", 3),
+            ),
+            Population(
+                "sum",
+                (3, 5, 3),
+                neuron,
+                (
+                    Connection("stem", (Scale(w("sum.factor", 3, low=2, high=8)),)),
+                    Connection("branch", (Conv2D((1, 1), "same", w("sum.kernel", 1, 1, 3, 3)),)),
+                ),
+            ),
+            Population(
+                "classes",
+                (5,),
+                last,
+                (Connection("sum", (Flatten((3, 5, 3)), Dense(w("classes.kernel", 45, 5)))),),
+                0.5,
+                w("classes.bias", 5, low=0),
+            ),
+        ),
+        outputs=(Output("classes", readout, start),),
+        simulation=Simulation(1.0, 7),
+    )
+
+
+def of_all_kinds() -> dict[str, Network]:
+    """A network for each encoding, neuron and readout, in combinations that make sense."""
+    w = Weights(5)
+    physical = IntegrateAndFire(-57.0, "to_rest", "uniform", -60.0, 0.25)
+    potentials = w("stem.v_init", 3, 5, 3, low=0, high=17)
+    networks = (
+        residual("signed", ConstantCurrent(), SignedIntegrateAndFire(), start=2),
+        residual("signed_poisson", Poisson(signed=True), SignedIntegrateAndFire(), "spike_count", start=1),
+        residual("few_spike", ConstantCurrent(), FewSpike()),
+        residual(
+            "few_spike_count", ConstantCurrent(), FewSpike(), "spike_count", first=FewSpike(v_init=potentials)
+        ),
+        residual("few_spike_first", ConstantCurrent(), FewSpike(), "first_spike", start=1),
+        residual(
+            "poisson", Poisson(), IntegrateAndFire(), "first_spike", first=IntegrateAndFire(v_init=potentials)
+        ),
+        residual(
+            "physical",
+            IntegrateAndFireInput(-57.0, "to_rest", "uniform", -60.0, 0.25, 2.0),
+            physical,
+            "spike_count",
+        ),
+        residual(
+            "binary",
+            Spikes(),
+            IntegrateAndFire(),
+            start=3,
+            first=SignedIntegrateAndFire(1.0, -0.5, potentials),
+        ),
+        residual("regular", IntegrateAndFireInput(), IntegrateAndFire(reset="zero"), "first_spike", start=2),
+    )
+    return {network.name: network for network in networks}
+
+
+def examples_for(network: Network, count: int) -> np.ndarray:
+    """Dyadic examples with values that the network's encoding takes."""
+    x = dyadic_examples(network.inputs[0].shape, count)
+    encoding = network.inputs[0].encoding
+    if encoding.binary:
+        return (x > 0.5).astype(np.float32)
+    return 2 * x - 1 if encoding.low < 0 else x

@@ -422,7 +422,7 @@ def test_an_option_that_makes_no_valid_document_is_refused(model_file, export, o
 def test_a_word_that_is_no_normalization_is_refused(export, method):
     """Before the model is looked at: there is none."""
     assert export("no.keras", "--normalize", method) == (
-        f"options: error[T408]: '{method}' is no normalization: use none, model, data or percentile:P with P in (0, 100]\n"
+        f"options: error[T408]: '{method}' is no normalization: use none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained with P in (0, 100]\n"
     )
 
 

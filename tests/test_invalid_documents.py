@@ -134,14 +134,14 @@ CHANGES = {
         "threshold: 1.0",
         "threshold: 0",
         [
-            "12:51: error[T114]: threshold is 0, expected at least 1e-30",
+            "12:51: error[T211]: the threshold, 0, is not above the reset potential, 0",
         ],
     ),
     "unknown choice": (
         "reset: subtract",
         "reset: substract",
         [
-            "12:63: error[T113]: reset is \"substract\", expected subtract, zero\n  hint: did you mean 'subtract'?",
+            "12:63: error[T113]: reset is \"substract\", expected subtract, zero, to_rest\n  hint: did you mean 'subtract'?",
         ],
     ),
     "unknown op": (
@@ -155,7 +155,7 @@ CHANGES = {
         "kind: integrate}",
         "kind: integrator}",
         [
-            "47:20: error[T113]: kind is \"integrator\", expected integrate, integrate_and_fire\n  hint: did you mean 'integrate'?",
+            "47:20: error[T113]: kind is \"integrator\", expected few_spike, integrate, integrate_and_fire, signed_integrate_and_fire\n  hint: did you mean 'integrate'?",
         ],
     ),
     "pair of three": (

@@ -10,7 +10,7 @@ import pytest
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import TgennError, convert  # noqa: E402
+from tgenn_gen import Method, TgennError, convert  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
 
 pytestmark = pytest.mark.keras
@@ -38,7 +38,7 @@ def export(*arguments: object) -> int:
 def refusals(model) -> list[str]:
     """What is said about a model, without its name."""
     with pytest.raises(TgennError) as caught:
-        convert(model, normalize="model")
+        convert(model, method=Method(normalize="model"))
     return [str(d).removeprefix(f"{model.name}: ") for d in caught.value.diagnostics]
 
 
@@ -349,13 +349,13 @@ def test_a_subclassed_model_is_refused():
 
     model = Mine(name="mine")
     with pytest.raises(TgennError) as caught:
-        convert(model, normalize="model")
+        convert(model, method=Method(normalize="model"))
     assert str(caught.value) == (
         "model 'mine': error[T402]: Mine is neither a Sequential nor a functional Keras model\n"
         "  hint: write it as keras.Sequential([...]) or with the functional API"
     )
     with pytest.raises(TgennError, match=r"T402.*int is neither"):
-        convert(3, normalize="model")
+        convert(3, method=Method(normalize="model"))
 
 
 # Options and calibration data.
@@ -371,15 +371,15 @@ def test_a_subclassed_model_is_refused():
         ),
         (
             "percent:9",
-            "'percent:9' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+            "'percent:9' is no normalization: use none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained with P in (0, 100]",
         ),
         (
             "percentile:0",
-            "'percentile:0' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+            "'percentile:0' is no normalization: use none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained with P in (0, 100]",
         ),
         (
             "percentile:101",
-            "'percentile:101' is no normalization: use none, model, data or percentile:P with P in (0, 100]",
+            "'percentile:101' is no normalization: use none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained with P in (0, 100]",
         ),
     ],
 )
@@ -621,7 +621,7 @@ def test_force_follows_no_link_out_of_the_folder(tmp_path, capsys, model_file):
 def test_saving_a_network_again_leaves_its_scripts(tmp_path, model_file):
     out = tmp_path / "out"
     assert export(model_file, "--normalize", "none", "--output", out) == 0
-    network = convert(model_file, normalize="none")
+    network = convert(model_file, method=Method(normalize="none"))
     network.save(out, force=True)
     assert (out / "simulate.py").exists() and (out / "reference.py").exists()
 

@@ -9,12 +9,11 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import Network, TgennError, convert, simulate  # noqa: E402
+from tgenn_gen import Method, Network, TgennError, convert, simulate  # noqa: E402
+from tgenn_gen.activations import ann_currents  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
 from tgenn_gen.fold import fold  # noqa: E402
 from tgenn_gen.keras_import import read_model  # noqa: E402
-from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire  # noqa: E402
-from tgenn_gen.normalize import ann_currents  # noqa: E402
 from tgenn_gen.supported import supported_layers  # noqa: E402
 from tgenn_gen.tensors import Tensor  # noqa: E402
 
@@ -83,7 +82,7 @@ def test_a_folded_network_has_the_activations_of_every_keras_layer():
     model = cnn()
     x = np.random.default_rng(1).random((20, 11, 8, 2), np.float32)
     expected = keras_activations(model, list(READ_AT.values()), x)
-    network = convert(model, normalize="none")
+    network = convert(model, method=Method(normalize="none"))
     found = {p.name: np.maximum(v, 0) if p.neuron.spikes else v for p, v in ann_currents(network, x)}
     assert list(found) == list(READ_AT)
     for name, layer in READ_AT.items():
@@ -124,7 +123,7 @@ def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
     stack, seed = recipe
     model = with_random_weights(keras.Sequential([make(*arguments) for make, arguments in stack]), seed)
     x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
-    folded = fold(read_model(model), IntegrateAndFire(), "membrane", 255.0)
+    folded = fold(read_model(model), Method(), 255.0)
     *_, (_, found) = ann_currents(folded.network, x)
     if folded.last_activation == "softmax":
         found = keras.ops.softmax(found)
@@ -136,7 +135,7 @@ def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
 def test_firing_rates_converge_to_keras_activations_layer_by_layer_like_one_over_t():
     model = cnn(3)
     x = np.random.default_rng(1).random((10, 11, 8, 2), np.float32)
-    network = convert(model, x, normalize="data")
+    network = convert(model, x, method=Method(normalize="data"))
     expected = keras_activations(model, list(READ_AT.values()), x)
     steps = np.array([64, 256, 1024])
     errors = {name: [] for name in READ_AT}
@@ -157,7 +156,7 @@ def test_firing_rates_converge_to_keras_activations_layer_by_layer_like_one_over
 def test_the_first_layer_is_within_half_a_spike_of_its_activation():
     model = cnn(3)
     x = np.random.default_rng(1).random((10, 11, 8, 2), np.float32)
-    network = convert(model, x, normalize="data")
+    network = convert(model, x, method=Method(normalize="data"))
     expected = keras_activations(model, ["conv_a"], x)["conv_a"]
     for timesteps in (8, 16, 100):
         counts = simulate(network, x, timesteps=timesteps).spike_counts["conv_a"]
@@ -170,7 +169,10 @@ def test_model_files_give_the_network_of_the_model_in_memory(tmp_path, suffix):
     model = cnn()
     path = tmp_path / f"model{suffix}"
     model.save(path)
-    from_file, in_memory = convert(path, normalize="model"), convert(model, normalize="model")
+    from_file, in_memory = (
+        convert(path, method=Method(normalize="model")),
+        convert(model, method=Method(normalize="model")),
+    )
     assert from_file.populations == in_memory.populations
     assert from_file.provenance["model"] == path.name and len(from_file.provenance["model_sha256"]) == 64
 
@@ -182,12 +184,14 @@ def test_functional_chains_convert_like_sequential_models():
     for layer in sequential.layers:
         y = layer(y)
     functional = keras.Model(x, y, name="cnn")
-    assert convert(functional, normalize="model") == convert(sequential, normalize="model")
+    assert convert(functional, method=Method(normalize="model")) == convert(
+        sequential, method=Method(normalize="model")
+    )
 
 
 def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
     model = cnn()
-    assert convert(model, normalize="model").provenance["changes"] == [
+    assert convert(model, method=Method(normalize="model")).provenance["changes"] == [
         "norm_b: BatchNormalization folded into conv_b",
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
@@ -213,13 +217,13 @@ def test_a_relu_output_read_by_its_membrane_loses_its_relu_and_says_so():
     model = with_random_weights(
         keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="last")]), 0
     )
-    network = convert(model, normalize="model")
+    network = convert(model, method=Method(normalize="model"))
     assert network.population("last").neuron.kind == "integrate"
     assert (
         "last: its relu is left out: where it gives 0, the membrane readout shows negative values"
         in (network.provenance["changes"])
     )
-    spiking = convert(model, normalize="model", readout="spike_count")
+    spiking = convert(model, method=Method(normalize="model", readout="spike_count"))
     assert spiking.population("last").neuron.kind == "integrate_and_fire"
 
 
@@ -231,10 +235,10 @@ def classifier(last, seed=0):
 def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_loses():
     model = classifier([layers.Dense(4, "softmax", name="classes")])
     x = np.random.default_rng(1).normal(size=(400, 6)).astype(np.float32)
-    *_, (_, current) = ann_currents(fold(read_model(model), IntegrateAndFire(), "membrane", 1.0).network, x)
+    *_, (_, current) = ann_currents(fold(read_model(model), Method(), 1.0).network, x)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
-    network = convert(model, x, readout="spike_count")
+    network = convert(model, x, method=Method(readout="spike_count"))
     loss = "classes: read by its spike count, which is 0 for all outputs below 0"
     assert loss in network.provenance["changes"]
     *_, (_, current) = ann_currents(network, x)
@@ -253,16 +257,16 @@ def test_a_layer_that_computes_something_else_is_caught_by_its_class_and_by_its_
     Doubled.__name__ = "Dense"
     model = classifier([Doubled(1000, name="mine"), layers.Softmax()])
     with pytest.raises(TgennError, match=r"layer 'mine'.*Dense \(not Keras' own\) layers are not supported"):
-        convert(model, normalize="none")
+        convert(model, method=Method(normalize="none"))
     monkeypatch.setattr("tgenn_gen.keras_import._class_name", lambda layer: type(layer).__name__)
     with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
-        convert(model, normalize="none")
+        convert(model, method=Method(normalize="none"))
 
 
 @pytest.mark.parametrize("last", ["softmax", None, "relu"])
 def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
     model = classifier([layers.Dense(1000, activation=last, name="last")])
-    convert(model, normalize="none")
+    convert(model, method=Method(normalize="none"))
     from tgenn_gen.ops.dense import Dense
 
     right = Dense.from_keras.__func__
@@ -273,7 +277,7 @@ def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
 
     monkeypatch.setattr(Dense, "from_keras", classmethod(wrong))
     with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
-        convert(model, normalize="none")
+        convert(model, method=Method(normalize="none"))
 
 
 def test_exports_are_the_same_bytes_each_time(tmp_path):
@@ -305,7 +309,7 @@ def test_names_that_a_document_cannot_have_are_replaced_and_said():
             layers.Dense(2, name="gr__e_1"),
         ]
     )
-    network = convert(with_random_weights(model, 0), normalize="model")
+    network = convert(with_random_weights(model, 0), method=Method(normalize="model"))
     assert [p.name for p in network.populations] == ["gr__e_1", "gr__e_1_2"]
     assert "layer 'größe 1' is called gr__e_1 in the document" in network.provenance["changes"]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mnist import mnist_file, network_of_2019
+from anns import data_file, trained
 from scripts import results
 
 from tgenn_gen.cli import export_main
 
-DATA = mnist_file()
+DATA = data_file("mnist.npz")
 pytestmark = [
     pytest.mark.keras,
     pytest.mark.data,
@@ -20,7 +20,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 @pytest.fixture(scope="module")
 def model_file():
-    return network_of_2019(DATA)
+    return trained("mnist_2019", DATA)
 
 
 @pytest.fixture(scope="module")

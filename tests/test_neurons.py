@@ -6,54 +6,220 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, dyadic_examples, small_cnn
+from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn
 
 from tgenn_gen import TgennError, simulate
+from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
+from tgenn_gen.reference import made
+from tgenn_gen.runtime.random_numbers import random_keys, uniform
+from tgenn_gen.tensors import Tensor
+
+
+def run(neuron, current, timesteps):
+    """What neurons with this current (timesteps or 1, n) emit."""
+    shape = current.shape[1:]
+    return made(neuron.call(1.0), timesteps, np.zeros(1, np.uint32), shape).run(current, timesteps)
 
 
 @given(st.floats(0, 1, width=32), st.integers(1, 300))
 def test_reset_by_subtraction_fires_at_the_rate_of_its_current(current, timesteps):
-    counts = IntegrateAndFire().run(np.full((1, 1), current, np.float32), timesteps).sum()
+    counts = run(IntegrateAndFire(), np.full((1, 1), current, np.float32), timesteps).sum()
     # v_init 1/2 rounds to the nearest count; float32 sums may be off by one rounding each step
     assert abs(counts - current * timesteps) <= 0.5 + 1e-4 * timesteps
 
 
 @pytest.mark.parametrize("current", [0.3, 0.5, 0.7, 1.0, 1.9])
 def test_reset_to_zero_fires_once_in_every_whole_number_of_steps(current):
-    spikes = IntegrateAndFire(reset="zero", v_init=0.0).run(np.full((1, 1), current, np.float32), 1000)
+    spikes = run(IntegrateAndFire(reset="zero", v_init=0.0), np.full((1, 1), current, np.float32), 1000)
     assert spikes.sum() == 1000 // np.ceil(1 / np.float32(current))
 
 
 def test_a_neuron_spikes_at_most_once_a_step_and_keeps_what_is_above_the_threshold():
-    course = IntegrateAndFire(v_init=0.0).run(np.array([2.5, 0, 0, 0], np.float32)[:, None], 4)
+    course = run(IntegrateAndFire(v_init=0.0), np.array([2.5, 0, 0, 0], np.float32)[:, None], 4)
     assert course[:, 0].tolist() == [True, True, False, False]
 
 
-def step_by_step(network, x, timesteps):
-    """DESIGN section 3 for one example, neuron by neuron and step by step: spike counts and output."""
-    counts = {p.name: np.zeros(p.shape) for p in network.populations}
-    potentials = {p.name: np.full(p.shape, getattr(p.neuron, "v_init", 0.0)) for p in network.populations}
-    for _ in range(timesteps):
-        emitted = {network.inputs[0].name: x.astype(float)}
-        for population in network.populations:
-            v = potentials[population.name]
-            for connection in population.inputs:
-                v += connection.apply(emitted[connection.source][None].astype(np.float32))[0]
-            if population.bias is not None:
-                v += population.bias.values
-            if not population.neuron.spikes:
-                continue
-            fired = v >= population.neuron.threshold
-            emitted[population.name] = fired
-            counts[population.name] += fired
-            if population.neuron.reset == "subtract":
-                v[fired] -= population.neuron.threshold
-            else:
-                v[fired] = 0
-    last = network.population(network.outputs[0].population)
-    total = counts[last.name] if last.neuron.spikes else potentials[last.name]
-    return counts, last.scale * total / timesteps
+@given(st.lists(st.integers(-24, 24), min_size=1, max_size=40), st.integers(0, 16))
+def test_signed_neurons_end_at_the_rounded_sum_of_their_currents(sixteenths, start):
+    currents = np.array(sixteenths, np.float32) / 16
+    rest = np.zeros(len(currents) * 2 + 2, np.float32)  # time to emit, or take back, what is left
+    neuron = SignedIntegrateAndFire(v_init=start / 16)
+    course = run(neuron, np.concatenate([currents, rest])[:, None], len(currents) + len(rest))
+    assert course.sum() == max(0, np.floor(currents.astype(float).sum() + start / 16))
+    assert (np.cumsum(course) >= 0).all()
+
+
+def test_signed_neurons_take_nothing_back_above_their_negative_threshold():
+    currents = np.array([1, -0.25, 0, -0.5, 0], np.float32)[:, None]
+    always = run(SignedIntegrateAndFire(v_init=0.0), currents, 5)[:, 0]
+    late = run(SignedIntegrateAndFire(v_init=0.0, negative_threshold=-0.5), currents, 5)[:, 0]
+    assert always.tolist() == [1, -1, 0, 0, 0]  # V: 0, -0.25 + 1, ...
+    assert late.tolist() == [1, 0, 0, -1, 0]
+
+
+@given(
+    st.integers(1, 12).flatmap(lambda k: st.lists(st.integers(-40, 40), min_size=k, max_size=k)),
+    st.integers(0, 15),
+)
+def test_few_spike_neurons_emit_the_binary_digits_of_their_weighted_sum(sixteenths, start):
+    currents, steps = np.array(sixteenths, np.float32) / 16, len(sixteenths)
+    weights = 2.0 ** np.arange(steps - 1, -1, -1)
+    emitted = run(FewSpike(v_init=start / 16), currents[:, None], steps)[:, 0]
+    value = np.clip(np.floor(start / 16 + weights @ currents), 0, 2**steps - 1)
+    assert emitted.astype(int).tolist() == [int(d) for d in f"{int(value):0{steps}b}"]
+
+
+@pytest.mark.parametrize("reset", ["subtract", "to_rest"])
+def test_neurons_in_physical_units_do_what_those_without_units_do(reset):
+    """V = v_rest + (threshold - v_rest) x the V without units, for a current in proportion."""
+    current = np.random.default_rng(0).integers(-8, 20, (50, 30)).astype(np.float32) / 16
+    plain = IntegrateAndFire(reset={"to_rest": "zero"}.get(reset, reset), v_init=0.25)
+    physical = IntegrateAndFire(-56.0, reset, -59.0, -60.0, 0.5)  # 4 mV apart, a gain of dt / 0.5
+    np.testing.assert_array_equal(run(physical, 2 * current, 50), run(plain, current, 50))
+    assert physical.unit(1.0) == 2.0 and physical.unit(0.5) == 4.0
+
+
+def test_random_potentials_lie_between_rest_and_threshold():
+    made_neurons = made(
+        IntegrateAndFire(-57.0, "to_rest", "uniform", -60.0, 1.0).call(1.0),
+        10,
+        random_keys(0, 1, np.arange(100)),
+        (40,),
+    )
+    assert made_neurons.v.shape == (100, 40)
+    assert -60 <= made_neurons.v.min() < -59.9 and -57.1 < made_neurons.v.max() < -57
+    assert abs(made_neurons.v.mean() + 58.5) < 0.05
+
+
+class StepByStep:
+    """One neuron, written out: what it emits at each step, given all its currents (few-spike) or one more."""
+
+    def __init__(self, neuron, v_init):
+        self.neuron, self.v, self.sum = neuron, v_init, 0
+
+    def emit(self, current):
+        n = self.neuron
+        if n.kind == "integrate":
+            self.v += current
+            return self.v
+        self.v += current * (1.0 if getattr(n, "capacitance", None) is None else 1.0 / n.capacitance)
+        if n.kind == "signed_integrate_and_fire":
+            spike = (
+                1 if self.v >= n.threshold else -1 if self.v < n.negative_threshold and self.sum > 0 else 0
+            )
+            self.v -= spike * n.threshold
+            self.sum += spike
+            return spike
+        if self.v < n.threshold:
+            return 0
+        self.v = {"subtract": self.v - (n.threshold - n.v_rest), "zero": 0.0, "to_rest": n.v_rest}[n.reset]
+        return 1
+
+
+def few_spike_course(neuron, currents, v_init):
+    """Few-spike neurons, (timesteps, *shape), each digit by subtraction."""
+    weights = [2.0 ** (len(currents) - 1 - k) for k in range(len(currents))]
+    v = v_init + sum(w * c for w, c in zip(weights, currents, strict=True))
+    course = []
+    for w in weights:
+        spikes = v >= neuron.threshold * w
+        v = v - spikes * neuron.threshold * w
+        course.append(spikes.astype(float))
+    return np.array(course)
+
+
+def start_of(neuron, shape, seed, stream, example):
+    v_init = getattr(neuron, "v_init", 0.0)
+    if isinstance(v_init, str):
+        drawn = uniform(random_keys(seed, stream, np.array([example])), 2**32 - 1, shape)[0]
+        return neuron.v_rest + (neuron.threshold - neuron.v_rest) * drawn.astype(float)
+    return np.broadcast_to(v_init.values if isinstance(v_init, Tensor) else v_init, shape).astype(float)
+
+
+def emitted_by(neuron, currents, v_init):
+    """What a population emits, (timesteps, *shape), neuron by neuron and step by step."""
+    if neuron.kind == "few_spike":
+        return few_spike_course(neuron, currents, v_init)
+    if neuron.kind == "integrate" and neuron.few_spike:
+        weights = 2.0 ** np.arange(len(currents) - 1, -1, -1)
+        return np.cumsum(currents * weights[:, None], axis=0)
+    course = np.zeros(currents.shape)
+    for index in np.ndindex(currents.shape[1:]):
+        one = StepByStep(neuron, v_init[index])
+        for step in range(len(currents)):
+            course[(step, *index)] = one.emit(currents[(step, *index)])
+    return course
+
+
+def encoded(encoding, x, timesteps, seed, example):
+    """What the input emits, (timesteps, *shape), element by element."""
+    if encoding.kind == "constant_current":
+        return np.array([x.astype(float)] * timesteps)
+    if encoding.kind == "spikes":
+        return np.array([(x == 1).astype(float)] * timesteps)
+    if encoding.kind == "poisson":
+        keys = random_keys(seed, 0, np.array([example]))
+        return np.array([(uniform(keys, k, x.shape)[0] < np.abs(x)) * np.sign(x) for k in range(timesteps)])
+    return emitted_by(
+        encoding, np.array([x * encoding.gain] * timesteps), start_of(encoding, x.shape, seed, 0, example)
+    )
+
+
+def expected_output(network, course):
+    """The readout after the last step, from its definition."""
+    output, steps = network.outputs[0], len(course)
+    weights = 2.0 ** np.arange(steps - 1, -1, -1) if network.few_spike else np.ones(steps)
+    scale = network.population(output.population).scale
+    late = course[output.start :]
+    if output.readout == "membrane":
+        before = course[output.start - 1] if output.start else 0
+        return scale * (course[-1] - before) / weights[output.start :].sum()
+    if output.readout == "spike_count":
+        return scale * weights[output.start :] @ late / weights[output.start :].sum()
+    return np.array([1 / (np.flatnonzero(c)[0] + 1) if c.any() else 0 for c in late.T])
+
+
+def step_by_step(network, x, timesteps, seed=0, example=0):
+    """DESIGN section 3 for one example: spike counts and output."""
+    name = network.inputs[0].name
+    emitted = {name: encoded(network.inputs[0].encoding, x, timesteps, seed, example)}
+    for stream, population in enumerate(network.populations, 1):
+        currents = np.zeros((timesteps, *population.shape))
+        for connection in population.inputs:
+            currents += connection.apply(emitted[connection.source].astype(np.float32))
+        if population.bias is not None:
+            currents += population.bias.values
+        start = start_of(population.neuron, population.shape, seed, stream, example)
+        emitted[population.name] = emitted_by(population.neuron, currents, start)
+    counts = {n: (emitted[n] != 0).sum(axis=0) for n in network.spiking}
+    return counts, expected_output(network, emitted[network.outputs[0].population])
+
+
+@pytest.mark.parametrize("name", of_all_kinds())
+@pytest.mark.parametrize("timesteps", [4, 9])
+def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(name, timesteps):
+    network = of_all_kinds()[name]
+    x = examples_for(network, 3)
+    result = simulate(network, x, timesteps=timesteps, batch_size=2, seed=3)
+    for index, example in enumerate(x):
+        counts, output = step_by_step(network, example, timesteps, 3, index)
+        for population, found in result.spike_counts.items():
+            np.testing.assert_array_equal(found[index], counts[population], err_msg=population)
+        np.testing.assert_allclose(result.output[index], output, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary"])
+def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
+    network = of_all_kinds()[name]
+    x = examples_for(network, 3)
+    in_parts = simulate(network, x, timesteps=150)
+    monkeypatch.setattr("tgenn_gen.runtime.neurons.time_blocks", lambda timesteps: [timesteps])
+    at_once = simulate(network, x, timesteps=150)
+    np.testing.assert_array_equal(in_parts.output_per_step, at_once.output_per_step)
+    for population, counts in at_once.spike_counts.items():
+        np.testing.assert_array_equal(in_parts.spike_counts[population], counts)
 
 
 @pytest.mark.parametrize(

@@ -23,14 +23,16 @@ PACKAGE = ROOT / "tgenn_gen"
 
 # From the bottom up: a module may import those above it in this list.
 ORDER = """
-    errors resources source tensors genn_code keras_model spec
-    runtime.linear_maps runtime.neurons runtime.command_line
+    errors numbers resources source tensors genn_code keras_model spec
+    runtime.random_numbers runtime.linear_maps runtime.encodings runtime.neurons runtime.readouts
+    runtime.building runtime.command_line
     ops.window ops.avg_pool2d ops.conv2d ops.dense ops.flatten ops.reshape ops.scale ops
-    neurons.integrate neurons.integrate_and_fire neurons
-    encodings.constant_current encodings
-    schema_check meaning document
-    calibration chains supported fold normalize keras_file keras_import conversion reference
-    lower render writer table demo cli __main__
+    neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.signed_integrate_and_fire neurons
+    encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
+    readouts schema_check meaning document reference
+    calibration chains methods options supported fold activations layerwise normalize corrections
+    keras_file keras_import conversion
+    identifiers neuron_models plan source_text lower render writer evaluation table demo cli __main__
 """.split()
 
 
@@ -74,6 +76,7 @@ def test_run_time_modules_import_the_standard_library_and_numpy_alone():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names = [n for n in names if not n.startswith("tgenn_gen.runtime.")]
             outside = (
                 {n.split(".")[0] for n in names} - set(sys.stdlib_module_names) - {"numpy", "matplotlib"}
             )

@@ -14,29 +14,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tgenn_gen.conversion import convert
     from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
+    from tgenn_gen.evaluation import Evaluation, evaluate
+    from tgenn_gen.methods import PRESETS, Method
     from tgenn_gen.reference import Result, simulate
     from tgenn_gen.spec import Network
     from tgenn_gen.writer import generate
 
 __version__ = "0.1.0"
 __all__ = [
+    "PRESETS",
     "Diagnostic",
+    "Evaluation",
+    "Method",
     "MissingEngineError",
     "Network",
     "Result",
     "TgennError",
     "convert",
+    "evaluate",
     "generate",
     "simulate",
 ]
 
 _HOMES = {
     "Diagnostic": "errors",
+    "Evaluation": "evaluation",
     "MissingEngineError": "errors",
+    "Method": "methods",
     "Network": "spec",
+    "PRESETS": "methods",
     "Result": "reference",
     "TgennError": "errors",
     "convert": "conversion",
+    "evaluate": "evaluation",
     "generate": "writer",
     "simulate": "reference",
 }

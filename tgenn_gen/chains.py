@@ -64,6 +64,21 @@ def append(chain: Chain, linear_map: LinearMap) -> Chain:
     return (*chain, linear_map)
 
 
+def rescaled(chain: Chain, before: np.ndarray, after: np.ndarray, population: str) -> Chain:
+    """The chain between two factors, each (1,) or (channels,), as few kernels as can take them."""
+    if len(before) == 1 and len(after) == 1:
+        return named(multiply(chain, float(before[0] * after[0])), population)
+    whole: Chain = ()
+    if len(before) > 1:
+        whole = (Scale(Tensor("", before)),)
+    elif len(before) == 1:
+        after = after * before[0]
+    for linear_map in chain:
+        whole = append(whole, linear_map)
+    whole = multiply(whole, float(after[0])) if len(after) == 1 else scale_channels(whole, after)
+    return named(whole, population)
+
+
 def named(chain: Chain, population: str) -> Chain:
     """The chain with its tensors' files named after the population: dense.kernel.npy, dense.factor.npy."""
     taken: set[str] = set()

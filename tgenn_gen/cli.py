@@ -6,12 +6,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tgenn_gen import __version__
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError, printable
+from tgenn_gen.numbers import positive_number, seed_number, whole_number
 
-SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds with room to spare
 FINE, DIFFERENCE, BAD_INPUT, MISSING_ENGINE = 0, 1, 2, 3
 
 
@@ -21,39 +20,16 @@ def say(text: str) -> None:
 
 
 def show_progress(done: int, total: int) -> None:
-    """Calibration progress on stderr: one line that is rewritten, on a terminal only."""
+    """Progress on stderr: one line that is rewritten, on a terminal only."""
     if sys.stderr.isatty():
         end = "\n" if done >= total else ""
-        print(f"\rcalibration: {done}/{total} examples", end=end, file=sys.stderr, flush=True)
-
-
-def _positive(kind: Callable[[str], Any]) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = 0
-        if not (value > 0 if kind is int else value >= SMALLEST) or value > LARGEST:
-            raise argparse.ArgumentTypeError(
-                f"expected a {'whole number' if kind is int else 'number'} above 0, got {text!r}"
-            )
-        return value
-
-    return parse
-
-
-def _finite(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not abs(value) <= LARGEST:
-        raise argparse.ArgumentTypeError(f"expected a number of at most {LARGEST:g}, got {text!r}")
-    return value
+        print(f"\r{done}/{total} examples", end=end, file=sys.stderr, flush=True)
 
 
 def export_parser() -> argparse.ArgumentParser:
     """tgenn-export's options."""
+    from tgenn_gen.options import add_method_options
+
     parser = argparse.ArgumentParser(
         prog="tgenn-export",
         description="Export a trained Keras model as a spiking network: a document (network.yaml, weights), "
@@ -66,38 +42,14 @@ def export_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--name", help="the network's name (default: the model's)")
     parser.add_argument(
-        "--normalize",
-        metavar="METHOD",
-        default="percentile:99.9",
-        help="none, model, data or percentile:P; data and percentile need --calibration (%(default)s)",
-    )
-    parser.add_argument(
-        "--timesteps", metavar="T", type=_positive(int), default=16, help="steps an example (16)"
-    )
-    parser.add_argument(
-        "--dt", metavar="MS", type=_positive(float), default=1.0, help="time step in ms (1.0)"
-    )
-    parser.add_argument(
-        "--reset", choices=["subtract", "zero"], default="subtract", help="after a spike (subtract)"
-    )
-    parser.add_argument(
-        "--v-init",
-        metavar="V",
-        type=_finite,
-        default=0.5,
-        help="membrane potential at the start, threshold 1 (0.5)",
-    )
-    parser.add_argument(
-        "--readout", choices=["membrane", "spike_count"], default="membrane", help="of the output (membrane)"
-    )
-    parser.add_argument(
         "--uint8-divisor",
         metavar="D",
-        type=_positive(float),
+        type=positive_number,
         default=255.0,
         help="uint8 data is divided by this before it reaches the network (255)",
     )
     parser.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
+    add_method_options(parser)
     return parser
 
 
@@ -105,18 +57,14 @@ def export(arguments: argparse.Namespace) -> int:
     """Convert, check, generate and write, in one go."""
     from tgenn_gen.conversion import convert
     from tgenn_gen.document import document_files
-    from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
-    from tgenn_gen.spec import Simulation
+    from tgenn_gen.options import method_of
     from tgenn_gen.writer import export_files, require_writable_target, write_folder
 
     require_writable_target(arguments.output, force=arguments.force)
     network = convert(
         arguments.model,
         arguments.calibration,
-        normalize=arguments.normalize,
-        neuron=IntegrateAndFire(reset=arguments.reset, v_init=arguments.v_init),
-        readout=arguments.readout,
-        simulation=Simulation(arguments.dt, arguments.timesteps),
+        method_of(arguments),
         uint8_divisor=arguments.uint8_divisor,
         name=arguments.name,
         progress=show_progress,
@@ -128,7 +76,7 @@ def export(arguments: argparse.Namespace) -> int:
     if method == "model":
         say("note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
-        say(f"note: normalization {method} does not use the calibration data")
+        say(f"note: normalization {method} uses no calibration data")
     data = network.provenance.get("calibration", {})
     if data:
         extent = f"{data['smallest']:g} to {data['largest']:g}"
@@ -183,6 +131,21 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
     command.set_defaults(run=show)
 
+    command = commands.add_parser("evaluate", help="accuracy after every step, of one document or several")
+    command.add_argument("paths", metavar="SPEC", type=Path, nargs="+", help="a network.yaml, or its folder")
+    command.add_argument(
+        "--data", metavar="F.npz", type=Path, required=True, help="examples x, y (or x_test, y_test)"
+    )
+    command.add_argument("--model", metavar="MODEL", type=Path, help="the Keras model: the ANN")
+    command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
+    command.add_argument(
+        "--timesteps", metavar="T", type=whole_number, help="steps (default: the document's)"
+    )
+    command.add_argument("--seed", metavar="S", type=seed_number, default=0, help="for random numbers (0)")
+    command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
+    command.add_argument("--plot", metavar="FILE.png", type=Path, help="accuracy against steps (matplotlib)")
+    command.set_defaults(run=evaluate)
+
     command = commands.add_parser("demo", help="train, convert and run a small network on real data")
     command.add_argument(
         "--output", metavar="DIR", type=Path, default=Path("tgenn_demo"), help="(%(default)s)"
@@ -236,6 +199,48 @@ def show(arguments: argparse.Namespace) -> int:
     from tgenn_gen.table import network_table
 
     print(network_table(load(arguments.path)))
+    return FINE
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Print a table of accuracies."""
+    from dataclasses import replace
+
+    from tgenn_gen import evaluation
+    from tgenn_gen.document import load
+    from tgenn_gen.runtime.command_line import check_plot, read_examples, write_json
+
+    if arguments.plot is not None:
+        check_plot(arguments.plot)
+    networks = [load(path) for path in arguments.paths]
+    shape, place = networks[0].inputs[0].shape, Location("evaluate")
+    other = [n.name for n in networks if n.inputs[0].shape != shape]
+    if other:
+        message = f"{', '.join(other)}: takes examples of another shape than {networks[0].name}"
+        raise TgennError(Diagnostic(place, "T507", message, "evaluate them one by one"))
+    x, y = read_examples(arguments.data, shape, arguments.limit)
+    if y is None:
+        message = "holds no labels y (or y_test)"
+        raise TgennError(Diagnostic(Location(str(arguments.data)), "T507", message, "add them to the file"))
+    ann = None
+    if arguments.model is not None:
+        from tgenn_gen.conversion import ann_accuracy
+
+        ann = ann_accuracy(arguments.model, x, y, networks[0].inputs[0].uint8_divisor)
+    found = []
+    for path, network in zip(arguments.paths, networks, strict=True):
+        evaluated = evaluation.evaluate(
+            network, x, y, timesteps=arguments.timesteps, seed=arguments.seed, progress=show_progress
+        )
+        found.append(replace(evaluated, name=str(path)))
+    if arguments.json is not None:
+        write_json(arguments.json, evaluation.evaluation_data(found, ann))
+    if arguments.plot is not None:
+        evaluation.plot_evaluations(found, ann, arguments.plot)
+    for path, network in zip(arguments.paths, networks, strict=True):
+        if ann is None and "bias" in network.provenance.get("corrections", ()):
+            say(f"note: {path}: its biases were corrected: give --model for the accuracy of the ANN")
+    print(evaluation.evaluation_table(found, ann))
     return FINE
 
 

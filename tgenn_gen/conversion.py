@@ -8,23 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen import chains
-from tgenn_gen.calibration import file_sha256, open_calibration
+from tgenn_gen.activations import Progress, ann_currents, measure
+from tgenn_gen.calibration import Calibration, file_sha256, open_calibration
+from tgenn_gen.corrections import CORRECTIONS, corrected
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.fold import FoldedModel, fold
 from tgenn_gen.keras_import import load_model, predict, read_model
-from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
-from tgenn_gen.normalize import (
-    DEFAULT,
-    Progress,
-    ann_currents,
-    find_scales,
-    measure,
-    needs_data,
-)
-from tgenn_gen.spec import Input, Network, Neuron, Population, Simulation
-from tgenn_gen.tensors import Tensor
+from tgenn_gen.methods import PRESETS, Method
+from tgenn_gen.normalize import WHOLE_LAYERS, find_scales, needs_data, parse_method, rescale
+from tgenn_gen.readouts import READOUTS
+from tgenn_gen.runtime.command_line import as_current
+from tgenn_gen.spec import Input, Network
 
 TOLERANCE = 1e-3  # of float32 sums in another order, relative to the largest output
 SMALLEST_PROBABILITY = 1e-30
@@ -33,122 +28,153 @@ SMALLEST_PROBABILITY = 1e-30
 def convert(
     model: Any,
     calibration: str | Path | np.ndarray | None = None,
+    method: Method = PRESETS["low_latency"],
     *,
-    normalize: str = DEFAULT,
-    neuron: Neuron | None = None,
-    readout: str = "membrane",
-    simulation: Simulation | None = None,
     uint8_divisor: float = 255.0,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Network:
-    """Convert a trained Keras model (Diehl et al. 2015) to a spiking network.
+    """Convert a trained Keras model to a spiking network.
 
     model          a Keras 3 model, or the path of a .keras or .h5 file
     calibration    training examples, (n, *input shape), or the path of an .npz with x or x_train
-    normalize      none, model, data or percentile:P (:mod:`tgenn_gen.normalize`); the last two need
-                   calibration data
-    neuron         the neurons of hidden layers; by default integrate-and-fire, threshold 1, reset by
-                   subtraction, v_init 0.5
-    readout        of the output population: "membrane" or "spike_count"
+    method         neurons, normalization and so on: one of PRESETS, or a Method of your own
     uint8_divisor  what uint8 data is divided by before it reaches the network
     progress       called with (examples done, all) while calibration data is read
 
     What the conversion changes about the model is listed in provenance["changes"]. Raises TgennError
-    for a model, data or option that cannot be used, with everything that is wrong, before any work.
+    for a model, data or method that cannot be used, with everything that is wrong, before any work.
     """
-    neuron = neuron or IntegrateAndFire()
-    _check_options(normalize, calibration, readout, neuron)
+    _check_method(method, calibration)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, neuron, readout, uint8_divisor)
-    network = folded.network
-    network = replace(network, name=name or network.name, simulation=simulation or Simulation())
+    folded = fold(read, method, uint8_divisor)
+    network = replace(folded.network, name=name or folded.network.name)
     require_valid(network)  # names, options, shapes: before the calibration data is read through
     data = open_calibration(calibration, network.inputs[0]) if calibration is not None else None
     largest = max(p.size for p in network.populations)
     x = next(data.batches(largest))[0][:16] if data is not None else _random_examples(network.inputs[0])
     _check_against_keras(folded, keras_model, x, read.file)
 
-    measured = measure(network, data, progress) if data is not None and needs_data(normalize) else None
-    scales, notes = find_scales(network, normalize, measured)
+    used = data if needs_data(method.normalize) or method.corrections else None
+    measured = measure(network, used, method.per_channel, progress) if used is not None else None
+    if used is not None and measured is not None:
+        _check_values(used, measured.smallest, measured.largest)
+    scales, notes = find_scales(network, method, measured, used, progress)
+    normalized = rescale(network, scales)
+    if used is not None and method.corrections:
+        normalized = corrected(normalized, network, used, method.corrections)
     provenance: dict[str, Any] = {
         "model": Path(read.file).name if path is not None else read.name,
         **({"model_sha256": file_sha256(path)} if path is not None else {}),
         "keras_version": read.keras_version,
-        "normalization": normalize,
+        "normalization": method.normalize,
+        **({"per_channel": True} if method.per_channel else {}),
+        **({"corrections": list(method.corrections)} if method.corrections else {}),
     }
-    if data is not None and measured is not None:
+    if used is not None and measured is not None:
         provenance["calibration"] = {
-            "file": Path(data.file).name,
-            "sha256": data.sha256(),
-            "examples": data.count,
+            "file": Path(used.file).name,
+            "sha256": used.sha256(),
+            "examples": used.count,
             "smallest": measured.smallest,
             "largest": measured.largest,
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
+            **(
+                {"for_timesteps": method.timesteps}
+                if method.corrections or method.normalize in ("mse", "spike_norm")
+                else {}
+            ),
         }
-    if changes := [*folded.notes, *notes]:
+    if changes := [*folded.notes, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
-    return replace(rescale(network, scales), provenance=provenance)
+    return replace(normalized, provenance=provenance)
+
+
+def _correction_notes(method: Method) -> list[str]:
+    words = {"bias": "biases of all populations", "potential": "initial potentials of all neurons"}
+    return [
+        f"{words[correction]} corrected against the ANN for {method.timesteps} steps"
+        for correction in method.corrections
+    ]
+
+
+def ann_accuracy(path: Path, x: np.ndarray, y: np.ndarray, uint8_divisor: float) -> float:
+    """The Keras model's accuracy on examples x with labels y, 0 to 1."""
+    model = load_model(path)
+    correct = sum(
+        int(
+            (predict(model, as_current(x[i : i + 500], uint8_divisor)).argmax(axis=1) == y[i : i + 500]).sum()
+        )
+        for i in range(0, len(x), 500)
+    )
+    return correct / len(x)
 
 
 def convertible(path: Path) -> FoldedModel:
     """What a model file folds to. Raises TgennError with everything that cannot be converted."""
     keras_model = load_model(path)
-    folded = fold(read_model(keras_model, str(path)), IntegrateAndFire(), "membrane", uint8_divisor=255.0)
+    folded = fold(read_model(keras_model, str(path)), Method(), uint8_divisor=255.0)
     require_valid(folded.network)
     _check_against_keras(folded, keras_model, _random_examples(folded.network.inputs[0]), str(path))
     return folded
 
 
-def rescale(network: Network, scales: dict[str, float]) -> Network:
-    """Normalize a folded network: W' = W scale_in / scale_out, b' = b / scale_out.
-
-    A population keeps its threshold's part: with threshold v, W' and b' are multiplied by v too, so that
-    activation = scale x spikes per step whatever the threshold.
-    """
-    populations = []
-    for population in network.populations:
-        unit = getattr(population.neuron, "threshold", 1.0) / scales[population.name]
-        inputs = tuple(
-            replace(
-                c,
-                through=chains.named(
-                    chains.multiply(c.through, scales.get(c.source, 1.0) * unit), population.name
-                ),
-            )
-            for c in population.inputs
-        )
-        bias = population.bias and Tensor(
-            population.bias.file, population.bias.values.astype(np.float64) * unit
-        )
-        populations.append(
-            Population(
-                population.name, population.shape, population.neuron, inputs, scales[population.name], bias
-            )
-        )
-    return replace(network, populations=tuple(populations))
-
-
-def _check_options(method: str, calibration: object, readout: str, neuron: Neuron) -> None:
+def _check_method(method: Method, calibration: object) -> None:
     place, found = Location("options"), []
+
+    def refuse(message: str, hint: str = "") -> None:
+        found.append(Diagnostic(place, "T408", message, hint))
+
     try:
-        if needs_data(method) and calibration is None:
-            hint = (
-                "give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps"
+        parse_method(method.normalize)
+        if needs_data(method.normalize) and calibration is None:
+            refuse(
+                f"normalization '{method.normalize}' needs calibration data",
+                "give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps",
             )
-            found.append(Diagnostic(place, "T408", f"normalization '{method}' needs calibration data", hint))
+        if method.per_channel and method.normalize in WHOLE_LAYERS:
+            refuse(f"normalization '{method.normalize}' has no scales a channel", "leave --per-channel out")
     except ValueError as error:
-        found.append(Diagnostic(place, "T408", str(error)))
-    if readout not in ("membrane", "spike_count"):
-        message = f"'{readout}' is no readout: use membrane or spike_count"
-        found.append(Diagnostic(place, "T408", message))
-    if not neuron.spikes:
+        refuse(str(error))
+    if method.readout not in READOUTS:
+        refuse(f"'{method.readout}' is no readout: use {', '.join(READOUTS)}")
+    if not method.neuron.spikes:
         hint = "use one that spikes, such as IntegrateAndFire()"
-        found.append(Diagnostic(place, "T408", f"neurons of kind {neuron.kind} never spike", hint))
+        refuse(f"neurons of kind {method.neuron.kind} never spike", hint)
+    if method.pooling not in ("folded", "spiking"):
+        refuse(f"'{method.pooling}' is no pooling: use folded or spiking")
+    unknown = [c for c in method.corrections if c not in CORRECTIONS]
+    if unknown:
+        refuse(f"there is no correction '{', '.join(unknown)}'", f"there are {', '.join(CORRECTIONS)}")
+    elif method.corrections and calibration is None:
+        refuse("corrections need calibration data", "give --calibration TRAINING.npz")
+    neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]
+    if "potential" in method.corrections and any(getattr(n, "v_init", "") == "uniform" for n in neurons):
+        refuse("potentials drawn at random cannot be corrected", "give --v-init a number")
+    for neuron in neurons:
+        if problem := neuron.problem():
+            refuse(problem)
+    if problem := method.encoding.problem():
+        refuse(f"input: {problem}")
+    if method.neuron.few_spike and method.encoding.spikes:
+        hint = "use --encoding constant_current"
+        refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
     if found:
         raise TgennError(found)
+
+
+def _check_values(data: Calibration, smallest: float, largest: float) -> None:
+    """Raise TgennError (T506) where the input's encoding cannot take the calibration data's values."""
+    encoding = data.network_input.encoding
+    low, high = (0.0, 1.0) if encoding.binary else (encoding.low, encoding.high)
+    if smallest < low or largest > high:
+        message = f"runs from {smallest:g} to {largest:g}, encoding {encoding.kind} takes {low:g} to {high:g}"
+        hint = "use another --encoding, or data in its range"
+        if encoding.kind == "poisson" and smallest < 0:
+            hint = "use --signed, or another --encoding"
+        raise TgennError(Diagnostic(Location(data.file), "T506", message, hint))
 
 
 def _check_against_keras(folded: FoldedModel, keras_model: Any, x: np.ndarray, file: str) -> None:

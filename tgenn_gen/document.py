@@ -80,13 +80,17 @@ def _data(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if hasattr(value, "__dataclass_fields__"):
-        data = {f.name: _data(getattr(value, f.name)) for f in fields(value)}
+        data = {
+            f.name: _data(v)
+            for f in fields(value)
+            if (v := getattr(value, f.name)) is not None and not ("rarely" in f.metadata and v == f.default)
+        }
         for discriminator in ("op", "kind"):
             if hasattr(type(value), discriminator):
                 data = {discriminator: getattr(type(value), discriminator), **data}
         if isinstance(value, Connection):
             data = {"from": data.pop("source"), **data}
-        return {k: v for k, v in data.items() if v is not None}
+        return data
     return value
 
 
@@ -201,7 +205,7 @@ def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Net
     def value(field: Field[Any], data: Any, path: PathInDocument) -> Any:
         if path in tensors:
             return tensors[path]
-        if field.type == "float":
+        if str(field.type).startswith("float") and not isinstance(data, str):
             return float(data)
         return tuple(data) if isinstance(data, list) else data
 

@@ -13,11 +13,23 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tgenn_gen import chains
-from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.keras_model import KerasLayer, KerasModel
+from tgenn_gen.methods import Method
 from tgenn_gen.neurons.integrate import Integrate
-from tgenn_gen.spec import Connection, Input, LinearMap, Network, Neuron, Output, Population, Shape
+from tgenn_gen.ops.avg_pool2d import AvgPool2D
+from tgenn_gen.ops.dense import Dense
+from tgenn_gen.spec import (
+    Connection,
+    Input,
+    LinearMap,
+    Network,
+    Neuron,
+    Output,
+    Population,
+    Shape,
+    Simulation,
+)
 from tgenn_gen.supported import OPS_BY_LAYER, supported_chain
 from tgenn_gen.tensors import Tensor
 
@@ -35,7 +47,7 @@ class FoldedModel:
 class _Walk:
     """The state between two layers: populations so far, and what is pending since the last of them."""
 
-    neuron: Neuron
+    method: Method
     source: str
     shape: Shape
     chain: chains.Chain = ()
@@ -71,6 +83,12 @@ class _Walk:
     def add_bias(self, bias: np.ndarray) -> None:
         self.bias = np.broadcast_to(bias if self.bias is None else self.bias + bias, self.shape).copy()
 
+    @property
+    def neuron(self) -> Neuron:
+        """The neurons that stand for a ReLU after what is pending."""
+        dense = any(isinstance(m, Dense) for m in self.chain)
+        return self.method.dense_neuron if dense and self.method.dense_neuron else self.method.neuron
+
     def population(self, neuron: Neuron) -> None:
         """Turn what is pending into a population."""
         bias = None
@@ -89,28 +107,29 @@ def _one_a_channel(bias: np.ndarray) -> np.ndarray:
     return rows[0] if (rows == rows[0]).all() else bias
 
 
-def fold(model: KerasModel, neuron: Neuron, readout: str, uint8_divisor: float) -> FoldedModel:
-    """Fold a model, with `neuron` for each ReLU. Raises TgennError (T404 to T407) for what cannot be."""
+def fold(model: KerasModel, method: Method, uint8_divisor: float) -> FoldedModel:
+    """Fold a model to the neurons, encoding and readout of `method`. Raises TgennError (T404 to T407)."""
     layers = supported_chain(model)
     names, notes = _population_names(layers)
     first, rest = layers[0], layers[1:]
-    network_input = Input(names[first.name], first.output_shape, ConstantCurrent(), uint8_divisor)
-    walk = _Walk(neuron, network_input.name, network_input.shape, notes=notes)
+    network_input = Input(names[first.name], first.output_shape, method.encoding, uint8_divisor)
+    walk = _Walk(method, network_input.name, network_input.shape, notes=notes)
     for layer in rest:
         _apply(replace(layer, name=names[layer.name]), walk)
-    output = _finish(walk, readout, model)
+    output = _finish(walk, method.readout, model)
     network = Network(
         name=_identifier(model.name),
         inputs=(network_input,),
         populations=tuple(walk.populations),
-        outputs=(Output(output, readout),),
+        outputs=(Output(output, method.readout, method.readout_start),),
+        simulation=Simulation(method.dt, method.timesteps),
     )
     return FoldedModel(network, tuple(walk.notes), walk.last_activation)
 
 
 def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
     """Make the output population of what is pending, or of the last ReLU population; its name."""
-    output_neuron = Integrate() if readout == "membrane" else walk.neuron
+    output_neuron = Integrate(walk.neuron.few_spike) if readout == "membrane" else walk.neuron
     if walk.last_activation == "softmax":
         walk.notes.append(
             "softmax left out: the output is the logits, of which the same class is the largest"
@@ -127,8 +146,10 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
             f"{last.name}: its relu is left out: where it gives 0, the membrane readout shows negative values"
         )
     name = walk.populations[-1].name
-    if readout == "spike_count" and walk.last_activation != "relu":
-        walk.notes.append(f"{name}: read by its spike count, which is 0 for all outputs below 0")
+    if readout != "membrane" and walk.last_activation != "relu":
+        walk.notes.append(
+            f"{name}: read by its {readout.replace('_', ' ')}, which is 0 for all outputs below 0"
+        )
     return name
 
 
@@ -160,7 +181,12 @@ def _apply(layer: KerasLayer, walk: _Walk) -> None:
     if op is None:
         _RULES[layer.class_name](layer, walk)
         return
-    walk.add(op.from_keras(layer, walk.shape), layer)
+    linear_map = op.from_keras(layer, walk.shape)
+    walk.add(linear_map, layer)
+    if isinstance(linear_map, AvgPool2D) and walk.method.pooling == "spiking":
+        walk.population(walk.neuron)
+        walk.notes.append(f"{layer.name}: pooling by spiking neurons of its own")
+        return
     if layer.config.get("use_bias", False):
         walk.add_bias(layer.weights["bias"].astype(np.float64))
     _activate(layer.config.get("activation", "linear"), layer, walk)

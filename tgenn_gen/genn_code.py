@@ -32,20 +32,55 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Updates:
-    """A neuron kind in GeNN code.
+    """Neurons in GeNN code. `step` is the population's local step, 0 to timesteps - 1.
 
     params      its parameters with their values
+    variables   its state variables besides V, with their types
+    start       code run at local step 0, before anything else
     update      code of one step, after the input current is in `I`
     threshold   the condition for a spike; "" for neurons that have none
     reset       code run after a spike
-    initial_v   the membrane potential at the start of an example, as code
+    sign        the variable that holds the last spike's sign, for synapses; "" for spikes without one
+    tensors     fields whose values are one a neuron, READ_ONLY variables of that name
+    random      whether it reads `key`, the random key of the example
     """
 
-    params: tuple[tuple[str, float], ...]
     update: str
-    threshold: str
-    reset: str
-    initial_v: str
+    threshold: str = ""
+    reset: str = ""
+    start: str = ""
+    params: tuple[tuple[str, float], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    sign: str = ""
+    tensors: tuple[str, ...] = ()
+    random: bool = False
+
+
+def mixed(name: str) -> str:
+    """Statements that mix the unsigned int `name`, as runtime.random_numbers.mixed does.
+
+    Divisions stand for shifts: GeNN 5.4 reads >> as two operators.
+    """
+    return (
+        f"{name} = ({name} ^ ({name} / 65536u)) * 0x7feb352du;\n"
+        f"{name} = ({name} ^ ({name} / 32768u)) * 0x846ca68bu;\n"
+        f"{name} ^= {name} / 65536u;"
+    )
+
+
+def uniform(name: str, counter: str) -> str:
+    """Statements that define `name`, random in [0, 1), as runtime.random_numbers.uniform gives it."""
+    return "\n".join(
+        (
+            "unsigned int neuron = id;",
+            mixed("neuron"),
+            f"unsigned int drawn = key + {counter};",
+            mixed("drawn"),
+            "drawn ^= neuron;",
+            mixed("drawn"),
+            f"const scalar {name} = (scalar)(drawn / 256u) / 16777216.0;",
+        )
+    )
 
 
 def window_loop(

@@ -6,211 +6,228 @@ here, numbers are printed by repr, and code comes from ops, neurons and :mod:`tg
 
 from __future__ import annotations
 
-import ast
-import inspect
-import keyword
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 from tgenn_gen import __version__, genn_code
 from tgenn_gen.document import document_hash
+from tgenn_gen.identifiers import identifiers_of, unique
+from tgenn_gen.meaning import MAX_FEW_SPIKE_STEPS, MAX_STEPS
+from tgenn_gen.neuron_models import NeuronModelPlan, neuron_model
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.ops.reshape import Reshape
-from tgenn_gen.runtime import command_line, linear_maps, neurons
-from tgenn_gen.spec import Connection, LinearMap, Network, Neuron, Population, Shape
-
-
-@dataclass(frozen=True)
-class WeightPlan:
-    """A weight file, and its key in the scripts' `weights`."""
-
-    key: str
-    file: str
-    shape: Shape
-    sha256: str
-
-
-@dataclass(frozen=True)
-class NeuronModelPlan:
-    """A GeNN neuron model that one or more populations use."""
-
-    identifier: str
-    params: tuple[str, ...]
-    update: str
-    threshold: str
-    reset: str
-    initial_v: str
-    spikes: bool
-
-
-@dataclass(frozen=True)
-class ConnectionPlan:
-    """One input of a population.
-
-    numpy            expressions that make `current` of the source, one for each map
-    genn_matrix      GeNN's matrix type; "" where the source is a network input, whose current the host makes
-    genn_weights     the synapses' weights, as a Python expression
-    row_build_code   GeNN code of a SPARSE matrix's connectivity, whose kernel has kernel_size weights
-    fan_out          the most synapses a presynaptic neuron has
-    delay            axonal delay in steps, which matches sources of unequal depth
-    """
-
-    identifier: str
-    source: str
-    source_identifier: str
-    description: str
-    numpy: tuple[str, ...]
-    from_input: bool
-    genn_matrix: str
-    genn_weights: str
-    row_build_code: str
-    kernel_size: int
-    fan_out: int
-    delay: int
-
-
-@dataclass(frozen=True)
-class PopulationPlan:
-    """A population: `depth` is the global step at which its local step 0 is."""
-
-    name: str
-    identifier: str
-    shape: Shape
-    size: int
-    description: str
-    scale: str
-    depth: int
-    bias: str
-    neuron_python: str
-    neuron_model: str
-    neuron_params: tuple[tuple[str, str], ...]
-    spikes: bool
-    driven: bool
-    last_read: str
-    connections: tuple[ConnectionPlan, ...]
-
-
-@dataclass(frozen=True)
-class OutputPlan:
-    """The population that is read, and the GeNN variables that hold its readout and its latched readout."""
-
-    name: str
-    classes: int
-    scale: str
-    variable: str
-    latched: str
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the templates print."""
-
-    name: str
-    identifier: str
-    version: str
-    document_sha256: str
-    dt: str
-    timesteps: int
-    input_identifier: str
-    input_shape: Shape
-    input_encoded: str
-    uint8_divisor: str
-    weights: tuple[WeightPlan, ...]
-    neuron_models: tuple[NeuronModelPlan, ...]
-    populations: tuple[PopulationPlan, ...]
-    output: OutputPlan
-    largest_population: int
-    spiking: str
-    driven: str
-    linear_map_functions: str
-    input_map_functions: str
-    neuron_functions: str
-    batch_size_function: str
-    command_line: str
+from tgenn_gen.plan import ConnectionPlan, InputPlan, OutputPlan, Plan, PopulationPlan, WeightPlan
+from tgenn_gen.readouts import READOUTS
+from tgenn_gen.runtime import building, command_line, encodings, linear_maps, neurons, random_numbers
+from tgenn_gen.source_text import body, definitions
+from tgenn_gen.spec import (
+    Call,
+    Connection,
+    Encoding,
+    Keys,
+    LinearMap,
+    Network,
+    Neuron,
+    Population,
+    Shape,
+    Uniform,
+)
+from tgenn_gen.tensors import Tensor
 
 
 def lower(network: Network) -> Plan:
     """Work out the plan of a valid network."""
-    names = [network.inputs[0].name, *(p.name for p in network.populations)]
-    identifiers = _identifiers(names)
-    models = {_model_name(p.neuron): p.neuron for p in network.populations}
-    output = network.population(network.outputs[0].population)
+    network_input, output = network.inputs[0], network.outputs[0]
+    names = [network_input.name, *(p.name for p in network.populations)]
+    identifiers = identifiers_of(names)
+    models = _Models(network)
+    populations = tuple(_populations(network, identifiers, models))
+    spiking_input = [_input_population(network, identifiers, models)] if network_input.encoding.spikes else []
+    genn_populations = (*spiking_input, *populations)
+    readout = READOUTS[output.readout]
+    read = network.population(output.population)
+    weights = neurons.few_spike_weights if network.few_spike else neurons.rate_weights
     maps = [m for p in network.populations for c in p.inputs for m in c.through]
     input_maps = [
         m
         for p in network.populations
         for c in p.inputs
-        if c.source == network.inputs[0].name
+        if c.source == network_input.name and not network_input.encoding.spikes
         for m in c.through
     ]
+    calls = [_encoding_call(network), *(p.neuron.call(network.simulation.dt) for p in network.populations)]
+    shared = [readout.output, weights, encodings.input_problem]
+    draws = [random_numbers.random_keys] if any(p.stream >= 0 for p in genn_populations) else []
+    called = [call.function for call in calls] + [
+        v for call in calls for v in call.arguments.values() if callable(v)
+    ]
+    if any(isinstance(v, Uniform) for call in calls for v in call.arguments.values()):
+        called.append(random_numbers.uniform_between)
     return Plan(
         name=network.name,
-        identifier=_identifiers([network.name])[network.name],
+        identifier=identifiers_of([network.name])[network.name],
         version=__version__,
         document_sha256=document_hash(network),
         dt=repr(network.simulation.dt),
         timesteps=network.simulation.timesteps,
-        input_identifier=identifiers[network.inputs[0].name],
-        input_shape=network.inputs[0].shape,
-        input_encoded=network.inputs[0].encoding.python("x"),
-        uint8_divisor=repr(network.inputs[0].uint8_divisor),
+        max_timesteps=MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS,
+        latency="timesteps" if network.few_spike else "1",
+        delayed=any(c.delay for p in populations for c in p.connections),
+        signed=any(c.signed for p in populations for c in p.connections),
+        input=_input(network, identifiers),
         weights=tuple(
             WeightPlan(_weight_key(file), file, tensor.values.shape, tensor.sha256)
             for file, tensor in sorted(network.tensors.items())
         ),
-        neuron_models=tuple(_neuron_model(name, neuron) for name, neuron in models.items()),
-        populations=tuple(_populations(network, identifiers)),
+        neuron_models=tuple(models.plans),
+        populations=populations,
+        genn_populations=genn_populations,
         output=OutputPlan(
-            name=output.name,
-            classes=output.size,
-            scale=repr(output.scale),
-            variable="spike_count" if output.neuron.spikes else "V",
-            latched="last_spike_count" if output.neuron.spikes else "last_V",
+            name=read.name,
+            identifier=identifiers[read.name],
+            classes=read.size,
+            scale=_scale(read),
+            kind=output.readout,
+            start=output.start,
+            read=readout.read.__name__,
+            output=readout.output.__name__,
+            weights=weights.__name__,
+            spikes=read.neuron.spikes,
         ),
         largest_population=max(p.size for p in network.populations),
-        spiking=_python_list(p.name for p in network.populations if p.neuron.spikes),
-        driven=_python_list(
-            p.name for p in network.populations if any(c.source == network.inputs[0].name for c in p.inputs)
+        spiking=_names(network.spiking),
+        driven=_names(p.name for p in genn_populations if p.driven),
+        streams="{" + ", ".join(f'"{p.name}": {p.stream}' for p in genn_populations if p.stream >= 0) + "}",
+        reference_functions=definitions(
+            [*_called(maps), *called, *shared, *draws, readout.read, neurons.batch_size_that_fits]
         ),
-        linear_map_functions=_functions(linear_maps, _called(maps)),
-        input_map_functions=_functions(linear_maps, _called(input_maps)),
-        neuron_functions=_functions(neurons, {*(n.kind for n in models.values()), "readout"}),
-        batch_size_function=_functions(neurons, {"batch_size_that_fits"}),
-        command_line=_body(command_line),
+        simulate_functions=definitions([*_called(input_maps), *shared, *draws]),
+        building=body(building),
+        command_line=body(command_line),
     )
 
 
-def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[PopulationPlan]:
+def _names(names: Iterable[str]) -> str:
+    """A list of names, as Python."""
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+class _Models:
+    """The GeNN neuron models of a network: one for all populations whose code is the same."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.plans: list[NeuronModelPlan] = []
+
+    def of(self, source: Neuron | Encoding, name: str, kind: str) -> NeuronModelPlan:
+        """The model of the population, or input, `name`."""
+        output = self.network.outputs[0]
+        options = {}
+        if name == output.population:
+            options = {"readout": output.readout, "start": output.start}
+            kind += f"_{output.readout}"
+        late = isinstance(source, Neuron) and source.spikes and source.few_spike
+        updates = source.genn(self.network.simulation.dt)
+        number = 1
+        while True:
+            identifier = kind if number == 1 else f"{kind}_{number}"
+            plan = neuron_model(identifier, updates, few_spike=late, **options)  # type: ignore[arg-type]
+            if plan in self.plans:
+                return plan
+            if identifier not in {p.identifier for p in self.plans}:
+                self.plans.append(plan)
+                return plan
+            number += 1
+
+
+def _encoding_call(network: Network) -> Call:
+    return network.inputs[0].encoding.call(network.simulation.dt)
+
+
+def _input(network: Network, identifiers: dict[str, str]) -> InputPlan:
+    network_input = network.inputs[0]
+    encoding = network_input.encoding
+    return InputPlan(
+        name=network_input.name,
+        identifier=identifiers[network_input.name],
+        shape=network_input.shape,
+        encoding=_call_text(_encoding_call(network), 0, network_input.shape),
+        uint8_divisor=repr(network_input.uint8_divisor),
+        low=f'float("{encoding.low}")' if encoding.low == float("-inf") else repr(encoding.low),
+        high=f'float("{encoding.high}")' if encoding.high == float("inf") else repr(encoding.high),
+        binary=encoding.binary,
+        spikes=encoding.spikes,
+    )
+
+
+def _input_population(network: Network, identifiers: dict[str, str], models: _Models) -> PopulationPlan:
+    """The population that an input is whose encoding spikes."""
+    network_input = network.inputs[0]
+    encoding = network_input.encoding
+    updates = encoding.genn(network.simulation.dt)
+    model = models.of(encoding, network_input.name, f"{encoding.kind}_input")
+    size = 1
+    for n in network_input.shape:
+        size *= n
+    return PopulationPlan(
+        name=network_input.name,
+        identifier=identifiers[network_input.name],
+        shape=network_input.shape,
+        size=size,
+        description=f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.describe()}",
+        activation="the input itself",
+        depth=0,
+        stream=0 if updates.random else -1,
+        bias="",
+        neurons="",
+        neuron_model=model.identifier,
+        neuron_params=tuple((name, repr(value)) for name, value in updates.params),
+        variables=tuple((name, start) for name, _, _, start in model.variables),
+        spikes=True,
+        driven=True,
+        last_read="",
+        connections=(),
+    )
+
+
+def _populations(network: Network, identifiers: dict[str, str], models: _Models) -> Iterable[PopulationPlan]:
     depths = network.depths
     shapes = {network.inputs[0].name: network.inputs[0].shape}
     taken: set[str] = set()
     last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
-    for population in network.populations:
+    for stream, population in enumerate(network.populations, 1):
         connections = []
         for c in population.inputs:
-            identifier = _unique(f"{identifiers[c.source]}_to_{identifiers[population.name]}", taken)
-            connections.append(_connection(c, identifier, shapes[c.source], identifiers, depths, population))
+            identifier = unique(f"{identifiers[c.source]}_to_{identifiers[population.name]}", taken)
+            connections.append(_connection(c, identifier, shapes[c.source], identifiers, network, population))
         shapes[population.name] = population.shape
-        updates = population.neuron.genn()
+        updates = population.neuron.genn(network.simulation.dt)
+        kind = "_".join(filter(None, (population.neuron.kind, getattr(population.neuron, "reset", ""))))
+        model = models.of(population.neuron, population.name, kind)
+        per_neuron = {
+            name: f'np.broadcast_to(weights["{_weight_key(t.file)}"], {population.shape}).flatten()'
+            for name, t in population.neuron.tensors.items()
+        }
         yield PopulationPlan(
             name=population.name,
             identifier=identifiers[population.name],
             shape=population.shape,
             size=population.size,
             description=f"{' x '.join(map(str, population.shape))} neurons, {population.neuron.describe()}",
-            scale=repr(population.scale),
+            activation=f"{_scale(population)} x {_measure(population.neuron)}",
             depth=depths[population.name],
+            stream=stream if updates.random else -1,
             bias=f'weights["{_weight_key(population.bias.file)}"]' if population.bias is not None else "",
-            neuron_python=population.neuron.python("current"),
-            neuron_model=_model_name(population.neuron),
+            neurons=_call_text(population.neuron.call(network.simulation.dt), stream, population.shape),
+            neuron_model=model.identifier,
             neuron_params=tuple((name, repr(value)) for name, value in updates.params),
+            variables=tuple((name, per_neuron.get(name, start)) for name, _, _, start in model.variables),
             spikes=population.neuron.spikes,
             driven=any(c.from_input for c in connections),
             last_read=", ".join(
-                f"{identifiers[source]}_{'course' if source in depths else 'input'}"
+                f"{identifiers[source]}_course"
                 for source in dict.fromkeys(c.source for c in population.inputs)
                 if last_reader[source] == population.name
             ),
@@ -218,17 +235,53 @@ def _populations(network: Network, identifiers: dict[str, str]) -> Iterable[Popu
         )
 
 
+def _scale(population: Population) -> str:
+    if isinstance(population.scale, Tensor):
+        return f'weights["{_weight_key(population.scale.file)}"]'
+    return repr(population.scale)
+
+
+def _measure(neuron: Neuron) -> str:
+    if neuron.few_spike:
+        return (
+            "2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)"
+            if neuron.spikes
+            else "V / (2^timesteps - 1)"
+        )
+    return "spikes per step" if neuron.spikes else "V / steps"
+
+
+def _call_text(call: Call, stream: int, shape: Shape) -> str:
+    """A call as a Python expression, in reference.py."""
+    keys = f"random_keys(seed, {stream}, examples)"
+
+    def text(value: Any) -> str:
+        if isinstance(value, Tensor):
+            return f'weights["{_weight_key(value.file)}"]'
+        if isinstance(value, Uniform):
+            return f"uniform_between({keys}, {value.low!r}, {value.high!r}, {shape})"
+        if isinstance(value, Keys):
+            return keys
+        if callable(value):
+            return f"{value.__name__}(timesteps)"
+        return f'"{value}"' if isinstance(value, str) else repr(value)
+
+    arguments = ", ".join(f"{name}={text(value)}" for name, value in call.arguments.items())
+    return f"{call.function.__name__}({arguments})"
+
+
 def _connection(
     connection: Connection,
     identifier: str,
     shape: Shape,
     identifiers: dict[str, str],
-    depths: dict[str, int],
+    network: Network,
     population: Population,
 ) -> ConnectionPlan:
+    depths = network.depths
     source = identifiers[connection.source]
     from_input = connection.source not in depths
-    course = f"{source}_input" if from_input else f"{source}_course"
+    course = f"{source}_course"
     expressions: list[str] = []
     scatters: list[genn_code.Scatter] = []
     for level, linear_map in enumerate(connection.through):
@@ -250,6 +303,7 @@ def _connection(
         from_input=from_input,
         genn_matrix="" if from_input else matrix,
         genn_weights=genn_code.kernel_expression(chain),
+        signed=_signed(network, connection.source),
         row_build_code=genn_code.connectivity_code(chain),
         kernel_size=genn_code.kernel_size(chain),
         fan_out=fan_out,
@@ -263,22 +317,11 @@ def _is_dense(through: tuple[LinearMap, ...]) -> bool:
     return len(rest) == 1 and isinstance(rest[0], Dense)
 
 
-def _neuron_model(name: str, neuron: Neuron) -> NeuronModelPlan:
-    updates = neuron.genn()
-    return NeuronModelPlan(
-        identifier=name,
-        params=tuple(param for param, _ in updates.params),
-        update=updates.update,
-        threshold=updates.threshold,
-        reset=updates.reset,
-        initial_v=updates.initial_v,
-        spikes=neuron.spikes,
-    )
-
-
-def _model_name(neuron: Neuron) -> str:
-    reset = getattr(neuron, "reset", "")
-    return f"{neuron.kind}_{reset}" if reset else neuron.kind
+def _signed(network: Network, source: str) -> bool:
+    """Whether a source's spikes have a sign."""
+    if source == network.inputs[0].name:
+        return network.inputs[0].encoding.signed
+    return network.population(source).neuron.signed
 
 
 def _weight_key(file: str) -> str:
@@ -287,66 +330,7 @@ def _weight_key(file: str) -> str:
     return name.removeprefix("weights/") if name.startswith("weights/") else f"./{name}"
 
 
-def _python_list(names: Iterable[str]) -> str:
-    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
-
-
-def _identifiers(names: list[str]) -> dict[str, str]:
-    """{name: an identifier in Python, C++ and GeNN}, all distinct."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        base = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        if base[0].isdigit() or keyword.iskeyword(base):
-            base = f"_{base}"
-        found[name] = _unique(base, taken)
-    return found
-
-
-def _unique(base: str, taken: set[str]) -> str:
-    """`base`, numbered if it is taken."""
-    identifier, number = base, 2
-    while identifier in taken:
-        identifier, number = f"{base}_{number}", number + 1
-    taken.add(identifier)
-    return identifier
-
-
-# Run-time code, copied word for word.
-
-
-def _called(maps: Iterable[LinearMap]) -> set[str]:
+def _called(maps: Iterable[LinearMap]) -> list[object]:
     """The functions of runtime.linear_maps that the maps' expressions call."""
-    return {re.match(r"\w+", m.python("x", "w"))[0] for m in maps}  # type: ignore[index]
-
-
-def _functions(module: ModuleType, names: set[str]) -> str:
-    """The source of these functions and of those of the same module that they call, in its order."""
-    found = {
-        name: f
-        for name, f in vars(module).items()
-        if inspect.isfunction(f) and f.__module__ == module.__name__
-    }
-    wanted = set(names)
-    while True:
-        called = {n for w in wanted for n in found[w].__code__.co_names if n in found}
-        nested = {
-            n
-            for w in wanted
-            for constant in found[w].__code__.co_consts
-            if inspect.iscode(constant)
-            for n in constant.co_names
-            if n in found
-        }
-        if called | nested <= wanted:
-            break
-        wanted |= called | nested
-    return "\n\n\n".join(inspect.getsource(f).rstrip() for name, f in found.items() if name in wanted)
-
-
-def _body(module: ModuleType) -> str:
-    """A module's source without its docstring and imports."""
-    source = inspect.getsource(module)
-    nodes = ast.parse(source).body
-    last_import = max(n.end_lineno or 0 for n in nodes if isinstance(n, ast.Import | ast.ImportFrom))
-    return "\n".join(source.splitlines()[last_import:]).strip()
+    names = {re.match(r"\w+", m.python("x", "w"))[0] for m in maps}  # type: ignore[index]
+    return [getattr(linear_maps, name) for name in sorted(names)]

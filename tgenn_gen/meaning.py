@@ -8,13 +8,15 @@ import numpy as np
 
 from tgenn_gen.source import PathInDocument, Problem
 from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
-from tgenn_gen.tensors import is_inside
+from tgenn_gen.tensors import Tensor, is_inside
 
+MAX_STEPS = 100_000  # as the schema says
+MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels; sums of them are still exact in float32
 MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All that is wrong with a network (T201 to T208); none for one that can be simulated."""
+    """All that is wrong with a network (T201 to T213); none for one that can be simulated."""
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
     spiking: dict[str, bool] = {}
@@ -29,6 +31,8 @@ def meaning_problems(network: Network) -> list[Problem]:
 
     for index, network_input in enumerate(network.inputs):
         declare(network_input.name, network_input.shape, ("inputs", index), True)
+        if problem := network_input.encoding.problem():
+            found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
     later = [p.name for p in network.populations]
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
@@ -51,6 +55,7 @@ def meaning_problems(network: Network) -> list[Problem]:
                     )
                 )
             found += _chain_problems(connection, shapes[connection.source], population, place)
+        found += _neuron_problems(network, population, path)
         found += _bias_problems(population, path)
         declare(population.name, population.shape, path, population.neuron.spikes)
     found += _output_problems(network)
@@ -93,6 +98,44 @@ def _chain_problems(
     return []
 
 
+def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
+    found = []
+    neuron = population.neuron
+    if problem := neuron.problem():
+        found.append(Problem((*path, "neuron", "threshold"), "T211", problem))
+    tensors: list[tuple[PathInDocument, Tensor]] = [
+        (("neuron", name), tensor) for name, tensor in neuron.tensors.items()
+    ]
+    if isinstance(population.scale, Tensor):
+        tensors.append((("scale",), population.scale))
+    for place, tensor in tensors:
+        allowed = [population.shape[-1:], *([population.shape] if place[0] == "neuron" else [])]
+        if tensor.values.shape not in allowed:
+            expected = " or ".join(str(list(shape)) for shape in allowed)
+            message = f"has shape {list(tensor.values.shape)}, expected {expected}"
+            found.append(Problem((*path, *place), "T206", message))
+    if isinstance(population.scale, Tensor) and not (population.scales > 0).all():
+        found.append(Problem((*path, "scale"), "T212", "holds values that are not above 0"))
+    codes = {
+        c.source: network.population(c.source).neuron.few_spike
+        for c in population.inputs
+        if c.source in {p.name for p in network.populations}
+    }
+    codes |= {i.name: False for i in network.inputs if i.encoding.spikes}
+    for index, connection in enumerate(population.inputs):
+        if codes.get(connection.source, neuron.few_spike) != neuron.few_spike:
+            words = {True: "the few-spike code", False: "a rate code"}
+            message = (
+                f"'{population.name}' takes {words[neuron.few_spike]}, "
+                f"'{connection.source}' emits {words[not neuron.few_spike]}"
+            )
+            hint = (
+                "use one code in the whole network; integrate takes the few-spike code with few_spike: true"
+            )
+            found.append(Problem((*path, "inputs", index, "from"), "T213", message, hint))
+    return found
+
+
 def _bias_problems(population: Population, path: PathInDocument) -> list[Problem]:
     if population.bias is None or population.bias.values.shape in (population.shape, population.shape[-1:]):
         return []
@@ -105,8 +148,15 @@ def _bias_problems(population: Population, path: PathInDocument) -> list[Problem
 def _output_problems(network: Network) -> list[Problem]:
     found = []
     names = [p.name for p in network.populations]
+    timesteps = network.simulation.timesteps
+    if network.few_spike and timesteps > MAX_FEW_SPIKE_STEPS:
+        message = f"{timesteps} steps, with the few-spike code at most {MAX_FEW_SPIKE_STEPS}"
+        found.append(Problem(("simulation", "timesteps"), "T210", message))
     for index, output in enumerate(network.outputs):
         path: PathInDocument = ("outputs", index)
+        if output.start >= timesteps:
+            message = f"the readout starts after {output.start} steps, of {timesteps} that there are"
+            found.append(Problem((*path, "start"), "T210", message, "leave some steps to read"))
         if output.population not in names:
             close = get_close_matches(output.population, names, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(names)}"
@@ -114,13 +164,13 @@ def _output_problems(network: Network) -> list[Problem]:
             found.append(Problem((*path, "population"), "T202", message, hint))
             continue
         population = network.population(output.population)
-        if population.neuron.readout != output.readout:
+        if output.readout not in population.neuron.readouts:
             found.append(
                 Problem(
                     (*path, "readout"),
                     "T207",
                     f"'{population.name}' ({population.neuron.kind}) has no readout {output.readout}",
-                    f"use readout: {population.neuron.readout}, or another kind of neuron",
+                    f"use readout: {' or '.join(population.neuron.readouts)}, or another kind of neuron",
                 )
             )
         if len(population.shape) != 1:
@@ -136,9 +186,7 @@ def file_problems(network: Network) -> list[Problem]:
     found, seen = [], network.tensors
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
-        tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
-        tensors += [population.bias] if population.bias is not None else []
-        for tensor in tensors:
+        for tensor in population.tensors:
             if not is_inside(tensor.file):
                 found.append(
                     Problem(path, "T301", f"{tensor.file} is not a path inside the document's folder")

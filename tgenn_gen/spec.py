@@ -7,7 +7,7 @@ an earlier population or from a network input. Frozen dataclasses; nothing here 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -79,42 +79,105 @@ class LinearMap(ABC):
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
 
+def rarely(default: Any) -> Any:
+    """A dataclass field that documents name only where its value is not the default."""
+    return field(default=default, metadata={"rarely": True})
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Random numbers in [low, high), one a neuron and example, as an argument of a Call."""
+
+    low: float
+    high: float
+
+
+class Keys:
+    """The random keys of a batch's examples (runtime.random_numbers), as an argument of a Call."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A class of :mod:`tgenn_gen.runtime` and its arguments: the engine calls it, reference.py says so.
+
+    Arguments are numbers, strings, Tensors (their values), Uniform, Keys, or functions of the number of
+    time steps.
+    """
+
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Neuron(ABC):
-    """What a population's neurons do (module :mod:`tgenn_gen.neurons`)."""
+    """What a population's neurons do (:mod:`tgenn_gen.neurons`): a frozen dataclass of its parameters."""
 
     kind: ClassVar[str]
-    spikes: ClassVar[bool]
-    readout: ClassVar[str]  # the one readout it offers
+    readouts: ClassVar[tuple[str, ...]]  # those that it offers
+    spikes: ClassVar[bool] = True
+    signed: ClassVar[bool] = False  # whether spikes have a sign
+    few_spike: bool = (
+        False  # whether it takes and emits the few-spike code, in which each step has its weight
+    )
 
     @abstractmethod
-    def run(self, current: np.ndarray, timesteps: int) -> np.ndarray:
-        """Run on current (timesteps or 1, batch, ...): spikes (bool), or membrane potentials (float32)."""
+    def call(self, dt: float) -> Call:
+        """The object of :mod:`tgenn_gen.runtime.neurons` that runs it, with time steps of dt ms."""
 
     @abstractmethod
-    def python(self, current: str) -> str:
-        """The Python expression that runs it, in reference.py."""
-
-    @abstractmethod
-    def genn(self) -> Updates:
+    def genn(self, dt: float) -> Updates:
         """The same in GeNN code (:mod:`tgenn_gen.genn_code`)."""
+
+    @abstractmethod
+    def unit(self, dt: float) -> float:
+        """The current of one time step that makes V rise from its reset to the threshold."""
 
     @abstractmethod
     def describe(self) -> str:
         """A few words for comments and tables."""
+
+    def levels(self, timesteps: int) -> int:
+        """The firing rates above 0 that an example of so many steps can have."""
+        return 2**timesteps - 1 if self.few_spike else timesteps
+
+    def problem(self) -> str:
+        """What is wrong with its parameters together, "" if nothing."""
+        return ""
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Its tensors by field name; of a channel's or a neuron's values each."""
+        return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
 
 class Encoding(ABC):
     """How a network input becomes current or spikes (module :mod:`tgenn_gen.encodings`)."""
 
     kind: ClassVar[str]
+    spikes: ClassVar[bool] = True  # whether the input is a population of its own, or a current
+    signed: bool = False  # whether spikes have a sign
+    low: float = -np.inf  # the values that it takes
+    high: float = np.inf
+    binary: ClassVar[bool] = False
 
     @abstractmethod
-    def encode(self, x: np.ndarray, timesteps: int) -> np.ndarray:
-        """Examples x (batch, *shape) as (timesteps or 1, batch, *shape)."""
+    def call(self, dt: float) -> Call:
+        """The object of :mod:`tgenn_gen.runtime` that runs it on an example, with time steps of dt ms."""
 
     @abstractmethod
-    def python(self, x: str) -> str:
-        """The same as a Python expression, in reference.py."""
+    def genn(self, dt: float) -> Updates:
+        """The same in GeNN code, with the example as the current of each step."""
+
+    def scale(self, dt: float) -> float:
+        """The example = scale x spikes per step, or x current."""
+        return 1.0
+
+    @abstractmethod
+    def describe(self) -> str:
+        """A few words for comments and tables."""
+
+    def problem(self) -> str:
+        """What is wrong with its parameters together, "" if nothing."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +220,8 @@ class Population:
     """One non-linearity: its neurons and what drives them.
 
     I[k] = bias + the sum over inputs of chain(spikes of the source at its local step k).
-    ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps).
+    ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps); scale is
+    one number, or one a channel, shape (channels,).
     bias: one value a channel, shape (channels,), or one a neuron, shape `shape`.
     """
 
@@ -165,12 +229,24 @@ class Population:
     shape: Shape
     neuron: Neuron
     inputs: tuple[Connection, ...]
-    scale: float = 1.0
+    scale: float | Tensor = 1.0
     bias: Tensor | None = None
 
     @property
     def size(self) -> int:
         return int(np.prod(self.shape))
+
+    @property
+    def scales(self) -> np.ndarray:
+        """The scale as an array, float32: shape (1,), or (channels,)."""
+        return self.scale.values if isinstance(self.scale, Tensor) else np.array([self.scale], np.float32)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All its tensors, those that share a file too."""
+        own = [t for t in (self.scale, self.bias) if isinstance(t, Tensor)]
+        maps = [t for c in self.inputs for m in c.through for t in m.tensors.values()]
+        return [*self.neuron.tensors.values(), *own, *maps]
 
     def current(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """I: the bias and the chains applied to the sources' values, {source: (..., *shape)}."""
@@ -183,10 +259,11 @@ class Population:
 
 @dataclass(frozen=True)
 class Output:
-    """A population that is read out: "membrane" (integrators) or "spike_count" (spiking neurons)."""
+    """A population that is read out (:mod:`tgenn_gen.readouts`), from step `start` of an example on."""
 
     population: str
     readout: str
+    start: int = rarely(0)
 
 
 @dataclass(frozen=True)
@@ -207,22 +284,27 @@ class Network:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """All weights by file."""
-        found: dict[str, Tensor] = {}
-        for population in self.populations:
-            for connection in population.inputs:
-                for linear_map in connection.through:
-                    found.update({t.file: t for t in linear_map.tensors.values()})
-            if population.bias is not None:
-                found[population.bias.file] = population.bias
-        return found
+        return {t.file: t for p in self.populations for t in p.tensors}
+
+    @property
+    def spiking(self) -> list[str]:
+        """The names of all that spikes: populations, and inputs whose encoding does."""
+        inputs = [i.name for i in self.inputs if i.encoding.spikes]
+        return [*inputs, *(p.name for p in self.populations if p.neuron.spikes)]
+
+    @property
+    def few_spike(self) -> bool:
+        """Whether its populations take and emit the few-spike code."""
+        return any(p.neuron.few_spike for p in self.populations)
 
     @property
     def depths(self) -> dict[str, int]:
-        """Each population's depth: the global step at which its local step 0 is.
+        """How many populations' latencies each population is behind the input; a spiking input's is 0.
 
-        A spike arrives one step after it is emitted, so a population is one deeper than its deepest source.
+        The latency is 1 step: a spike arrives one step after it is emitted. For few-spike neurons it is all
+        the steps of an example: they wait for the last one before they emit the first spike.
         """
-        depths: dict[str, int] = {}
+        depths = {i.name: 0 for i in self.inputs if i.encoding.spikes}
         for population in self.populations:
             sources = [depths[c.source] for c in population.inputs if c.source in depths]
             depths[population.name] = 1 + max(sources) if sources else 0

@@ -9,8 +9,7 @@ def network_table(network: Network) -> str:
     """Populations with their neurons, synapse weights and what scales them; one line each, and a total."""
     rows = [("population", "shape", "neurons", "from", "through", "weights", "KiB", "scale", "neuron")]
     for population in network.populations:
-        tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
-        tensors += [population.bias] if population.bias is not None else []
+        tensors, scales = population.tensors, population.scales
         rows.append(
             (
                 population.name,
@@ -20,7 +19,7 @@ def network_table(network: Network) -> str:
                 "; ".join(", ".join(m.describe() for m in c.through) for c in population.inputs),
                 str(sum(t.values.size for t in tensors)),
                 f"{sum(t.values.nbytes for t in tensors) / 1024:.1f}",
-                f"{population.scale:.4g}",
+                f"{scales[0]:.4g}" if len(scales) == 1 else f"{scales.min():.3g} to {scales.max():.3g}",
                 population.neuron.describe(),
             )
         )

@@ -32,12 +32,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 TIMESTEPS = 7  # steps each example is shown
+MAX_TIMESTEPS = 100000
 INPUT_SHAPE = (7, 10, 2)
+INPUT_VALUES = (float("-inf"), float("inf"), False)  # smallest, largest, whether 0 and 1 alone
 CLASSES = 5
 UINT8_DIVISOR = 255.0  # uint8 data is divided by this, other data is taken as it is
 SPIKING = ["conv1", "conv2", "dense"]
 OUTPUT = "classes"
-OUTPUT_SCALE = 0.5  # ANN activation = scale x V / steps
+READOUT_START = 0  # steps of an example that the readout leaves out
 LARGEST_POPULATION = 105  # neurons
 
 HERE = Path(__file__).resolve().parent
@@ -72,49 +74,57 @@ def load_weights() -> dict[str, np.ndarray]:
 
 
 def simulate_batch(
-    x: np.ndarray, weights: dict[str, np.ndarray], timesteps: int
+    x: np.ndarray, weights: dict[str, np.ndarray], timesteps: int, seed: int, examples: np.ndarray
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Examples x (batch, 7, 10, 2): each population's name and course.
+    """Examples x (batch, 7, 10, 2), of these numbers: what each population emits.
 
-    A course is spikes (bool) or membrane potentials (float32), (timesteps, batch, ...).
+    Pairs of a population's name and its spikes (bool, or int8 where they have a sign) or membrane potentials
+    (float32), (steps, batch, ...), for one part of the time steps after the other.
     """
-    image_input = x[None]
+    image_neurons = ConstantCurrent()
+    conv1_neurons = IntegrateAndFire(threshold=1.0, reset="subtract", v_init=0.5)
+    conv2_neurons = IntegrateAndFire(threshold=1.0, reset="subtract", v_init=0.5)
+    dense_neurons = IntegrateAndFire(threshold=1.0, reset="subtract", v_init=0.5)
+    classes_neurons = Integrate(weights=rate_weights(timesteps))
 
-    # conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 2.0 x spikes per step
-    # from image: conv2d 4x3 same strides 1x2
-    current = conv2d(image_input, weights["conv1.kernel"], strides=(1, 2), padding="same")
-    current = current + weights["conv1.bias"]
-    conv1_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
-    yield "conv1", conv1_course
-    del image_input  # not read any more
+    for steps in time_blocks(timesteps):
+        image_course = image_neurons.run(x[None], steps)
 
-    # conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.5 x spikes per step
-    # from conv1: avg_pool2d 2x2 same, conv2d 2x3 same strides 2x1
-    current = avg_pool2d(conv1_course, pool=(2, 2), strides=(2, 2), padding="same")
-    current = conv2d(current, weights["conv2.kernel"], strides=(2, 1), padding="same")
-    current = current + weights["conv2.bias"]
-    conv2_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
-    yield "conv2", conv2_course
-    del conv1_course  # not read any more
+        # conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
+        # ANN activation = 2.0 x spikes per step
+        # from image: conv2d 4x3 same strides 1x2
+        current = conv2d(image_course, weights["conv1.kernel"], strides=(1, 2), padding="same")
+        current = current + weights["conv1.bias"]
+        conv1_course = conv1_neurons.run(current, steps)
+        yield "conv1", conv1_course
+        del image_course  # not read any more
 
-    # dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
-    # from conv2: flatten, dense
-    current = reshape(conv2_course, (2, 3, 4), (24,))
-    current = dense(current, weights["dense.kernel"])
-    dense_course = integrate_and_fire(current, timesteps, threshold=1.0, reset="subtract", v_init=0.5)
-    yield "dense", dense_course
-    del conv2_course  # not read any more
+        # conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
+        # ANN activation = 1.5 x spikes per step
+        # from conv1: avg_pool2d 2x2 same, conv2d 2x3 same strides 2x1
+        current = avg_pool2d(conv1_course, pool=(2, 2), strides=(2, 2), padding="same")
+        current = conv2d(current, weights["conv2.kernel"], strides=(2, 1), padding="same")
+        current = current + weights["conv2.bias"]
+        conv2_course = conv2_neurons.run(current, steps)
+        yield "conv2", conv2_course
+        del conv1_course  # not read any more
 
-    # classes: 5 neurons, integrate
-    # ANN activation = 0.5 x V / steps
-    # from dense: dense
-    current = dense(dense_course, weights["classes.kernel"])
-    classes_course = integrate(current, timesteps)
-    yield "classes", classes_course
-    del dense_course  # not read any more
+        # dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
+        # ANN activation = 1.0 x spikes per step
+        # from conv2: flatten, dense
+        current = reshape(conv2_course, (2, 3, 4), (24,))
+        current = dense(current, weights["dense.kernel"])
+        dense_course = dense_neurons.run(current, steps)
+        yield "dense", dense_course
+        del conv2_course  # not read any more
+
+        # classes: 5 neurons, integrate
+        # ANN activation = 0.5 x V / steps
+        # from dense: dense
+        current = dense(dense_course, weights["classes.kernel"])
+        classes_course = classes_neurons.run(current, steps)
+        yield "classes", classes_course
+        del dense_course  # not read any more
 
 
 def build(arguments: argparse.Namespace, recorded: list[str]) -> Simulation:
@@ -125,27 +135,41 @@ def build(arguments: argparse.Namespace, recorded: list[str]) -> Simulation:
     def simulate(x: np.ndarray) -> Iterator[Batch]:
         for start in range(0, len(x), batch_size):
             batch: Batch = {"spike_counts": {}, "spikes": {}}
-            examples = as_current(x[start : start + batch_size], UINT8_DIVISOR)
-            for name, course in simulate_batch(examples, weights, arguments.timesteps):
+            currents = as_current(x[start : start + batch_size], UINT8_DIVISOR)
+            numbers = start + np.arange(len(currents))
+            courses: dict[str, list[np.ndarray]] = {name: [] for name in [*recorded, OUTPUT]}
+            for name, course in simulate_batch(currents, weights, arguments.timesteps, arguments.seed, numbers):
                 course = course.reshape(*course.shape[:2], -1)
-                if course.dtype == bool:
-                    batch["spike_counts"][name] = course.sum(axis=0, dtype=np.uint32)
-                if start == 0 and name in recorded:
-                    batch["spikes"][name] = course[:, 0].copy()
-                if name == OUTPUT:
-                    batch["output"] = readout(course, OUTPUT_SCALE)
+                if name in SPIKING:
+                    counts = np.count_nonzero(course, axis=0).astype(np.uint32)
+                    batch["spike_counts"][name] = batch["spike_counts"].get(name, 0) + counts
+                if name == OUTPUT or (start == 0 and name in recorded):
+                    courses[name].append(course if name == OUTPUT else course[:, :1].copy())
+            course = np.concatenate(courses[OUTPUT])
+            step_weights = rate_weights(arguments.timesteps)
+            read = read_membrane(course, READOUT_START, step_weights)
+            batch["output"] = mean_per_step(read, 0.5, READOUT_START, step_weights)
+            if start == 0:
+                batch["spikes"] = {name: np.concatenate(courses[name])[:, 0] != 0 for name in recorded}
             yield batch
 
     return simulate
 
 
+def input_values_problem(x: np.ndarray) -> str:
+    """Why the encoding cannot take examples with these values; "" if it can."""
+    parts = (as_current(x[start : start + 1000], UINT8_DIVISOR) for start in range(0, len(x), 1000))
+    return next((problem for part in parts if (problem := input_problem(part, *INPUT_VALUES))), "")
+
+
 def main() -> None:
     arguments = argument_parser("Simulate small_cnn in NumPy.", TIMESTEPS).parse_args()
+    check_timesteps(arguments.timesteps, READOUT_START, MAX_TIMESTEPS)
     recorded = recorded_populations(arguments, SPIKING)
-    run(arguments, "numpy", lambda _: build(arguments, recorded), INPUT_SHAPE, CLASSES)
+    run(arguments, "numpy", lambda _: build(arguments, recorded), INPUT_SHAPE, CLASSES, input_values_problem)
 
 
-# Linear maps and neurons.
+# Linear maps, encodings, neurons and readouts.
 
 
 def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
@@ -221,47 +245,101 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
     return x.reshape(*x.shape[: x.ndim - len(old)], *new)
 
 
-def integrate_and_fire(
-    current: np.ndarray, timesteps: int, threshold: float, reset: str, v_init: float
-) -> np.ndarray:
-    """Integrate-and-fire neurons: spikes, bool (timesteps, batch, ...).
+class ConstantCurrent:
+    """The example itself, at every step."""
 
-    V starts at v_init; at each step V += I; where V >= threshold a neuron spikes and is reset:
-    "subtract" takes the threshold away from V, "zero" sets V to 0.
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        return x
+
+
+def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
+    """Why the encoding cannot take these values, "" if it can."""
+    smallest, largest = float(x.min()), float(x.max())
+    if binary and not ((x == 0) | (x == 1)).all():
+        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    if smallest < low or largest > high:
+        return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+    return ""
+
+
+class IntegrateAndFire:
+    """Integrate-and-fire neurons: spikes, bool.
+
+    V starts at v_init; at each step V += gain * I; where V >= threshold a neuron spikes and is reset:
+    "subtract" takes threshold - v_rest away from V, "zero" sets V to 0, "to_rest" to v_rest.
     """
-    current = np.broadcast_to(current, (timesteps, *current.shape[1:]))
-    spikes = np.empty(current.shape, bool)
-    v = np.full(current.shape[1:], v_init, np.float32)
-    for step in range(timesteps):
-        v += current[step]
-        np.greater_equal(v, np.float32(threshold), out=spikes[step])
-        if reset == "subtract":
-            v -= np.float32(threshold) * spikes[step]
-        else:
-            v[spikes[step]] = 0
-    return spikes
+
+    def __init__(self, threshold, reset, v_init, v_rest=0.0, gain=1.0):  # type: ignore[no-untyped-def]
+        self.threshold, self.reset = np.float32(threshold), reset
+        self.v_rest, self.gain = np.float32(v_rest), np.float32(gain)
+        self.v = np.asarray(v_init, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        current = np.broadcast_to(current, (steps, *current.shape[1:]))
+        v = np.array(np.broadcast_to(self.v, current.shape[1:]))
+        spikes = np.empty(current.shape, bool)
+        after_spike = self.v_rest if self.reset == "to_rest" else np.float32(0)
+        for step in range(steps):
+            v += current[step] if self.gain == 1 else self.gain * current[step]
+            np.greater_equal(v, self.threshold, out=spikes[step])
+            if self.reset == "subtract":
+                v -= (self.threshold - self.v_rest) * spikes[step]
+            else:
+                np.copyto(v, after_spike, where=spikes[step])
+        self.v = v
+        return spikes
 
 
-def integrate(current: np.ndarray, timesteps: int) -> np.ndarray:
-    """Integrators that never spike: V after each step, float32 (timesteps, batch, ...); V += I from 0."""
-    current = np.broadcast_to(current, (timesteps, *current.shape[1:]))
-    return np.cumsum(current, axis=0, dtype=np.float32)
+class Integrate:
+    """Integrators that never spike: V after each step, float32; V += weight I from 0.
 
-
-def readout(course: np.ndarray, scale: float) -> np.ndarray:
-    """The value read after each step, float32 (timesteps, batch, ...), in the units of ANN activations.
-
-    course: the output population's spikes (bool) or membrane potentials. Scale x spikes, or potential,
-    per step.
+    weights: of each time step of an example, float32 (timesteps,): 1 for rates, 2^(K - 1 - k) for few spikes.
     """
-    total = np.cumsum(course, axis=0, dtype=np.float32) if course.dtype == bool else course
-    steps = np.arange(1, len(course) + 1, dtype=np.float32).reshape(-1, *[1] * (course.ndim - 1))
-    return total * np.float32(scale) / steps
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = weights
+        self.v = np.zeros(1, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        weights, self.weights = self.weights[:steps], self.weights[steps:]
+        course = np.multiply(weights.reshape(-1, *[1] * (current.ndim - 1)), current, dtype=np.float32)
+        course[0] += self.v
+        course = np.cumsum(course, axis=0, dtype=np.float32)
+        self.v = course[-1]
+        return course
+
+
+def rate_weights(timesteps: int) -> np.ndarray:
+    """What a spike of each step stands for in a rate code: 1, float32 (timesteps,)."""
+    return np.ones(timesteps, np.float32)
+
+
+def time_blocks(timesteps: int) -> list[int]:
+    """The lengths of the parts in which an example is simulated: 64 steps, then what is left.
+
+    Memory is that of one part, however long an example is shown. Few-spike networks have fewer steps.
+    """
+    return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
 
 
 def batch_size_that_fits(timesteps: int, neurons: int) -> int:
     """Examples at a time, so that the currents of the largest population take some 64 MB."""
-    return max(1, min(256, 2**24 // (timesteps * neurons)))
+    return max(1, min(256, 2**24 // (time_blocks(timesteps)[0] * neurons)))
+
+
+def read_membrane(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
+    """V after each step, less what it was after the first `start` steps; float32, 0 until then."""
+    read = course.astype(np.float32)
+    if start:
+        read = read - read[start - 1]
+        read[:start] = 0
+    return read
+
+
+def mean_per_step(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
+    """scale x the value read / the weights of the steps so far. read: after all, or after the last."""
+    so_far = np.cumsum(np.where(np.arange(len(weights)) < start, np.float32(0), weights), dtype=np.float32)
+    return read * np.asarray(scale, np.float32) / np.maximum(so_far[-len(read) :], 1)[:, None, None]
 
 
 # The command line: the same in simulate.py and reference.py.
@@ -333,7 +411,11 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="S", help="for random numbers; this network draws none"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="S",
+        help="for random numbers, where the network draws any (%(default)s)",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -349,6 +431,14 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
+
+
+def check_timesteps(timesteps: int, start: int, most: int) -> None:
+    """End with a message where the network cannot run for so many steps, or be read from step `start` on."""
+    if timesteps > most:
+        fail(f"--timesteps {timesteps}: the network takes at most {most}")
+    if timesteps <= start:
+        fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
 
 
 def examples_problem(x: object, shape: tuple[int, ...]) -> str:
@@ -437,6 +527,22 @@ def write_file(path: Path, write: Callable[[Any], object]) -> None:
         fail(f"{path}: cannot be written: {error}")
 
 
+def write_json(path: Path, data: object) -> None:
+    """Write data as JSON."""
+    text = json.dumps(data, indent=2) + "\n"
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def check_plot(path: Path) -> None:
+    """End with a message where no PNG file can be drawn at `path`."""
+    if path.suffix != ".png":
+        fail(f"--plot {path}: a PNG file is written, give a name that ends in .png")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        fail("--plot needs matplotlib: pip install matplotlib", 3)
+
+
 def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
     """Spikes {population: (timesteps, neurons) bool} as one raster a population, in a PNG file."""
     import matplotlib
@@ -459,12 +565,7 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
-        if arguments.plot.suffix != ".png":
-            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            fail("--plot needs matplotlib: pip install matplotlib", 3)
+        check_plot(arguments.plot)
     if arguments.record is None:
         return spiking if arguments.plot is not None else []
     names = [name.strip() for name in arguments.record.split(",")]
@@ -482,8 +583,12 @@ def run(
     build: Callable[[int], Simulation],
     shape: tuple[int, ...],
     classes: int,
+    problem: Callable[[np.ndarray], str],
 ) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report."""
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
     written: dict[Path, str] = {}
     for option in ("plot", "save-outputs", "json"):
         path = getattr(arguments, option.replace("-", "_"))
@@ -499,6 +604,8 @@ def run(
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
     x, y = read_examples(arguments.data, shape, arguments.limit)
+    if problem(x):
+        fail(f"{arguments.data}: {problem(x)}")
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
 
@@ -546,8 +653,7 @@ def run(
             "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
             "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
         }
-        text = json.dumps(result, indent=2) + "\n"
-        write_file(arguments.json, lambda file: file.write(text.encode()))
+        write_json(arguments.json, result)
     if y is None:
         print("accuracy: none, the data has no labels")
     else:

@@ -46,19 +46,22 @@ except ImportError as error:
 
 DT = 1.0  # ms
 TIMESTEPS = 7  # steps each example is shown
+MAX_TIMESTEPS = 100000
 INPUT_SHAPE = (7, 10, 2)
+INPUT_VALUES = (float("-inf"), float("inf"), False)  # smallest, largest, whether 0 and 1 alone
 CLASSES = 5
 UINT8_DIVISOR = 255.0  # uint8 data is divided by this, other data is taken as it is
 SPIKING = ["conv1", "conv2", "dense"]
-DEPTHS = {  # population: the global step at which its local step 0 is
+DEPTHS = {  # population: the latencies that it is behind the input
     "conv1": 0,
     "conv2": 1,
     "dense": 2,
     "classes": 3,
 }
-DRIVEN = ["conv1"]  # populations that see the input itself
+DRIVEN = ["conv1"]  # populations whose current the examples give
+STREAMS = {}  # populations that draw random numbers, and the stream that they draw from
 OUTPUT = "classes"
-OUTPUT_SCALE = 0.5  # ANN activation = scale x V / steps
+READOUT_START = 0  # steps of an example that the readout leaves out
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {  # key: file, its sha256
@@ -98,12 +101,16 @@ def load_weights() -> dict[str, np.ndarray]:
 def neuron_models() -> dict[str, Any]:
     """The GeNN neuron models by name. I_const is the current at each step: the bias, and what the input gives."""
     clock = [("timesteps", "int"), ("phase", "int")]
-    constant = ("I_const", "scalar", pygenn.VarAccess.READ_ONLY_DUPLICATE)
     return {
         "integrate_and_fire_subtract": pygenn.create_neuron_model(
             "integrate_and_fire_subtract",
             params=[*clock, ("threshold", "scalar"), ("v_init", "scalar")],
-            vars=[constant, ("V", "scalar"), ("spike_count", "unsigned int"), ("last_spike_count", "unsigned int")],
+            vars=[
+                ("I_const", "scalar", pygenn.VarAccess.READ_ONLY_DUPLICATE),
+                ("V", "scalar"),
+                ("spike_count", "unsigned int"),
+                ("last_spike_count", "unsigned int"),
+            ],
             sim_code="""
                 const int step = ((int)round(t / dt) + phase) % timesteps;  // this population's local step
                 if(step == 0) {  // a new example: latch the result of the last one, start afresh
@@ -115,20 +122,27 @@ def neuron_models() -> dict[str, Any]:
                 V += I;
             """,
             threshold_condition_code="V >= threshold",
-            reset_code="spike_count++; V -= threshold;",
+            reset_code="V -= threshold; spike_count++;",
         ),
-        "integrate": pygenn.create_neuron_model(
-            "integrate",
+        "integrate_membrane": pygenn.create_neuron_model(
+            "integrate_membrane",
             params=[*clock],
-            vars=[constant, ("V", "scalar"), ("last_V", "scalar")],
+            vars=[
+                ("I_const", "scalar", pygenn.VarAccess.READ_ONLY_DUPLICATE),
+                ("V", "scalar"),
+                ("read", "scalar"),
+                ("last_read", "scalar"),
+            ],
             sim_code="""
                 const int step = ((int)round(t / dt) + phase) % timesteps;  // this population's local step
                 if(step == 0) {  // a new example: latch the result of the last one, start afresh
-                    last_V = V;
+                    last_read = read;
+                    read = 0.0;
                     V = 0.0;
                 }
                 const scalar I = Isyn + I_const;
                 V += I;
+                read = V;
             """,
         ),
     }
@@ -139,8 +153,7 @@ def build_network(
 ) -> dict[str, pygenn.NeuronGroup]:
     """Add the populations and synapses to the model: {population: neuron group}."""
     models = neuron_models()
-    spiking_start = {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0}
-    integrating_start = {"I_const": 0.0, "V": 0.0, "last_V": 0.0}
+    latency = 1
 
     # conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
     # ANN activation = 2.0 x spikes per step
@@ -148,8 +161,8 @@ def build_network(
         "conv1",
         105,
         models["integrate_and_fire_subtract"],
-        {"timesteps": timesteps, "phase": -DEPTHS["conv1"] % timesteps, "threshold": 1.0, "v_init": 0.5},
-        spiking_start,
+        {"timesteps": timesteps, "phase": -DEPTHS["conv1"] * latency % timesteps, "threshold": 1.0, "v_init": 0.5},
+        {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from image: conv2d 4x3 same strides 1x2: a current that the host computes, see input_currents
 
@@ -159,8 +172,8 @@ def build_network(
         "conv2",
         24,
         models["integrate_and_fire_subtract"],
-        {"timesteps": timesteps, "phase": -DEPTHS["conv2"] % timesteps, "threshold": 1.0, "v_init": 0.5},
-        spiking_start,
+        {"timesteps": timesteps, "phase": -DEPTHS["conv2"] * latency % timesteps, "threshold": 1.0, "v_init": 0.5},
+        {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from conv1: avg_pool2d 2x2 same, conv2d 2x3 same strides 2x1
     conv1_to_conv2 = model.add_synapse_population(
@@ -181,8 +194,8 @@ def build_network(
         "dense",
         6,
         models["integrate_and_fire_subtract"],
-        {"timesteps": timesteps, "phase": -DEPTHS["dense"] % timesteps, "threshold": 1.0, "v_init": 0.5},
-        spiking_start,
+        {"timesteps": timesteps, "phase": -DEPTHS["dense"] * latency % timesteps, "threshold": 1.0, "v_init": 0.5},
+        {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from conv2: flatten, dense
     conv2_to_dense = model.add_synapse_population(
@@ -199,9 +212,9 @@ def build_network(
     classes_neurons = model.add_neuron_population(
         "classes",
         5,
-        models["integrate"],
-        {"timesteps": timesteps, "phase": -DEPTHS["classes"] % timesteps},
-        integrating_start,
+        models["integrate_membrane"],
+        {"timesteps": timesteps, "phase": -DEPTHS["classes"] * latency % timesteps},
+        {"I_const": 0.0, "V": 0, "read": 0.0, "last_read": 0.0},
     )
     # from dense: dense
     dense_to_classes = model.add_synapse_population(
@@ -265,17 +278,17 @@ def connectivities() -> dict[str, Any]:
 
 
 def input_currents(x: np.ndarray, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The constant currents that examples x (batch, 7, 10, 2) give, with the bias."""
-    image_input = x
+    """The current at each step that examples x (batch, 7, 10, 2) give, with the bias."""
+    image_course = x
     currents = {}
-    current = conv2d(image_input, weights["conv1.kernel"], strides=(1, 2), padding="same")
+    current = conv2d(image_course, weights["conv1.kernel"], strides=(1, 2), padding="same")
     current = current + weights["conv1.bias"]
     currents["conv1"] = current
     return currents
 
 
 def constant_biases(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The biases of the populations that see no input."""
+    """The biases of the populations that see no input current."""
     return {
         "conv2": np.broadcast_to(weights["conv2.bias"], (2, 3, 4)),
     }
@@ -335,37 +348,43 @@ def simulate(
     count = -(-len(x) // batch_size)
     every_step = arguments.json is not None
     counted = SPIKING if arguments.json is not None or arguments.save_outputs is not None else []
-    lag = max(DEPTHS.values()) // timesteps + 1  # windows until the last result of a batch is latched
-    courses: dict[int, np.ndarray] = {}  # batch: the output variable after each step
+    latency = 1
+    depths = {name: depth * latency for name, depth in DEPTHS.items()}  # global step of local step 0
+    emitted = {name: depths[name] + latency - 1 for name in SPIKING}  # global step of the first spikes
+    read = depths[OUTPUT]
+    lag = max([*depths.values(), *emitted.values()]) // timesteps + 1  # windows until a batch's last result is latched
+    courses: dict[int, np.ndarray] = {}  # batch: what is read after each step
     spikes = {name: np.zeros((timesteps, populations[name].num_neurons), bool) for name in recorded}
     batches: dict[int, Batch] = {}
 
     for window in range(count + lag):
         model.timestep = 0
         for step in range(timesteps):
-            show_input(populations, weights, x, window, step, timesteps, batch_size)
+            show_input(populations, weights, arguments, depths, x, window, step, batch_size)
             model.step_time()
-            index, local = divmod(window * timesteps + step - DEPTHS[OUTPUT], timesteps)
+            index, local = divmod(window * timesteps + step - read, timesteps)
             if every_step and 0 <= index < count:
                 course = courses.setdefault(index, np.zeros((timesteps, batch_size, CLASSES), np.float32))
-                course[local] = values(populations[OUTPUT], "V")
+                course[local] = values(populations[OUTPUT], "read")
         if recorded and window <= lag:
             model.pull_recording_buffers_from_device()
             for name, raster in spikes.items():
-                record(populations[name], raster, window * timesteps - DEPTHS[name])
+                record(populations[name], raster, window * timesteps - emitted[name])
 
-        for name, depth in DEPTHS.items():
-            index = window - 1 - depth // timesteps
+        latched = [(name, first, "last_spike_count") for name, first in emitted.items() if name in counted]
+        for name, first, variable in [*latched, (OUTPUT, read, "last_read")]:
+            index = window - 1 - first // timesteps
             if not 0 <= index < count:
                 continue
             size = min(batch_size, len(x) - index * batch_size)
             batch = batches.setdefault(index, {"spike_counts": {}, "spikes": spikes if index == 0 else {}})
-            if name in counted:
-                batch["spike_counts"][name] = values(populations[name], "last_spike_count")[:size]
-            if name == OUTPUT:
-                steps = np.arange(1, timesteps + 1, dtype=np.float32)[:, None, None]
-                course = courses.pop(index, values(populations[OUTPUT], "last_V")[None])
-                batch["output"] = course[:, :size] * np.float32(OUTPUT_SCALE) / steps[-len(course) :]
+            if variable == "last_spike_count":
+                batch["spike_counts"][name] = values(populations[name], variable)[:size]
+            else:
+                course = courses.pop(index, values(populations[name], variable)[None])[:, :size]
+                batch["output"] = mean_per_step(
+                    course, 0.5, READOUT_START, rate_weights(timesteps)
+                )
         if window >= lag:
             yield batches.pop(window - lag)
 
@@ -373,18 +392,21 @@ def simulate(
 def show_input(
     populations: dict[str, pygenn.NeuronGroup],
     weights: dict[str, np.ndarray],
+    arguments: argparse.Namespace,
+    depths: dict[str, int],
     x: np.ndarray,
     window: int,
     step: int,
-    timesteps: int,
     batch_size: int,
 ) -> None:
     """Set the currents of the populations whose local step 0 this is."""
+    timesteps = arguments.timesteps
     for name in DRIVEN:
-        start = (window - DEPTHS[name] // timesteps) * batch_size
-        if step == DEPTHS[name] % timesteps and 0 <= start < len(x):
-            examples = as_current(x[start : start + batch_size], UINT8_DIVISOR)
-            set_current(populations[name], input_currents(examples, weights)[name])
+        start = (window - depths[name] // timesteps) * batch_size
+        if step != depths[name] % timesteps or not 0 <= start < len(x):
+            continue
+        examples = as_current(x[start : start + batch_size], UINT8_DIVISOR)
+        set_current(populations[name], input_currents(examples, weights)[name])
 
 
 def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
@@ -395,37 +417,17 @@ def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
     raster[steps[shown], neurons[shown]] = True
 
 
-@contextlib.contextmanager
-def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait until no other run in this folder builds the same model."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def stdout_closed() -> Iterator[None]:
-    """What this process and its children print on stdout goes nowhere."""
-    sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+def input_values_problem(x: np.ndarray) -> str:
+    """Why the encoding cannot take examples with these values; "" if it can."""
+    parts = (as_current(x[start : start + 1000], UINT8_DIVISOR) for start in range(0, len(x), 1000))
+    return next((problem for part in parts if (problem := input_problem(part, *INPUT_VALUES))), "")
 
 
 def main() -> None:
     parser = argument_parser("Simulate small_cnn on GeNN.", TIMESTEPS)
     parser.add_argument("--backend", metavar="NAME", help="GeNN's backend (default: the fastest there is)")
     arguments = parser.parse_args()
+    check_timesteps(arguments.timesteps, READOUT_START, MAX_TIMESTEPS)
     if pygenn is None:
         fail(
             f"PyGeNN cannot be imported ({PYGENN_MISSING}): https://genn-team.github.io/genn/documentation/5/installation.html "
@@ -444,10 +446,10 @@ def main() -> None:
         fitting = 1 if backend == "single_threaded_cpu" else min(128, examples)
         return build(arguments, backend, arguments.batch_size or fitting, recorded)
 
-    run(arguments, backend, build_for, INPUT_SHAPE, CLASSES)
+    run(arguments, backend, build_for, INPUT_SHAPE, CLASSES, input_values_problem)
 
 
-# The linear maps of the input, applied once an example.
+# Linear maps of the input, random numbers, and the readout, as in reference.py.
 
 
 def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
@@ -494,6 +496,57 @@ def conv2d(x: np.ndarray, kernel: np.ndarray, strides: tuple[int, int], padding:
 def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.ndarray:
     """Give the last axes of x, of shape `old`, the shape `new` (C order)."""
     return x.reshape(*x.shape[: x.ndim - len(old)], *new)
+
+
+def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
+    """Why the encoding cannot take these values, "" if it can."""
+    smallest, largest = float(x.min()), float(x.max())
+    if binary and not ((x == 0) | (x == 1)).all():
+        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    if smallest < low or largest > high:
+        return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+    return ""
+
+
+def rate_weights(timesteps: int) -> np.ndarray:
+    """What a spike of each step stands for in a rate code: 1, float32 (timesteps,)."""
+    return np.ones(timesteps, np.float32)
+
+
+def mean_per_step(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
+    """scale x the value read / the weights of the steps so far. read: after all, or after the last."""
+    so_far = np.cumsum(np.where(np.arange(len(weights)) < start, np.float32(0), weights), dtype=np.float32)
+    return read * np.asarray(scale, np.float32) / np.maximum(so_far[-len(read) :], 1)[:, None, None]
+
+
+# Building in peace.
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other run in this folder builds the same model."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def stdout_closed() -> Iterator[None]:
+    """What this process and its children print on stdout goes nowhere."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 # The command line: the same in simulate.py and reference.py.
@@ -565,7 +618,11 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="S", help="for random numbers; this network draws none"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="S",
+        help="for random numbers, where the network draws any (%(default)s)",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -581,6 +638,14 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
+
+
+def check_timesteps(timesteps: int, start: int, most: int) -> None:
+    """End with a message where the network cannot run for so many steps, or be read from step `start` on."""
+    if timesteps > most:
+        fail(f"--timesteps {timesteps}: the network takes at most {most}")
+    if timesteps <= start:
+        fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
 
 
 def examples_problem(x: object, shape: tuple[int, ...]) -> str:
@@ -669,6 +734,22 @@ def write_file(path: Path, write: Callable[[Any], object]) -> None:
         fail(f"{path}: cannot be written: {error}")
 
 
+def write_json(path: Path, data: object) -> None:
+    """Write data as JSON."""
+    text = json.dumps(data, indent=2) + "\n"
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def check_plot(path: Path) -> None:
+    """End with a message where no PNG file can be drawn at `path`."""
+    if path.suffix != ".png":
+        fail(f"--plot {path}: a PNG file is written, give a name that ends in .png")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        fail("--plot needs matplotlib: pip install matplotlib", 3)
+
+
 def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
     """Spikes {population: (timesteps, neurons) bool} as one raster a population, in a PNG file."""
     import matplotlib
@@ -691,12 +772,7 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
-        if arguments.plot.suffix != ".png":
-            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            fail("--plot needs matplotlib: pip install matplotlib", 3)
+        check_plot(arguments.plot)
     if arguments.record is None:
         return spiking if arguments.plot is not None else []
     names = [name.strip() for name in arguments.record.split(",")]
@@ -714,8 +790,12 @@ def run(
     build: Callable[[int], Simulation],
     shape: tuple[int, ...],
     classes: int,
+    problem: Callable[[np.ndarray], str],
 ) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report."""
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
     written: dict[Path, str] = {}
     for option in ("plot", "save-outputs", "json"):
         path = getattr(arguments, option.replace("-", "_"))
@@ -731,6 +811,8 @@ def run(
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
     x, y = read_examples(arguments.data, shape, arguments.limit)
+    if problem(x):
+        fail(f"{arguments.data}: {problem(x)}")
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
 
@@ -778,8 +860,7 @@ def run(
             "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
             "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
         }
-        text = json.dumps(result, indent=2) + "\n"
-        write_file(arguments.json, lambda file: file.write(text.encode()))
+        write_json(arguments.json, result)
     if y is None:
         print("accuracy: none, the data has no labels")
     else:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from tgenn_gen.spec import Encoding
+from tgenn_gen.genn_code import Updates
+from tgenn_gen.runtime import encodings
+from tgenn_gen.spec import Call, Encoding
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,13 @@ class ConstantCurrent(Encoding):
     """The example as it is, at every step."""
 
     kind: ClassVar[str] = "constant_current"
+    spikes: ClassVar[bool] = False
 
-    def encode(self, x: np.ndarray, timesteps: int) -> np.ndarray:
-        return x[None]
+    def call(self, dt: float) -> Call:
+        return Call(encodings.ConstantCurrent)
 
-    def python(self, x: str) -> str:
-        return f"{x}[None]"
+    def genn(self, dt: float) -> Updates:
+        raise NotImplementedError("the host computes the current that the first populations get")
+
+    def describe(self) -> str:
+        return "constant_current"

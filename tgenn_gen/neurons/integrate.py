@@ -5,29 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from tgenn_gen.genn_code import Updates
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Neuron
+from tgenn_gen.spec import Call, Neuron, rarely
 
 
 @dataclass(frozen=True)
 class Integrate(Neuron):
-    """V / steps is the mean input: exact, where a spike count is rounded and loses what is negative."""
+    """V / steps is the mean input: exact, where a spike count is rounded and loses what is negative.
+
+    few_spike: whether its sources emit the few-spike code; then V += 2^(timesteps - 1 - k) I[k].
+    """
 
     kind: ClassVar[str] = "integrate"
     spikes: ClassVar[bool] = False
-    readout: ClassVar[str] = "membrane"
+    readouts: ClassVar[tuple[str, ...]] = ("membrane",)
+    few_spike: bool = rarely(False)
 
-    def run(self, current: np.ndarray, timesteps: int) -> np.ndarray:
-        return neurons.integrate(current, timesteps)
+    def call(self, dt: float) -> Call:
+        weights = neurons.few_spike_weights if self.few_spike else neurons.rate_weights
+        return Call(neurons.Integrate, {"weights": weights})
 
-    def python(self, current: str) -> str:
-        return f"integrate({current}, timesteps)"
+    def genn(self, dt: float) -> Updates:
+        weight = "(scalar)(1 << (timesteps - 1 - step)) * " if self.few_spike else ""
+        return Updates(start="V = 0.0;", update=f"V += {weight}I;")
 
-    def genn(self) -> Updates:
-        return Updates(params=(), update="V += I;", threshold="", reset="", initial_v="0.0")
+    def unit(self, dt: float) -> float:
+        return 1.0
 
     def describe(self) -> str:
-        return "integrate"
+        return "integrate, few-spike code" if self.few_spike else "integrate"

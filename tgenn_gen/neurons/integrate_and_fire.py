@@ -1,8 +1,9 @@
 """Integrate-and-fire neurons without leak: V += I; a spike where V >= threshold, then a reset.
 
 Reset by subtraction (Rueckauer et al. 2017, eq. 3) keeps what is above the threshold, and the firing rate
-converges to the clipped activation with an error of at most threshold / steps; reset to zero
-(Diehl et al. 2015) loses it. v_init = threshold / 2 centres that error (Bu et al. 2022).
+converges to the clipped activation with an error of at most threshold / steps; reset to zero or to rest
+(Diehl et al. 2015) loses it. v_init = threshold / 2 centres that error (Bu et al. 2022, optimized
+potential initialization).
 """
 
 from __future__ import annotations
@@ -12,39 +13,78 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.genn_code import Updates
+from tgenn_gen.genn_code import Updates, uniform
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Neuron
+from tgenn_gen.spec import Call, Neuron, Uniform, rarely
+from tgenn_gen.tensors import Tensor
 
 
 @dataclass(frozen=True)
 class IntegrateAndFire(Neuron):
-    """threshold > 0; reset "subtract" or "zero"; v_init, V at local step 0. All without unit."""
+    """V += I, without units; or, with a capacitance in nF, V += I dt / capacitance in mV (I in nA).
+
+    threshold  above v_rest; a neuron spikes where V reaches it
+    reset      "subtract": V -= threshold - v_rest; "zero": V = 0; "to_rest": V = v_rest
+    v_init     V at local step 0: a number; one a channel or a neuron (a tensor); or "uniform": random,
+               between v_rest and threshold, anew for each example
+    """
 
     kind: ClassVar[str] = "integrate_and_fire"
-    spikes: ClassVar[bool] = True
-    readout: ClassVar[str] = "spike_count"
+    readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
     threshold: float = 1.0
     reset: str = "subtract"
-    v_init: float = 0.5
+    v_init: float | str | Tensor = 0.5
+    v_rest: float = rarely(0.0)
+    capacitance: float | None = rarely(None)
 
-    def run(self, current: np.ndarray, timesteps: int) -> np.ndarray:
-        return neurons.integrate_and_fire(current, timesteps, self.threshold, self.reset, self.v_init)
+    def gain(self, dt: float) -> float:
+        """What a current of 1 adds to V in one time step."""
+        return 1.0 if self.capacitance is None else dt / self.capacitance
 
-    def python(self, current: str) -> str:
-        return (
-            f"integrate_and_fire({current}, timesteps, threshold={self.threshold!r}, "
-            f'reset="{self.reset}", v_init={self.v_init!r})'
-        )
+    def call(self, dt: float) -> Call:
+        v_init = Uniform(self.v_rest, self.threshold) if self.v_init == "uniform" else self.v_init
+        arguments = {"threshold": self.threshold, "reset": self.reset, "v_init": v_init}
+        if self.v_rest or self.capacitance is not None:
+            arguments |= {"v_rest": self.v_rest, "gain": self.gain(dt)}
+        return Call(neurons.IntegrateAndFire, arguments)
 
-    def genn(self) -> Updates:
+    def genn(self, dt: float) -> Updates:
+        params = [("threshold", self.threshold)]
+        start, reset = "V = v_init;", "V -= threshold;"
+        tensors: tuple[str, ...] = ()
+        if isinstance(self.v_init, Tensor):
+            tensors = ("v_init",)
+        elif self.v_init == "uniform":
+            drawn = uniform("u", "0xffffffffu")
+            start = f"{drawn}\nV = v_rest + ((threshold - v_rest) * u);"
+        else:
+            params.append(("v_init", float(self.v_init)))
+        if self.v_rest or self.reset == "to_rest" or self.v_init == "uniform":
+            params.append(("v_rest", self.v_rest))
+            reset = "V -= threshold - v_rest;"
+        update = "V += I;"
+        if self.capacitance is not None:
+            params.append(("gain", self.gain(dt)))
+            update = "V += gain * I;  // gain: dt / capacitance"
         return Updates(
-            params=(("threshold", self.threshold), ("v_init", self.v_init)),
-            update="V += I;",
+            update=update,
             threshold="V >= threshold",
-            reset={"subtract": "V -= threshold;", "zero": "V = 0.0;"}[self.reset],
-            initial_v="v_init",
+            reset={"subtract": reset, "zero": "V = 0.0;", "to_rest": "V = v_rest;"}[self.reset],
+            start=start,
+            params=tuple(params),
+            tensors=tensors,
+            random=self.v_init == "uniform",
         )
+
+    def unit(self, dt: float) -> float:
+        return (self.threshold - self.v_rest) / self.gain(dt)
+
+    def problem(self) -> str:
+        lowest = self.v_rest if self.reset != "zero" else max(self.v_rest, 0.0)
+        if np.float32(self.threshold) <= np.float32(lowest):
+            return f"the threshold, {self.threshold:g}, is not above the reset potential, {lowest:g}"
+        return ""
 
     def describe(self) -> str:
-        return f"integrate_and_fire, threshold {self.threshold:g}, reset {self.reset}"
+        units = "" if self.capacitance is None else f", capacitance {self.capacitance:g} nF"
+        return f"integrate_and_fire, threshold {self.threshold:g}, reset {self.reset}{units}"

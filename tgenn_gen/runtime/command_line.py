@@ -83,7 +83,11 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
     )
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="S", help="for random numbers; this network draws none"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="S",
+        help="for random numbers, where the network draws any (%(default)s)",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -99,6 +103,14 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
+
+
+def check_timesteps(timesteps: int, start: int, most: int) -> None:
+    """End with a message where the network cannot run for so many steps, or be read from step `start` on."""
+    if timesteps > most:
+        fail(f"--timesteps {timesteps}: the network takes at most {most}")
+    if timesteps <= start:
+        fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
 
 
 def examples_problem(x: object, shape: tuple[int, ...]) -> str:
@@ -187,6 +199,22 @@ def write_file(path: Path, write: Callable[[Any], object]) -> None:
         fail(f"{path}: cannot be written: {error}")
 
 
+def write_json(path: Path, data: object) -> None:
+    """Write data as JSON."""
+    text = json.dumps(data, indent=2) + "\n"
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def check_plot(path: Path) -> None:
+    """End with a message where no PNG file can be drawn at `path`."""
+    if path.suffix != ".png":
+        fail(f"--plot {path}: a PNG file is written, give a name that ends in .png")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        fail("--plot needs matplotlib: pip install matplotlib", 3)
+
+
 def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
     """Spikes {population: (timesteps, neurons) bool} as one raster a population, in a PNG file."""
     import matplotlib
@@ -209,12 +237,7 @@ def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
 def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
     """The populations --record names; all spiking ones where there is only --plot."""
     if arguments.plot is not None:
-        if arguments.plot.suffix != ".png":
-            fail(f"--plot {arguments.plot}: a PNG file is written, give a name that ends in .png")
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            fail("--plot needs matplotlib: pip install matplotlib", 3)
+        check_plot(arguments.plot)
     if arguments.record is None:
         return spiking if arguments.plot is not None else []
     names = [name.strip() for name in arguments.record.split(",")]
@@ -232,8 +255,12 @@ def run(
     build: Callable[[int], Simulation],
     shape: tuple[int, ...],
     classes: int,
+    problem: Callable[[np.ndarray], str],
 ) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report."""
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
     written: dict[Path, str] = {}
     for option in ("plot", "save-outputs", "json"):
         path = getattr(arguments, option.replace("-", "_"))
@@ -249,6 +276,8 @@ def run(
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
     x, y = read_examples(arguments.data, shape, arguments.limit)
+    if problem(x):
+        fail(f"{arguments.data}: {problem(x)}")
     if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
         fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
 
@@ -296,8 +325,7 @@ def run(
             "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
             "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
         }
-        text = json.dumps(result, indent=2) + "\n"
-        write_file(arguments.json, lambda file: file.write(text.encode()))
+        write_json(arguments.json, result)
     if y is None:
         print("accuracy: none, the data has no labels")
     else:

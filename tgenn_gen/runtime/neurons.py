@@ -1,49 +1,130 @@
-"""The neurons in NumPy, all steps of a batch at once.
+"""The neurons in NumPy: each object holds the state of one population for a batch of examples.
 
-`current` is the input current, (timesteps, batch, ...), or (1, batch, ...) where it is constant.
+`run(current, steps)` goes on for the next `steps` time steps with input current (steps, batch, ...), or
+(1, batch, ...) where it is constant, and gives what the population emits: an array (steps, batch, ...).
 """
 
 import numpy as np
 
 
-def integrate_and_fire(
-    current: np.ndarray, timesteps: int, threshold: float, reset: str, v_init: float
-) -> np.ndarray:
-    """Integrate-and-fire neurons: spikes, bool (timesteps, batch, ...).
+class IntegrateAndFire:
+    """Integrate-and-fire neurons: spikes, bool.
 
-    V starts at v_init; at each step V += I; where V >= threshold a neuron spikes and is reset:
-    "subtract" takes the threshold away from V, "zero" sets V to 0.
+    V starts at v_init; at each step V += gain * I; where V >= threshold a neuron spikes and is reset:
+    "subtract" takes threshold - v_rest away from V, "zero" sets V to 0, "to_rest" to v_rest.
     """
-    current = np.broadcast_to(current, (timesteps, *current.shape[1:]))
-    spikes = np.empty(current.shape, bool)
-    v = np.full(current.shape[1:], v_init, np.float32)
-    for step in range(timesteps):
-        v += current[step]
-        np.greater_equal(v, np.float32(threshold), out=spikes[step])
-        if reset == "subtract":
-            v -= np.float32(threshold) * spikes[step]
-        else:
-            v[spikes[step]] = 0
-    return spikes
+
+    def __init__(self, threshold, reset, v_init, v_rest=0.0, gain=1.0):  # type: ignore[no-untyped-def]
+        self.threshold, self.reset = np.float32(threshold), reset
+        self.v_rest, self.gain = np.float32(v_rest), np.float32(gain)
+        self.v = np.asarray(v_init, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        current = np.broadcast_to(current, (steps, *current.shape[1:]))
+        v = np.array(np.broadcast_to(self.v, current.shape[1:]))
+        spikes = np.empty(current.shape, bool)
+        after_spike = self.v_rest if self.reset == "to_rest" else np.float32(0)
+        for step in range(steps):
+            v += current[step] if self.gain == 1 else self.gain * current[step]
+            np.greater_equal(v, self.threshold, out=spikes[step])
+            if self.reset == "subtract":
+                v -= (self.threshold - self.v_rest) * spikes[step]
+            else:
+                np.copyto(v, after_spike, where=spikes[step])
+        self.v = v
+        return spikes
 
 
-def integrate(current: np.ndarray, timesteps: int) -> np.ndarray:
-    """Integrators that never spike: V after each step, float32 (timesteps, batch, ...); V += I from 0."""
-    current = np.broadcast_to(current, (timesteps, *current.shape[1:]))
-    return np.cumsum(current, axis=0, dtype=np.float32)
+class SignedIntegrateAndFire:
+    """Integrate-and-fire neurons that take spikes back: spikes of +1 and -1, int8.
 
-
-def readout(course: np.ndarray, scale: float) -> np.ndarray:
-    """The value read after each step, float32 (timesteps, batch, ...), in the units of ANN activations.
-
-    course: the output population's spikes (bool) or membrane potentials. Scale x spikes, or potential,
-    per step.
+    V starts at v_init; at each step V += I; a spike of +1 where V >= threshold; of -1 where
+    V < negative_threshold and the spikes so far sum to more than 0; V -= threshold * spike.
     """
-    total = np.cumsum(course, axis=0, dtype=np.float32) if course.dtype == bool else course
-    steps = np.arange(1, len(course) + 1, dtype=np.float32).reshape(-1, *[1] * (course.ndim - 1))
-    return total * np.float32(scale) / steps
+
+    def __init__(self, threshold, negative_threshold, v_init):  # type: ignore[no-untyped-def]
+        self.threshold, self.negative_threshold = np.float32(threshold), np.float32(negative_threshold)
+        self.v = np.asarray(v_init, np.float32)
+        self.sum = np.zeros(1, np.int32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        current = np.broadcast_to(current, (steps, *current.shape[1:]))
+        v = np.array(np.broadcast_to(self.v, current.shape[1:]))
+        total = np.array(np.broadcast_to(self.sum, v.shape))
+        spikes = np.empty(current.shape, np.int8)
+        for step in range(steps):
+            v += current[step]
+            spike = spikes[step]
+            np.subtract(
+                v >= self.threshold, (v < self.negative_threshold) & (total > 0), out=spike, dtype=np.int8
+            )
+            v -= self.threshold * spike
+            total += spike
+        self.v, self.sum = v, total
+        return spikes
+
+
+class FewSpike:
+    """Few-spike neurons: all K steps of an example at once; spikes, bool.
+
+    The spike of step k stands for 2^(K - 1 - k). V = v_init + the sum of 2^(K - 1 - k) I[k]; then, at
+    each of the K steps in which it emits, a neuron spikes where V >= threshold 2^(K - 1 - k), and V is
+    lowered by that.
+    """
+
+    def __init__(self, threshold, v_init):  # type: ignore[no-untyped-def]
+        self.threshold, self.v_init = np.float32(threshold), np.asarray(v_init, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        current = np.broadcast_to(current, (steps, *current.shape[1:]))
+        v = np.array(np.broadcast_to(self.v_init, current.shape[1:]))
+        weights = few_spike_weights(steps)
+        for step in range(steps):
+            v += weights[step] * current[step]
+        spikes = np.empty(current.shape, bool)
+        for step in range(steps):
+            np.greater_equal(v, self.threshold * weights[step], out=spikes[step])
+            v -= self.threshold * weights[step] * spikes[step]
+        return spikes
+
+
+class Integrate:
+    """Integrators that never spike: V after each step, float32; V += weight I from 0.
+
+    weights: of each time step of an example, float32 (timesteps,): 1 for rates, 2^(K - 1 - k) for few spikes.
+    """
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = weights
+        self.v = np.zeros(1, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        weights, self.weights = self.weights[:steps], self.weights[steps:]
+        course = np.multiply(weights.reshape(-1, *[1] * (current.ndim - 1)), current, dtype=np.float32)
+        course[0] += self.v
+        course = np.cumsum(course, axis=0, dtype=np.float32)
+        self.v = course[-1]
+        return course
+
+
+def rate_weights(timesteps: int) -> np.ndarray:
+    """What a spike of each step stands for in a rate code: 1, float32 (timesteps,)."""
+    return np.ones(timesteps, np.float32)
+
+
+def few_spike_weights(timesteps: int) -> np.ndarray:
+    """What a spike of each step stands for in the few-spike code: 2^(K - 1 - k), float32 (timesteps,)."""
+    return np.float32(2) ** np.arange(timesteps - 1, -1, -1, dtype=np.float32)
+
+
+def time_blocks(timesteps: int) -> list[int]:
+    """The lengths of the parts in which an example is simulated: 64 steps, then what is left.
+
+    Memory is that of one part, however long an example is shown. Few-spike networks have fewer steps.
+    """
+    return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
 
 
 def batch_size_that_fits(timesteps: int, neurons: int) -> int:
     """Examples at a time, so that the currents of the largest population take some 64 MB."""
-    return max(1, min(256, 2**24 // (timesteps * neurons)))
+    return max(1, min(256, 2**24 // (time_blocks(timesteps)[0] * neurons)))

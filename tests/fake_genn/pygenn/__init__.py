@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-VarAccess = SimpleNamespace(READ_ONLY_DUPLICATE="read only, one for each batch")
+VarAccess = SimpleNamespace(READ_ONLY_DUPLICATE="one for each batch")
 
 
 def create_neuron_model(name, params, vars, **code):  # GeNN's name
@@ -76,21 +76,25 @@ class NeuronGroup:
 
     def step(self, timestep, current):
         v = {name: variable.on_device for name, variable in self.vars.items()}
-        spiking = "spike_count" in v
+        spiking, kind = "spike_count" in v, self.model.name
         if (timestep + self.params["phase"]) % self.params["timesteps"] == 0:
-            latched, latest = ("last_spike_count", "spike_count") if spiking else ("last_V", "V")
-            v[latched][:] = v[latest]
-            v[latest][:] = 0
+            for latched in [name for name in v if name.startswith("last_")]:
+                v[latched][:] = v[latched.removeprefix("last_")]
+                v[latched.removeprefix("last_")][:] = 0
             v["V"][:] = self.params.get("v_init", 0)
         v["V"] += current + v["I_const"]
         if spiking:
             spikes = v["V"] >= self.params["threshold"]
             v["spike_count"] += spikes
-            if self.model.name.endswith("subtract"):
+            if "read" in v:
+                v["read"] += spikes
+            if "subtract" in kind:
                 v["V"] -= self.params["threshold"] * spikes
             else:
                 v["V"][spikes] = 0
             self.history.append(spikes)
+        else:
+            v["read"][:] = v["V"]
 
 
 class GeNNModel:

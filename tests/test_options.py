@@ -1,0 +1,95 @@
+"""tgenn-export's options, and the method they make."""
+
+from __future__ import annotations
+
+import pytest
+
+from tgenn_gen import PRESETS, Method, TgennError
+from tgenn_gen.cli import export_parser
+from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.encodings.poisson import Poisson
+from tgenn_gen.methods import DEFAULT_PRESET, tensor_genn
+from tgenn_gen.neurons.few_spike import FewSpike
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
+from tgenn_gen.options import method_of
+
+
+def method(*options: str) -> Method:
+    return method_of(export_parser().parse_args(["m.keras", "--output", "d", *options]))
+
+
+def test_a_preset_is_what_its_name_says_and_the_default_one_is_low_latency():
+    assert method() == PRESETS[DEFAULT_PRESET] == PRESETS["low_latency"]
+    for name, preset in PRESETS.items():
+        assert method("--preset", name) == preset
+
+
+def test_tensor_genn_takes_its_parameters_as_options():
+    """The settings of TensorGeNN's CIFAR-10 results."""
+    options = "--threshold -58 --dense-capacitance 0.1 --capacitance 0.01 --timesteps 3750 --input-gain 0.02"
+    expected = tensor_genn(-58.0, 0.1, 0.01, 3750, 0.02)
+    assert method("--preset", "tensor_genn", *options.split()) == expected
+    assert expected.neuron == IntegrateAndFire(-58.0, "to_rest", "uniform", -60.0, 0.01)
+    assert expected.dense_neuron == IntegrateAndFire(-58.0, "to_rest", "uniform", -60.0, 0.1)
+    assert expected.encoding == IntegrateAndFireInput(-58.0, "to_rest", "uniform", -60.0, 0.01, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--neuron few_spike --timesteps 8", {"neuron": FewSpike(), "timesteps": 8}),
+        (
+            "--neuron integrate_and_fire --reset zero --v-init 0.25",
+            {"neuron": IntegrateAndFire(reset="zero", v_init=0.25)},
+        ),
+        ("--neuron integrate_and_fire --threshold 2", {"neuron": IntegrateAndFire(2.0, v_init=1.0)}),
+        ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFire(negative_threshold=-1.0)}),
+        ("--encoding poisson --signed", {"encoding": Poisson(True)}),
+        ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
+        ("--correct bias,potential", {"corrections": ("bias", "potential")}),
+        ("--correct none", {"corrections": ()}),
+        ("--readout spike_count --readout-start 3", {"readout": "spike_count", "readout_start": 3}),
+        ("--dt 0.5 --pooling spiking", {"dt": 0.5, "pooling": "spiking"}),
+    ],
+)
+def test_an_option_changes_what_it_names_and_nothing_else(options, expected):
+    from dataclasses import replace
+
+    assert method(*options.split()) == replace(PRESETS[DEFAULT_PRESET], **expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        ("--neuron few_spike --reset zero", ["--reset is not for few_spike"]),
+        (
+            "--neuron few_spike --capacitance 1 --v-rest -60",
+            ["--v-rest is not for few_spike", "--capacitance is not for few_spike"],
+        ),
+        (
+            "--signed --input-gain 2",
+            [
+                "--signed is not for encoding constant_current",
+                "--input-gain is not for encoding constant_current",
+            ],
+        ),
+        ("--signed", ["--signed is not for encoding constant_current"]),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_all_at_once(options, messages):
+    with pytest.raises(TgennError) as caught:
+        method(*options.split())
+    assert sorted(d.message for d in caught.value.diagnostics) == sorted(messages)
+    assert {d.code for d in caught.value.diagnostics} == {"T408"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--threshold x", "--v-init nan", "--timesteps 0", "--capacitance -1", "--readout-start -1", "--dt 1e99"],
+)
+def test_numbers_out_of_range_are_refused_by_name(options, capsys):
+    with pytest.raises(SystemExit) as caught:
+        method(*options.split())
+    assert caught.value.code == 2
+    assert options.split()[0] in capsys.readouterr().err

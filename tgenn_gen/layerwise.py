@@ -1,0 +1,96 @@
+"""A spiking network run layer by layer on a sample of calibration data, to adjust each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.calibration import Calibration
+from tgenn_gen.reference import made
+from tgenn_gen.runtime.neurons import time_blocks
+from tgenn_gen.runtime.random_numbers import random_keys
+from tgenn_gen.spec import Network, Population
+
+SAMPLE = 256  # examples at most
+MEMORY = 2**29  # bytes at most of one population's spikes: one byte each
+PART = 2**24  # elements of a part of currents, at most
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What candidates for one population get and do, given what the populations before it emit.
+
+    Both give parts (steps, examples, *shape) of all examples, in their order.
+    """
+
+    currents: Callable[[Population], Iterator[np.ndarray]]
+    emitted: Callable[[Population], Iterator[np.ndarray]]
+
+
+Adjust = Callable[[Population, Trial], Population]
+
+
+def sample_of(network: Network, calibration: Calibration, timesteps: int) -> np.ndarray:
+    """The first calibration examples (n, *input shape): as many as memory allows, at most 256."""
+    largest = max(p.size for p in network.populations)
+    count = max(1, min(SAMPLE, MEMORY // (timesteps * largest)))
+    batches, have = [], 0
+    for x, _ in calibration.batches(largest):
+        batches.append(x)
+        have += len(x)
+        if have >= count:
+            break
+    return np.concatenate(batches)[:count]
+
+
+def adjusted_layerwise(network: Network, x: np.ndarray, timesteps: int, adjust: Adjust) -> Network:
+    """The network, one population after the other adjusted on what the adjusted ones before it emit.
+
+    adjust(population, trial) gives the population as it is to be.
+    """
+    encoding, dt = network.inputs[0].encoding, network.simulation.dt
+    numbers = np.arange(len(x))
+    running = made(encoding.call(dt), timesteps, random_keys(0, 0, numbers), network.inputs[0].shape)
+    courses = {network.inputs[0].name: _run(running, x[None], timesteps) if encoding.spikes else x[None]}
+    last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
+    adjusted = []
+    for stream, population in enumerate(network.populations, 1):
+        trial = _trial(courses, population, timesteps, dt, random_keys(0, stream, numbers))
+        adjusted.append(adjust(population, trial))
+        courses[population.name] = np.concatenate([*trial.emitted(adjusted[-1])], axis=1)
+        for source in {c.source for c in population.inputs}:
+            if last_reader[source] == population.name:
+                del courses[source]
+    return replace(network, populations=tuple(adjusted))
+
+
+def _trial(
+    courses: dict[str, np.ndarray], population: Population, timesteps: int, dt: float, keys: np.ndarray
+) -> Trial:
+    size = max(1, PART // (timesteps * population.size))
+    parts = [slice(start, start + size) for start in range(0, len(keys), size)]
+
+    def currents(candidate: Population) -> Iterator[np.ndarray]:
+        for part in parts:
+            yield candidate.current({name: course[:, part] for name, course in courses.items()})
+
+    def emitted(candidate: Population) -> Iterator[np.ndarray]:
+        for part, current in zip(parts, currents(candidate), strict=True):
+            yield _run(
+                made(candidate.neuron.call(dt), timesteps, keys[part], candidate.shape), current, timesteps
+            )
+
+    return Trial(currents, emitted)
+
+
+def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:
+    """What neurons emit in all time steps, (timesteps, batch, ...)."""
+    emitted, start = [], 0
+    for steps in time_blocks(timesteps):
+        part = current if len(current) == 1 else current[start : start + steps]
+        emitted.append(neurons.run(part, steps))
+        start += steps
+    return np.concatenate(emitted)

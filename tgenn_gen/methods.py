@@ -1,0 +1,74 @@
+"""Conversion methods: the choices of a conversion, and named combinations of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tgenn_gen.encodings.constant_current import ConstantCurrent
+from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
+from tgenn_gen.spec import Encoding, Neuron
+
+CORRECTIONS = ("bias", "potential")
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a Keras model is converted. All of it is recorded in the document.
+
+    normalize      how scales are found (:mod:`tgenn_gen.normalize`)
+    per_channel    a scale for each channel, instead of one for each population
+    neuron         the neurons that stand for a ReLU
+    dense_neuron   those of populations behind a dense kernel, where they are others
+    encoding       of the input
+    pooling        "folded": pooling is part of the next chain; "spiking": a population of its own
+    corrections    after conversion, in this order: "bias", "potential" (:mod:`tgenn_gen.corrections`)
+    readout        of the output population, from step `readout_start` on
+    timesteps, dt  the steps each example is shown, of dt ms
+    """
+
+    normalize: str = "percentile:99.9"
+    per_channel: bool = False
+    neuron: Neuron = IntegrateAndFire()  # noqa: RUF009 - frozen
+    dense_neuron: Neuron | None = None
+    encoding: Encoding = ConstantCurrent()  # noqa: RUF009 - frozen
+    pooling: str = "folded"
+    corrections: tuple[str, ...] = ()
+    readout: str = "membrane"
+    readout_start: int = 0
+    timesteps: int = 16
+    dt: float = 1.0
+
+
+def tensor_genn(
+    threshold: float = -57.0,
+    dense_capacitance: float = 1.0,
+    sparse_capacitance: float = 0.2,
+    timesteps: int = 350,
+    input_gain: float = 0.1,
+) -> Method:
+    """TensorGeNN (2019) with its parameters: threshold in mV, capacitances in nF; by default those for MNIST.
+
+    Dense populations have one membrane capacitance; convolution, pooling and input populations another.
+    input_gain: the current, in nA, that a pixel of 1 gives. TensorGeNN's last version had
+    -threshold x dense_capacitance / dt, with which input neurons spike at every step for pixels above 0.01.
+    """
+    rest = -60.0
+    return Method(
+        normalize="tensor_genn",
+        neuron=IntegrateAndFire(threshold, "to_rest", "uniform", rest, sparse_capacitance),
+        dense_neuron=IntegrateAndFire(threshold, "to_rest", "uniform", rest, dense_capacitance),
+        encoding=IntegrateAndFireInput(threshold, "to_rest", "uniform", rest, sparse_capacitance, input_gain),
+        pooling="spiking",
+        readout="spike_count",
+        timesteps=timesteps,
+    )
+
+
+PRESETS = {
+    "plain": Method(),
+    "tensor_genn": tensor_genn(),
+    "low_latency": Method("mse", per_channel=True, neuron=SignedIntegrateAndFire()),
+}
+DEFAULT_PRESET = "low_latency"

@@ -1,0 +1,168 @@
+"""The options of tgenn-export that choose the conversion method."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields, replace
+from typing import Any
+
+from tgenn_gen.encodings import ENCODINGS
+from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, Method
+from tgenn_gen.neurons import NEURONS
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.numbers import finite_number, positive_number, whole_number
+from tgenn_gen.readouts import READOUTS
+from tgenn_gen.spec import Encoding, Neuron
+
+NEURON_FIELDS = ("threshold", "negative_threshold", "reset", "v_init", "v_rest", "capacitance")
+
+
+def _steps(text: str) -> int:
+    return 0 if text == "0" else whole_number(text)
+
+
+def _start(text: str) -> float | str:
+    return text if text == "uniform" else finite_number(text)
+
+
+def _corrections(text: str) -> tuple[str, ...]:
+    return tuple(name for name in text.split(",") if name and name != "none")
+
+
+def add_method_options(parser: argparse.ArgumentParser) -> None:
+    """The options; each one that is not given is as the preset has it."""
+    method = parser.add_argument_group("conversion", "what is not given is as the preset has it")
+
+    def option(name: str, help_text: str, **keywords: Any) -> None:
+        method.add_argument(name, default=None, help=help_text, **keywords)
+
+    method.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        default=DEFAULT_PRESET,
+        help="a combination of what follows (%(default)s)",
+    )
+    option("--timesteps", "steps an example", metavar="T", type=whole_number)
+    option("--dt", "time step in ms", metavar="MS", type=positive_number)
+    option(
+        "--normalize",
+        "scales: none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn or as_trained; "
+        "all but none, model and as_trained need --calibration",
+        metavar="METHOD",
+    )
+    option("--per-channel", "a scale for each channel", action=argparse.BooleanOptionalAction)
+    option(
+        "--correct",
+        f"corrections against the ANN after conversion, of {', '.join(CORRECTIONS)}; or none",
+        metavar="NAMES",
+        type=_corrections,
+    )
+    spiking = [kind for kind, cls in NEURONS.items() if cls.spikes]
+    option("--neuron", "the neurons of hidden layers", choices=spiking)
+    option("--threshold", "membrane potential of a spike", metavar="V", type=finite_number)
+    option("--negative-threshold", "below it, a spike is taken back", metavar="V", type=finite_number)
+    option("--reset", "after a spike", choices=["subtract", "zero", "to_rest"])
+    option("--v-init", "V at the start: a number, or uniform", metavar="V", type=_start)
+    option("--v-rest", "the resting potential", metavar="V", type=finite_number)
+    option(
+        "--capacitance",
+        "of the membrane, in nF; potentials are then in mV",
+        metavar="NF",
+        type=positive_number,
+    )
+    option(
+        "--dense-capacitance",
+        "the same of dense layers, where it is another",
+        metavar="NF",
+        type=positive_number,
+    )
+    option("--encoding", "of the input", choices=list(ENCODINGS))
+    option("--signed", "Poisson input may be negative", action=argparse.BooleanOptionalAction)
+    option(
+        "--input-gain",
+        "the current of an input of 1, of integrate_and_fire",
+        metavar="G",
+        type=positive_number,
+    )
+    option("--pooling", "part of the next layer, or neurons of its own", choices=["folded", "spiking"])
+    option("--readout", "of the output", choices=list(READOUTS))
+    option("--readout-start", "steps that the readout leaves out", metavar="N", type=_steps)
+
+
+def method_of(arguments: argparse.Namespace) -> Method:
+    """The method that the options say. Raises TgennError (T408) for options that do not go together."""
+    method = PRESETS[arguments.preset]
+    given = {k: v for k, v in vars(arguments).items() if v is not None}
+    found: list[Diagnostic] = []
+    neuron = _neuron(method.neuron, given, found)
+    dense = method.dense_neuron and _neuron(method.dense_neuron, given, [])
+    if "dense_capacitance" in given:
+        dense = _replaced(dense or neuron, {"capacitance": given["dense_capacitance"]}, found)
+    elif dense is not None and type(dense) is not type(neuron):
+        dense = None
+    encoding = _encoding(method.encoding, neuron, given, found)
+    if found:
+        raise TgennError(found)
+    names = {
+        "normalize": "normalize",
+        "per_channel": "per_channel",
+        "correct": "corrections",
+        "pooling": "pooling",
+        "readout": "readout",
+        "readout_start": "readout_start",
+        "timesteps": "timesteps",
+        "dt": "dt",
+    }
+    changes = {field: given[option] for option, field in names.items() if option in given}
+    return replace(method, neuron=neuron, dense_neuron=dense, encoding=encoding, **changes)
+
+
+def _neuron(neuron: Neuron, given: dict[str, Any], found: list[Diagnostic]) -> Neuron:
+    """The preset's neurons, or those of the kind that is given, with the fields that are given."""
+    if given.get("neuron", neuron.kind) != neuron.kind:
+        neuron = NEURONS[given["neuron"]]()
+    changes = {name: given[name] for name in NEURON_FIELDS if name in given}
+    changed = _replaced(neuron, changes, found)
+    if (
+        "threshold" in changes
+        and "v_init" not in changes
+        and isinstance(getattr(changed, "v_init", None), float)
+    ):
+        rest = getattr(changed, "v_rest", 0.0)
+        return _replaced(changed, {"v_init": (rest + changes["threshold"]) / 2}, found)
+    return changed
+
+
+def _replaced(value: Any, changes: dict[str, Any], found: list[Diagnostic]) -> Any:
+    known = {field.name for field in fields(value)}
+    for name in changes:
+        if name not in known:
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option} is not for {value.kind}"
+            found.append(
+                Diagnostic(Location("options"), "T408", message, "leave it out, or use another kind")
+            )
+    return replace(value, **{k: v for k, v in changes.items() if k in known})
+
+
+def _encoding(encoding: Encoding, neuron: Neuron, given: dict[str, Any], found: list[Diagnostic]) -> Encoding:
+    """The preset's encoding, or the kind that is given; input neurons are like those of hidden layers."""
+    if given.get("encoding", encoding.kind) != encoding.kind:
+        encoding = ENCODINGS[given["encoding"]]()
+    if isinstance(encoding, IntegrateAndFireInput) and isinstance(neuron, IntegrateAndFire):
+        same = {
+            name: getattr(neuron, name) for name in ("threshold", "reset", "v_init", "v_rest", "capacitance")
+        }
+        encoding = replace(encoding, **same)
+    changes = {"signed": "signed", "input_gain": "gain"}
+    for option, field in changes.items():
+        if option in given and field not in {f.name for f in fields(encoding)}:  # type: ignore[arg-type]
+            message = f"--{option.replace('_', '-')} is not for encoding {encoding.kind}"
+            found.append(
+                Diagnostic(Location("options"), "T408", message, "leave it out, or use another --encoding")
+            )
+        elif option in given:
+            encoding = replace(encoding, **{field: given[option]})  # type: ignore[type-var]
+    return encoding

@@ -1,0 +1,46 @@
+"""How inputs are encoded, in NumPy: objects as in `neurons`, run on the example x (1, batch, ...)."""
+
+import numpy as np
+
+from tgenn_gen.runtime.random_numbers import uniform
+
+
+class ConstantCurrent:
+    """The example itself, at every step."""
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        return x
+
+
+class Spikes:
+    """Binary examples: a spike, bool, at every step where x is 1."""
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        return np.broadcast_to(x != 0, (steps, *x.shape[1:]))
+
+
+class Poisson:
+    """A spike with probability |x| at each step, independent of all others; int8, with the sign of x."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self.keys, self.step = keys, 0
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        probability, sign = np.abs(x[0]), np.sign(x[0]).astype(np.int8)
+        spikes = np.empty((steps, *sign.shape), np.int8)
+        for step in range(steps):
+            np.multiply(
+                uniform(self.keys, self.step + step, sign.shape[1:]) < probability, sign, out=spikes[step]
+            )
+        self.step += steps
+        return spikes
+
+
+def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
+    """Why the encoding cannot take these values, "" if it can."""
+    smallest, largest = float(x.min()), float(x.max())
+    if binary and not ((x == 0) | (x == 1)).all():
+        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    if smallest < low or largest > high:
+        return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+    return ""
