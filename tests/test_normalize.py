@@ -16,12 +16,12 @@ from tgenn_gen.calibration import open_calibration
 from tgenn_gen.corrections import corrected
 from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.evaluation import relu_outputs
-from tgenn_gen.methods import Method, tensor_genn
+from tgenn_gen.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
-from tgenn_gen.normalize import find_scales, parse_method, rescale
+from tgenn_gen.normalize import find_scales, rescale
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
@@ -179,7 +179,7 @@ def test_a_threshold_other_than_one_leaves_the_rates_as_they_are():
     [("none", ("none", 0)), ("data", ("percentile", 100)), ("percentile:99.9", ("percentile", 99.9))],
 )
 def test_method_names_are_parsed(text, method):
-    assert parse_method(text) == method
+    assert parse_normalization(text) == method
 
 
 def test_calibration_is_streamed_from_compressed_and_plain_npz(tmp_path):

@@ -47,6 +47,7 @@ def test_tensor_genn_takes_its_parameters_as_options():
         ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFire(negative_threshold=-1.0)}),
         ("--encoding poisson --signed", {"encoding": Poisson(True)}),
         ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
+        ("--normalize none", {"normalize": "none", "per_channel": False}),
         ("--correct bias,potential", {"corrections": ("bias", "potential")}),
         ("--correct none", {"corrections": ()}),
         ("--readout spike_count --readout-start 3", {"readout": "spike_count", "readout_start": 3}),

@@ -10,13 +10,13 @@ import numpy as np
 
 from tgenn_gen.activations import Progress, ann_currents, measure
 from tgenn_gen.calibration import Calibration, file_sha256, open_calibration
-from tgenn_gen.corrections import CORRECTIONS, corrected
+from tgenn_gen.corrections import corrected
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.fold import FoldedModel, fold
 from tgenn_gen.keras_import import load_model, predict, read_model
-from tgenn_gen.methods import PRESETS, Method
-from tgenn_gen.normalize import WHOLE_LAYERS, find_scales, needs_data, parse_method, rescale
+from tgenn_gen.methods import CORRECTIONS, PRESETS, WHOLE_LAYERS, Method, needs_data, parse_normalization
+from tgenn_gen.normalize import find_scales, rescale
 from tgenn_gen.readouts import READOUTS
 from tgenn_gen.runtime.command_line import as_current
 from tgenn_gen.spec import Input, Network
@@ -128,7 +128,7 @@ def _check_method(method: Method, calibration: object) -> None:
         found.append(Diagnostic(place, "T408", message, hint))
 
     try:
-        parse_method(method.normalize)
+        parse_normalization(method.normalize)
         if needs_data(method.normalize) and calibration is None:
             refuse(
                 f"normalization '{method.normalize}' needs calibration data",

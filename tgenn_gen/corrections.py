@@ -33,7 +33,7 @@ def corrected(
 
         def adjust(population: Population, trial: Trial, correction: str = correction) -> Population:
             error = means[population.name] - _mean_emitted(population, trial, weights)
-            return CORRECTIONS[correction](population, error, dt, float(weights.sum()))
+            return _CORRECT[correction](population, error, dt, float(weights.sum()))
 
         network = adjusted_layerwise(network, x, timesteps, adjust)
     return network
@@ -80,4 +80,4 @@ def _correct_potential(population: Population, error: np.ndarray, dt: float, ste
     return replace(population, neuron=replace(neuron, v_init=v_init))  # type: ignore[type-var]
 
 
-CORRECTIONS = {"bias": _correct_bias, "potential": _correct_potential}
+_CORRECT = {"bias": _correct_bias, "potential": _correct_potential}

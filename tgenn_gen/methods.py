@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tgenn_gen.encodings.constant_current import ConstantCurrent
@@ -10,6 +11,9 @@ from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
 from tgenn_gen.spec import Encoding, Neuron
 
+NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
+WITHOUT_DATA = ("none", "model", "as_trained")
+WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods without scales a channel
 CORRECTIONS = ("bias", "potential")
 
 
@@ -39,6 +43,23 @@ class Method:
     readout_start: int = 0
     timesteps: int = 16
     dt: float = 1.0
+
+
+def parse_normalization(text: str) -> tuple[str, float]:
+    """ "percentile:99.9" to ("percentile", 99.9); "data" is percentile 100. Raises ValueError."""
+    if text == "data":
+        return "percentile", 100.0
+    if text in NORMALIZATIONS and text != "percentile:P":
+        return text, 0.0
+    match = re.fullmatch(r"percentile:([0-9]+(?:\.[0-9]+)?)", text)
+    if match and 0 < float(match[1]) <= 100:
+        return "percentile", float(match[1])
+    raise ValueError(f"'{text}' is no normalization: use {', '.join(NORMALIZATIONS)} with P in (0, 100]")
+
+
+def needs_data(method: str) -> bool:
+    """Whether the method reads calibration data."""
+    return parse_normalization(method)[0] not in WITHOUT_DATA
 
 
 def tensor_genn(

@@ -17,7 +17,6 @@ network (all scales 1). Integrators are read out in the ANN's units: their scale
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -28,35 +27,15 @@ from tgenn_gen import chains
 from tgenn_gen.activations import ActivationHistogram, Measurement, Progress
 from tgenn_gen.calibration import Calibration
 from tgenn_gen.layerwise import Trial, adjusted_layerwise, sample_of
-from tgenn_gen.methods import Method
+from tgenn_gen.methods import Method, parse_normalization
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.spec import LinearMap, Network, Population
 from tgenn_gen.tensors import Tensor
 
 Scales = dict[str, np.ndarray]
 
-NAMES = ("none", "model", "data", "percentile:P", "mse", "ltb", "spike_norm", "tensor_genn", "as_trained")
-WITHOUT_DATA = ("none", "model", "as_trained")
-WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods without scales a channel
 LTB_BATCH = 128  # examples of one gradient step
 LTB_STEPS = 400  # at least; the calibration data is read as often as that takes
-
-
-def parse_method(text: str) -> tuple[str, float]:
-    """ "percentile:99.9" to ("percentile", 99.9); "data" is percentile 100. Raises ValueError."""
-    if text == "data":
-        return "percentile", 100.0
-    if text in NAMES and text != "percentile:P":
-        return text, 0.0
-    match = re.fullmatch(r"percentile:([0-9]+(?:\.[0-9]+)?)", text)
-    if match and 0 < float(match[1]) <= 100:
-        return "percentile", float(match[1])
-    raise ValueError(f"'{text}' is no normalization: use {', '.join(NAMES)} with P in (0, 100]")
-
-
-def needs_data(method: str) -> bool:
-    """Whether the method reads calibration data."""
-    return parse_method(method)[0] not in WITHOUT_DATA
 
 
 def find_scales(
@@ -70,7 +49,7 @@ def find_scales(
 
     `network` is folded (all scales 1). `measured` and `calibration` are needed where needs_data says so.
     """
-    kind, percent = parse_method(method.normalize)
+    kind, percent = parse_normalization(method.normalize)
     scales = {p.name: np.ones(1) for p in network.populations}
     spiking = [p.name for p in network.populations if p.neuron.spikes]
     notes: list[str] = []

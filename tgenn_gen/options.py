@@ -9,7 +9,7 @@ from typing import Any
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, Method
+from tgenn_gen.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, WHOLE_LAYERS, Method
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.numbers import finite_number, positive_number, whole_number
@@ -116,6 +116,8 @@ def method_of(arguments: argparse.Namespace) -> Method:
         "dt": "dt",
     }
     changes = {field: given[option] for option, field in names.items() if option in given}
+    if changes.get("normalize") in WHOLE_LAYERS:
+        changes.setdefault("per_channel", False)
     return replace(method, neuron=neuron, dense_neuron=dense, encoding=encoding, **changes)
 
 
