@@ -246,7 +246,7 @@ def of_all_kinds() -> dict[str, Network]:
         residual(
             "few_spike_count", ConstantCurrent(), FewSpike(), "spike_count", first=FewSpike(v_init=potentials)
         ),
-        residual("few_spike_first", ConstantCurrent(), FewSpike(), "first_spike", start=1),
+        residual("few_spike_first", ConstantCurrent(), FewSpike(), "first_spike"),
         residual(
             "poisson", Poisson(), IntegrateAndFire(), "first_spike", first=IntegrateAndFire(v_init=potentials)
         ),

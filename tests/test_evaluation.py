@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn
 
-from tgenn_gen import evaluate, simulate
+from tgenn_gen import TgennError, evaluate, simulate
 from tgenn_gen.activations import ann_currents
 from tgenn_gen.cli import main
 from tgenn_gen.evaluation import relu_outputs
@@ -18,14 +18,22 @@ from tgenn_gen.evaluation import relu_outputs
 def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkeypatch):
     x = examples_for(network, 11)
     y = np.arange(11) % 5
-    monkeypatch.setattr("tgenn_gen.evaluation.batch_size_that_fits", lambda timesteps, neurons: 4)
+    monkeypatch.setattr("tgenn_gen.runtime.neurons.batch_size_that_fits", lambda timesteps, neurons: 4)
     found = evaluate(network, x, y, timesteps=6, seed=2)
     result = simulate(network, x, timesteps=6, seed=2, batch_size=11)
     expected = (result.output_per_step.argmax(axis=2) == y).mean(axis=1)
     np.testing.assert_allclose(found.accuracy_per_step, expected)
     spikes = sum(counts.sum() for counts in result.spike_counts.values())
     assert found.spikes_per_example == pytest.approx(spikes / 11)
-    assert found.relu_accuracy == (relu_outputs(network, x).argmax(axis=1) == y).mean()
+    assert 0 <= found.relu_accuracy <= 1
+
+
+def test_the_relu_accuracy_is_that_of_the_ann():
+    network, x = small_cnn(), dyadic_examples((7, 10, 2), 40)
+    *_, (_, current) = ann_currents(network, x)
+    y = current.argmax(axis=1)
+    y[:10] = (y[:10] + 1) % 5
+    assert evaluate(network, x, y).relu_accuracy == 0.75
 
 
 def test_relu_outputs_are_the_anns():
@@ -69,6 +77,10 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
             "takes examples of another shape",
         ),
         (lambda f: (f / "data.npz").unlink(), "cannot be read as .npz"),
+        (
+            lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2)), y=[0, 5]),
+            "labels run from 0 to 5, the network has 5 classes",
+        ),
     ],
 )
 def test_what_cannot_be_evaluated_is_said_in_one_line(documents, capsys, change, message):
@@ -92,3 +104,35 @@ def test_options_out_of_range_are_refused(documents, capsys, option):
         main(command)
     assert caught.value.code == 2
     assert option[0] in capsys.readouterr().err
+
+
+def test_the_data_is_not_overwritten(documents, capsys):
+    before = (documents / "data.npz").read_bytes()
+    data = str(documents / "data.npz")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(documents / "a"), "--data", data, "--json", data])
+    assert "is the data itself" in capsys.readouterr().err
+    assert (documents / "data.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("few_spike", {"timesteps": 40}, "timesteps is 40, the network takes at most 16"),
+        ("binary", {"timesteps": 2}, "timesteps is 2, the readout starts only after 3"),
+        ("signed", {"timesteps": -3}, "timesteps is -3, expected at least 1"),
+        ("signed", {"seed": -1}, "seed is -1, expected 0 to 2^32 - 1"),
+        ("signed", {"x": np.zeros((0, 6, 5, 2))}, "holds no examples"),
+        ("signed", {"x": np.full((1, 6, 5, 2), np.nan)}, "example 0 holds NaN"),
+        ("signed", {"y": np.array([7, 0, 0])}, "labels run from 0 to 7"),
+        ("signed", {"y": np.array([0.5, 0, 0])}, "labels are float64"),
+        ("poisson", {"x": np.full((3, 6, 5, 2), 2.0)}, "the encoding takes 0 to 1"),
+    ],
+)
+def test_what_the_engine_refuses_an_evaluation_refuses(name, options, message):
+    network = of_all_kinds()[name]
+    arguments = {"x": examples_for(network, 3), "y": np.array([0, 1, 2]), **options}
+    with pytest.raises(TgennError) as caught:
+        evaluate(network, **arguments)
+    assert message in caught.value.diagnostics[0].message
+    assert caught.value.diagnostics[0].code == "T503"

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import Method, Network, TgennError, convert, simulate  # noqa: E402
+from tgenn_gen import PRESETS, Method, Network, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.activations import ann_currents  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
+from tgenn_gen.encodings.poisson import Poisson  # noqa: E402
+from tgenn_gen.evaluation import relu_outputs  # noqa: E402
 from tgenn_gen.fold import fold  # noqa: E402
 from tgenn_gen.keras_import import read_model  # noqa: E402
+from tgenn_gen.neurons.few_spike import FewSpike  # noqa: E402
 from tgenn_gen.supported import supported_layers  # noqa: E402
 from tgenn_gen.tensors import Tensor  # noqa: E402
 
@@ -319,3 +322,106 @@ def test_supported_layers_are_those_of_the_issue():
         supported_layers()
     )
     assert {"ReLU", "Softmax", "BatchNormalization"} <= set(supported_layers())
+
+
+@pytest.mark.parametrize("options", [[], ["--preset", "plain", "--correct", "bias,potential"]])
+def test_no_test_image_takes_part_in_a_conversion(tmp_path, options):
+    """Test images of NaN and labels out of range change nothing."""
+    model = with_random_weights(chain(), 0)
+    model.save(tmp_path / "m.keras")
+    rng = np.random.default_rng(0)
+    x = rng.random((40, *model.input_shape[1:]), np.float32)
+    y = rng.integers(0, 4, 40)
+    for name, test in (("fine", x), ("broken", np.full_like(x, np.nan))):
+        np.savez(tmp_path / f"{name}.npz", x_train=x, y_train=y, x_test=test, y_test=y + 99)
+        data = ["--calibration", str(tmp_path / f"{name}.npz"), "--output", str(tmp_path / name)]
+        assert export_main([str(tmp_path / "m.keras"), *data, *options]) == 0
+    fine, broken = (Network.load(tmp_path / name) for name in ("fine", "broken"))
+    assert fine.populations == broken.populations
+    np.savez(tmp_path / "test_only.npz", x_test=x, y_test=y)
+    data = ["--calibration", str(tmp_path / "test_only.npz"), "--output", str(tmp_path / "t")]
+    assert export_main([str(tmp_path / "m.keras"), *data, *options]) == 2
+
+
+def test_the_choices_of_a_conversion_are_recorded(tmp_path):
+    model = with_random_weights(chain(), 0)
+    x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
+    low = convert(model, x).provenance
+    assert (low["preset"], low["normalization"], low["per_channel"]) == ("low_latency", "mse", True)
+    assert low["for_timesteps"] == 16 and "sample" not in low["calibration"]
+    corrected = convert(model, x, Method("data", corrections=("bias",), timesteps=9)).provenance
+    assert "preset" not in corrected
+    assert (corrected["corrections"], corrected["for_timesteps"]) == (["bias"], 9)
+    assert corrected["calibration"]["sample"] == 40
+    old = convert(model, x, PRESETS["tensor_genn"]).provenance
+    assert (old["preset"], old["normalization"], old["pooling"]) == ("tensor_genn", "tensor_genn", "spiking")
+
+
+def test_spiking_pooling_of_what_may_be_negative_is_refused_by_layer():
+    model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.AveragePooling2D(2, name="first_pool")])
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(3))
+    with pytest.raises(TgennError) as caught:
+        convert(model, method=Method("none", pooling="spiking"))
+    (found,) = caught.value.diagnostics
+    assert found.location.layer == "first_pool" and found.hint == "use --pooling folded"
+    convert(model, method=Method("none", pooling="spiking", encoding=Poisson()))
+
+
+@pytest.mark.parametrize("method", [*PRESETS.values(), Method("mse", True, FewSpike(), timesteps=8)])
+@pytest.mark.parametrize("pool", [False, True])
+def test_methods_leave_the_ann_as_it_is(method, pool):
+    """The document with ReLUs for neurons computes what the Keras model does, with scales a channel too."""
+    model = with_random_weights(chain(pool), 1)
+    x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
+    network = convert(model, x, method)
+    expected = folded_outputs(model, x)
+    found = relu_outputs(network, x)
+    if method.readout != "membrane":
+        expected, found = np.maximum(expected, 0), np.maximum(found, 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def folded_outputs(model, x):
+    """The model's output before its softmax."""
+    *_, (_, current) = ann_currents(fold(read_model(model), Method(), 1.0).network, x)
+    return current
+
+
+def chain(pool: bool = True):
+    """Convolutions with bias, BatchNormalization, perhaps pooling, dense layers; strided, non-square."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((7, 6, 2)),
+            layers.Conv2D(4, (2, 3), strides=(2, 1), padding="same"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            *([layers.AveragePooling2D((2, 3))] if pool else []),
+            layers.Conv2D(5, 2, padding="same", activation="relu"),
+            layers.Flatten(),
+            layers.Dense(8, activation="relu"),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+
+
+def test_an_evaluation_compares_with_the_keras_model(tmp_path, capsys):
+    model = with_random_weights(chain(), 0)
+    model.save(tmp_path / "m.keras")
+    x = np.random.default_rng(0).random((60, 7, 6, 2), np.float32)
+    y = np.asarray(model(x)).argmax(axis=1)
+    y[:15] = (y[:15] + 1) % 4
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    data = str(tmp_path / "d.npz")
+    assert (
+        export_main([str(tmp_path / "m.keras"), "--calibration", data, "--output", str(tmp_path / "n")]) == 0
+    )
+    capsys.readouterr()
+    command = ["evaluate", str(tmp_path / "n"), "--data", data, "--model", str(tmp_path / "m.keras")]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split(" | ")[1] == "75.00"
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    other.save(tmp_path / "other.keras")
+    assert main([*command[:-1], str(tmp_path / "other.keras")]) == 2
+    assert "takes examples of shape [3], the data has [7, 6, 2]" in capsys.readouterr().err

@@ -178,7 +178,7 @@ def expected_output(network, course):
         return scale * (course[-1] - before) / weights[output.start :].sum()
     if output.readout == "spike_count":
         return scale * weights[output.start :] @ late / weights[output.start :].sum()
-    return np.array([1 / (np.flatnonzero(c)[0] + 1) if c.any() else 0 for c in late.T])
+    return np.array([1 / (np.flatnonzero(c > 0)[0] + 1) if (c > 0).any() else 0 for c in late.T])
 
 
 def step_by_step(network, x, timesteps, seed=0, example=0):

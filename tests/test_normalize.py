@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_networks import of_all_kinds, small_cnn
 
-from tgenn_gen import simulate
+from tgenn_gen import TgennError, simulate
 from tgenn_gen.activations import ActivationHistogram, ann_currents, measure
 from tgenn_gen.calibration import open_calibration
 from tgenn_gen.corrections import corrected
 from tgenn_gen.encodings.constant_current import ConstantCurrent
+from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.encodings.poisson import Poisson
+from tgenn_gen.encodings.spikes import Spikes
 from tgenn_gen.evaluation import relu_outputs
+from tgenn_gen.layerwise import sample_of
 from tgenn_gen.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate import Integrate
@@ -401,3 +405,64 @@ def test_potential_correction_moves_each_neurons_start_by_its_mean_error():
     np.testing.assert_allclose(after.population("conv").neuron.v_init.values, expected, rtol=1e-4, atol=1e-5)
     assert after.population("out") == normalized.population("out")
     assert after.population("conv").bias == first.bias
+
+
+def test_none_is_a_scale_of_one_whatever_the_calibration_data_shows():
+    network, x = folded(), examples()
+    assert {float(s[0]) for s in scales_of(network, "none", x)[0].values()} == {1.0}
+    assert scales_of(network, "none", x)[1] == []
+
+
+def test_mse_scales_do_not_depend_on_the_units_of_the_neurons():
+    x = examples()
+    found = [
+        scales_of(folded(neuron=neuron), "mse", x, timesteps=4)[0]["conv"]
+        for neuron in (
+            IntegrateAndFire(v_init=0.25),
+            IntegrateAndFire(-56.0, "subtract", -59.0, -60.0, 0.2),
+            IntegrateAndFire(v_init=Tensor("v", np.full(4, 0.25))),
+            SignedIntegrateAndFire(threshold=2.0, v_init=0.5),
+        )
+    ]
+    np.testing.assert_allclose(found, [found[0]] * len(found))
+    assert IntegrateAndFire(v_init=0).head_start == 0 and IntegrateAndFire(v_init="uniform").head_start == 0.5
+
+
+@pytest.mark.parametrize(
+    ("encoding", "change", "message"),
+    [
+        (Spikes(), lambda x: x, "takes 0 and 1, the input holds other values"),
+        (Poisson(), lambda x: x - 0.5, "takes 0 to 1, the input runs from -0."),
+        (Poisson(signed=True), lambda x: 3 * x, "takes -1 to 1, the input runs from "),
+        (IntegrateAndFireInput(), lambda x: 2 * x, "takes 0 to 1, the input runs from "),
+        (IntegrateAndFireInput(), lambda x: x - 1, "takes 0 to 1, the input runs from -"),
+    ],
+)
+def test_calibration_data_that_the_encoding_cannot_take_is_refused(encoding, change, message):
+    network = replace(folded(), inputs=(Input("image", (6, 5, 2), encoding),))
+    with pytest.raises(TgennError) as caught:
+        measured(network, change(examples()))
+    assert caught.value.diagnostics[0].code == "T506"
+    assert message in caught.value.diagnostics[0].message
+
+
+def test_spike_norm_leaves_silent_populations_at_one_and_names_them():
+    network = folded()
+    conv = network.populations[0]
+    dead = replace(conv, bias=Tensor("b", np.full(4, -100.0)))
+    network = replace(network, populations=(dead, *network.populations[1:]))
+    scales, notes = scales_of(network, "spike_norm", examples(40), timesteps=5)
+    assert scales["conv"] == 1 and notes[0] == "conv: its neurons are never active, so its scale is 1"
+    assert all(np.isfinite(s).all() for s in scales.values())
+
+
+def test_samples_are_evenly_spaced_over_the_calibration_data(monkeypatch):
+    network = folded()
+    x = np.arange(1000, dtype=np.float32)[:, None, None, None] * np.ones((6, 5, 2), np.float32)
+    calibration = open_calibration(x, network.inputs[0])
+    monkeypatch.setattr("tgenn_gen.layerwise.SAMPLE", 8)
+    assert sample_of(network, calibration, 10)[:, 0, 0, 0].tolist() == [125.0 * i for i in range(8)]
+
+
+def test_batches_are_small_enough_for_a_large_spiking_input():
+    assert of_all_kinds()["poisson"].largest == 60  # the input; the largest population has 45

@@ -8,6 +8,7 @@ from tgenn_gen import PRESETS, Method, TgennError
 from tgenn_gen.cli import export_parser
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.encodings.poisson import Poisson
+from tgenn_gen.method_check import check_method
 from tgenn_gen.methods import DEFAULT_PRESET, tensor_genn
 from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
@@ -50,6 +51,14 @@ def test_tensor_genn_takes_its_parameters_as_options():
         ("--normalize none", {"normalize": "none", "per_channel": False}),
         ("--correct bias,potential", {"corrections": ("bias", "potential")}),
         ("--correct none", {"corrections": ()}),
+        ("--neuron integrate_and_fire --v-rest=-1", {"neuron": IntegrateAndFire(v_init=0.0, v_rest=-1.0)}),
+        (
+            "--encoding integrate_and_fire --threshold 2 --input-gain 3",
+            {
+                "neuron": SignedIntegrateAndFire(2.0, v_init=1.0),
+                "encoding": IntegrateAndFireInput(2.0, v_init=1.0, gain=3.0),
+            },
+        ),
         ("--readout spike_count --readout-start 3", {"readout": "spike_count", "readout_start": 3}),
         ("--dt 0.5 --pooling spiking", {"dt": 0.5, "pooling": "spiking"}),
     ],
@@ -75,6 +84,10 @@ def test_an_option_changes_what_it_names_and_nothing_else(options, expected):
                 "--input-gain is not for encoding constant_current",
             ],
         ),
+        (
+            "--dense-capacitance 2",
+            ["--dense-capacitance is not for signed_integrate_and_fire"],
+        ),
         ("--signed", ["--signed is not for encoding constant_current"]),
     ],
 )
@@ -94,3 +107,49 @@ def test_numbers_out_of_range_are_refused_by_name(options, capsys):
         method(*options.split())
     assert caught.value.code == 2
     assert options.split()[0] in capsys.readouterr().err
+
+
+def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
+    found = method("--preset", "tensor_genn", "--capacitance", "0.5")
+    assert found.neuron.capacitance == 0.5 and found.dense_neuron.capacitance == 1.0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "messages"),
+    [
+        (Method("percent"), ["'percent' is no normalization"]),
+        (Method(None), ["'None' is no normalization"]),
+        (Method("model", per_channel=True), ["normalization 'model' has no scales a channel"]),
+        (Method("data", readout="last"), ["'last' is no readout"]),
+        (
+            Method("mse", neuron=IntegrateAndFire(reset="zero")),
+            ["normalization 'mse' is for reset"],
+        ),
+        (Method(neuron=FewSpike(), encoding=Poisson()), ["few-spike neurons cannot take the rate code"]),
+        (
+            Method(neuron=IntegrateAndFire(v_rest=2.0)),
+            ["the threshold, 1, is not above"],
+        ),
+        (Method(neuron=IntegrateAndFire(reset="zero", v_rest=-1.0)), ["reset zero sets V to 0"]),
+        (Method(neuron=IntegrateAndFire("a")), ['threshold is "a", expected']),
+        (Method(neuron=SignedIntegrateAndFire(v_init="uniform")), ['v_init is "uniform", expected']),
+        (
+            Method(
+                neuron=IntegrateAndFire(v_init="uniform"), corrections=("potential", "weights"), pooling="max"
+            ),
+            ["'max' is no pooling", "potentials drawn at random", "there is no correction 'weights'"],
+        ),
+    ],
+)
+def test_a_method_that_cannot_be_used_is_refused_with_all_that_is_wrong(chosen, messages):
+    with pytest.raises(TgennError) as caught:
+        check_method(chosen, has_data=True)
+    found = sorted(d.message for d in caught.value.diagnostics)
+    assert len(found) == len(messages)
+    assert all(text.startswith(message) for text, message in zip(found, sorted(messages), strict=True)), found
+
+
+def test_a_method_that_needs_data_is_refused_without():
+    with pytest.raises(TgennError) as caught:
+        check_method(Method("none", corrections=("bias",)), has_data=False)
+    assert caught.value.diagnostics[0].message == "corrections need calibration data"

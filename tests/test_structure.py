@@ -30,9 +30,10 @@ ORDER = """
     neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.signed_integrate_and_fire neurons
     encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
     readouts schema_check meaning document reference
-    calibration chains methods options supported fold activations layerwise normalize corrections
+    calibration chains methods options supported fold activations layerwise normalize corrections method_check
     keras_file keras_import conversion
-    identifiers neuron_models plan source_text lower render writer evaluation table demo cli __main__
+    identifiers neuron_models plan source_text lower render writer
+    evaluation evaluation_report table demo cli __main__
 """.split()
 
 

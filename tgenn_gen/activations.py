@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tgenn_gen.calibration import Calibration
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.runtime.encodings import input_problem
 from tgenn_gen.spec import Network, Population
 
 Progress = Callable[[int, int], None]
@@ -56,7 +58,10 @@ class ActivationHistogram:
         bins = (bits - _SMALLEST >> self._dropped).astype(np.intp) + (rows >= 2.0**-40)
         width = self.counts.shape[1]
         flat = (bins + width * np.arange(self.channels)).reshape(-1)
-        self.counts += np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        if flat.size > self.counts.size:
+            self.counts += np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        else:
+            np.add.at(self.counts.reshape(-1), flat, 1)
         np.maximum(self.largest, rows.max(axis=0, initial=0), out=self.largest)
 
     def upper_edges(self) -> np.ndarray:
@@ -88,7 +93,11 @@ class Measurement:
 def measure(
     network: Network, calibration: Calibration, per_channel: bool = False, progress: Progress | None = None
 ) -> Measurement:
-    """Run the folded network (scales 1) as an ANN over the calibration data."""
+    """Run the folded network (scales 1) as an ANN over the calibration data.
+
+    Raises TgennError (T506) for values that the input's encoding cannot take.
+    """
+    encoding = network.inputs[0].encoding
     histograms = {
         p.name: ActivationHistogram(p.shape[-1], 6) if per_channel else ActivationHistogram()
         for p in network.populations
@@ -96,7 +105,10 @@ def measure(
     }
     done, correct, labelled = 0, 0, True
     smallest, largest = np.inf, -np.inf
-    for x, labels in calibration.batches(max(p.size for p in network.populations)):
+    for x, labels in calibration.batches(network.largest):
+        if problem := input_problem(x, encoding.low, encoding.high, encoding.binary):
+            hint = "use --signed, or another --encoding" if x.min() < 0 else "use another --encoding"
+            raise TgennError(Diagnostic(Location(calibration.file), "T506", problem, hint))
         for population, current in ann_currents(network, x):
             if population.name in histograms:
                 histogram = histograms[population.name]

@@ -206,19 +206,22 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """Print a table of accuracies."""
     from dataclasses import replace
 
-    from tgenn_gen import evaluation
     from tgenn_gen.document import load
-    from tgenn_gen.runtime.command_line import check_plot, read_examples, write_json
+    from tgenn_gen.evaluation import evaluate
+    from tgenn_gen.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
+    from tgenn_gen.runtime import command_line
 
     if arguments.plot is not None:
-        check_plot(arguments.plot)
-    networks = [load(path) for path in arguments.paths]
-    shape, place = networks[0].inputs[0].shape, Location("evaluate")
-    other = [n.name for n in networks if n.inputs[0].shape != shape]
-    if other:
-        message = f"{', '.join(other)}: takes examples of another shape than {networks[0].name}"
-        raise TgennError(Diagnostic(place, "T507", message, "evaluate them one by one"))
-    x, y = read_examples(arguments.data, shape, arguments.limit)
+        command_line.check_plot(arguments.plot)
+    command_line.check_outputs(arguments, ("json", "plot"))
+    networks = {path: load(path) for path in arguments.paths}
+    inputs = {path: (n.inputs[0].shape, n.inputs[0].uint8_divisor) for path, n in networks.items()}
+    first, (shape, divisor) = next(iter(inputs.items()))
+    for path, other in inputs.items():
+        if other != (shape, divisor):
+            message = f"takes examples of another shape or uint8_divisor than {first}"
+            raise TgennError(Diagnostic(Location(str(path)), "T507", message, "evaluate it alone"))
+    x, y = command_line.read_examples(arguments.data, shape, arguments.limit)
     if y is None:
         message = "holds no labels y (or y_test)"
         raise TgennError(Diagnostic(Location(str(arguments.data)), "T507", message, "add them to the file"))
@@ -226,21 +229,21 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.model is not None:
         from tgenn_gen.conversion import ann_accuracy
 
-        ann = ann_accuracy(arguments.model, x, y, networks[0].inputs[0].uint8_divisor)
+        ann = ann_accuracy(arguments.model, x, y, divisor)
     found = []
-    for path, network in zip(arguments.paths, networks, strict=True):
-        evaluated = evaluation.evaluate(
+    for path, network in networks.items():
+        say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {len(x)} examples")
+        evaluation = evaluate(
             network, x, y, timesteps=arguments.timesteps, seed=arguments.seed, progress=show_progress
         )
-        found.append(replace(evaluated, name=str(path)))
-    if arguments.json is not None:
-        write_json(arguments.json, evaluation.evaluation_data(found, ann))
-    if arguments.plot is not None:
-        evaluation.plot_evaluations(found, ann, arguments.plot)
-    for path, network in zip(arguments.paths, networks, strict=True):
+        found.append(replace(evaluation, name=str(path)))
         if ann is None and "bias" in network.provenance.get("corrections", ()):
             say(f"note: {path}: its biases were corrected: give --model for the accuracy of the ANN")
-    print(evaluation.evaluation_table(found, ann))
+    if arguments.json is not None:
+        command_line.write_json(arguments.json, evaluation_data(found, ann))
+    if arguments.plot is not None:
+        plot_evaluations(found, ann, arguments.plot)
+    print(evaluation_table(found, ann))
     return FINE
 
 

@@ -48,6 +48,7 @@ class _Walk:
     """The state between two layers: populations so far, and what is pending since the last of them."""
 
     method: Method
+    file: str
     source: str
     shape: Shape
     chain: chains.Chain = ()
@@ -58,6 +59,11 @@ class _Walk:
     notes: list[str] = field(default_factory=list)
     norms: list[str] = field(default_factory=list)
     last_activation: str = "linear"
+
+    @property
+    def from_spikes(self) -> bool:
+        """Whether the source is never negative: neurons, or an input whose encoding says so."""
+        return bool(self.populations) or self.method.encoding.low >= 0 or self.method.encoding.binary
 
     @property
     def pending(self) -> bool:
@@ -113,7 +119,7 @@ def fold(model: KerasModel, method: Method, uint8_divisor: float) -> FoldedModel
     names, notes = _population_names(layers)
     first, rest = layers[0], layers[1:]
     network_input = Input(names[first.name], first.output_shape, method.encoding, uint8_divisor)
-    walk = _Walk(method, network_input.name, network_input.shape, notes=notes)
+    walk = _Walk(method, model.file, network_input.name, network_input.shape, notes=notes)
     for layer in rest:
         _apply(replace(layer, name=names[layer.name]), walk)
     output = _finish(walk, method.readout, model)
@@ -184,6 +190,10 @@ def _apply(layer: KerasLayer, walk: _Walk) -> None:
     linear_map = op.from_keras(layer, walk.shape)
     walk.add(linear_map, layer)
     if isinstance(linear_map, AvgPool2D) and walk.method.pooling == "spiking":
+        if len(walk.chain) > 1 or walk.bias is not None or not walk.from_spikes:
+            message = "pooling by spiking neurons of what may be negative"
+            place = Location(walk.file, layer=layer.name)
+            raise TgennError(Diagnostic(place, "T404", message, "use --pooling folded"))
         walk.population(walk.neuron)
         walk.notes.append(f"{layer.name}: pooling by spiking neurons of its own")
         return

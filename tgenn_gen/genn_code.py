@@ -72,6 +72,7 @@ def uniform(name: str, counter: str) -> str:
     """Statements that define `name`, random in [0, 1), as runtime.random_numbers.uniform gives it."""
     return "\n".join(
         (
+            f"// {name}: random in [0, 1), from the example's key, the step and the neuron",
             "unsigned int neuron = id;",
             mixed("neuron"),
             f"unsigned int drawn = key + {counter};",

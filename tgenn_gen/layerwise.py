@@ -15,7 +15,7 @@ from tgenn_gen.runtime.random_numbers import random_keys
 from tgenn_gen.spec import Network, Population
 
 SAMPLE = 256  # examples at most
-MEMORY = 2**29  # bytes at most of one population's spikes: one byte each
+MEMORY = 2**28  # bytes at most of one population's spikes: one byte each
 PART = 2**24  # elements of a part of currents, at most
 
 
@@ -33,17 +33,20 @@ class Trial:
 Adjust = Callable[[Population, Trial], Population]
 
 
+def sample_size(network: Network, calibration: Calibration, timesteps: int) -> int:
+    """How many calibration examples a sample has: as many as memory allows, at most 256."""
+    return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest)))
+
+
 def sample_of(network: Network, calibration: Calibration, timesteps: int) -> np.ndarray:
-    """The first calibration examples (n, *input shape): as many as memory allows, at most 256."""
-    largest = max(p.size for p in network.populations)
-    count = max(1, min(SAMPLE, MEMORY // (timesteps * largest)))
-    batches, have = [], 0
-    for x, _ in calibration.batches(largest):
-        batches.append(x)
-        have += len(x)
-        if have >= count:
-            break
-    return np.concatenate(batches)[:count]
+    """Calibration examples (sample_size, *input shape), evenly spaced over all of them."""
+    size = sample_size(network, calibration, timesteps)
+    wanted = np.arange(size) * calibration.count // size
+    found, done = [], 0
+    for x, _ in calibration.batches(network.largest):
+        found.append(x[wanted[(wanted >= done) & (wanted < done + len(x))] - done])
+        done += len(x)
+    return np.concatenate(found)
 
 
 def adjusted_layerwise(network: Network, x: np.ndarray, timesteps: int, adjust: Adjust) -> Network:
@@ -70,7 +73,8 @@ def adjusted_layerwise(network: Network, x: np.ndarray, timesteps: int, adjust: 
 def _trial(
     courses: dict[str, np.ndarray], population: Population, timesteps: int, dt: float, keys: np.ndarray
 ) -> Trial:
-    size = max(1, PART // (timesteps * population.size))
+    largest = max(population.size, *(int(np.prod(c.shape[2:])) for c in courses.values()))
+    size = max(1, PART // (timesteps * largest))
     parts = [slice(start, start + size) for start in range(0, len(keys), size)]
 
     def currents(candidate: Population) -> Iterator[np.ndarray]:

@@ -96,7 +96,7 @@ def lower(network: Network) -> Plan:
             weights=weights.__name__,
             spikes=read.neuron.spikes,
         ),
-        largest_population=max(p.size for p in network.populations),
+        largest_population=network.largest,
         spiking=_names(network.spiking),
         driven=_names(p.name for p in genn_populations if p.driven),
         streams="{" + ", ".join(f'"{p.name}": {p.stream}' for p in genn_populations if p.stream >= 0) + "}",
@@ -282,11 +282,12 @@ def _connection(
     source = identifiers[connection.source]
     from_input = connection.source not in depths
     course = f"{source}_course"
+    variable = "current" if len(population.inputs) == 1 else identifier
     expressions: list[str] = []
     scatters: list[genn_code.Scatter] = []
     for level, linear_map in enumerate(connection.through):
         weight = "".join(f'weights["{_weight_key(t.file)}"]' for t in linear_map.tensors.values())
-        expressions.append(linear_map.python("current" if expressions else course, weight))
+        expressions.append(linear_map.python(variable if expressions else course, weight))
         scatters.append(linear_map.scatter(shape, level, weight))
         shape = linear_map.output_shape(shape)
     chain = tuple(scatters)
@@ -299,6 +300,7 @@ def _connection(
         source=connection.source,
         source_identifier=source,
         description=", ".join(m.describe() for m in connection.through) or "one to one",
+        variable=variable,
         numpy=tuple(expressions) or (course,),
         from_input=from_input,
         genn_matrix="" if from_input else matrix,

@@ -109,30 +109,22 @@ def _neuron_problems(network: Network, population: Population, path: PathInDocum
     if isinstance(population.scale, Tensor):
         tensors.append((("scale",), population.scale))
     for place, tensor in tensors:
-        allowed = [population.shape[-1:], *([population.shape] if place[0] == "neuron" else [])]
+        allowed = [population.shape[-1:]]
+        if place[0] == "neuron" and len(population.shape) > 1:
+            allowed.append(population.shape)
         if tensor.values.shape not in allowed:
             expected = " or ".join(str(list(shape)) for shape in allowed)
             message = f"has shape {list(tensor.values.shape)}, expected {expected}"
             found.append(Problem((*path, *place), "T206", message))
     if isinstance(population.scale, Tensor) and not (population.scales > 0).all():
         found.append(Problem((*path, "scale"), "T212", "holds values that are not above 0"))
-    codes = {
-        c.source: network.population(c.source).neuron.few_spike
-        for c in population.inputs
-        if c.source in {p.name for p in network.populations}
-    }
-    codes |= {i.name: False for i in network.inputs if i.encoding.spikes}
-    for index, connection in enumerate(population.inputs):
-        if codes.get(connection.source, neuron.few_spike) != neuron.few_spike:
-            words = {True: "the few-spike code", False: "a rate code"}
-            message = (
-                f"'{population.name}' takes {words[neuron.few_spike]}, "
-                f"'{connection.source}' emits {words[not neuron.few_spike]}"
-            )
-            hint = (
-                "use one code in the whole network; integrate takes the few-spike code with few_spike: true"
-            )
-            found.append(Problem((*path, "inputs", index, "from"), "T213", message, hint))
+    if neuron.few_spike != network.few_spike or (neuron.few_spike and network.inputs[0].encoding.spikes):
+        others = [p.name for p in network.populations if p.neuron.few_spike != neuron.few_spike]
+        others += [i.name for i in network.inputs if i.encoding.spikes]
+        code, other = ("the few-spike code", "a rate code")[:: 1 if neuron.few_spike else -1]
+        message = f"'{population.name}' has {code}, '{others[0]}' has {other}"
+        hint = "use one code in the whole network; integrate takes the few-spike code with few_spike: true"
+        found.append(Problem((*path, "neuron"), "T213", message, hint))
     return found
 
 
@@ -157,6 +149,9 @@ def _output_problems(network: Network) -> list[Problem]:
         if output.start >= timesteps:
             message = f"the readout starts after {output.start} steps, of {timesteps} that there are"
             found.append(Problem((*path, "start"), "T210", message, "leave some steps to read"))
+        if output.start and network.few_spike:
+            message = "with the few-spike code the first steps count most: a readout starts at 0"
+            found.append(Problem((*path, "start"), "T210", message, "leave start out"))
         if output.population not in names:
             close = get_close_matches(output.population, names, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(names)}"

@@ -47,6 +47,7 @@ class Method:
 
 def parse_normalization(text: str) -> tuple[str, float]:
     """ "percentile:99.9" to ("percentile", 99.9); "data" is percentile 100. Raises ValueError."""
+    text = str(text)
     if text == "data":
         return "percentile", 100.0
     if text in NORMALIZATIONS and text != "percentile:P":

@@ -56,7 +56,8 @@ def neuron_model(
         after_spike.append(f"read += {value};" if not late else f"if({late}) {{ read += {value}; }}")
     elif readout == "first_spike":
         first = f"(scalar)({clock} - {start} + 1)" if start else f"(scalar)({clock} + 1)"
-        condition = f"{late} && read == 0.0" if late else "read == 0.0"
+        conditions = [late, f"{updates.sign} > 0.0" if updates.sign else "", "read == 0.0"]
+        condition = " && ".join(c for c in conditions if c)
         after_spike.append(f"if({condition}) {{ read = {first}; }}")
 
     beginning = "// a new example: latch the result of the last one"

@@ -63,7 +63,7 @@ def find_scales(
         return _with_factors(network, _tensor_genn_factors(network, measured)), []
     elif kind == "as_trained":
         return _with_factors(network, {}), []
-    elif measured is not None:
+    elif kind in ("percentile", "mse") and measured is not None:
         for name, histogram in measured.histograms.items():
             if kind == "mse":
                 scales[name] = _least_error(histogram, network.population(name), method.timesteps)
@@ -120,11 +120,9 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
 def _least_error(histogram: ActivationHistogram, population: Population, timesteps: int) -> np.ndarray:
     """The scale s, of 128 fractions of the largest activation, with the least sum of (a - s rate(a / s))^2.
 
-    rate(a) = clip(floor(a levels + v_init / threshold), 0, levels) / levels, what the neurons make of a.
+    rate(a) = clip(floor(a levels + head start), 0, levels) / levels, what reset by subtraction makes of a.
     """
-    levels = population.neuron.levels(timesteps)
-    start = getattr(population.neuron, "v_init", 0.0)
-    offset = 0.5 if not isinstance(start, float) else start / getattr(population.neuron, "threshold", 1.0)
+    levels, offset = population.neuron.levels(timesteps), population.neuron.head_start
     used = histogram.counts.any(axis=0)
     counts, values = histogram.counts[:, used], histogram.upper_edges()[used]
     best, least = histogram.largest.copy(), np.full(len(histogram.largest), np.inf)
@@ -151,7 +149,7 @@ def _local_threshold_balancing(
     }
     steps = -(-calibration.count // LTB_BATCH)
     passes = -(-LTB_STEPS // steps)
-    done, neurons = 0, max(p.size for p in network.populations)
+    done, neurons = 0, network.largest
     for x in chain.from_iterable(_batches_of(calibration, LTB_BATCH, neurons) for _ in range(passes)):
         values = {network.inputs[0].name: x}
         for population in network.populations:
@@ -187,6 +185,7 @@ def _spike_norm(network: Network, calibration: Calibration, timesteps: int) -> S
     """Layer by layer, the largest current in any step, given what the normalized layers before emit."""
     x = sample_of(network, calibration, timesteps)
     found: Scales = {}
+    silent: set[str] = set()
 
     def normalized(population: Population, trial: Trial) -> Population:
         scales = {p.name: found.get(p.name, np.ones(1)) for p in network.populations}
@@ -194,12 +193,14 @@ def _spike_norm(network: Network, calibration: Calibration, timesteps: int) -> S
         if not population.neuron.spikes:
             return candidate
         largest = max(float(current.max()) for current in trial.currents(candidate))
-        found[population.name] = np.array([max(largest / population.neuron.unit(network.simulation.dt), 0.0)])
-        scales[population.name] = found[population.name] if largest > 0 else np.ones(1)
+        unit = population.neuron.unit(network.simulation.dt)
+        found[population.name] = np.array([largest / unit if largest > 0 else 1.0])
+        silent.update({population.name} if largest <= 0 else ())
+        scales[population.name] = found[population.name]
         return rescale(network, scales).population(population.name)
 
     adjusted_layerwise(network, x, timesteps, normalized)
-    return found
+    return {name: np.zeros(1) if name in silent else scale for name, scale in found.items()}
 
 
 def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, float]:
@@ -218,12 +219,15 @@ def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, f
 
 
 def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
-    """The scales of populations whose weights are divided by these factors, and by nothing else."""
+    """The scales of populations whose weights are divided by these factors, and by nothing else.
+
+    Of sources with unequal scales, that holds for the one with the largest; the others' weights follow.
+    """
     dt = network.simulation.dt
     scales = {i.name: np.array([i.encoding.scale(dt)]) for i in network.inputs}
     for population in network.populations:
         unit = population.neuron.unit(dt) * factors.get(population.name, 1.0)
-        scales[population.name] = scales[population.inputs[0].source] * unit
+        scales[population.name] = np.max([scales[c.source] for c in population.inputs], axis=0) * unit
     return {p.name: scales[p.name] for p in network.populations}
 
 

@@ -11,7 +11,6 @@ from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, WHOLE_LAYERS, Method
 from tgenn_gen.neurons import NEURONS
-from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.numbers import finite_number, positive_number, whole_number
 from tgenn_gen.readouts import READOUTS
 from tgenn_gen.spec import Encoding, Neuron
@@ -97,11 +96,13 @@ def method_of(arguments: argparse.Namespace) -> Method:
     given = {k: v for k, v in vars(arguments).items() if v is not None}
     found: list[Diagnostic] = []
     neuron = _neuron(method.neuron, given, found)
-    dense = method.dense_neuron and _neuron(method.dense_neuron, given, [])
+    dense = method.dense_neuron
+    if dense is not None:
+        dense = _neuron(dense, {k: v for k, v in given.items() if k != "capacitance"}, [])
+        dense = dense if type(dense) is type(neuron) else None
     if "dense_capacitance" in given:
-        dense = _replaced(dense or neuron, {"capacitance": given["dense_capacitance"]}, found)
-    elif dense is not None and type(dense) is not type(neuron):
-        dense = None
+        changes = {"capacitance": given["dense_capacitance"]}
+        dense = _replaced(dense or neuron, changes, found, "--dense-capacitance")
     encoding = _encoding(method.encoding, neuron, given, found)
     if found:
         raise TgennError(found)
@@ -127,41 +128,38 @@ def _neuron(neuron: Neuron, given: dict[str, Any], found: list[Diagnostic]) -> N
         neuron = NEURONS[given["neuron"]]()
     changes = {name: given[name] for name in NEURON_FIELDS if name in given}
     changed = _replaced(neuron, changes, found)
-    if (
-        "threshold" in changes
-        and "v_init" not in changes
-        and isinstance(getattr(changed, "v_init", None), float)
-    ):
-        rest = getattr(changed, "v_rest", 0.0)
-        return _replaced(changed, {"v_init": (rest + changes["threshold"]) / 2}, found)
+    start = getattr(changed, "v_init", None)
+    if changes.keys() & {"threshold", "v_rest"} and "v_init" not in changes and isinstance(start, float):
+        half_way = (getattr(changed, "v_rest", 0.0) + getattr(changed, "threshold", 1.0)) / 2
+        return replace(changed, v_init=half_way)
     return changed
 
 
-def _replaced(value: Any, changes: dict[str, Any], found: list[Diagnostic]) -> Any:
+def _replaced(value: Any, changes: dict[str, Any], found: list[Diagnostic], option: str = "") -> Any:
     known = {field.name for field in fields(value)}
     for name in changes:
         if name not in known:
-            option = f"--{name.replace('_', '-')}"
-            message = f"{option} is not for {value.kind}"
-            found.append(
-                Diagnostic(Location("options"), "T408", message, "leave it out, or use another kind")
-            )
+            message = f"{option or _option(name)} is not for {value.kind}"
+            hint = "leave it out, or use another kind"
+            found.append(Diagnostic(Location("options"), "T408", message, hint))
     return replace(value, **{k: v for k, v in changes.items() if k in known})
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _encoding(encoding: Encoding, neuron: Neuron, given: dict[str, Any], found: list[Diagnostic]) -> Encoding:
     """The preset's encoding, or the kind that is given; input neurons are like those of hidden layers."""
     if given.get("encoding", encoding.kind) != encoding.kind:
         encoding = ENCODINGS[given["encoding"]]()
-    if isinstance(encoding, IntegrateAndFireInput) and isinstance(neuron, IntegrateAndFire):
-        same = {
-            name: getattr(neuron, name) for name in ("threshold", "reset", "v_init", "v_rest", "capacitance")
-        }
-        encoding = replace(encoding, **same)
+    if isinstance(encoding, IntegrateAndFireInput):
+        shared = {field.name for field in fields(encoding)} & set(NEURON_FIELDS)
+        encoding = replace(encoding, **{n: getattr(neuron, n) for n in shared if hasattr(neuron, n)})
     changes = {"signed": "signed", "input_gain": "gain"}
     for option, field in changes.items():
         if option in given and field not in {f.name for f in fields(encoding)}:  # type: ignore[arg-type]
-            message = f"--{option.replace('_', '-')} is not for encoding {encoding.kind}"
+            message = f"{_option(option)} is not for encoding {encoding.kind}"
             found.append(
                 Diagnostic(Location("options"), "T408", message, "leave it out, or use another --encoding")
             )

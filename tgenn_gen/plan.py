@@ -22,7 +22,8 @@ class WeightPlan:
 class ConnectionPlan:
     """One input of a population.
 
-    numpy            expressions that make `current` of the source, one for each map
+    variable         of the current it makes, in Python: "current" where the population has no other input
+    numpy            expressions that make it of the source, one for each map
     genn_matrix      GeNN's matrix type; "" where the source is a network input, whose current the host makes
     genn_weights     the synapses' weights, as a Python expression
     signed           whether the source's spikes have a sign
@@ -35,6 +36,7 @@ class ConnectionPlan:
     source: str
     source_identifier: str
     description: str
+    variable: str
     numpy: tuple[str, ...]
     from_input: bool
     genn_matrix: str

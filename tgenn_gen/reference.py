@@ -59,8 +59,19 @@ def simulate(
     seed         for what is random (Poisson spikes, V drawn at random); 0 to 2^32 - 1
     Raises TgennError for a network without meaning (T2xx), and for what cannot be simulated (T503).
     """
+    x, timesteps = checked(network, x, timesteps, seed, batch_size)
+    results = [*simulated_batches(network, x, timesteps, seed, batch_size)]
+    per_step = np.concatenate([output for output, _ in results], axis=1)
+    counts = {name: np.concatenate([c[name] for _, c in results]) for name in network.spiking}
+    return Result(per_step[-1], per_step, counts)
+
+
+def checked(
+    network: Network, x: np.ndarray, timesteps: int | None, seed: int, batch_size: int | None = None
+) -> tuple[np.ndarray, int]:
+    """The examples with their channel axis, and the number of time steps. Raises TgennError (T2xx, T503)."""
     require_valid(network)
-    shape = network.inputs[0].shape
+    shape, start = network.inputs[0].shape, network.outputs[0].start
     if isinstance(x, np.ndarray) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
         x = x[..., None]
     problem = examples_problem(x, shape)
@@ -71,29 +82,29 @@ def simulate(
     most = MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS
     if timesteps > most:
         problem = problem or f"timesteps is {timesteps}, the network takes at most {most}"
-    if timesteps <= network.outputs[0].start:
-        problem = (
-            problem or f"timesteps is {timesteps}, the readout starts only after {network.outputs[0].start}"
-        )
+    if timesteps <= start:
+        problem = problem or f"timesteps is {timesteps}, the readout starts only after {start}"
     if not 0 <= seed < 2**32:
         problem = problem or f"seed is {seed}, expected 0 to 2^32 - 1"
     if problem:
         raise _refusal(problem)
-    size = batch_size or neurons.batch_size_that_fits(timesteps, max(p.size for p in network.populations))
-    results = [
-        simulate_batch(network, x[start : start + size], timesteps, seed, start)
-        for start in range(0, len(x), size)
-    ]
-    per_step = np.concatenate([output for output, _ in results], axis=1)
-    counts = {name: np.concatenate([c[name] for _, c in results]) for name in network.spiking}
-    return Result(per_step[-1], per_step, counts)
+    return x, timesteps
+
+
+def simulated_batches(
+    network: Network, x: np.ndarray, timesteps: int, seed: int, batch_size: int | None = None
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+    """For one batch after the other: the output after each step, and each population's spike counts."""
+    size = batch_size or neurons.batch_size_that_fits(timesteps, network.largest)
+    for start in range(0, len(x), size):
+        yield _simulate_batch(network, x[start : start + size], timesteps, seed, start)
 
 
 def _refusal(problem: str) -> TgennError:
     return TgennError(Diagnostic(Location("simulate"), "T503", problem))
 
 
-def simulate_batch(
+def _simulate_batch(
     network: Network, x: np.ndarray, timesteps: int, seed: int, start: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The output after each step (timesteps, batch, classes), and each population's spike counts."""

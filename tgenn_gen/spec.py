@@ -135,6 +135,11 @@ class Neuron(ABC):
     def describe(self) -> str:
         """A few words for comments and tables."""
 
+    @property
+    def head_start(self) -> float:
+        """V at the start, as a part of the way from the resting potential to the threshold; its mean."""
+        return 0.0
+
     def levels(self, timesteps: int) -> int:
         """The firing rates above 0 that an example of so many steps can have."""
         return 2**timesteps - 1 if self.few_spike else timesteps
@@ -285,6 +290,11 @@ class Network:
     def tensors(self) -> dict[str, Tensor]:
         """All weights by file."""
         return {t.file: t for p in self.populations for t in p.tensors}
+
+    @property
+    def largest(self) -> int:
+        """The most neurons, or input elements, that one population has."""
+        return max([int(np.prod(i.shape)) for i in self.inputs] + [p.size for p in self.populations])
 
     @property
     def spiking(self) -> list[str]:

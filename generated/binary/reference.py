@@ -40,7 +40,7 @@ UINT8_DIVISOR = 1.0  # uint8 data is divided by this, other data is taken as it 
 SPIKING = ["image", "stem", "branch", "sum"]
 OUTPUT = "classes"
 READOUT_START = 3  # steps of an example that the readout leaves out
-LARGEST_POPULATION = 45  # neurons
+LARGEST_POPULATION = 60  # neurons, or elements of the input
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {  # key: file, its sha256
@@ -116,12 +116,10 @@ def simulate_batch(
         # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
         # ANN activation = 1.0 x spikes per step
         # from stem: scale
-        current = scale(stem_course, weights["sum.factor"])
-        total = current
+        stem_to_sum = scale(stem_course, weights["sum.factor"])
         # from branch: conv2d 1x1 same
-        current = conv2d(branch_course, weights["sum.kernel"], strides=(1, 1), padding="same")
-        total = total + current
-        current = total
+        branch_to_sum = conv2d(branch_course, weights["sum.kernel"], strides=(1, 1), padding="same")
+        current = stem_to_sum + branch_to_sum
         sum_course = sum_neurons.run(current, steps)
         yield "sum", sum_course
         del stem_course, branch_course  # not read any more
@@ -513,8 +511,8 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {examples}")
+        if wrong := labels_problem(y, examples, 2**62):
+            fail(f"{path}: {wrong}")
         y = y[:limit]
     return x, y
 
@@ -600,20 +598,10 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
     return names
 
 
-def run(
-    arguments: argparse.Namespace,
-    backend: str,
-    build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
-) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report.
-
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
-    """
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """End with a message where a file that one of these options names cannot be written, or is the data."""
     written: dict[Path, str] = {}
-    for option in ("plot", "save-outputs", "json"):
+    for option in options:
         path = getattr(arguments, option.replace("-", "_"))
         if path is None:
             continue
@@ -626,11 +614,35 @@ def run(
         if path.absolute() in written:
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
+
+
+def labels_problem(y: np.ndarray, examples: int, classes: int) -> str:
+    """Why y are no labels of so many examples and classes; "" if they are."""
+    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
+        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
+    return ""
+
+
+def run(
+    arguments: argparse.Namespace,
+    backend: str,
+    build: Callable[[int], Simulation],
+    shape: tuple[int, ...],
+    classes: int,
+    problem: Callable[[np.ndarray], str],
+) -> None:
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if problem(x):
         fail(f"{arguments.data}: {problem(x)}")
-    if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
+    if y is not None and (wrong := labels_problem(y, len(x), classes)):
+        fail(f"{arguments.data}: {wrong}")
 
     started = time.perf_counter()
     simulate = build(len(x))

@@ -40,7 +40,7 @@ UINT8_DIVISOR = 16.0  # uint8 data is divided by this, other data is taken as it
 SPIKING = ["1st", "a.b", "a-b", "for", "out"]
 OUTPUT = "out"
 READOUT_START = 0  # steps of an example that the readout leaves out
-LARGEST_POPULATION = 48  # neurons
+LARGEST_POPULATION = 48  # neurons, or elements of the input
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {  # key: file, its sha256
@@ -113,16 +113,13 @@ def simulate_batch(
         # a-b: 2 x 3 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
         # ANN activation = 1.0 x spikes per step
         # from a.b: avg_pool2d 2x2 valid
-        current = avg_pool2d(a_b_course, pool=(2, 2), strides=(2, 2), padding="valid")
-        total = current
+        a_b_to_a_b_2 = avg_pool2d(a_b_course, pool=(2, 2), strides=(2, 2), padding="valid")
         # from 1st: conv2d 2x2 valid strides 2x2
-        current = conv2d(_1st_course, weights["a-b.kernel"], strides=(2, 2), padding="valid")
-        total = total + current
+        _1st_to_a_b_2 = conv2d(_1st_course, weights["a-b.kernel"], strides=(2, 2), padding="valid")
         # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid
-        current = avg_pool2d(in_put_course, pool=(2, 2), strides=(2, 2), padding="same")
-        current = conv2d(current, weights["c"], strides=(1, 1), padding="valid")
-        total = total + current
-        current = total
+        in_put_to_a_b_2 = avg_pool2d(in_put_course, pool=(2, 2), strides=(2, 2), padding="same")
+        in_put_to_a_b_2 = conv2d(in_put_to_a_b_2, weights["c"], strides=(1, 1), padding="valid")
+        current = a_b_to_a_b_2 + _1st_to_a_b_2 + in_put_to_a_b_2
         current = current + weights["a-b.bias"]
         a_b_2_course = a_b_2_neurons.run(current, steps)
         yield "a-b", a_b_2_course
@@ -138,15 +135,13 @@ def simulate_batch(
         # out: 4 neurons, integrate_and_fire, threshold 0.75, reset zero
         # ANN activation = 1.0 x spikes per step
         # from for: flatten, dense
-        current = reshape(_for_course, (3, 4), (12,))
-        current = dense(current, weights["out.kernel"])
-        total = current
+        _for_to_out = reshape(_for_course, (3, 4), (12,))
+        _for_to_out = dense(_for_to_out, weights["out.kernel"])
         # from a-b: avg_pool2d 2x3 same, flatten, dense
-        current = avg_pool2d(a_b_2_course, pool=(2, 3), strides=(1, 1), padding="same")
-        current = reshape(current, (2, 3, 2), (12,))
-        current = dense(current, weights["out2"])
-        total = total + current
-        current = total
+        a_b_2_to_out = avg_pool2d(a_b_2_course, pool=(2, 3), strides=(1, 1), padding="same")
+        a_b_2_to_out = reshape(a_b_2_to_out, (2, 3, 2), (12,))
+        a_b_2_to_out = dense(a_b_2_to_out, weights["out2"])
+        current = _for_to_out + a_b_2_to_out
         out_course = out_neurons.run(current, steps)
         yield "out", out_course
         del _for_course, a_b_2_course  # not read any more
@@ -498,8 +493,8 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {examples}")
+        if wrong := labels_problem(y, examples, 2**62):
+            fail(f"{path}: {wrong}")
         y = y[:limit]
     return x, y
 
@@ -585,20 +580,10 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
     return names
 
 
-def run(
-    arguments: argparse.Namespace,
-    backend: str,
-    build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
-) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report.
-
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
-    """
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """End with a message where a file that one of these options names cannot be written, or is the data."""
     written: dict[Path, str] = {}
-    for option in ("plot", "save-outputs", "json"):
+    for option in options:
         path = getattr(arguments, option.replace("-", "_"))
         if path is None:
             continue
@@ -611,11 +596,35 @@ def run(
         if path.absolute() in written:
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
+
+
+def labels_problem(y: np.ndarray, examples: int, classes: int) -> str:
+    """Why y are no labels of so many examples and classes; "" if they are."""
+    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
+        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
+    return ""
+
+
+def run(
+    arguments: argparse.Namespace,
+    backend: str,
+    build: Callable[[int], Simulation],
+    shape: tuple[int, ...],
+    classes: int,
+    problem: Callable[[np.ndarray], str],
+) -> None:
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if problem(x):
         fail(f"{arguments.data}: {problem(x)}")
-    if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
+    if y is not None and (wrong := labels_problem(y, len(x), classes)):
+        fail(f"{arguments.data}: {wrong}")
 
     started = time.perf_counter()
     simulate = build(len(x))

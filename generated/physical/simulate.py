@@ -47,7 +47,7 @@ DT = 1.0  # ms
 TIMESTEPS = 7  # steps each example is shown
 MAX_TIMESTEPS = 100000
 INPUT_SHAPE = (6, 5, 2)
-INPUT_VALUES = (0.0, float("inf"), False)  # smallest, largest, whether 0 and 1 alone
+INPUT_VALUES = (0.0, 1.0, False)  # smallest, largest, whether 0 and 1 alone
 CLASSES = 5
 UINT8_DIVISOR = 1.0  # uint8 data is divided by this, other data is taken as it is
 SPIKING = ["image", "stem", "branch", "sum", "classes"]
@@ -121,6 +121,7 @@ def neuron_models() -> dict[str, Any]:
                 if(step == 0) {  // a new example: latch the result of the last one, start afresh
                     last_spike_count = spike_count;
                     spike_count = 0;
+                    // u: random in [0, 1), from the example's key, the step and the neuron
                     unsigned int neuron = id;
                     neuron = (neuron ^ (neuron / 65536u)) * 0x7feb352du;
                     neuron = (neuron ^ (neuron / 32768u)) * 0x846ca68bu;
@@ -161,6 +162,7 @@ def neuron_models() -> dict[str, Any]:
                     spike_count = 0;
                     last_read = read;
                     read = 0.0;
+                    // u: random in [0, 1), from the example's key, the step and the neuron
                     unsigned int neuron = id;
                     neuron = (neuron ^ (neuron / 65536u)) * 0x7feb352du;
                     neuron = (neuron ^ (neuron / 32768u)) * 0x846ca68bu;
@@ -197,6 +199,7 @@ def neuron_models() -> dict[str, Any]:
                 if(step == 0) {  // a new example: latch the result of the last one, start afresh
                     last_spike_count = spike_count;
                     spike_count = 0;
+                    // u: random in [0, 1), from the example's key, the step and the neuron
                     unsigned int neuron = id;
                     neuron = (neuron ^ (neuron / 65536u)) * 0x7feb352du;
                     neuron = (neuron ^ (neuron / 32768u)) * 0x846ca68bu;
@@ -228,7 +231,7 @@ def build_network(
     models = neuron_models()
     latency = 1
 
-    # image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, capacitance 0.125 nF
+    # image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF, gain 2
     # ANN activation = the input itself
     image_neurons = model.add_neuron_population(
         "image",
@@ -238,7 +241,7 @@ def build_network(
         {"I_const": 0.0, "key": 0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
 
-    # stem: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, capacitance 0.25 nF
+    # stem: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
     # ANN activation = weights["stem.scale"] x spikes per step
     stem_neurons = model.add_neuron_population(
         "stem",
@@ -260,7 +263,7 @@ def build_network(
     kernel = weights["conv.kernel"]
     image_to_stem.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
 
-    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, capacitance 0.25 nF
+    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
     # ANN activation = 1.0 x spikes per step
     branch_neurons = model.add_neuron_population(
         "branch",
@@ -282,7 +285,7 @@ def build_network(
     kernel = weights["branch.kernel"]
     stem_to_branch.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
 
-    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, capacitance 0.25 nF
+    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
     # ANN activation = 1.0 x spikes per step
     sum_neurons = model.add_neuron_population(
         "sum",
@@ -317,7 +320,7 @@ def build_network(
     kernel = weights["sum.kernel"]
     branch_to_sum.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
 
-    # classes: 5 neurons, integrate_and_fire, threshold -57, reset to_rest, capacitance 0.25 nF
+    # classes: 5 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
     # ANN activation = 0.5 x spikes per step
     classes_neurons = model.add_neuron_population(
         "classes",
@@ -820,8 +823,8 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {examples}")
+        if wrong := labels_problem(y, examples, 2**62):
+            fail(f"{path}: {wrong}")
         y = y[:limit]
     return x, y
 
@@ -907,20 +910,10 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
     return names
 
 
-def run(
-    arguments: argparse.Namespace,
-    backend: str,
-    build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
-) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report.
-
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
-    """
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """End with a message where a file that one of these options names cannot be written, or is the data."""
     written: dict[Path, str] = {}
-    for option in ("plot", "save-outputs", "json"):
+    for option in options:
         path = getattr(arguments, option.replace("-", "_"))
         if path is None:
             continue
@@ -933,11 +926,35 @@ def run(
         if path.absolute() in written:
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
+
+
+def labels_problem(y: np.ndarray, examples: int, classes: int) -> str:
+    """Why y are no labels of so many examples and classes; "" if they are."""
+    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
+        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
+    return ""
+
+
+def run(
+    arguments: argparse.Namespace,
+    backend: str,
+    build: Callable[[int], Simulation],
+    shape: tuple[int, ...],
+    classes: int,
+    problem: Callable[[np.ndarray], str],
+) -> None:
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if problem(x):
         fail(f"{arguments.data}: {problem(x)}")
-    if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
+    if y is not None and (wrong := labels_problem(y, len(x), classes)):
+        fail(f"{arguments.data}: {wrong}")
 
     started = time.perf_counter()
     simulate = build(len(x))

@@ -697,8 +697,8 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-            fail(f"{path}: labels are {y.dtype} {y.shape}, expected one class index for each of {examples}")
+        if wrong := labels_problem(y, examples, 2**62):
+            fail(f"{path}: {wrong}")
         y = y[:limit]
     return x, y
 
@@ -784,20 +784,10 @@ def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> l
     return names
 
 
-def run(
-    arguments: argparse.Namespace,
-    backend: str,
-    build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
-) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report.
-
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
-    """
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """End with a message where a file that one of these options names cannot be written, or is the data."""
     written: dict[Path, str] = {}
-    for option in ("plot", "save-outputs", "json"):
+    for option in options:
         path = getattr(arguments, option.replace("-", "_"))
         if path is None:
             continue
@@ -810,11 +800,35 @@ def run(
         if path.absolute() in written:
             fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
+
+
+def labels_problem(y: np.ndarray, examples: int, classes: int) -> str:
+    """Why y are no labels of so many examples and classes; "" if they are."""
+    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
+        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
+    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
+    return ""
+
+
+def run(
+    arguments: argparse.Namespace,
+    backend: str,
+    build: Callable[[int], Simulation],
+    shape: tuple[int, ...],
+    classes: int,
+    problem: Callable[[np.ndarray], str],
+) -> None:
+    """Read the examples, build the simulation for their number, simulate, and report.
+
+    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if problem(x):
         fail(f"{arguments.data}: {problem(x)}")
-    if y is not None and not 0 <= int(y.min()) <= int(y.max()) < classes:
-        fail(f"{arguments.data}: labels run from {y.min()} to {y.max()}, the network has {classes} classes")
+    if y is not None and (wrong := labels_problem(y, len(x), classes)):
+        fail(f"{arguments.data}: {wrong}")
 
     started = time.perf_counter()
     simulate = build(len(x))

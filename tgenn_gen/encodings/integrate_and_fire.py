@@ -15,13 +15,15 @@ from tgenn_gen.spec import Call, Encoding, rarely
 
 @dataclass(frozen=True)
 class IntegrateAndFireInput(Encoding):
-    """Neurons as :class:`IntegrateAndFire` has them, with I = gain x the example, which is not negative.
+    """Neurons as :class:`IntegrateAndFire` has them, with I = gain x the example, in 0..1.
 
-    gain: without unit, or in nA with a capacitance.
+    gain: without unit, or in nA with a capacitance. A neuron spikes at most once a step: at every step for
+    what is above scale(dt).
     """
 
     kind: ClassVar[str] = "integrate_and_fire"
     low = 0.0
+    high = 1.0
     threshold: float = 1.0
     reset: str = "subtract"
     v_init: float | str = 0.5
@@ -29,24 +31,22 @@ class IntegrateAndFireInput(Encoding):
     capacitance: float | None = rarely(None)
     gain: float = rarely(1.0)
 
-    def _neuron(self, dt: float) -> IntegrateAndFire:
-        """The neurons for which the example, without gain, is the current."""
-        capacitance = self.capacitance
-        if self.gain != 1:
-            capacitance = (dt if capacitance is None else capacitance) / self.gain
-        return IntegrateAndFire(self.threshold, self.reset, self.v_init, self.v_rest, capacitance)
+    @property
+    def neuron(self) -> IntegrateAndFire:
+        """The neurons; gain x the example is their current."""
+        return IntegrateAndFire(self.threshold, self.reset, self.v_init, self.v_rest, self.capacitance)
 
     def call(self, dt: float) -> Call:
-        return self._neuron(dt).call(dt)
+        return self.neuron.call(dt, self.gain)
 
     def genn(self, dt: float) -> Updates:
-        return self._neuron(dt).genn(dt)
+        return self.neuron.genn(dt, self.gain)
 
     def scale(self, dt: float) -> float:
-        return self._neuron(dt).unit(dt)
+        return self.neuron.unit(dt) / self.gain
 
     def problem(self) -> str:
-        return self._neuron(1.0).problem()
+        return self.neuron.problem()
 
     def describe(self) -> str:
-        return self._neuron(1.0).describe()
+        return f"{self.neuron.describe()}, gain {self.gain:g}"

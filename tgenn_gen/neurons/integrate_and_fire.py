@@ -37,18 +37,27 @@ class IntegrateAndFire(Neuron):
     v_rest: float = rarely(0.0)
     capacitance: float | None = rarely(None)
 
+    @property
+    def head_start(self) -> float:
+        if self.v_init == "uniform":
+            return 0.5
+        start = float(self.v_init.values.mean()) if isinstance(self.v_init, Tensor) else float(self.v_init)
+        return (start - self.v_rest) / (self.threshold - self.v_rest)
+
     def gain(self, dt: float) -> float:
         """What a current of 1 adds to V in one time step."""
         return 1.0 if self.capacitance is None else dt / self.capacitance
 
-    def call(self, dt: float) -> Call:
+    def call(self, dt: float, input_gain: float = 1.0) -> Call:
         v_init = Uniform(self.v_rest, self.threshold) if self.v_init == "uniform" else self.v_init
         arguments = {"threshold": self.threshold, "reset": self.reset, "v_init": v_init}
-        if self.v_rest or self.capacitance is not None:
-            arguments |= {"v_rest": self.v_rest, "gain": self.gain(dt)}
+        if self.v_rest:
+            arguments["v_rest"] = self.v_rest
+        if self.capacitance is not None or input_gain != 1:
+            arguments["gain"] = input_gain * self.gain(dt)
         return Call(neurons.IntegrateAndFire, arguments)
 
-    def genn(self, dt: float) -> Updates:
+    def genn(self, dt: float, input_gain: float = 1.0) -> Updates:
         params = [("threshold", self.threshold)]
         start, reset = "V = v_init;", "V -= threshold;"
         tensors: tuple[str, ...] = ()
@@ -63,9 +72,10 @@ class IntegrateAndFire(Neuron):
             params.append(("v_rest", self.v_rest))
             reset = "V -= threshold - v_rest;"
         update = "V += I;"
-        if self.capacitance is not None:
-            params.append(("gain", self.gain(dt)))
-            update = "V += gain * I;  // gain: dt / capacitance"
+        if self.capacitance is not None or input_gain != 1:
+            params.append(("gain", input_gain * self.gain(dt)))
+            update = "V += gain * I;"
+            update += "" if self.capacitance is None else "  // gain: dt / capacitance"
         return Updates(
             update=update,
             threshold="V >= threshold",
@@ -80,11 +90,14 @@ class IntegrateAndFire(Neuron):
         return (self.threshold - self.v_rest) / self.gain(dt)
 
     def problem(self) -> str:
-        lowest = self.v_rest if self.reset != "zero" else max(self.v_rest, 0.0)
-        if np.float32(self.threshold) <= np.float32(lowest):
-            return f"the threshold, {self.threshold:g}, is not above the reset potential, {lowest:g}"
+        if self.reset == "zero" and self.v_rest:
+            return f"reset zero sets V to 0, and the resting potential is {self.v_rest:g}: use to_rest"
+        if np.float32(self.threshold) <= np.float32(self.v_rest):
+            return f"the threshold, {self.threshold:g}, is not above the resting potential, {self.v_rest:g}"
         return ""
 
     def describe(self) -> str:
-        units = "" if self.capacitance is None else f", capacitance {self.capacitance:g} nF"
-        return f"integrate_and_fire, threshold {self.threshold:g}, reset {self.reset}{units}"
+        words = [f"integrate_and_fire, threshold {self.threshold:g}, reset {self.reset}"]
+        words += [f"rest {self.v_rest:g}"] if self.v_rest else []
+        words += [] if self.capacitance is None else [f"capacitance {self.capacitance:g} nF"]
+        return ", ".join(words)

@@ -55,6 +55,11 @@ class SignedIntegrateAndFire(Neuron):
             tensors=tuple(self.tensors),
         )
 
+    @property
+    def head_start(self) -> float:
+        start = self.v_init.values.mean() if isinstance(self.v_init, Tensor) else self.v_init
+        return float(start) / self.threshold
+
     def unit(self, dt: float) -> float:
         return self.threshold
 

@@ -24,7 +24,7 @@ def read_spike_count(course: np.ndarray, start: int, weights: np.ndarray) -> np.
 
 def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
     """The step of the first spike from step `start` on, counted from 1; 0 for none yet; float32."""
-    spiked = np.logical_or.accumulate(course[start:] != 0, axis=0)
+    spiked = np.logical_or.accumulate(course[start:] > 0, axis=0)
     steps = np.arange(1, len(spiked) + 1, dtype=np.float32)[:, None, None]
     first = np.where(spiked, np.where(spiked, steps, np.inf).min(axis=0), np.float32(0))
     return np.concatenate([np.zeros((start, *course.shape[1:])), first]).astype(np.float32)
