@@ -234,6 +234,29 @@ def residual(
     )
 
 
+def identities() -> Network:
+    """Spikes added without any map between, names that look alike, an output that is not last."""
+    w, neuron = Weights(6), IntegrateAndFire()
+    same = tuple(Connection("x") for _ in range(3))
+    return Network(
+        name="identities",
+        inputs=(Input("x", (4,), Spikes(), uint8_divisor=1.0),),
+        populations=(
+            Population("x_to_y", (4,), neuron, (Connection("x", (Dense(w("a", 4, 4)),)),)),
+            Population("y_neurons", (4,), IntegrateAndFire(2.5), same),
+            Population(
+                "y",
+                (4,),
+                Integrate(),
+                (Connection("x_to_y"), Connection("y_neurons"), Connection("x", (Scale(w("b", 4)),))),
+            ),
+            Population("late", (2, 2), neuron, (Connection("y_neurons", (Reshape((4,), (2, 2)),)),)),
+        ),
+        outputs=(Output("y", "membrane"),),
+        simulation=Simulation(1.0, 5),
+    )
+
+
 def of_all_kinds() -> dict[str, Network]:
     """A network for each encoding, neuron and readout, in combinations that make sense."""
     w = Weights(5)
@@ -265,7 +288,7 @@ def of_all_kinds() -> dict[str, Network]:
         ),
         residual("regular", IntegrateAndFireInput(), IntegrateAndFire(reset="zero"), "first_spike", start=2),
     )
-    return {network.name: network for network in networks}
+    return {network.name: network for network in (*networks, identities())}
 
 
 def examples_for(network: Network, count: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from tgenn_gen.evaluation import relu_outputs
 @pytest.mark.parametrize("network", [small_cnn(), *of_all_kinds().values()], ids=lambda n: n.name)
 def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkeypatch):
     x = examples_for(network, 11)
-    y = np.arange(11) % 5
+    y = np.arange(11) % network.population(network.outputs[0].population).size
     monkeypatch.setattr("tgenn_gen.runtime.neurons.batch_size_that_fits", lambda timesteps, neurons: 4)
     found = evaluate(network, x, y, timesteps=6, seed=2)
     result = simulate(network, x, timesteps=6, seed=2, batch_size=11)

@@ -134,7 +134,7 @@ CHANGES = {
         "threshold: 1.0",
         "threshold: 0",
         [
-            "12:51: error[T211]: the threshold, 0, is not above the resting potential, 0",
+            "12:51: error[T211]: the threshold, 0, is not above the resting potential, 0, in float32",
         ],
     ),
     "unknown choice": (

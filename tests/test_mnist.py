@@ -49,8 +49,8 @@ def test_sixteen_steps_lose_at_most_fifteen_hundredths_of_a_percent_point(model_
 def test_genn_predicts_what_numpy_predicts(project):
     """Weights are not dyadic here, so sums may round differently and a spike may move to another step.
 
-    The bound: such flips are rare (fewer than 1 in 100,000 spike counts), change a count by one, and
-    change no prediction.
+    The bound: such flips are rare (fewer than 1 in 100,000 spike counts), change a count by one, or by two
+    where a spike is taken back, and change no prediction.
     """
     on_genn, in_numpy = (
         results(project / script, DATA, "--limit", 1000) for script in ("simulate.py", "reference.py")
@@ -61,5 +61,5 @@ def test_genn_predicts_what_numpy_predicts(project):
     for name, counts in in_numpy[1].items():
         if name.startswith("spike_counts/"):
             difference = np.abs(on_genn[1][name].astype(int) - counts.astype(int))
-            assert difference.max() <= 1
+            assert difference.max() <= 2
             assert (difference > 0).mean() < 1e-5, f"{name}: {(difference > 0).sum()} counts differ"

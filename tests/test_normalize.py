@@ -431,7 +431,7 @@ def test_mse_scales_do_not_depend_on_the_units_of_the_neurons():
 @pytest.mark.parametrize(
     ("encoding", "change", "message"),
     [
-        (Spikes(), lambda x: x, "takes 0 and 1, the input holds other values"),
+        (Spikes(), lambda x: x, "takes 0 and 1 alone, the input holds 0."),
         (Poisson(), lambda x: x - 0.5, "takes 0 to 1, the input runs from -0."),
         (Poisson(signed=True), lambda x: 3 * x, "takes -1 to 1, the input runs from "),
         (IntegrateAndFireInput(), lambda x: 2 * x, "takes 0 to 1, the input runs from "),

@@ -23,8 +23,8 @@ PACKAGE = ROOT / "tgenn_gen"
 
 # From the bottom up: a module may import those above it in this list.
 ORDER = """
-    errors numbers resources source tensors genn_code keras_model spec
-    runtime.random_numbers runtime.linear_maps runtime.encodings runtime.neurons runtime.readouts
+    errors numbers resources source tensors genn_code keras_model
+    runtime.linear_maps spec runtime.random_numbers runtime.encodings runtime.neurons runtime.readouts
     runtime.building runtime.command_line
     ops.window ops.avg_pool2d ops.conv2d ops.dense ops.flatten ops.reshape ops.scale ops
     neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.signed_integrate_and_fire neurons

@@ -74,7 +74,10 @@ def relu_outputs(network: Network, x: np.ndarray) -> np.ndarray:
     """The output (batch, classes) for x (batch, *input shape) with a ReLU in the place of each neuron."""
     dt = network.simulation.dt
     values = {network.inputs[0].name: x / np.float32(network.inputs[0].encoding.scale(dt))}
+    rates: dict[str, np.ndarray] = {}
     for population in network.populations:
-        rates = population.current(values) / np.float32(population.neuron.unit(dt))
-        values[population.name] = np.maximum(rates, 0)
-    return rates * population.scales
+        name = population.name
+        rates[name] = population.current(values) / np.float32(population.neuron.unit(dt))
+        values[name] = np.maximum(rates[name], 0)
+    output = network.population(network.outputs[0].population)
+    return rates[output.name] * output.scales

@@ -50,6 +50,7 @@ def lower(network: Network) -> Plan:
     read = network.population(output.population)
     weights = neurons.few_spike_weights if network.few_spike else neurons.rate_weights
     maps = [m for p in network.populations for c in p.inputs for m in c.through]
+    adding = [linear_maps.added] if any(len(p.inputs) > 1 for p in network.populations) else []
     input_maps = [
         m
         for p in network.populations
@@ -101,9 +102,9 @@ def lower(network: Network) -> Plan:
         driven=_names(p.name for p in genn_populations if p.driven),
         streams="{" + ", ".join(f'"{p.name}": {p.stream}' for p in genn_populations if p.stream >= 0) + "}",
         reference_functions=definitions(
-            [*_called(maps), *called, *shared, *draws, readout.read, neurons.batch_size_that_fits]
+            [*_called(maps), *adding, *called, *shared, *draws, readout.read, neurons.batch_size_that_fits]
         ),
-        simulate_functions=definitions([*_called(input_maps), *shared, *draws]),
+        simulate_functions=definitions([*_called(input_maps), *adding, *shared, *draws]),
         building=body(building),
         command_line=body(command_line),
     )
@@ -195,7 +196,7 @@ def _input_population(network: Network, identifiers: dict[str, str], models: _Mo
 def _populations(network: Network, identifiers: dict[str, str], models: _Models) -> Iterable[PopulationPlan]:
     depths = network.depths
     shapes = {network.inputs[0].name: network.inputs[0].shape}
-    taken: set[str] = set()
+    taken = {f"{i}{ending}" for i in identifiers.values() for ending in ("", "_neurons", "_course")}
     last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
     for stream, population in enumerate(network.populations, 1):
         connections = []

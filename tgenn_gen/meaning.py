@@ -31,7 +31,7 @@ def meaning_problems(network: Network) -> list[Problem]:
 
     for index, network_input in enumerate(network.inputs):
         declare(network_input.name, network_input.shape, ("inputs", index), True)
-        if problem := network_input.encoding.problem():
+        if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
     later = [p.name for p in network.populations]
     for index, population in enumerate(network.populations):
@@ -101,7 +101,7 @@ def _chain_problems(
 def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
     found = []
     neuron = population.neuron
-    if problem := neuron.problem():
+    if problem := neuron.problem(network.simulation.dt):
         found.append(Problem((*path, "neuron", "threshold"), "T211", problem))
     tensors: list[tuple[PathInDocument, Tensor]] = [
         (("neuron", name), tensor) for name, tensor in neuron.tensors.items()

@@ -50,13 +50,15 @@ def check_method(method: Method, has_data: bool) -> None:
     if method.neuron.few_spike and method.encoding.spikes:
         hint = "use --encoding constant_current"
         refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
-    for message, hint in _parameter_problems(neurons, method.encoding):
+    for message, hint in _parameter_problems(neurons, method.encoding, method.dt):
         refuse(message, hint)
     if found:
         raise TgennError(found)
 
 
-def _parameter_problems(neurons: Sequence[Neuron], encoding: Encoding) -> Iterator[tuple[str, str]]:
+def _parameter_problems(
+    neurons: Sequence[Neuron], encoding: Encoding, dt: float
+) -> Iterator[tuple[str, str]]:
     """What the schema, and the kinds themselves, have against parameters."""
     for neuron in neurons:
         probe = Population("probe", (1,), neuron, (Connection("input"),))
@@ -64,4 +66,4 @@ def _parameter_problems(neurons: Sequence[Neuron], encoding: Encoding) -> Iterat
         problems = schema_problems(document_data(network))
         yield from ((p.message, p.hint) for p in problems if p.path[:1] != ("outputs",))
         if not problems or all(p.path[:1] == ("outputs",) for p in problems):
-            yield from ((text, "") for text in (neuron.problem(), encoding.problem()) if text)
+            yield from ((text, "") for text in (neuron.problem(dt), encoding.problem(dt)) if text)

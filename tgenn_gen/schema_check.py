@@ -84,10 +84,15 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         for key in missing:
             if error.message.startswith(repr(key)):
                 yield Problem(path, "T111", f"{what} has no '{key}'", f"add {key}: ...")
+    elif keyword == "const" and limit == "uniform":
+        yield Problem(path, "T113", f"{what} is {_shown(value)}, expected a number or uniform")
     elif keyword == "type":
         names = [limit] if isinstance(limit, str) else limit
         expected = " or ".join(_TYPES[n] for n in names)
-        yield Problem(path, "T112", f"{what} is {_shown(value)}, expected {expected}")
+        array = isinstance(value, list) and path[-1:] in (("v_init",), ("scale",))
+        hint = "an array stands in a .npy file: {file: ..., shape: ..., dtype: float32, sha256: ...}"
+        message = f"{what} is {_shown(value)}, expected {expected}"
+        yield Problem(path, "T112", message, hint if array else "")
     elif keyword in ("enum", "const"):
         allowed = [str(v) for v in (limit if keyword == "enum" else [limit])]
         hint = _suggestion(str(value), allowed) if len(allowed) > 1 else ""

@@ -16,6 +16,7 @@ import numpy as np
 
 from tgenn_gen.genn_code import Scatter, Updates
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.runtime.linear_maps import added
 from tgenn_gen.tensors import Tensor
 
 Shape = tuple[int, ...]
@@ -144,8 +145,8 @@ class Neuron(ABC):
         """The firing rates above 0 that an example of so many steps can have."""
         return 2**timesteps - 1 if self.few_spike else timesteps
 
-    def problem(self) -> str:
-        """What is wrong with its parameters together, "" if nothing."""
+    def problem(self, dt: float) -> str:
+        """What is wrong with its parameters together, at time steps of dt ms; "" if nothing."""
         return ""
 
     @property
@@ -180,8 +181,8 @@ class Encoding(ABC):
     def describe(self) -> str:
         """A few words for comments and tables."""
 
-    def problem(self) -> str:
-        """What is wrong with its parameters together, "" if nothing."""
+    def problem(self, dt: float) -> str:
+        """What is wrong with its parameters together, at time steps of dt ms; "" if nothing."""
         return ""
 
 
@@ -255,10 +256,8 @@ class Population:
 
     def current(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """I: the bias and the chains applied to the sources' values, {source: (..., *shape)}."""
-        first, *rest = self.inputs
-        current = first.apply(values[first.source])
-        for connection in rest:
-            current = current + connection.apply(values[connection.source])
+        currents = [connection.apply(values[connection.source]) for connection in self.inputs]
+        current = currents[0] if len(currents) == 1 else added(*currents)
         return current if self.bias is None else current + self.bias.values
 
 

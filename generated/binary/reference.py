@@ -119,7 +119,7 @@ def simulate_batch(
         stem_to_sum = scale(stem_course, weights["sum.factor"])
         # from branch: conv2d 1x1 same
         branch_to_sum = conv2d(branch_course, weights["sum.kernel"], strides=(1, 1), padding="same")
-        current = stem_to_sum + branch_to_sum
+        current = added(stem_to_sum, branch_to_sum)
         sum_course = sum_neurons.run(current, steps)
         yield "sum", sum_course
         del stem_course, branch_course  # not read any more
@@ -232,6 +232,14 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
     return x.reshape(*x.shape[: x.ndim - len(old)], *new)
 
 
+def added(*currents: np.ndarray) -> np.ndarray:
+    """The sum of what several chains give, float32; spikes (bool) count as 0 and 1."""
+    total = currents[0].astype(np.float32)
+    for current in currents[1:]:
+        total = total + current
+    return total
+
+
 def scale(x: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
     """Multiply x (..., channels) with one factor, or one a channel."""
     return x * np.asarray(factor, np.result_type(x.dtype, np.float32))
@@ -246,9 +254,10 @@ class Spikes:
 
 def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
     """Why the encoding cannot take these values, "" if it can."""
-    smallest, largest = float(x.min()), float(x.max())
-    if binary and not ((x == 0) | (x == 1)).all():
-        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
+    if binary:
+        other = x[(x != 0) & (x != 1)]
+        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
         return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
     return ""

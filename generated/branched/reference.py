@@ -119,7 +119,7 @@ def simulate_batch(
         # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid
         in_put_to_a_b_2 = avg_pool2d(in_put_course, pool=(2, 2), strides=(2, 2), padding="same")
         in_put_to_a_b_2 = conv2d(in_put_to_a_b_2, weights["c"], strides=(1, 1), padding="valid")
-        current = a_b_to_a_b_2 + _1st_to_a_b_2 + in_put_to_a_b_2
+        current = added(a_b_to_a_b_2, _1st_to_a_b_2, in_put_to_a_b_2)
         current = current + weights["a-b.bias"]
         a_b_2_course = a_b_2_neurons.run(current, steps)
         yield "a-b", a_b_2_course
@@ -141,7 +141,7 @@ def simulate_batch(
         a_b_2_to_out = avg_pool2d(a_b_2_course, pool=(2, 3), strides=(1, 1), padding="same")
         a_b_2_to_out = reshape(a_b_2_to_out, (2, 3, 2), (12,))
         a_b_2_to_out = dense(a_b_2_to_out, weights["out2"])
-        current = _for_to_out + a_b_2_to_out
+        current = added(_for_to_out, a_b_2_to_out)
         out_course = out_neurons.run(current, steps)
         yield "out", out_course
         del _for_course, a_b_2_course  # not read any more
@@ -265,6 +265,14 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
     return x.reshape(*x.shape[: x.ndim - len(old)], *new)
 
 
+def added(*currents: np.ndarray) -> np.ndarray:
+    """The sum of what several chains give, float32; spikes (bool) count as 0 and 1."""
+    total = currents[0].astype(np.float32)
+    for current in currents[1:]:
+        total = total + current
+    return total
+
+
 def scale(x: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
     """Multiply x (..., channels) with one factor, or one a channel."""
     return x * np.asarray(factor, np.result_type(x.dtype, np.float32))
@@ -279,9 +287,10 @@ class ConstantCurrent:
 
 def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
     """Why the encoding cannot take these values, "" if it can."""
-    smallest, largest = float(x.min()), float(x.max())
-    if binary and not ((x == 0) | (x == 1)).all():
-        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
+    if binary:
+        other = x[(x != 0) & (x != 1)]
+        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
         return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
     return ""

@@ -617,6 +617,14 @@ def main() -> None:
 # Linear maps of the input, random numbers, and the readout, as in reference.py.
 
 
+def added(*currents: np.ndarray) -> np.ndarray:
+    """The sum of what several chains give, float32; spikes (bool) count as 0 and 1."""
+    total = currents[0].astype(np.float32)
+    for current in currents[1:]:
+        total = total + current
+    return total
+
+
 def mixed(h: np.ndarray) -> np.ndarray:
     """A bijection of 32-bit numbers in which each bit of h changes half of the bits of the result.
 
@@ -635,9 +643,10 @@ def random_keys(seed: int, stream: int, examples: np.ndarray) -> np.ndarray:
 
 def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
     """Why the encoding cannot take these values, "" if it can."""
-    smallest, largest = float(x.min()), float(x.max())
-    if binary and not ((x == 0) | (x == 1)).all():
-        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
+    if binary:
+        other = x[(x != 0) & (x != 1)]
+        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
         return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
     return ""

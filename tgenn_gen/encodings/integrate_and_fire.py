@@ -45,8 +45,8 @@ class IntegrateAndFireInput(Encoding):
     def scale(self, dt: float) -> float:
         return self.neuron.unit(dt) / self.gain
 
-    def problem(self) -> str:
-        return self.neuron.problem()
+    def problem(self, dt: float) -> str:
+        return self.neuron.problem(dt, self.gain)
 
     def describe(self) -> str:
         return f"{self.neuron.describe()}, gain {self.gain:g}"

@@ -18,6 +18,8 @@ from tgenn_gen.runtime import neurons
 from tgenn_gen.spec import Call, Neuron, Uniform, rarely
 from tgenn_gen.tensors import Tensor
 
+SMALLEST_GAIN, LARGEST_GAIN = 1e-30, 1e30
+
 
 @dataclass(frozen=True)
 class IntegrateAndFire(Neuron):
@@ -89,11 +91,15 @@ class IntegrateAndFire(Neuron):
     def unit(self, dt: float) -> float:
         return (self.threshold - self.v_rest) / self.gain(dt)
 
-    def problem(self) -> str:
+    def problem(self, dt: float, input_gain: float = 1.0) -> str:
         if self.reset == "zero" and self.v_rest:
             return f"reset zero sets V to 0, and the resting potential is {self.v_rest:g}: use to_rest"
         if np.float32(self.threshold) <= np.float32(self.v_rest):
-            return f"the threshold, {self.threshold:g}, is not above the resting potential, {self.v_rest:g}"
+            rest = f"{self.v_rest:.9g}, in float32"
+            return f"the threshold, {self.threshold:.9g}, is not above the resting potential, {rest}"
+        if not SMALLEST_GAIN <= input_gain * self.gain(dt) <= LARGEST_GAIN:
+            gain = f"{input_gain * self.gain(dt):g}"
+            return f"a current of 1 changes V by {gain} in a step, which is out of float32's range"
         return ""
 
     def describe(self) -> str:

@@ -38,9 +38,10 @@ class Poisson:
 
 def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
     """Why the encoding cannot take these values, "" if it can."""
-    smallest, largest = float(x.min()), float(x.max())
-    if binary and not ((x == 0) | (x == 1)).all():
-        return f"the encoding takes 0 and 1, the input holds other values ({smallest:g} to {largest:g})"
+    smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
+    if binary:
+        other = x[(x != 0) & (x != 1)]
+        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
         return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
     return ""

@@ -79,6 +79,14 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
     return x.reshape(*x.shape[: x.ndim - len(old)], *new)
 
 
+def added(*currents: np.ndarray) -> np.ndarray:
+    """The sum of what several chains give, float32; spikes (bool) count as 0 and 1."""
+    total = currents[0].astype(np.float32)
+    for current in currents[1:]:
+        total = total + current
+    return total
+
+
 def scale(x: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
     """Multiply x (..., channels) with one factor, or one a channel."""
     return x * np.asarray(factor, np.result_type(x.dtype, np.float32))

@@ -9,15 +9,32 @@ comes from the file $FAKE_GENN_MATRICES.
 from __future__ import annotations
 
 import os
+import re
 from types import SimpleNamespace
 
 import numpy as np
 
-VarAccess = SimpleNamespace(READ_ONLY_DUPLICATE="one for each batch")
+from tgenn_gen.runtime.random_numbers import uniform
+
+VarAccess = SimpleNamespace(
+    READ_ONLY="one a neuron",
+    READ_ONLY_DUPLICATE="one a neuron and batch",
+    READ_ONLY_SHARED_NEURON="one a batch",
+)
+VarAccessMode = SimpleNamespace(READ_ONLY="read only")
 
 
 def create_neuron_model(name, params, vars, **code):  # GeNN's name
-    return SimpleNamespace(name=name, params=[p for p, _ in params], vars=[v[0] for v in vars])
+    access = {v[0]: v[2] if len(v) > 2 else "" for v in vars}
+    return SimpleNamespace(name=name, params=[p for p, _ in params], vars=[*access], access=access, **code)
+
+
+def create_weight_update_model(name, **code):
+    return name
+
+
+def create_var_ref(group, variable):
+    return group, variable
 
 
 def create_sparse_connect_init_snippet(name, **code):
@@ -32,7 +49,7 @@ def init_postsynaptic(name):
     return name
 
 
-def init_weight_update(name, params, variables):
+def init_weight_update(name, params, variables, pre_var_refs=None):
     return name
 
 
@@ -41,14 +58,19 @@ def init_sparse_connectivity(snippet):
 
 
 class Variable:
-    def __init__(self, batch, neurons, value):
-        self.values = np.full((batch, neurons), value, np.float32)
+    def __init__(self, batch, neurons, value, access=""):
+        shape = {VarAccess.READ_ONLY: (1, neurons), VarAccess.READ_ONLY_SHARED_NEURON: (batch, 1)}
+        dtype = np.uint32 if access == VarAccess.READ_ONLY_SHARED_NEURON else np.float32
+        self.values = np.zeros(shape.get(access, (batch, neurons)), dtype)
+        self.values[:] = value
         self.on_device = self.values.copy()
         self.extra_global_params = {"kernel": SimpleNamespace(set_init_values=lambda values: None)}
 
     @property
     def current_view(self):
         return self.values
+
+    view = current_view
 
     def push_to_device(self):
         self.on_device[:] = self.values
@@ -63,7 +85,7 @@ class NeuronGroup:
     def __init__(self, batch, neurons, model, params, variables):
         assert sorted(params) == sorted(model.params) and sorted(variables) == sorted(model.vars)
         self.num_neurons, self.model, self.params, self.dynamic = neurons, model, dict(params), set()
-        self.vars = {name: Variable(batch, neurons, value) for name, value in variables.items()}
+        self.vars = {n: Variable(batch, neurons, v, model.access[n]) for n, v in variables.items()}
         self.history = []  # spikes of each step, (batch, neurons)
         self.recorded = []
 
@@ -76,25 +98,73 @@ class NeuronGroup:
 
     def step(self, timestep, current):
         v = {name: variable.on_device for name, variable in self.vars.items()}
-        spiking, kind = "spike_count" in v, self.model.name
-        if (timestep + self.params["phase"]) % self.params["timesteps"] == 0:
+        p, kind, timesteps = self.params, self.model.name, self.params["timesteps"]
+        step = (timestep + p["phase"]) % timesteps
+        few_spike = kind.startswith("few_spike")
+        emitted = (step + 1) % timesteps if few_spike else step
+        if emitted == 0:
             for latched in [name for name in v if name.startswith("last_")]:
                 v[latched][:] = v[latched.removeprefix("last_")]
                 v[latched.removeprefix("last_")][:] = 0
-            v["V"][:] = self.params.get("v_init", 0)
-        v["V"] += current + v["I_const"]
-        if spiking:
-            spikes = v["V"] >= self.params["threshold"]
-            v["spike_count"] += spikes
-            if "read" in v:
-                v["read"] += spikes
-            if "subtract" in kind:
-                v["V"] -= self.params["threshold"] * spikes
-            else:
-                v["V"][spikes] = 0
-            self.history.append(spikes)
+        if step == 0 and "threshold" in p:
+            v["next_V" if few_spike else "V"][:] = self.start(v)
+            if "sum" in v:
+                v["sum"][:] = 0
+        elif step == 0:
+            v["V"][:] = 0
+        current = current + v["I_const"]
+        if few_spike:
+            v["next_V"] += 2.0 ** (timesteps - 1 - step) * current
+            if step == timesteps - 1:
+                v["V"][:] = v["next_V"]
+        elif "1 <<" in self.model.sim_code:
+            v["V"] += 2.0 ** (timesteps - 1 - step) * current
         else:
-            v["read"][:] = v["V"]
+            v["V"] += p.get("gain", 1.0) * current
+        start = int(
+            (re.findall(r"(?:step|emitted) (?:==|>=) (\d+)", self.model.sim_code + self.reset) or [0])[-1]
+        )
+        if "spike_count" not in v:
+            if start and step == start:
+                v["V"][:] = current
+            v["read"][:] = v["V"] if step >= start else 0
+            return
+        weight = 2.0 ** (timesteps - 1 - emitted) if few_spike else 1.0
+        spikes = self.spikes(v, current, step, weight)
+        v["spike_count"] += spikes != 0
+        if kind.endswith("_spike_count") and emitted >= start:
+            v["read"] += weight * spikes
+        elif kind.endswith("_first_spike") and emitted >= start:
+            v["read"][(v["read"] == 0) & (spikes > 0)] = emitted - start + 1
+        self.history.append(spikes)
+
+    @property
+    def reset(self):
+        return getattr(self.model, "reset_code", "")
+
+    def start(self, v):
+        if "key" in v:
+            low, high = self.params["v_rest"], self.params["threshold"]
+            return low + (high - low) * uniform(v["key"][:, 0], 2**32 - 1, (self.num_neurons,))
+        return v["v_init"] if "v_init" in v else self.params["v_init"]
+
+    def spikes(self, v, current, step, weight):
+        """This step's spikes, with their sign; V is reset."""
+        if self.model.name.startswith("poisson"):
+            drawn = uniform(v["key"][:, 0], step, (self.num_neurons,))
+            return (drawn < np.abs(current)) * np.sign(current)
+        if self.model.name.startswith("spikes"):
+            return current != 0
+        threshold = weight * self.params["threshold"]
+        spikes = (v["V"] >= threshold).astype(np.float32)
+        if "sum" in v:
+            spikes -= (v["V"] < self.params["negative_threshold"]) & (v["sum"] > 0)
+            v["sum"] += spikes
+        if "V -=" in self.reset:
+            v["V"] -= (threshold - self.params.get("v_rest", 0)) * spikes
+        else:
+            v["V"][spikes != 0] = self.params["v_rest"] if "V = v_rest" in self.reset else 0
+        return spikes
 
 
 class GeNNModel:
@@ -137,6 +207,6 @@ class GeNNModel:
     def pull_recording_buffers_from_device(self):
         for group in self.groups.values():
             if group.spike_recording_enabled:
-                window = np.array(group.history[-self.num_recording_timesteps :])
+                window = np.array(group.history[-self.num_recording_timesteps :]) != 0
                 group.recorded = [np.nonzero(window[:, b]) for b in range(self.batch_size)]
                 group.spike_recording_data = [(steps * self.dt, neurons) for steps, neurons in group.recorded]
