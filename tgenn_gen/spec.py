@@ -155,6 +155,22 @@ class Neuron(ABC):
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
 
+class ThresholdNeuron(Neuron):
+    """Neurons without units that spike where V, v_init at the start, reaches a threshold."""
+
+    readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
+    threshold: float
+    v_init: float | Tensor
+
+    @property
+    def head_start(self) -> float:
+        start = self.v_init.values.mean() if isinstance(self.v_init, Tensor) else self.v_init
+        return float(start) / self.threshold
+
+    def unit(self, dt: float) -> float:
+        return self.threshold
+
+
 class Encoding(ABC):
     """How a network input becomes current or spikes (module :mod:`tgenn_gen.encodings`)."""
 

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 from tgenn_gen.genn_code import Updates
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, Neuron
+from tgenn_gen.spec import Call, ThresholdNeuron
 from tgenn_gen.tensors import Tensor
 
 
 @dataclass(frozen=True)
-class FewSpike(Neuron):
+class FewSpike(ThresholdNeuron):
     """V = v_init + the sum over an example of w(k) I[k], with w(k) = 2^(timesteps - 1 - k).
 
     From the last of these steps on, and for timesteps steps, a neuron spikes where V >= threshold w(k), and
@@ -27,7 +27,6 @@ class FewSpike(Neuron):
     """
 
     kind: ClassVar[str] = "few_spike"
-    readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
     few_spike: ClassVar[bool] = True  # type: ignore[misc]
     threshold: float = 1.0
     v_init: float | Tensor = 0.5
@@ -49,14 +48,6 @@ class FewSpike(Neuron):
             variables=(("next_V", "scalar"),),
             tensors=tuple(self.tensors),
         )
-
-    @property
-    def head_start(self) -> float:
-        start = self.v_init.values.mean() if isinstance(self.v_init, Tensor) else self.v_init
-        return float(start) / self.threshold
-
-    def unit(self, dt: float) -> float:
-        return self.threshold
 
     def describe(self) -> str:
         return f"few_spike, threshold {self.threshold:g}"

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 from tgenn_gen.genn_code import Updates
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, Neuron
+from tgenn_gen.spec import Call, ThresholdNeuron
 from tgenn_gen.tensors import Tensor
 
 
 @dataclass(frozen=True)
-class SignedIntegrateAndFire(Neuron):
+class SignedIntegrateAndFire(ThresholdNeuron):
     """V += I; a spike of +1 where V >= threshold, of -1 where V < negative_threshold after more +1 than -1.
 
     V -= threshold x spike. v_init: V at local step 0, a number or a tensor, one a channel or a neuron.
@@ -26,7 +26,6 @@ class SignedIntegrateAndFire(Neuron):
     """
 
     kind: ClassVar[str] = "signed_integrate_and_fire"
-    readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
     signed: ClassVar[bool] = True
     threshold: float = 1.0
     negative_threshold: float = 0.0
@@ -54,14 +53,6 @@ class SignedIntegrateAndFire(Neuron):
             sign="sign",
             tensors=tuple(self.tensors),
         )
-
-    @property
-    def head_start(self) -> float:
-        start = self.v_init.values.mean() if isinstance(self.v_init, Tensor) else self.v_init
-        return float(start) / self.threshold
-
-    def unit(self, dt: float) -> float:
-        return self.threshold
 
     def describe(self) -> str:
         return f"signed_integrate_and_fire, threshold {self.threshold:g}"
