@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ from tgenn_gen.evaluation import relu_outputs  # noqa: E402
 from tgenn_gen.fold import fold  # noqa: E402
 from tgenn_gen.keras_import import read_model  # noqa: E402
 from tgenn_gen.neurons.few_spike import FewSpike  # noqa: E402
+from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire  # noqa: E402
 from tgenn_gen.supported import supported_layers  # noqa: E402
 from tgenn_gen.tensors import Tensor  # noqa: E402
 
@@ -242,7 +245,7 @@ def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
     network = convert(model, x, method=Method(readout="spike_count"))
-    loss = "classes: read by its spike count, which is 0 for all outputs below 0"
+    loss = "classes: read by its spike count, which is 0 for all outputs below 0: see --correct offset"
     assert loss in network.provenance["changes"]
     *_, (_, current) = ann_currents(network, x)
     positive = current.max(axis=1) > 0
@@ -355,6 +358,21 @@ def test_the_choices_of_a_conversion_are_recorded(tmp_path):
     assert corrected["calibration"]["sample"] == 40
     old = convert(model, x, PRESETS["tensor_genn"]).provenance
     assert (old["preset"], old["normalization"], old["pooling"]) == ("tensor_genn", "tensor_genn", "spiking")
+
+
+@pytest.mark.parametrize("method", ["data", "mse"])
+def test_an_offset_raises_all_logits_to_where_spikes_can_tell_them(method):
+    """A model whose logits are all negative: without it, no output spikes."""
+    model = with_random_weights(chain(), 3)
+    model.layers[-1].bias.assign(model.layers[-1].bias - 100)
+    x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
+    expected = np.asarray(model(x)).argmax(axis=1)
+    plain = Method(method, readout="spike_count", neuron=SignedIntegrateAndFire(), timesteps=512)
+    assert simulate(convert(model, x, plain), x).output.max() == 0
+    network = convert(model, x, replace(plain, corrections=("offset",)))
+    assert (simulate(network, x).predictions == expected).mean() > 0.9
+    assert any("added to all outputs" in note for note in network.provenance["changes"])
+    assert network.provenance["corrections"] == ["offset"]
 
 
 def test_spiking_pooling_of_what_may_be_negative_is_refused_by_layer():

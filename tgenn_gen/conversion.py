@@ -10,7 +10,7 @@ import numpy as np
 
 from tgenn_gen.activations import Progress, ann_currents, measure
 from tgenn_gen.calibration import file_sha256, open_calibration
-from tgenn_gen.corrections import corrected
+from tgenn_gen.corrections import corrected, with_offset
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.fold import FoldedModel, fold
@@ -63,6 +63,9 @@ def convert(
     _check_against_keras(folded, keras_model, x, read.file)
 
     used = data if needs_data(method.normalize) or method.corrections else None
+    offset = 0.0
+    if used is not None and "offset" in method.corrections:
+        network, offset = with_offset(network, used)
     measured = measure(network, used, method.per_channel, progress) if used is not None else None
     scales, notes = find_scales(network, method, measured, used, progress)
     normalized = rescale(network, scales)
@@ -90,6 +93,7 @@ def convert(
             notes.append(
                 f"only {sample['sample']} calibration examples were run for {method.timesteps} steps"
             )
+    notes += [f"{offset:g} added to all outputs, so that spikes lose none of them"] if offset else []
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
     return replace(normalized, provenance=provenance)
@@ -114,6 +118,7 @@ def _correction_notes(method: Method) -> list[str]:
     return [
         f"{words[correction]} corrected against the ANN for {method.timesteps} steps"
         for correction in method.corrections
+        if correction in words
     ]
 
 

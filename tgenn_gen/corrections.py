@@ -1,4 +1,9 @@
-"""Corrections after conversion, layer by layer against the ANN, without training (Li et al. 2021).
+"""Corrections without training, on calibration examples.
+
+    offset     before normalization: one number is added to all logits, so that none is below 0, where a
+               spiking output has nothing to say; the largest stays the largest
+
+After normalization, layer by layer against the ANN (Li et al. 2021):
 
     bias       each channel's bias takes in the mean error of its activation (their bias calibration)
     potential  each neuron's V at the start takes in its own mean error (their potential calibration)
@@ -21,6 +26,24 @@ from tgenn_gen.spec import Network, Population
 from tgenn_gen.tensors import Tensor
 
 
+def with_offset(network: Network, calibration: Calibration) -> tuple[Network, float]:
+    """The folded network with its output's smallest activation raised to 0, and by how much."""
+    x = sample_of(network, calibration, 1)
+    output = network.outputs[0].population
+    lowest = 0.0
+    for start in range(0, len(x), 16):
+        for population, current in ann_currents(network, x[start : start + 16]):
+            if population.name == output:
+                lowest = min(lowest, float(current.min()))
+    if lowest == 0:
+        return network, 0.0
+    population = network.population(output)
+    bias = np.zeros(population.shape[-1]) if population.bias is None else population.bias.values
+    raised = replace(population, bias=Tensor(f"weights/{output}.bias.npy", bias - lowest))
+    populations = tuple(raised if p.name == output else p for p in network.populations)
+    return replace(network, populations=populations), -lowest
+
+
 def corrected(
     network: Network, folded: Network, calibration: Calibration, corrections: tuple[str, ...]
 ) -> Network:
@@ -29,7 +52,7 @@ def corrected(
     x = sample_of(network, calibration, timesteps)
     weights = step_weights(network, timesteps)
     means = _mean_activations(folded, x)
-    for correction in corrections:
+    for correction in (c for c in corrections if c in _CORRECT):
 
         def adjust(population: Population, trial: Trial, correction: str = correction) -> Population:
             error = means[population.name] - _mean_emitted(population, trial, weights)

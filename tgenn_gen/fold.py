@@ -153,8 +153,9 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
         )
     name = walk.populations[-1].name
     if readout != "membrane" and walk.last_activation != "relu":
+        kind = readout.replace("_", " ")
         walk.notes.append(
-            f"{name}: read by its {readout.replace('_', ' ')}, which is 0 for all outputs below 0"
+            f"{name}: read by its {kind}, which is 0 for all outputs below 0: see --correct offset"
         )
     return name
 

@@ -14,7 +14,7 @@ from tgenn_gen.spec import Encoding, Neuron
 NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
 WITHOUT_DATA = ("none", "model", "as_trained")
 WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods without scales a channel
-CORRECTIONS = ("bias", "potential")
+CORRECTIONS = ("offset", "bias", "potential")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Method:
     dense_neuron   those of populations behind a dense kernel, where they are others
     encoding       of the input
     pooling        "folded": pooling is part of the next chain; "spiking": a population of its own
-    corrections    after conversion, in this order: "bias", "potential" (:mod:`tgenn_gen.corrections`)
+    corrections    of "offset", "bias" and "potential", in this order (:mod:`tgenn_gen.corrections`)
     readout        of the output population, from step `readout_start` on
     timesteps, dt  the steps each example is shown, of dt ms
     """
