@@ -9,7 +9,7 @@ import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.reference import checked, simulated_batches
-from tgenn_gen.runtime.command_line import as_current, labels_problem
+from tgenn_gen.runtime.command_line import as_current, classes_problem, labels_problem
 from tgenn_gen.spec import Network
 
 Progress = Callable[[int, int], None]
@@ -48,7 +48,7 @@ def evaluate(
     """
     x, timesteps = checked(network, x, timesteps, seed)
     classes = network.population(network.outputs[0].population).size
-    if problem := labels_problem(y, len(x), classes):
+    if problem := labels_problem(y, len(x)) or classes_problem(y, classes):
         raise TgennError(Diagnostic(Location("evaluate"), "T503", problem))
     correct, relu_correct, spikes, done = np.zeros(timesteps, int), 0, 0, 0
     for output, counts in simulated_batches(network, x, timesteps, seed):

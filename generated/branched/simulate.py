@@ -848,7 +848,7 @@ def read_examples(
     if y is not None:
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if wrong := labels_problem(y, examples, 2**62):
+        if wrong := labels_problem(y, examples):
             fail(f"{path}: {wrong}")
         y = y[:limit]
     return x, y
@@ -953,11 +953,16 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
-def labels_problem(y: np.ndarray, examples: int, classes: int) -> str:
-    """Why y are no labels of so many examples and classes; "" if they are."""
+def labels_problem(y: np.ndarray, examples: int) -> str:
+    """Why y are no labels of so many examples; "" if they are."""
     if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
         return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
-    if len(y) and not 0 <= int(y.min()) <= int(y.max()) < classes:
+    return ""
+
+
+def classes_problem(y: np.ndarray, classes: int) -> str:
+    """Why labels y are not of these classes; "" if they are."""
+    if not 0 <= int(y.min()) <= int(y.max()) < classes:
         return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
     return ""
 
@@ -978,7 +983,7 @@ def run(
     x, y = read_examples(arguments.data, shape, arguments.limit)
     if problem(x):
         fail(f"{arguments.data}: {problem(x)}")
-    if y is not None and (wrong := labels_problem(y, len(x), classes)):
+    if y is not None and (wrong := classes_problem(y, classes)):
         fail(f"{arguments.data}: {wrong}")
 
     started = time.perf_counter()
