@@ -372,6 +372,7 @@ def test_an_offset_raises_all_logits_to_where_spikes_can_tell_them(method):
     network = convert(model, x, replace(plain, corrections=("offset",)))
     assert (simulate(network, x).predictions == expected).mean() > 0.9
     assert any("added to all outputs" in note for note in network.provenance["changes"])
+    assert not any("0 for all outputs below 0" in note for note in network.provenance["changes"])
     assert network.provenance["corrections"] == ["offset"]
 
 

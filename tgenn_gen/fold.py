@@ -152,7 +152,8 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
             f"{last.name}: its relu is left out: where it gives 0, the membrane readout shows negative values"
         )
     name = walk.populations[-1].name
-    if readout != "membrane" and walk.last_activation != "relu":
+    lossy = readout != "membrane" and walk.last_activation != "relu"
+    if lossy and "offset" not in walk.method.corrections:
         kind = readout.replace("_", " ")
         walk.notes.append(
             f"{name}: read by its {kind}, which is 0 for all outputs below 0: see --correct offset"
