@@ -149,10 +149,12 @@ def test_a_method_that_cannot_be_used_is_refused_with_all_that_is_wrong(chosen, 
     assert all(text.startswith(message) for text, message in zip(found, sorted(messages), strict=True)), found
 
 
-def test_an_offset_is_refused_where_the_membrane_is_read():
+@pytest.mark.parametrize("readout", ["membrane", "first_spike"])
+def test_an_offset_is_refused_where_spikes_are_not_counted(readout):
+    """Where the first spike is read, all classes that an offset raises would spike at once."""
     with pytest.raises(TgennError) as caught:
-        check_method(Method(corrections=("offset",)), has_data=True)
-    assert caught.value.diagnostics[0].message == "the correction 'offset' is for outputs that spike"
+        check_method(Method(readout=readout, corrections=("offset",)), has_data=True)
+    assert caught.value.diagnostics[0].message == "the correction 'offset' is for spike counts"
 
 
 def test_a_method_that_needs_data_is_refused_without():

@@ -154,10 +154,9 @@ def _finish(walk: _Walk, readout: str, model: KerasModel) -> str:
     name = walk.populations[-1].name
     lossy = readout != "membrane" and walk.last_activation != "relu"
     if lossy and "offset" not in walk.method.corrections:
+        way_out = ": see --correct offset" if readout == "spike_count" else ", and ties go to the first class"
         kind = readout.replace("_", " ")
-        walk.notes.append(
-            f"{name}: read by its {kind}, which is 0 for all outputs below 0: see --correct offset"
-        )
+        walk.notes.append(f"{name}: read by its {kind}, which is 0 for all outputs below 0{way_out}")
     return name
 
 

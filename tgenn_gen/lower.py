@@ -177,8 +177,9 @@ def _input_population(network: Network, identifiers: dict[str, str], models: _Mo
         identifier=identifiers[network_input.name],
         shape=network_input.shape,
         size=size,
-        description=f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.describe()}",
-        activation="the input itself",
+        description=f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.describe()}; "
+        f"the input = {encoding.scale(network.simulation.dt):g} x spikes per step",
+        activation="",
         depth=0,
         stream=0 if updates.random else -1,
         bias="",

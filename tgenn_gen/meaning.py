@@ -124,6 +124,8 @@ def _neuron_problems(network: Network, population: Population, path: PathInDocum
         code, other = ("the few-spike code", "a rate code")[:: 1 if neuron.few_spike else -1]
         message = f"'{population.name}' has {code}, '{others[0]}' has {other}"
         hint = "use one code in the whole network; integrate takes the few-spike code with few_spike: true"
+        if neuron.few_spike and network.inputs[0].encoding.spikes:
+            hint = "few-spike neurons take constant_current: change the encoding of the input"
         found.append(Problem((*path, "neuron"), "T213", message, hint))
     return found
 

@@ -40,10 +40,8 @@ def check_method(method: Method, has_data: bool) -> None:
     unknown = [c for c in method.corrections if c not in CORRECTIONS]
     if unknown:
         refuse(f"there is no correction '{', '.join(unknown)}'", f"there are {', '.join(CORRECTIONS)}")
-    elif "offset" in method.corrections and method.readout == "membrane":
-        refuse(
-            "the correction 'offset' is for outputs that spike", "use --readout spike_count, or leave it out"
-        )
+    elif "offset" in method.corrections and method.readout != "spike_count":
+        refuse("the correction 'offset' is for spike counts", "use --readout spike_count, or leave it out")
     elif method.corrections and not has_data:
         refuse("corrections need calibration data", "give --calibration TRAINING.npz")
     neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]

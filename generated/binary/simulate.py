@@ -218,8 +218,7 @@ def build_network(
     models = neuron_models()
     latency = 1
 
-    # image: 6 x 5 x 2 input neurons, spikes, as in the example
-    # ANN activation = the input itself
+    # image: 6 x 5 x 2 input neurons, spikes, as in the example; the input = 1 x spikes per step
     image_neurons = model.add_neuron_population(
         "image",
         60,

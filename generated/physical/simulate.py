@@ -231,8 +231,7 @@ def build_network(
     models = neuron_models()
     latency = 1
 
-    # image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF, gain 2
-    # ANN activation = the input itself
+    # image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF, gain 2; the input = 0.375 x spikes per step
     image_neurons = model.add_neuron_population(
         "image",
         60,

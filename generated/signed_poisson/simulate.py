@@ -215,8 +215,7 @@ def build_network(
     models = neuron_models()
     latency = 1
 
-    # image: 6 x 5 x 2 input neurons, poisson, signed
-    # ANN activation = the input itself
+    # image: 6 x 5 x 2 input neurons, poisson, signed; the input = 1 x spikes per step
     image_neurons = model.add_neuron_population(
         "image",
         60,
