@@ -91,7 +91,8 @@ def convert(
         }
         if sample and sample["sample"] < FEW:
             notes.append(
-                f"only {sample['sample']} calibration examples were run for {method.timesteps} steps"
+                f"only {sample['sample']} calibration examples fit into memory at {method.timesteps} steps, "
+                "and so little data is uncertain: fewer --timesteps allow for more"
             )
     notes += [f"{offset:g} added to all outputs, so that spikes lose none of them"] if offset else []
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 from tgenn_gen import __version__, genn_code
@@ -87,10 +88,8 @@ def lower(network: Network) -> Plan:
         genn_populations=genn_populations,
         output=OutputPlan(
             name=read.name,
-            identifier=identifiers[read.name],
             classes=read.size,
             scale=_scale(read),
-            kind=output.readout,
             start=output.start,
             read=readout.read.__name__,
             output=readout.output.__name__,
@@ -169,14 +168,11 @@ def _input_population(network: Network, identifiers: dict[str, str], models: _Mo
     encoding = network_input.encoding
     updates = encoding.genn(network.simulation.dt)
     model = models.of(encoding, network_input.name, f"{encoding.kind}_input")
-    size = 1
-    for n in network_input.shape:
-        size *= n
     return PopulationPlan(
         name=network_input.name,
         identifier=identifiers[network_input.name],
         shape=network_input.shape,
-        size=size,
+        size=prod(network_input.shape),
         description=f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.describe()}; "
         f"the input = {encoding.scale(network.simulation.dt):g} x spikes per step",
         activation="",

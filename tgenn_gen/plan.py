@@ -100,10 +100,8 @@ class OutputPlan:
     """The population that is read, and its readout (:mod:`tgenn_gen.readouts`)."""
 
     name: str
-    identifier: str
     classes: int
     scale: str
-    kind: str
     start: int
     read: str
     output: str

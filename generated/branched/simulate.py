@@ -981,8 +981,8 @@ def run(
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
-    if problem(x):
-        fail(f"{arguments.data}: {problem(x)}")
+    if unsuitable := problem(x):
+        fail(f"{arguments.data}: {unsuitable}")
     if y is not None and (wrong := classes_problem(y, classes)):
         fail(f"{arguments.data}: {wrong}")
 

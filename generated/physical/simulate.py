@@ -216,7 +216,7 @@ def neuron_models() -> dict[str, Any]:
                     V = v_rest + ((threshold - v_rest) * u);
                 }
                 const scalar I = Isyn + I_const;
-                V += gain * I;  // gain: dt / capacitance
+                V += gain * I;  // gain: the input's gain x dt / capacitance
             """,
             threshold_condition_code="V >= threshold",
             reset_code="V = v_rest; spike_count++;",
@@ -964,8 +964,8 @@ def run(
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
-    if problem(x):
-        fail(f"{arguments.data}: {problem(x)}")
+    if unsuitable := problem(x):
+        fail(f"{arguments.data}: {unsuitable}")
     if y is not None and (wrong := classes_problem(y, classes)):
         fail(f"{arguments.data}: {wrong}")
 

@@ -267,7 +267,7 @@ class IntegrateAndFire:
     """Integrate-and-fire neurons: spikes, bool.
 
     V starts at v_init; at each step V += gain * I; where V >= threshold a neuron spikes and is reset:
-    "subtract" takes threshold - v_rest away from V, "zero" sets V to 0, "to_rest" to v_rest.
+    "subtract" takes threshold - v_rest away from V, "zero" (where v_rest is 0) and "to_rest" set V to v_rest.
     """
 
     def __init__(self, threshold, reset, v_init, v_rest=0.0, gain=1.0):  # type: ignore[no-untyped-def]
@@ -279,14 +279,13 @@ class IntegrateAndFire:
         current = np.broadcast_to(current, (steps, *current.shape[1:]))
         v = np.array(np.broadcast_to(self.v, current.shape[1:]))
         spikes = np.empty(current.shape, bool)
-        after_spike = self.v_rest if self.reset == "to_rest" else np.float32(0)
         for step in range(steps):
             v += current[step] if self.gain == 1 else self.gain * current[step]
             np.greater_equal(v, self.threshold, out=spikes[step])
             if self.reset == "subtract":
                 v -= (self.threshold - self.v_rest) * spikes[step]
             else:
-                np.copyto(v, after_spike, where=spikes[step])
+                np.copyto(v, self.v_rest, where=spikes[step])
         self.v = v
         return spikes
 
@@ -624,8 +623,8 @@ def run(
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     x, y = read_examples(arguments.data, shape, arguments.limit)
-    if problem(x):
-        fail(f"{arguments.data}: {problem(x)}")
+    if unsuitable := problem(x):
+        fail(f"{arguments.data}: {unsuitable}")
     if y is not None and (wrong := classes_problem(y, classes)):
         fail(f"{arguments.data}: {wrong}")
 

@@ -77,7 +77,9 @@ class IntegrateAndFire(Neuron):
         if self.capacitance is not None or input_gain != 1:
             params.append(("gain", input_gain * self.gain(dt)))
             update = "V += gain * I;"
-            update += "" if self.capacitance is None else "  // gain: dt / capacitance"
+            parts = ["the input's gain"] if input_gain != 1 else []
+            parts += ["dt / capacitance"] if self.capacitance is not None else []
+            update += f"  // gain: {' x '.join(parts)}"
         return Updates(
             update=update,
             threshold="V >= threshold",
@@ -99,7 +101,8 @@ class IntegrateAndFire(Neuron):
             return f"the threshold, {self.threshold:.9g}, is not above the resting potential, {rest}"
         if not SMALLEST_GAIN <= input_gain * self.gain(dt) <= LARGEST_GAIN:
             gain = f"{input_gain * self.gain(dt):g}"
-            return f"a current of 1 changes V by {gain} in a step, which is out of float32's range"
+            hint = "choose another capacitance, gain or dt"
+            return f"a current of 1 changes V by {gain} in a step, out of range: {hint}"
         return ""
 
     def describe(self) -> str:
