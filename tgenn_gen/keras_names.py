@@ -1,0 +1,71 @@
+"""What classes, activations, attributes and weights are called: Keras 3's names, those of Keras 2 as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+# Attributes of Keras 2 that have another name in Keras 3, or say nothing there.
+RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
+HOW_COMPUTED = frozenset({"fused"})  # by which kernel, not what
+
+
+@dataclass(frozen=True)
+class Library:
+    """keras or tf_keras: the package, and how it takes nested arguments apart and puts them together."""
+
+    package: Any
+    flatten: Callable[[Any], list[Any]]
+    pack: Callable[[Any, list[Any]], Any]
+
+    @property
+    def is_keras_2(self) -> bool:
+        return str(self.package.__version__).startswith("2.")
+
+    def own(self, value: Any) -> bool:
+        """Whether a class or function is the library's, and not one of the model's author."""
+        return str(value.__module__).split(".")[0] == self.package.__name__.split(".")[0]
+
+
+def class_name(operation: Any, library: Library) -> str:
+    """The class; for one that is not Keras' own, whatever it is called, a name that no rule has."""
+    name = type(operation).__name__
+    return name if library.own(type(operation)) else f"{name} (not Keras' own)"
+
+
+def activation_name(activation: Any, library: Library) -> str:
+    """The name of one of Keras' activation functions; for anything else one that no rule has."""
+    name = getattr(activation, "__name__", type(activation).__name__)
+    own = getattr(library.package.activations, name, None) is activation
+    return name if own else f"{name} (not Keras' own)"
+
+
+def keras_3_config(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration of Keras 2 with the names and types of Keras 3."""
+    renamed = RENAMED.get(class_name, {})
+    found = {renamed.get(name, name): _plain(value) for name, value in config.items()}
+    found = {name: value for name, value in found.items() if name not in HOW_COMPUTED}
+    if class_name.startswith("Depthwise") or class_name.endswith("Transpose"):
+        found.pop("groups", None)  # written, and never used
+    axis = found.get("axis")
+    if isinstance(axis, list) and len(axis) == 1:
+        found["axis"] = axis[0]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Lists that Keras tracks as lists, arrays of one number as the number."""
+    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
+        return value.item()
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def weight_name(class_name: str, name: str) -> str:
+    """conv/kernel:0 is Keras 2's name of what Keras 3 calls kernel."""
+    short = name.split("/")[-1].split(":")[0]
+    return "kernel" if class_name.startswith("Depthwise") and short == "depthwise_kernel" else short
