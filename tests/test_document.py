@@ -177,3 +177,13 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path):
     loaded = Network.load(tmp_path / "n")
     first, second = (loaded.population(n).inputs[0].through[1].kernel for n in ("dense", "twin"))
     assert first is second
+
+
+def test_where_activations_are_clipped_is_written_only_where_they_are(tmp_path):
+    network = small_cnn()
+    assert "max_value" not in document_text(network)
+    first, *others = network.populations
+    network = replace(network, populations=(replace(first, max_value=6.0), *others))
+    network.save(tmp_path / "n")
+    assert "max_value: 6.0" in (tmp_path / "n/network.yaml").read_text()
+    assert Network.load(tmp_path / "n") == network

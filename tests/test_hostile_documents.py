@@ -144,11 +144,6 @@ CHANGES = {
         "shape: [1, 1, 7, 10, 2]",
         ["6:12: error[T115]: shape has 5 items, expected at most 4"],
     ),
-    "two outputs": (
-        "outputs:\n",
-        "outputs:\n  - {population: dense, readout: spike_count}\n",
-        ["55:3: error[T115]: outputs has 2 items, expected at most 1"],
-    ),
     # Choices and forms.
     "choice in another case": (
         "padding: same",
@@ -224,11 +219,11 @@ CHANGES = {
         "{op: reshape, shape: [2, 3, 4], target_shape: [5, 5]}",
         ["42:13: error[T205]: reshape cannot make (5, 5) of the 24 elements of (2, 3, 4)"],
     ),
-    "output of several axes": (
+    "output that is read twice": (
         "{population: classes, readout: membrane}",
-        "{population: conv1, readout: spike_count}",
+        "{population: classes, readout: membrane}\n  - {population: classes, readout: membrane, start: 1}",
         [
-            "55:18: error[T205]: 'conv1' has shape [7, 5, 3], an output has one axis (classes)\n  hint: end its chain with op: flatten"
+            "56:18: error[T214]: 'classes' is read out a second time\n  hint: an output population has one readout"
         ],
     ),
     "membrane of neurons that spike": (
@@ -244,7 +239,7 @@ CHANGES = {
         [
             "11:12: error[T208]: 1500000000 neurons, at most 268435456",
             "16:9: error[T205]: the chain from 'image' gives [7, 5, 3], 'conv1' has shape [100000000, 5, 3]",
-            "28:9: error[T205]: the chain from 'conv1' gives [25000000, 3, 4], 'conv2' has shape [2, 3, 4]",
+            "30:13: error[T208]: avg_pool2d gives 450000000 elements, at most 268435456",
         ],
     ),
 }

@@ -16,12 +16,15 @@ from tgenn_gen import Network, TgennError
 from tgenn_gen.cli import main
 from tgenn_gen.document import DOCUMENT
 from tgenn_gen.neurons.integrate import Integrate
+from tgenn_gen.ops import OPS
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.ops.scale import Scale
 from tgenn_gen.spec import Connection
 from tgenn_gen.tensors import Tensor
+
+KNOWN_OPS = ", ".join(sorted(OPS))
 
 
 @pytest.fixture
@@ -148,14 +151,14 @@ CHANGES = {
         "op: dense",
         "op: dens",
         [
-            "43:17: error[T113]: op is \"dens\", expected avg_pool2d, conv2d, dense, flatten, reshape, scale\n  hint: did you mean 'dense'?",
+            f"43:17: error[T113]: op is \"dens\", expected {KNOWN_OPS}\n  hint: did you mean 'dense'?",
         ],
     ),
     "unknown neuron": (
         "kind: integrate}",
         "kind: integrator}",
         [
-            "47:20: error[T113]: kind is \"integrator\", expected few_spike, integrate, integrate_and_fire, signed_integrate_and_fire\n  hint: did you mean 'integrate'?",
+            "47:20: error[T113]: kind is \"integrator\", expected few_spike, integrate, integrate_and_fire, maximum, signed_integrate_and_fire\n  hint: did you mean 'integrate'?",
         ],
     ),
     "pair of three": (
@@ -230,7 +233,7 @@ CHANGES = {
         "shape: [7]\n",
         [
             "40:9: error[T205]: the chain from 'conv2' gives [6], 'dense' has shape [7]",
-            "52:13: error[T205]: dense takes (6,), its input is (7,)",
+            "52:13: error[T205]: dense takes (..., 6), its input is (7,)",
         ],
     ),
     "unknown output": (
@@ -274,7 +277,7 @@ def test_all_mistakes_are_said_at_once_in_the_order_of_the_text(folder):
     assert [d.split("\n")[0] for d in diagnostics(folder)] == [
         "network.yaml:3:34: error[T114]: timesteps is 0, expected at least 1",
         "network.yaml:12:73: error[T110]: unknown key 'v_int' in neuron",
-        'network.yaml:43:17: error[T113]: op is "dens", expected avg_pool2d, conv2d, dense, flatten, reshape, scale',
+        f'network.yaml:43:17: error[T113]: op is "dens", expected {KNOWN_OPS}',
     ]
 
 
@@ -480,7 +483,7 @@ def test_a_huge_shape_takes_no_memory(folder):
     assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     tracemalloc.stop()
     assert found == [
-        "network.yaml:43:13: error[T205]: dense takes (100000000,), its input is (24,)",
+        "network.yaml:43:13: error[T205]: dense takes (..., 100000000), its input is (24,)",
         f"network.yaml:44:21: error[T306]: {KERNEL}: holds 0 bytes of data, its shape needs 40000000000000000{RESTORE}",
     ]
 
@@ -577,6 +580,6 @@ def test_mistakes_in_the_text_and_in_weights_are_said_together(folder):
     assert [d.split("\n")[0] for d in diagnostics(folder)] == [
         "network.yaml:28:15: error[T202]: there is no input or population 'conv9'",
         f"network.yaml:44:21: error[T302]: {KERNEL}: cannot be read: No such file or directory",
-        "network.yaml:52:13: error[T205]: dense takes (7,), its input is (6,)",
+        "network.yaml:52:13: error[T205]: dense takes (..., 7), its input is (6,)",
         "network.yaml:53:21: error[T305]: weights/classes.kernel.npy: has shape [6, 5], the document says [7, 5]",
     ]

@@ -119,5 +119,5 @@ def test_what_does_not_go_together_is_refused(case):
 def test_input_that_the_encoding_cannot_take_is_refused(name, change, message):
     network = of_all_kinds()[name]
     with pytest.raises(TgennError) as caught:
-        simulate(network, change(examples_for(network, 8)))
+        simulate(network, change(examples_for(network, 8)["image"]))
     assert message in str(caught.value)

@@ -105,7 +105,7 @@ def document_data(network: Network) -> dict[str, Any]:
         "populations": [
             {
                 k: v
-                for k in ("name", "shape", "neuron", "scale", "bias", "inputs")
+                for k in ("name", "shape", "neuron", "scale", "bias", "max_value", "inputs")
                 if (v := d.get(k)) is not None
             }
             for d in _data(network.populations)

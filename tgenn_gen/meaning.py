@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from math import prod
 
 import numpy as np
 
+from tgenn_gen.neurons.maximum import MAX_WINDOW
 from tgenn_gen.source import PathInDocument, Problem
 from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
 from tgenn_gen.tensors import Tensor, is_inside
@@ -16,7 +18,7 @@ MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All that is wrong with a network (T201 to T213); none for one that can be simulated."""
+    """All that is wrong with a network (T201 to T219); none for one that can be simulated."""
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
     spiking: dict[str, bool] = {}
@@ -57,6 +59,7 @@ def meaning_problems(network: Network) -> list[Problem]:
             found += _chain_problems(connection, shapes[connection.source], population, place)
         found += _neuron_problems(network, population, path)
         found += _bias_problems(population, path)
+        found += _relay_problems(network, population, shapes, path)
         declare(population.name, population.shape, path, population.neuron.spikes)
     found += _output_problems(network)
     return found
@@ -77,7 +80,7 @@ def _unknown_source(name: str, place: PathInDocument, known: list[str], later: l
 def _chain_problems(
     connection: Connection, shape: Shape, population: Population, place: PathInDocument
 ) -> list[Problem]:
-    kernels = [i for i, m in enumerate(connection.through) if "kernel" in m.tensors]
+    kernels = [i for i, m in enumerate(connection.through) if m.has_kernel]
     if len(kernels) > 1:
         return [
             Problem(
@@ -92,9 +95,17 @@ def _chain_problems(
             shape = linear_map.output_shape(shape)
         except ShapeError as error:
             return [Problem((*place, "through", position), "T205", f"{linear_map.op} {error}")]
-    if shape != population.shape:
-        message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' has shape "
-        return [Problem(place, "T205", message + f"{list(population.shape)}")]
+        if prod(shape) > MAX_NEURONS:
+            message = f"{linear_map.op} gives {prod(shape)} elements, at most {MAX_NEURONS}"
+            return [Problem((*place, "through", position), "T208", message)]
+    expected = population.neuron.current_shape(population.shape)
+    if shape != expected:
+        message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' "
+        if expected == population.shape:
+            return [Problem(place, "T205", message + f"has shape {list(expected)}")]
+        message += f"({population.neuron.describe()}) takes {list(expected)}"
+        hint = "end the chain with op: windows; window is the product of its pool"
+        return [Problem(place, "T205", message, hint)]
     return []
 
 
@@ -118,16 +129,75 @@ def _neuron_problems(network: Network, population: Population, path: PathInDocum
             found.append(Problem((*path, *place), "T206", message))
     if isinstance(population.scale, Tensor) and not (population.scales > 0).all():
         found.append(Problem((*path, "scale"), "T212", "holds values that are not above 0"))
-    if neuron.few_spike != network.few_spike or (neuron.few_spike and network.inputs[0].encoding.spikes):
+    if neuron.few_spike != network.few_spike or (neuron.few_spike and network.spiking_inputs):
         others = [p.name for p in network.populations if p.neuron.few_spike != neuron.few_spike]
-        others += [i.name for i in network.inputs if i.encoding.spikes]
+        others += network.spiking_inputs
         code, other = ("the few-spike code", "a rate code")[:: 1 if neuron.few_spike else -1]
         message = f"'{population.name}' has {code}, '{others[0]}' has {other}"
-        hint = "use one code in the whole network; integrate takes the few-spike code with few_spike: true"
-        if neuron.few_spike and network.inputs[0].encoding.spikes:
+        hint = "use one code in the whole network; integrate and maximum take few spikes with few_spike: true"
+        if neuron.few_spike and network.spiking_inputs:
             hint = "few-spike neurons take constant_current: change the encoding of the input"
         found.append(Problem((*path, "neuron"), "T213", message, hint))
     return found
+
+
+def _relay_problems(
+    network: Network, population: Population, shapes: dict[str, Shape], path: PathInDocument
+) -> list[Problem]:
+    """What is wrong with a population that passes spikes on: with what comes to it, and what it adds."""
+    found, neuron, name = [], population.neuron, population.name
+    if not (neuron.spikes and not neuron.relays) and population.max_value is not None:
+        message = f"'{name}' ({neuron.kind}) clips nothing"
+        hint = "leave it out; max_value is for populations that spike by a threshold"
+        found.append(Problem((*path, "max_value"), "T219", message, hint))
+    if not neuron.relays:
+        return found
+    if population.bias is not None:
+        message = f"'{name}' ({neuron.kind}) takes spikes alone"
+        hint = "leave the bias out, or put a population with it before"
+        found.append(Problem((*path, "bias"), "T219", message, hint))
+    size = neuron.current_shape(())[-1]
+    if size > MAX_WINDOW:
+        message = f"a maximum of {size}, at most {MAX_WINDOW}: GeNN tells no more apart in one float32 sum"
+        hint = "use two populations one after the other, each with a smaller window, such as rows and columns"
+        found.append(Problem((*path, "neuron", "window"), "T217", message, hint))
+    signed = [c.source for c in population.inputs if c.source in network.signed]
+    if neuron.signed != bool(signed):
+        message = (
+            f"'{signed[0]}' emits spikes with a sign" if signed else "no source emits spikes with a sign"
+        )
+        hint = f"set signed: {'true' if signed else 'false'}"
+        found.append(Problem((*path, "neuron", "signed"), "T218", message, hint))
+    currents = {i.name for i in network.inputs if not i.encoding.spikes}
+    for position, connection in enumerate(population.inputs):
+        place = (*path, "inputs", position)
+        if connection.source in currents:
+            message = f"'{name}' ({neuron.kind}) takes spikes, '{connection.source}' gives a current"
+            hint = "put a population that spikes between them, or give the input an encoding that spikes"
+            found.append(Problem((*place, "from"), "T217", message, hint))
+        for index, linear_map in enumerate(connection.through):
+            if linear_map.routing and not linear_map.tensors:
+                continue
+            message = f"{linear_map.op} weighs spikes, "
+            message += f"'{name}' ({neuron.kind}) takes them as they are"
+            hint = "put a population that spikes between them; maps without weights can stay"
+            found.append(Problem((*place, "through", index), "T217", message, hint))
+    if not found and len(population.inputs) > 1 and _most_paths(population, shapes) > 1:
+        message = f"an element of a window of '{name}' gets spikes of more than one source"
+        hint = "give each source channels of its own, or put a population that adds them before"
+        found.append(Problem((*path, "inputs"), "T217", message, hint))
+    return found
+
+
+def _most_paths(population: Population, shapes: dict[str, Shape]) -> float:
+    """The most source elements that one element of the current is made of, where no map has weights."""
+    if any(prod(shapes.get(c.source, ())) > MAX_NEURONS for c in population.inputs):
+        return 0.0
+    try:
+        ones = {c.source: np.ones((1, *shapes[c.source]), np.float32) for c in population.inputs}
+        return float(population.current(ones).max())
+    except (KeyError, ValueError):  # said elsewhere: no such source, or a chain that does not fit
+        return 0.0
 
 
 def _bias_problems(population: Population, path: PathInDocument) -> list[Problem]:
@@ -160,6 +230,11 @@ def _output_problems(network: Network) -> list[Problem]:
             message = f"there is no population '{output.population}'"
             found.append(Problem((*path, "population"), "T202", message, hint))
             continue
+        if output.population in [o.population for o in network.outputs[:index]]:
+            message = f"'{output.population}' is read out a second time"
+            found.append(
+                Problem((*path, "population"), "T214", message, "an output population has one readout")
+            )
         population = network.population(output.population)
         if output.readout not in population.neuron.readouts:
             found.append(
@@ -170,11 +245,6 @@ def _output_problems(network: Network) -> list[Problem]:
                     f"use readout: {' or '.join(population.neuron.readouts)}, or another kind of neuron",
                 )
             )
-        if len(population.shape) != 1:
-            message = (
-                f"'{population.name}' has shape {list(population.shape)}, an output has one axis (classes)"
-            )
-            found.append(Problem((*path, "population"), "T205", message, "end its chain with op: flatten"))
     return found
 
 

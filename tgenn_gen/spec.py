@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,15 +40,12 @@ class LinearMap(ABC):
     """One linear map of a chain (module :mod:`tgenn_gen.ops`): a frozen dataclass of its parameters."""
 
     op: ClassVar[str]
-    keras_layer: ClassVar[str] = ""  # the Keras class that it is made of, if there is one
-    keras_reads: ClassVar[frozenset[str]] = frozenset()  # the attributes of it that from_keras reads
+    keras_layers: ClassVar[tuple[str, ...]] = ()  # the Keras classes that from_keras takes
+    keras_reads: ClassVar[frozenset[str]] = frozenset()  # the attributes of them that it reads
 
     @classmethod
-    def from_keras(cls, layer: KerasLayer, shape: Shape) -> LinearMap:
-        """The map that a Keras layer on an input of `shape` is; without its bias and activation.
-
-        Raises UnsupportedError with what is wrong and what to do.
-        """
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> tuple[LinearMap, ...]:
+        """The chain of a Keras layer on `shape`, without its bias and activation. Raises UnsupportedError."""
         raise NotImplementedError
 
     @abstractmethod
@@ -59,12 +56,17 @@ class LinearMap(ABC):
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Map x (..., *shape) to (..., *output_shape(shape))."""
 
+    def paths(self, x: np.ndarray) -> np.ndarray:
+        """How many paths lead to each output, of x (*shape) that lead to the inputs: each synapse is one.
+
+        That is apply with weights of 1; a map that has others besides its tensors says what it is itself.
+        """
+        ones = {name: Tensor(t.file, np.ones(t.values.shape)) for name, t in self.tensors.items()}
+        return replace(self, **ones).apply(x)  # type: ignore[type-var]
+
     @abstractmethod
     def python(self, x: str, weight: str) -> str:
-        """The Python expression that applies it to the expression `x`, in a generated script.
-
-        `weight` is the expression of the map's own tensor, "" where it has none.
-        """
+        """Python that applies it to the expression `x`; `weight`: that of its own tensor, "" if none."""
 
     @abstractmethod
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
@@ -78,6 +80,63 @@ class LinearMap(ABC):
     def tensors(self) -> Mapping[str, Tensor]:
         """Its tensors by field name."""
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether it has weights of its own, which take in factors: scale_outputs and scale_inputs."""
+        return "kernel" in self.tensors
+
+    @property
+    def channelwise(self) -> bool:
+        """Whether output channel c depends on input channel c alone: factors a channel pass through."""
+        return False
+
+    @property
+    def routing(self) -> bool:
+        """Whether each output element is one input element, or 0."""
+        return False
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the outputs are the inputs in the same order, C order, on whatever axes."""
+        return False
+
+    @property
+    def matrix(self) -> np.ndarray | None:
+        """Where it mixes the channels of each position by itself: its matrix (inputs, outputs)."""
+        return None
+
+    def with_channels(self, channels: int) -> LinearMap | None:
+        """Where it does the same to every channel: the map that does it to so many of them."""
+        return self if self.channelwise else None
+
+    def pushed(self, factor: np.ndarray) -> np.ndarray | None:
+        """The factors behind it, (channels,) or (1,), that do what `factor` does before it."""
+        return factor if self.channelwise or len(factor) == 1 else None
+
+    def pulled(self, factor: np.ndarray) -> np.ndarray | None:
+        """The factors before it, (channels,) or (1,), that do what `factor` does behind it."""
+        return factor if self.channelwise or len(factor) == 1 else None
+
+    def followed_by(self, matrix: np.ndarray) -> LinearMap | None:
+        """One kernel, unnamed, that is this one and then a matrix (outputs, new outputs) of channels."""
+        return None
+
+    def preceded_by(self, matrix: np.ndarray) -> LinearMap | None:
+        """One kernel, unnamed, that is a matrix (new inputs, inputs) of channels and then this one."""
+        return None
+
+    def reading(self, first: int, left: int) -> LinearMap | None:
+        """One kernel, unnamed, that reads the input's channels from `first` on but for the last `left`."""
+        return None
+
+    def scale_outputs(self, factor: np.ndarray) -> LinearMap:
+        """It, then one factor a channel of its output's last axis, (channels,): one kernel, unnamed."""
+        raise NotImplementedError
+
+    def scale_inputs(self, factor: np.ndarray) -> LinearMap:
+        """One factor a channel of its input's last axis, (channels,), then it: one kernel, unnamed."""
+        raise NotImplementedError
 
 
 def rarely(default: Any) -> Any:
@@ -115,10 +174,9 @@ class Neuron(ABC):
     kind: ClassVar[str]
     readouts: ClassVar[tuple[str, ...]]  # those that it offers
     spikes: ClassVar[bool] = True
-    signed: ClassVar[bool] = False  # whether spikes have a sign
-    few_spike: bool = (
-        False  # whether it takes and emits the few-spike code, in which each step has its weight
-    )
+    relays: ClassVar[bool] = False  # whether it passes on its sources' spikes, which keep their scale
+    signed: bool = False  # whether spikes have a sign
+    few_spike: bool = False  # whether it takes and emits the few-spike code: each step has its weight
 
     @abstractmethod
     def call(self, dt: float) -> Call:
@@ -135,6 +193,18 @@ class Neuron(ABC):
     @abstractmethod
     def describe(self) -> str:
         """A few words for comments and tables."""
+
+    def activation(self, current: np.ndarray) -> np.ndarray:
+        """What the ANN has in its place, for current (..., *current_shape): a ReLU."""
+        return np.maximum(current, 0)
+
+    def current_shape(self, shape: Shape) -> Shape:
+        """The shape of the current that drives a population of `shape`."""
+        return shape
+
+    def fan_in(self, level: int) -> tuple[Scatter, ...]:
+        """In GeNN: the map of elements i<level> of that current to neurons; () where there is one each."""
+        return ()
 
     @property
     def head_start(self) -> float:
@@ -245,6 +315,7 @@ class Population:
     ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps); scale is
     one number, or one a channel, shape (channels,).
     bias: one value a channel, shape (channels,), or one a neuron, shape `shape`.
+    max_value: where the ANN's activation is clipped (6 for ReLU6); its scale is at most that.
     """
 
     name: str
@@ -253,6 +324,7 @@ class Population:
     inputs: tuple[Connection, ...]
     scale: float | Tensor = 1.0
     bias: Tensor | None = None
+    max_value: float | None = rarely(None)
 
     @property
     def size(self) -> int:
@@ -276,6 +348,15 @@ class Population:
         current = currents[0] if len(currents) == 1 else added(*currents)
         return current if self.bias is None else current + self.bias.values
 
+    def activation(self, current: np.ndarray) -> np.ndarray:
+        """The ANN's activation / scale, for a current in units of the one that makes a neuron spike."""
+        activation = self.neuron.activation(current)
+        return activation if self.max_value is None else np.minimum(activation, self.max_value / self.scales)
+
+    def logits(self, current: np.ndarray) -> np.ndarray:
+        """What the ANN's output is read from: the current, which says more below 0 than a ReLU of it."""
+        return self.neuron.activation(current) if self.neuron.relays else current
+
 
 @dataclass(frozen=True)
 class Output:
@@ -297,6 +378,11 @@ class Network:
     simulation: Simulation = field(default_factory=Simulation)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def spiking_inputs(self) -> list[str]:
+        """The names of the inputs whose encoding spikes."""
+        return [i.name for i in self.inputs if i.encoding.spikes]
+
     def population(self, name: str) -> Population:
         """The population of that name. Raises KeyError."""
         return {p.name: p for p in self.populations}[name]
@@ -308,14 +394,27 @@ class Network:
 
     @property
     def largest(self) -> int:
-        """The most neurons, or input elements, that one population has."""
-        return max([int(np.prod(i.shape)) for i in self.inputs] + [p.size for p in self.populations])
+        """The most elements that an input, or the current of a population, has."""
+        currents = [p.neuron.current_shape(p.shape) for p in self.populations]
+        return max(int(np.prod(shape)) for shape in (*(i.shape for i in self.inputs), *currents))
+
+    @property
+    def last_read_by(self) -> dict[str, list[str]]:
+        """{population: its sources that no later population reads}."""
+        last = {c.source: p.name for p in self.populations for c in p.inputs}
+        sources = {p.name: dict.fromkeys(c.source for c in p.inputs) for p in self.populations}
+        return {name: [s for s in read if last[s] == name] for name, read in sources.items()}
 
     @property
     def spiking(self) -> list[str]:
         """The names of all that spikes: populations, and inputs whose encoding does."""
-        inputs = [i.name for i in self.inputs if i.encoding.spikes]
-        return [*inputs, *(p.name for p in self.populations if p.neuron.spikes)]
+        return [*self.spiking_inputs, *(p.name for p in self.populations if p.neuron.spikes)]
+
+    @property
+    def signed(self) -> list[str]:
+        """The names of all whose spikes have a sign: populations and inputs."""
+        inputs = [i.name for i in self.inputs if i.encoding.signed]
+        return [*inputs, *(p.name for p in self.populations if p.neuron.signed)]
 
     @property
     def few_spike(self) -> bool:
@@ -329,7 +428,7 @@ class Network:
         The latency is 1 step: a spike arrives one step after it is emitted. For few-spike neurons it is all
         the steps of an example: they wait for the last one before they emit the first spike.
         """
-        depths = {i.name: 0 for i in self.inputs if i.encoding.spikes}
+        depths = dict.fromkeys(self.spiking_inputs, 0)
         for population in self.populations:
             sources = [depths[c.source] for c in population.inputs if c.source in depths]
             depths[population.name] = 1 + max(sources) if sources else 0

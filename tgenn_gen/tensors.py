@@ -19,6 +19,12 @@ from tgenn_gen.errors import Diagnostic, Location, TgennError
 MAX_HEADER = 4096  # bytes; a float32 array's header has 128
 
 
+def _is_unchangeable(values: np.ndarray) -> bool:
+    """Whether an array in C order can be shared: it owns its values, and they are not to be written."""
+    flags = values.flags
+    return values.base is None and flags.c_contiguous and not flags.writeable
+
+
 @dataclass(frozen=True, eq=False)
 class Tensor:
     """An array (float32) and the file it is kept in, relative to the document's folder."""
@@ -27,9 +33,11 @@ class Tensor:
     values: np.ndarray
 
     def __post_init__(self) -> None:
-        values = np.array(self.values, dtype="<f4", order="C")
-        values.flags.writeable = False
-        object.__setattr__(self, "values", values)
+        kept = self.values
+        if not (isinstance(kept, np.ndarray) and kept.dtype == "<f4" and _is_unchangeable(kept)):
+            values = np.array(kept, dtype="<f4", order="C")
+            values.flags.writeable = False
+            object.__setattr__(self, "values", values)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Tensor):

@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.genn_code import Scatter, window_loop
+from tgenn_gen.genn_code import Scatter
 from tgenn_gen.keras_model import KerasLayer
-from tgenn_gen.ops.window import channels_last_only, padding_before, window_output
+from tgenn_gen.ops.checks import require_channels_last
+from tgenn_gen.ops.reshape import Reshape
+from tgenn_gen.ops.sliding import Pair, Window
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError, UnsupportedError
+from tgenn_gen.spec import LinearMap, Shape, ShapeError
 
 
 @dataclass(frozen=True)
@@ -19,56 +21,64 @@ class AvgPool2D(LinearMap):
     """Keras' AveragePooling2D."""
 
     op: ClassVar[str] = "avg_pool2d"
-    keras_layer: ClassVar[str] = "AveragePooling2D"
-    keras_reads: ClassVar[frozenset[str]] = frozenset({"pool_size", "strides", "padding", "data_format"})
-    pool: tuple[int, int]
-    strides: tuple[int, int]
+    keras_layers: ClassVar[tuple[str, ...]] = ("AveragePooling2D", "GlobalAveragePooling2D")
+    keras_reads: ClassVar[frozenset[str]] = frozenset(
+        "pool_size strides padding data_format keepdims".split()
+    )
+    pool: Pair
+    strides: Pair
     padding: str
 
     @classmethod
-    def from_keras(cls, layer: KerasLayer, shape: Shape) -> AvgPool2D:
-        reasons = channels_last_only(layer)
-        if reasons:
-            raise UnsupportedError(*reasons)
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> tuple[LinearMap, ...]:
+        require_channels_last(layer)
         config = layer.config
-        return cls(tuple(config["pool_size"]), tuple(config["strides"]), config["padding"])
+        if layer.class_name == "AveragePooling2D":
+            return (cls(tuple(config["pool_size"]), tuple(config["strides"]), config["padding"]),)
+        height, width, channels = shape
+        whole = cls((height, width), (height, width), "valid")
+        return (whole,) if config["keepdims"] else (whole, Reshape((1, 1, channels), (channels,)))
+
+    @property
+    def channelwise(self) -> bool:
+        return True
+
+    @property
+    def window(self) -> Window:
+        return Window(self.pool, self.strides, self.padding)
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 3:
             raise ShapeError(f"takes (height, width, channels), its input is {shape}")
-        return (*window_output(shape, self.pool, self.strides, self.padding), shape[2])
+        return (*self.window.output(shape), shape[2])
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         return linear_maps.avg_pool2d(x, self.pool, self.strides, self.padding)
+
+    def paths(self, x: np.ndarray) -> np.ndarray:
+        return linear_maps.pooling_windows(x, self.pool, self.strides, self.padding).sum(axis=-1)
 
     def python(self, x: str, weight: str) -> str:
         return f'avg_pool2d({x}, pool={self.pool}, strides={self.strides}, padding="{self.padding}")'
 
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
         height, width, channels = shape
-        out_height, out_width, _ = self.output_shape(shape)
+        out_shape = self.output_shape(shape)
         (rows, columns), (row_stride, column_stride) = self.pool, self.strides
-        before = padding_before(shape, self.pool, self.strides, self.padding)
-        i, n = f"i{level}", level
+        n, window = level, self.window
         lines = (
-            f"// {self.describe()}: {shape} -> {(out_height, out_width, channels)}",
-            f"const int row{n} = {i} / {width * channels};",
-            f"const int column{n} = ({i} / {channels}) % {width};",
-            f"const int channel{n} = {i} % {channels};",
-            *window_loop(f"row{n}", f"out_row{n}", f"tap_row{n}", rows, row_stride, before[0], out_height),
-            *window_loop(
-                f"column{n}", f"out_column{n}", f"tap_column{n}", columns, column_stride, before[1], out_width
-            ),
-            f"const int i{n + 1} = (out_row{n} * {out_width} + out_column{n}) * {channels} + channel{n};",
+            f"// {self.describe()}: {shape} -> {out_shape}",
+            *window.scatter(shape, n),
+            f"const int i{n + 1} = (out_row{n} * {out_shape[1]} + out_column{n}) * {channels} + channel{n};",
         )
-        fan_out = -(-rows // row_stride) * -(-columns // column_stride)
-        if not self.has_partial_windows(shape):
-            return Scatter(lines, weight=repr(1 / (rows * columns)), fan_out=fan_out)
+        if not window.is_padded(shape):
+            return Scatter(lines, weight=repr(1 / (rows * columns)))
 
         def extent(axis: str, window: int, stride: int, pad: int, size: int) -> str:
             first = f"out_{axis}{n} * {stride} - {pad}"
             return f"min({size}, {first} + {window}) - max(0, {first}) - 1"
 
+        before = window.before(shape)
         return Scatter(
             (
                 *lines,
@@ -79,16 +89,6 @@ class AvgPool2D(LinearMap):
             kernel_index=(f"rows{n}", f"columns{n}"),
             kernel_shape=self.pool,
             weight=f"1 / np.outer(np.arange(1, {rows + 1}), np.arange(1, {columns + 1}))",
-            fan_out=fan_out,
-        )
-
-    def has_partial_windows(self, shape: Shape) -> bool:
-        """Whether padding cuts off windows at the border, which then average fewer elements."""
-        if self.padding == "valid":
-            return False
-        return any(
-            sum(linear_maps.same_padding(shape[axis], self.pool[axis], self.strides[axis])) > 0
-            for axis in (0, 1)
         )
 
     def describe(self) -> str:

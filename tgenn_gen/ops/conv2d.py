@@ -1,4 +1,4 @@
-"""Convolution: y[r, c, f] = sum over i, j, d of kernel[i, j, d, f] x[r sr + i - pr, c sc + j - pc, d]."""
+"""Convolution: y[r, c, f] = the sum of kernel[i, j, d, f] x[r sr + i dr - pr, c sc + j dc - pc, d]."""
 
 from __future__ import annotations
 
@@ -7,87 +7,93 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.genn_code import Scatter, window_loop
+from tgenn_gen.genn_code import Loop, Scatter
 from tgenn_gen.keras_model import KerasLayer
-from tgenn_gen.ops.window import channels_last_only, padding_before, window_output
+from tgenn_gen.ops.checks import require_channels_last, require_kernel
+from tgenn_gen.ops.mixing import Grouped, separable_kernel
+from tgenn_gen.ops.sliding import Pair, Window
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError, UnsupportedError
+from tgenn_gen.spec import LinearMap, Shape, ShapeError, rarely
 from tgenn_gen.tensors import Tensor
 
 
 @dataclass(frozen=True)
-class Conv2D(LinearMap):
-    """Keras' Conv2D without bias and activation. kernel: (rows, columns, channels, filters)."""
+class Conv2D(Grouped):
+    """Keras' Conv2D without bias and activation. kernel: (rows, columns, channels / groups, filters).
+
+    A group of filters sees a group of channels; dilation: how far apart the elements of the kernel are.
+    """
 
     op: ClassVar[str] = "conv2d"
-    keras_layer: ClassVar[str] = "Conv2D"
+    keras_layers: ClassVar[tuple[str, ...]] = ("Conv2D", "SeparableConv2D")
     keras_reads: ClassVar[frozenset[str]] = frozenset(
-        "filters kernel_size strides padding data_format dilation_rate groups".split()
+        "filters kernel_size strides padding data_format dilation_rate groups depth_multiplier".split()
     )
-    strides: tuple[int, int]
+    strides: Pair
     padding: str
     kernel: Tensor
+    dilation: Pair = rarely((1, 1))
+    groups: int = rarely(1)
 
     @classmethod
-    def from_keras(cls, layer: KerasLayer, shape: Shape) -> Conv2D:
-        config, reasons = layer.config, channels_last_only(layer)
-        if tuple(config["dilation_rate"]) != (1, 1):
-            reasons.append((f"dilation_rate {tuple(config['dilation_rate'])}", "use dilation_rate=1"))
-        if config["groups"] != 1:
-            reasons.append((f"groups={config['groups']}", "use groups=1"))
-        if reasons:
-            raise UnsupportedError(*reasons)
-        return cls(tuple(config["strides"]), config["padding"], Tensor("", layer.weights["kernel"]))
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> tuple[LinearMap, ...]:
+        require_channels_last(layer)
+        config = layer.config
+        separable = layer.class_name == "SeparableConv2D"
+        kernel = separable_kernel(layer) if separable else layer.weights["kernel"]
+        strides, dilation = tuple(config["strides"]), tuple(config["dilation_rate"])
+        return (cls(strides, config["padding"], Tensor("", kernel), dilation, config.get("groups", 1)),)
+
+    @property
+    def window(self) -> Window:
+        rows, columns = self.kernel.values.shape[:2]
+        return Window((rows, columns), self.strides, self.padding, self.dilation)
 
     def output_shape(self, shape: Shape) -> Shape:
-        if self.kernel.values.ndim != 4:
-            raise ShapeError(
-                f"needs a kernel (rows, columns, channels, filters), it is {self.kernel.values.shape}"
-            )
-        rows, columns, channels, filters = self.kernel.values.shape
-        if len(shape) != 3 or shape[2] != channels:
-            raise ShapeError(f"takes (height, width, {channels}), its input is {shape}")
-        return (*window_output(shape, (rows, columns), self.strides, self.padding), filters)
+        grouped = " / groups" if self.groups > 1 else ""
+        require_kernel(self.kernel.values, f"(rows, columns, channels{grouped}, filters)")
+        members, filters = self.kernel.values.shape[2:]
+        if filters % self.groups:
+            raise ShapeError(f"has {filters} filters, which are not {self.groups} groups of equal size")
+        if len(shape) != 3 or shape[2] != members * self.groups:
+            raise ShapeError(f"takes (height, width, {members * self.groups}), its input is {shape}")
+        return (*self.window.output(shape), filters)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        return linear_maps.conv2d(x, self.kernel.values, self.strides, self.padding)
+        kernel = self.kernel.values
+        return linear_maps.conv2d(x, kernel, self.strides, self.padding, self.dilation, self.groups)
 
     def python(self, x: str, weight: str) -> str:
-        return f'conv2d({x}, {weight}, strides={self.strides}, padding="{self.padding}")'
+        dilation = f", dilation={self.dilation}" if self.dilation != (1, 1) else ""
+        groups = f", groups={self.groups}" if self.groups > 1 else ""
+        how = f'strides={self.strides}, padding="{self.padding}"{dilation}{groups}'
+        return f"conv2d({x}, {weight}, {how})"
 
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
-        rows, columns, channels, filters = self.kernel.values.shape
-        out_height, out_width, _ = self.output_shape(shape)
-        before = padding_before(shape, (rows, columns), self.strides, self.padding)
-        i, n = f"i{level}", level
+        out_shape, n = self.output_shape(shape), level
+        members, filters = self.kernel.values.shape[2:]
+        of_group = filters // self.groups
+        place = f"(out_row{n} * {out_shape[1]} + out_column{n}) * {filters}"
+        channel = f"channel{n}"
+        to_filter: tuple[str | Loop, ...] = (Loop.over(f"filter{n}", filters),)
+        if self.groups > 1:
+            channel = f"channel{n} % {members}"
+            to_filter = (
+                Loop.over(f"member{n}", of_group),
+                f"const int filter{n} = channel{n} / {members} * {of_group} + member{n};",
+            )
         return Scatter(
             lines=(
-                f"// {self.describe()}: {shape} -> {(out_height, out_width, filters)}",
-                f"const int row{n} = {i} / {shape[1] * channels};",
-                f"const int column{n} = ({i} / {channels}) % {shape[1]};",
-                f"const int channel{n} = {i} % {channels};",
-                *window_loop(
-                    f"row{n}", f"out_row{n}", f"tap_row{n}", rows, self.strides[0], before[0], out_height
-                ),
-                *window_loop(
-                    f"column{n}",
-                    f"out_column{n}",
-                    f"tap_column{n}",
-                    columns,
-                    self.strides[1],
-                    before[1],
-                    out_width,
-                ),
-                f"for(int filter{n} = 0; filter{n} < {filters}; filter{n}++) {{",
-                f"const int i{n + 1} = (out_row{n} * {out_width} + out_column{n}) * {filters} + filter{n};",
+                f"// {self.describe()}: {shape} -> {out_shape}",
+                *self.window.scatter(shape, n),
+                *to_filter,
+                f"const int i{n + 1} = {place} + filter{n};",
             ),
-            kernel_index=(f"tap_row{n}", f"tap_column{n}", f"channel{n}", f"filter{n}"),
+            kernel_index=(f"tap_row{n}", f"tap_column{n}", channel, f"filter{n}"),
             kernel_shape=self.kernel.values.shape,
             weight=weight,
-            fan_out=-(-rows // self.strides[0]) * -(-columns // self.strides[1]) * filters,
         )
 
     def describe(self) -> str:
-        rows, columns = self.kernel.values.shape[:2]
-        strides = f" strides {self.strides[0]}x{self.strides[1]}" if self.strides != (1, 1) else ""
-        return f"conv2d {rows}x{columns} {self.padding}{strides}"
+        groups = f" groups {self.groups}" if self.groups > 1 else ""
+        return f"conv2d {self.window.describe()}{groups}"

@@ -10,9 +10,9 @@ import numpy as np
 
 from tgenn_gen.genn_code import Scatter
 from tgenn_gen.keras_model import KerasLayer
-from tgenn_gen.ops.window import channels_last_only
+from tgenn_gen.ops.checks import require_channels_last
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError, UnsupportedError
+from tgenn_gen.spec import LinearMap, Shape, ShapeError
 
 
 @dataclass(frozen=True)
@@ -20,16 +20,28 @@ class Flatten(LinearMap):
     """Keras' Flatten. shape: the shape that it flattens."""
 
     op: ClassVar[str] = "flatten"
-    keras_layer: ClassVar[str] = "Flatten"
+    keras_layers: ClassVar[tuple[str, ...]] = ("Flatten",)
     keras_reads: ClassVar[frozenset[str]] = frozenset({"data_format"})
     shape: tuple[int, ...]
 
     @classmethod
-    def from_keras(cls, layer: KerasLayer, shape: Shape) -> Flatten:
-        reasons = channels_last_only(layer)
-        if reasons:
-            raise UnsupportedError(*reasons)
-        return cls(shape)
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> tuple[LinearMap, ...]:
+        require_channels_last(layer)
+        return (cls(shape),)
+
+    @property
+    def routing(self) -> bool:
+        return True
+
+    @property
+    def in_order(self) -> bool:
+        return True
+
+    def with_channels(self, channels: int) -> LinearMap | None:
+        return Flatten((*self.shape[:-1], channels)) if prod(self.shape[:-1]) == 1 else None
+
+    def pushed(self, factor: np.ndarray) -> np.ndarray | None:
+        return factor if len(factor) == 1 else np.tile(factor, prod(self.shape[:-1]))
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:

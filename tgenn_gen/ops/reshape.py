@@ -19,14 +19,30 @@ class Reshape(LinearMap):
     """Keras' Reshape, from `shape` to `target_shape`."""
 
     op: ClassVar[str] = "reshape"
-    keras_layer: ClassVar[str] = "Reshape"
+    keras_layers: ClassVar[tuple[str, ...]] = ("Reshape",)
     keras_reads: ClassVar[frozenset[str]] = frozenset({"target_shape"})
     shape: tuple[int, ...]
     target_shape: tuple[int, ...]
 
     @classmethod
-    def from_keras(cls, layer: KerasLayer, shape: Shape) -> Reshape:
-        return cls(shape, layer.output_shape)  # a -1 in target_shape is resolved there
+    def from_keras(cls, layer: KerasLayer, shape: Shape) -> tuple[LinearMap, ...]:
+        return (cls(shape, layer.output_shape),)  # a -1 in target_shape is resolved there
+
+    @property
+    def routing(self) -> bool:
+        return True
+
+    @property
+    def in_order(self) -> bool:
+        return True
+
+    @property
+    def channelwise(self) -> bool:
+        return self.shape[-1] == self.target_shape[-1]
+
+    def with_channels(self, channels: int) -> LinearMap | None:
+        new = Reshape((*self.shape[:-1], channels), (*self.target_shape[:-1], channels))
+        return new if self.channelwise else None
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:

@@ -20,6 +20,9 @@ class Scale(LinearMap):
     op: ClassVar[str] = "scale"
     factor: Tensor
 
+    def scale_outputs(self, factor: np.ndarray) -> LinearMap:
+        return Scale(Tensor("", self.factor.values.astype(np.float64) * factor))
+
     def output_shape(self, shape: Shape) -> Shape:
         if self.factor.values.shape not in ((1,), (shape[-1],)):
             raise ShapeError(f"has {self.factor.values.size} factors for the {shape[-1]} channels of {shape}")

@@ -6,45 +6,172 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 
-def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
-    """Keras' padding="same" along one axis: (before, after); the odd one goes after."""
+def axis_padding(size: int, window: int, stride: int, padding: str) -> tuple[int, int]:
+    """Keras' zeros (before, after) along one axis; the odd one of padding="same" goes after."""
+    if padding == "valid":
+        return 0, 0
+    if padding == "causal":
+        return window - 1, 0
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
 
-def pad_images(x: np.ndarray, window: tuple[int, int], strides: tuple[int, int], padding: str) -> np.ndarray:
-    """Zero-pad x (n, height, width, channels) as Keras does for padding "valid" or "same"."""
+def pad_images(x: np.ndarray, window: tuple[int, ...], strides: tuple[int, ...], padding: str) -> np.ndarray:
+    """Zero-pad x (n, *sizes, channels), with as many sizes as `window` has, as Keras does."""
     if padding == "valid":
         return x
-    rows = same_padding(x.shape[1], window[0], strides[0])
-    columns = same_padding(x.shape[2], window[1], strides[1])
-    return np.pad(x, ((0, 0), rows, columns, (0, 0)))
+    axes = zip(x.shape[1:-1], window, strides, strict=True)
+    return np.pad(x, [(0, 0), *(axis_padding(*axis, padding) for axis in axes), (0, 0)])
 
 
-def conv2d(x: np.ndarray, kernel: np.ndarray, strides: tuple[int, int], padding: str) -> np.ndarray:
-    """Convolve x (..., height, width, channels) with kernel (rows, columns, channels, filters).
+def dilated(window: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """The height and width that a window covers whose elements are `dilation` apart."""
+    return (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1
 
-    One matrix product for each kernel row: the windows along a row of pixels are copied once
-    and serve all kernel rows. Works in blocks of images that fit the processor's cache.
+
+def conv2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: tuple[int, int],
+    padding: str,
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> np.ndarray:
+    """Convolve x (..., height, width, channels) with kernel (rows, columns, channels / groups, filters).
+
+    One matrix product for each row of pixels and of the kernel: the windows along a row, of a block of
+    images that fits the processor's cache, are copied once and serve all kernel rows.
     """
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+        return np.concatenate([conv2d(*part, strides, padding, dilation) for part in parts], axis=-1)
     rows, columns, channels, filters = kernel.shape
+    covered = dilated((rows, columns), dilation)
     images = x.reshape(-1, *x.shape[-3:])
     row_kernels = kernel.reshape(rows, columns * channels, filters)
     block = max(1, 2**18 // (images[0].size * columns + 1))
     blocks = []
     for start in range(0, len(images), block):
-        padded = pad_images(images[start : start + block], (rows, columns), strides, padding)
-        count, height, width, _ = padded.shape
-        lines = np.ascontiguousarray(padded, kernel.dtype).reshape(count, height, width * channels)
-        windows = sliding_window_view(lines, columns * channels, axis=2)[:, :, :: strides[1] * channels]
-        windows = np.ascontiguousarray(windows)
-        last = height - rows
-        y = windows[:, 0 : last + 1 : strides[0]] @ row_kernels[0]
+        padded = pad_images(images[start : start + block], covered, strides, padding)
+        by_row = padded.swapaxes(0, 1).astype(kernel.dtype)
+        windows = sliding_window_view(by_row, covered[1], axis=2)[:, :, :: strides[1], :, :: dilation[1]]
+        count, width = windows.shape[1:3]
+        windows = windows.swapaxes(3, 4).reshape(len(by_row), count * width, columns * channels)
+        last = len(by_row) - covered[0]
+        y = windows[0 : last + 1 : strides[0]] @ row_kernels[0]
         for row in range(1, rows):
-            y += windows[:, row : last + row + 1 : strides[0]] @ row_kernels[row]
-        blocks.append(y)
+            first = row * dilation[0]
+            y += windows[first : last + first + 1 : strides[0]] @ row_kernels[row]
+        blocks.append(y.reshape(-1, count, width, filters).swapaxes(0, 1))
     y = np.concatenate(blocks)
     return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def conv1d(
+    x: np.ndarray, kernel: np.ndarray, strides: int, padding: str, dilation: int = 1, groups: int = 1
+) -> np.ndarray:
+    """Convolve x (..., steps, channels) with kernel (size, channels / groups, filters)."""
+    y = conv2d(x[..., None, :, :], kernel[None], (1, strides), padding, (1, dilation), groups)
+    return y[..., 0, :, :]
+
+
+def depthwise_conv2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: tuple[int, int],
+    padding: str,
+    dilation: tuple[int, int] = (1, 1),
+) -> np.ndarray:
+    """Convolve each channel of x (..., height, width, channels) with kernels of its own.
+
+    kernel: (rows, columns, channels, multiplier); output channel c * multiplier + m is of channel c.
+    """
+    rows, columns, channels, multiplier = kernel.shape
+    covered = dilated((rows, columns), dilation)
+    padded = pad_images(x.reshape(-1, *x.shape[-3:]), covered, strides, padding).astype(kernel.dtype)
+    if multiplier > 1:
+        padded = padded.repeat(multiplier, axis=3)
+    taps = kernel.reshape(rows, columns, channels * multiplier)
+    last_row, last_column = padded.shape[1] - covered[0], padded.shape[2] - covered[1]
+    size = (len(padded), last_row // strides[0] + 1, last_column // strides[1] + 1, padded.shape[3])
+    y = np.zeros(size, kernel.dtype)
+    for row in range(rows):
+        of_rows = slice(row * dilation[0], last_row + row * dilation[0] + 1, strides[0])
+        for column in range(columns):
+            first = column * dilation[1]
+            y += padded[:, of_rows, first : last_column + first + 1 : strides[1]] * taps[row, column]
+    return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def depthwise_conv1d(
+    x: np.ndarray, kernel: np.ndarray, strides: int, padding: str, dilation: int = 1
+) -> np.ndarray:
+    """Convolve each channel of x (..., steps, channels) with kernels (size, channels, multiplier)."""
+    return depthwise_conv2d(x[..., None, :, :], kernel[None], (1, strides), padding, (1, dilation))[
+        ..., 0, :, :
+    ]
+
+
+def transposed_axis(
+    size: int, window: int, stride: int, padding: str, output_padding: int | None
+) -> tuple[int, int]:
+    """(outputs, how many are cut off before them) of a transposed convolution along one axis, as in Keras.
+
+    window: what the kernel covers.
+    """
+    if padding == "valid":
+        added = max(stride - window, 0) if output_padding is None else output_padding
+        return (size - 1) * stride + window + added, 0
+    outputs = size * stride
+    if output_padding is not None:
+        outputs = (size - 1) * stride + window % 2 + output_padding
+    return outputs, max((size - 1) * stride + window - outputs, 0) // 2
+
+
+def conv2d_transpose(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: tuple[int, int],
+    padding: str,
+    output_padding: tuple[int, int] | None = None,
+    dilation: tuple[int, int] = (1, 1),
+) -> np.ndarray:
+    """Spread x (..., height, width, channels) by kernel (rows, columns, channels, filters), strides apart.
+
+    One matrix product for each element of the kernel, added where it falls in the whole output.
+    """
+    rows, columns, channels, filters = kernel.shape
+    height, width = x.shape[-3:-1]
+    covered = dilated((rows, columns), dilation)
+    added = output_padding or (None, None)
+    out_height, top = transposed_axis(height, covered[0], strides[0], padding, added[0])
+    out_width, left = transposed_axis(width, covered[1], strides[1], padding, added[1])
+    images = x.reshape(-1, height, width, channels).astype(kernel.dtype, copy=False)
+    whole_height = max(top + out_height, (height - 1) * strides[0] + covered[0])
+    whole_width = max(left + out_width, (width - 1) * strides[1] + covered[1])
+    y = np.zeros((len(images), whole_height, whole_width, filters), kernel.dtype)
+    for row in range(rows):
+        of_rows = slice(row * dilation[0], (height - 1) * strides[0] + row * dilation[0] + 1, strides[0])
+        for column in range(columns):
+            first = column * dilation[1]
+            last = first + (width - 1) * strides[1]
+            y[:, of_rows, first : last + 1 : strides[1]] += images @ kernel[row, column]
+    y = y[:, top : top + out_height, left : left + out_width]
+    return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def conv1d_transpose(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: int,
+    padding: str,
+    output_padding: int | None = None,
+    dilation: int = 1,
+) -> np.ndarray:
+    """Spread x (..., steps, channels) by kernel (size, channels, filters), strides apart."""
+    added = None if output_padding is None else (0, output_padding)
+    y = conv2d_transpose(x[..., None, :, :], kernel[None], (1, strides), padding, added, (1, dilation))
+    return y[..., 0, :, :]
 
 
 def avg_pool2d(x: np.ndarray, pool: tuple[int, int], strides: tuple[int, int], padding: str) -> np.ndarray:
@@ -66,6 +193,54 @@ def avg_pool2d(x: np.ndarray, pool: tuple[int, int], strides: tuple[int, int], p
     counts = window_sums(np.ones((1, *x.shape[-3:-1], 1), dtype))
     y = window_sums(images) * (1 / counts)
     return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def avg_pool1d(x: np.ndarray, pool: int, strides: int, padding: str) -> np.ndarray:
+    """Average x (..., steps, channels) over windows; padding does not count, as in Keras."""
+    return avg_pool2d(x[..., None, :, :], (1, pool), (1, strides), padding)[..., 0, :, :]
+
+
+def pooling_windows(
+    x: np.ndarray, pool: tuple[int, ...], strides: tuple[int, ...], padding: str
+) -> np.ndarray:
+    """The elements of each pooling window of x (..., *sizes, channels), on a new last axis.
+
+    As many sizes as `pool` has; 0 where a window leaves x.
+    """
+    axes = len(pool)
+    images = pad_images(x.reshape(-1, *x.shape[x.ndim - axes - 1 :]), pool, strides, padding)
+    views = sliding_window_view(images, pool, axis=tuple(range(1, axes + 1)))
+    apart = (slice(None), *(slice(None, None, stride) for stride in strides))
+    views = views[apart]
+    return views.reshape(*x.shape[: x.ndim - axes - 1], *views.shape[1 : axes + 2], -1)
+
+
+def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
+    """Put zeros before and after the elements of x's last axes."""
+    leading = [(0, 0)] * (x.ndim - len(before))
+    return np.pad(x, [*leading, *zip(before, after, strict=True)])
+
+
+def crop(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
+    """Leave out elements at the start and the end of x's last axes."""
+    sizes = x.shape[x.ndim - len(before) :]
+    ends = zip(before, sizes, after, strict=True)
+    kept = [slice(None)] * (x.ndim - len(before)) + [slice(b, size - a) for b, size, a in ends]
+    return x[tuple(kept)]
+
+
+def up_sampling(x: np.ndarray, factors: tuple[int, ...]) -> np.ndarray:
+    """Repeat each element along x's last axes."""
+    for axis, factor in enumerate(factors, x.ndim - len(factors)):
+        if factor > 1:
+            x = x.repeat(factor, axis=axis)
+    return x
+
+
+def permute(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Put x's last axes in another order: axis a of the result is axis axes[a] of x."""
+    leading = x.ndim - len(axes)
+    return x.transpose(*range(leading), *(leading + axis for axis in axes))
 
 
 def dense(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
