@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn
+from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
 from tgenn_gen import TgennError, simulate
 from tgenn_gen.neurons.few_spike import FewSpike
@@ -130,6 +130,16 @@ def few_spike_course(neuron, currents, v_init):
     return np.array(course)
 
 
+def maximum_course(neuron, currents):
+    """The change of the largest sum; or the binary digits of the largest value."""
+    steps = len(currents)
+    if not neuron.few_spike:
+        largest = [currents[: k + 1].sum(axis=0).max(axis=-1) for k in range(steps)]
+        return np.diff([np.zeros_like(largest[0]), *largest], axis=0)
+    values = sum(2 ** (steps - 1 - k) * currents[k].astype(int) for k in range(steps)).max(axis=-1)
+    return np.array([(values >> (steps - 1 - k)) & 1 for k in range(steps)], float)
+
+
 def start_of(neuron, shape, seed, stream, example):
     v_init = getattr(neuron, "v_init", 0.0)
     if isinstance(v_init, str):
@@ -145,6 +155,8 @@ def emitted_by(neuron, currents, v_init):
     if neuron.kind == "integrate" and neuron.few_spike:
         weights = 2.0 ** np.arange(len(currents) - 1, -1, -1)
         return np.cumsum(currents * weights[:, None], axis=0)
+    if neuron.kind == "maximum":
+        return maximum_course(neuron, currents)
     course = np.zeros(currents.shape)
     for index in np.ndindex(currents.shape[1:]):
         one = StepByStep(neuron, v_init[index])
@@ -153,40 +165,48 @@ def emitted_by(neuron, currents, v_init):
     return course
 
 
-def encoded(encoding, x, timesteps, seed, example):
+def encoded(encoding, x, timesteps, seed, stream, example):
     """What the input emits, (timesteps, *shape), element by element."""
     if encoding.kind == "constant_current":
         return np.array([x.astype(float)] * timesteps)
     if encoding.kind == "spikes":
         return np.array([(x == 1).astype(float)] * timesteps)
     if encoding.kind == "poisson":
-        keys = random_keys(seed, 0, np.array([example]))
+        keys = random_keys(seed, stream, np.array([example]))
         return np.array([(uniform(keys, k, x.shape)[0] < np.abs(x)) * np.sign(x) for k in range(timesteps)])
     return emitted_by(
-        encoding, np.array([x * encoding.gain] * timesteps), start_of(encoding, x.shape, seed, 0, example)
+        encoding,
+        np.array([x * encoding.gain] * timesteps),
+        start_of(encoding, x.shape, seed, stream, example),
     )
 
 
-def expected_output(network, course):
+def expected_output(network, output, course):
     """The readout after the last step, from its definition."""
-    output, steps = network.outputs[0], len(course)
+    steps = len(course)
     weights = 2.0 ** np.arange(steps - 1, -1, -1) if network.few_spike else np.ones(steps)
     scale = network.population(output.population).scale
+    scale = scale.values if isinstance(scale, Tensor) else scale
     late = course[output.start :]
     if output.readout == "membrane":
         before = course[output.start - 1] if output.start else 0
         return scale * (course[-1] - before) / weights[output.start :].sum()
     if output.readout == "spike_count":
-        return scale * weights[output.start :] @ late / weights[output.start :].sum()
-    return np.array([1 / (np.flatnonzero(c > 0)[0] + 1) if (c > 0).any() else 0 for c in late.T])
+        return scale * np.tensordot(weights[output.start :], late, 1) / weights[output.start :].sum()
+    firsts = [
+        1 / (np.flatnonzero(c > 0)[0] + 1) if (c > 0).any() else 0 for c in late.reshape(len(late), -1).T
+    ]
+    return np.reshape(firsts, late.shape[1:])
 
 
 def step_by_step(network, x, timesteps, seed=0, example=0):
-    """DESIGN section 3 for one example: spike counts and output."""
-    name = network.inputs[0].name
-    emitted = {name: encoded(network.inputs[0].encoding, x, timesteps, seed, example)}
-    for stream, population in enumerate(network.populations, 1):
-        currents = np.zeros((timesteps, *population.shape))
+    """DESIGN section 3 for one example {input: array}: spike counts and outputs."""
+    emitted = {
+        i.name: encoded(i.encoding, x[i.name], timesteps, seed, stream, example)
+        for stream, i in enumerate(network.inputs)
+    }
+    for stream, population in enumerate(network.populations, len(network.inputs)):
+        currents = np.zeros((timesteps, *population.neuron.current_shape(population.shape)))
         for connection in population.inputs:
             currents += connection.apply(emitted[connection.source].astype(np.float32))
         if population.bias is not None:
@@ -194,23 +214,26 @@ def step_by_step(network, x, timesteps, seed=0, example=0):
         start = start_of(population.neuron, population.shape, seed, stream, example)
         emitted[population.name] = emitted_by(population.neuron, currents, start)
     counts = {n: (emitted[n] != 0).sum(axis=0) for n in network.spiking}
-    return counts, expected_output(network, emitted[network.outputs[0].population])
+    return counts, {o.population: expected_output(network, o, emitted[o.population]) for o in network.outputs}
 
 
-@pytest.mark.parametrize("name", of_all_kinds())
+@pytest.mark.parametrize(
+    "network", [*of_all_kinds().values(), *with_several().values()], ids=lambda n: n.name
+)
 @pytest.mark.parametrize("timesteps", [4, 9])
-def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(name, timesteps):
-    network = of_all_kinds()[name]
+def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(network, timesteps):
     x = examples_for(network, 3)
     result = simulate(network, x, timesteps=timesteps, batch_size=2, seed=3)
-    for index, example in enumerate(x):
-        counts, output = step_by_step(network, example, timesteps, 3, index)
+    for index in range(3):
+        example = {name: array[index] for name, array in x.items()}
+        counts, outputs = step_by_step(network, example, timesteps, 3, index)
         for population, found in result.spike_counts.items():
             np.testing.assert_array_equal(found[index], counts[population], err_msg=population)
-        np.testing.assert_allclose(result.output[index], output, rtol=1e-6, atol=1e-7)
+        for population, output in outputs.items():
+            np.testing.assert_allclose(result.outputs[population][index], output, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary"])
+@pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])
 def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
     network = of_all_kinds()[name]
     x = examples_for(network, 3)
@@ -233,10 +256,10 @@ def test_the_engine_is_the_step_by_step_simulation(network, timesteps):
     result = simulate(network, x, timesteps=timesteps, batch_size=2)
     assert sum(c.sum() for c in result.spike_counts.values()) > 0
     for index, example in enumerate(x):
-        counts, output = step_by_step(network, example, timesteps)
+        counts, outputs = step_by_step(network, {network.inputs[0].name: example}, timesteps)
         for name, found in result.spike_counts.items():
             np.testing.assert_array_equal(found[index], counts[name], err_msg=name)
-        np.testing.assert_allclose(result.output[index], output, rtol=1e-6)
+        np.testing.assert_allclose(result.output[index], *outputs.values(), rtol=1e-6)
 
 
 def test_results_do_not_depend_on_the_batch_size():

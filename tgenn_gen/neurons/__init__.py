@@ -1,6 +1,6 @@
 """The neurons: one module a kind."""
 
-from tgenn_gen.neurons import few_spike, integrate, integrate_and_fire, signed_integrate_and_fire
+from tgenn_gen.neurons import few_spike, integrate, integrate_and_fire, maximum, signed_integrate_and_fire
 from tgenn_gen.spec import Neuron
 
 NEURONS: dict[str, type[Neuron]] = {
@@ -9,6 +9,7 @@ NEURONS: dict[str, type[Neuron]] = {
         few_spike.FewSpike,
         integrate.Integrate,
         integrate_and_fire.IntegrateAndFire,
+        maximum.Maximum,
         signed_integrate_and_fire.SignedIntegrateAndFire,
     )
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from tgenn_gen.genn_code import Updates
 from tgenn_gen.runtime import neurons
 from tgenn_gen.spec import Call, Neuron, rarely
@@ -29,6 +31,9 @@ class Integrate(Neuron):
     def genn(self, dt: float) -> Updates:
         weight = "(scalar)(1 << (timesteps - 1 - step)) * " if self.few_spike else ""
         return Updates(start="V = 0.0;", update=f"V += {weight}I;")
+
+    def activation(self, current: np.ndarray) -> np.ndarray:
+        return current
 
     def unit(self, dt: float) -> float:
         return 1.0

@@ -26,7 +26,7 @@ class SignedIntegrateAndFire(ThresholdNeuron):
     """
 
     kind: ClassVar[str] = "signed_integrate_and_fire"
-    signed: ClassVar[bool] = True
+    signed: ClassVar[bool] = True  # type: ignore[misc]
     threshold: float = 1.0
     negative_threshold: float = 0.0
     v_init: float | Tensor = 0.5

@@ -87,6 +87,50 @@ class FewSpike:
         return spikes
 
 
+class Maximum:
+    """The largest of several spike trains: spikes, bool; +1 and -1, int8, where the trains are signed.
+
+    Takes the spikes of all trains, (steps, batch, ..., trains). After each step the sum of its spikes is the
+    largest of the trains' sums.
+    """
+
+    def __init__(self, signed: bool) -> None:
+        self.dtype = np.dtype(np.int8 if signed else bool)
+        self.sums = self.largest = np.zeros(1, np.float32)
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        trains = np.moveaxis(current, -1, 1)
+        sums = np.array(np.broadcast_to(self.sums, trains.shape[1:]))
+        spikes = np.empty(current.shape[:-1], self.dtype)
+        for step in range(steps):
+            sums += trains[step]
+            largest = sums.max(axis=0)
+            spikes[step] = largest - self.largest
+            self.largest = largest
+        self.sums = sums
+        return spikes
+
+
+class FewSpikeMaximum:
+    """The same for the few-spike code: all K steps of an example at once; spikes, bool.
+
+    The spike of step k stands for 2^(K - 1 - k), and a train for the sum of that; its spikes are the binary
+    digits of the largest.
+    """
+
+    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+        trains, weights = np.moveaxis(current, -1, 1), few_spike_weights(steps)
+        values = np.zeros(trains.shape[1:], np.float32)
+        for step in range(steps):
+            values += weights[step] * trains[step]
+        rest = values.max(axis=0)
+        spikes = np.empty(current.shape[:-1], bool)
+        for step in range(steps):
+            np.greater_equal(rest, weights[step], out=spikes[step])
+            rest -= weights[step] * spikes[step]
+        return spikes
+
+
 class Integrate:
     """Integrators that never spike: V after each step, float32; V += weight I from 0.
 
@@ -124,6 +168,9 @@ def time_blocks(timesteps: int) -> list[int]:
     return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
 
 
-def batch_size_that_fits(timesteps: int, neurons: int) -> int:
-    """Examples at a time, so that the currents of the largest population take some 64 MB."""
-    return max(1, min(256, 2**24 // (time_blocks(timesteps)[0] * neurons)))
+def batch_size_that_fits(timesteps: int, neurons: int, outputs: int) -> int:
+    """Examples at a time, so that the currents of the largest population take some 64 MB.
+
+    neurons: of that population; outputs: of all output populations, whose values of all steps are kept.
+    """
+    return max(1, min(256, 2**24 // max(time_blocks(timesteps)[0] * neurons, timesteps * outputs)))
