@@ -18,7 +18,9 @@ from tgenn_gen.evaluation import relu_outputs
 def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkeypatch):
     x = examples_for(network, 11)
     y = np.arange(11) % network.population(network.outputs[0].population).size
-    monkeypatch.setattr("tgenn_gen.runtime.neurons.batch_size_that_fits", lambda timesteps, neurons: 4)
+    monkeypatch.setattr(
+        "tgenn_gen.runtime.neurons.batch_size_that_fits", lambda timesteps, neurons, outputs: 4
+    )
     found = evaluate(network, x, y, timesteps=6, seed=2)
     result = simulate(network, x, timesteps=6, seed=2, batch_size=11)
     expected = (result.output_per_step.argmax(axis=2) == y).mean(axis=1)
@@ -30,7 +32,7 @@ def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkey
 
 def test_the_relu_accuracy_is_that_of_the_ann():
     network, x = small_cnn(), dyadic_examples((7, 10, 2), 40)
-    *_, (_, current) = ann_currents(network, x)
+    *_, (_, current) = ann_currents(network, {"image": x})
     y = current.argmax(axis=1)
     y[:10] = (y[:10] + 1) % 5
     assert evaluate(network, x, y).relu_accuracy == 0.75
@@ -38,8 +40,8 @@ def test_the_relu_accuracy_is_that_of_the_ann():
 
 def test_relu_outputs_are_the_anns():
     network, x = small_cnn(), dyadic_examples((7, 10, 2), 9)
-    *_, (_, current) = ann_currents(network, x)
-    np.testing.assert_allclose(relu_outputs(network, x), 0.5 * current, rtol=1e-6)
+    *_, (_, current) = ann_currents(network, {"image": x})
+    np.testing.assert_allclose(relu_outputs(network, {"image": x})["classes"], 0.5 * current, rtol=1e-6)
 
 
 @pytest.fixture
@@ -70,16 +72,16 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))), "holds no labels y (or y_test)"),
+        (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))), "holds no targets y (or y_test)"),
         (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 3)), y=[0, 1]), "an example has shape (3,)"),
         (
             lambda f: of_all_kinds()["signed"].save(f / "b", force=True),
-            "takes examples of another shape",
+            "has inputs of other shapes",
         ),
         (lambda f: (f / "data.npz").unlink(), "cannot be read as .npz"),
         (
             lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2)), y=[0, 5]),
-            "labels run from 0 to 5, the network has 5 classes",
+            "y has classes 0 to 5, the network has 0 to 4",
         ),
     ],
 )
@@ -124,8 +126,8 @@ def test_the_data_is_not_overwritten(documents, capsys):
         ("signed", {"seed": -1}, "seed is -1, expected 0 to 2^32 - 1"),
         ("signed", {"x": np.zeros((0, 6, 5, 2))}, "holds no examples"),
         ("signed", {"x": np.full((1, 6, 5, 2), np.nan)}, "example 0 holds NaN"),
-        ("signed", {"y": np.array([7, 0, 0])}, "labels run from 0 to 7"),
-        ("signed", {"y": np.array([0.5, 0, 0])}, "labels are float64"),
+        ("signed", {"y": np.array([7, 0, 0])}, "y has classes 0 to 7, the network has 0 to 4"),
+        ("signed", {"y": np.array([0.5, 0, 0])}, "y is float64 (3,), expected class numbers"),
         ("poisson", {"x": np.full((3, 6, 5, 2), 2.0)}, "the encoding takes 0 to 1"),
     ],
 )

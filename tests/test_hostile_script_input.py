@@ -59,8 +59,14 @@ DATA = {
         lambda path: path.write_text("hello\n"),
         "DATA: cannot be read as .npz: it is not one, or damaged",
     ),
-    "an archive of nothing": (lambda path: np.savez(path), "DATA: no array x or x_test in it; it has none"),
-    "x_train alone": (npz(x_train=X, y_train=Y), "DATA: no array x or x_test in it; it has x_train, y_train"),
+    "an archive of nothing": (
+        lambda path: np.savez(path),
+        "DATA: no array x, x_test, image or image_test in it; it has none",
+    ),
+    "x_train alone": (
+        npz(x_train=X, y_train=Y),
+        "DATA: no array x, x_test, image or image_test in it; it has x_train, y_train",
+    ),
     "complex numbers": (npz(x=X.astype(complex), y=Y), "DATA: examples are complex128, expected numbers"),
     "no axis for the examples": (
         npz(x=X[0], y=Y),
@@ -68,19 +74,19 @@ DATA = {
     ),
     "labels that are not whole": (
         npz(x=X, y=Y.astype(float)),
-        "DATA: labels are float64 (6,), expected one class index for each of 6",
+        "DATA: y is float64 (6,), expected class numbers, integers (6,), or values (6, 5)",
     ),
     "labels that are true or false": (
         npz(x=X, y=Y > 2),
-        "DATA: labels are bool (6,), expected one class index for each of 6",
+        "DATA: y is bool (6,), expected class numbers, integers (6,), or values (6, 5)",
     ),
     "labels that are text": (
         npz(x=X, y=np.full(6, "a")),
-        "DATA: labels are <U1 (6,), expected one class index for each of 6",
+        "DATA: y is <U1 (6,), expected class numbers, integers (6,), or values (6, 5)",
     ),
     "labels beyond int64": (
         npz(x=X, y=np.full(6, 2**64 - 1, np.uint64)),
-        "DATA: labels run from 18446744073709551615 to 18446744073709551615, the network has 5 classes",
+        "DATA: y has classes 18446744073709551615 to 18446744073709551615, the network has 0 to 4",
     ),
     "pickled labels": (
         npz(x=X, y=np.array([{}] * 6)),
@@ -103,7 +109,8 @@ def test_labels_of_another_length_are_refused_whatever_the_limit(folder, tmp_pat
     """Six examples and four labels do not belong together, not even the first three of them."""
     np.savez(tmp_path / "data.npz", x=X, y=np.arange(count) % 5)
     assert refused(folder, tmp_path, "--limit", 3, data=tmp_path / "data.npz") == (
-        f"{tmp_path / 'data.npz'}: labels are int64 ({count},), expected one class index for each of 6"
+        f"{tmp_path / 'data.npz'}: y is int64 ({count},), "
+        "expected class numbers, integers (6,), or values (6, 5)"
     )
 
 
@@ -240,7 +247,7 @@ def test_data_that_simulate_py_cannot_use_is_refused(genn_folder, tmp_path):
     for arrays, expected in (
         ({"x": X[:, :5], "y": Y}, "an example has shape (5, 10, 2), the network takes (7, 10, 2)"),
         ({"x": X * np.nan, "y": Y}, "example 0 holds NaN or infinity, or a number too large for float32"),
-        ({"x": X, "y": Y + 1}, "labels run from 1 to 5, the network has 5 classes"),
+        ({"x": X, "y": Y + 1}, "y has classes 1 to 5, the network has 0 to 4"),
     ):
         np.savez(path, **arrays)
         assert (

@@ -41,7 +41,7 @@ DATA = {
         lambda path: np.save(path.open("wb"), X),
         "DATA: expected an .npz with arrays x and y, got a single array",
     ),
-    "no x": (npz(images=X, y=Y), "DATA: no array x or x_test in it; it has images, y"),
+    "no x": (npz(images=X, y=Y), "DATA: no array x, x_test, image or image_test in it; it has images, y"),
     "another shape": (
         npz(x=X[:, :5], y=Y),
         "DATA: an example has shape (5, 10, 2), the network takes (7, 10, 2)",
@@ -57,18 +57,18 @@ DATA = {
     "a single number": (npz(x=np.array(3.0), y=Y), "DATA: the examples are not an array"),
     "a single label": (
         npz(x=X, y=np.array(3)),
-        "DATA: labels are int64 (), expected one class index for each of 6",
+        "DATA: y is int64 (), expected class numbers, integers (6,), or values (6, 5)",
     ),
     "labels of another length": (
         npz(x=X, y=Y[:4]),
-        "DATA: labels are int64 (4,), expected one class index for each of 6",
+        "DATA: y is int64 (4,), expected class numbers, integers (6,), or values (6, 5)",
     ),
     "labels that are one-hot": (
-        npz(x=X, y=np.eye(6, 5)),
-        "DATA: labels are float64 (6, 5), expected one class index for each of 6",
+        npz(x=X, y=np.eye(5)[Y]),
+        "DATA: y is one-hot, expected class numbers: save y.argmax(axis=1)",
     ),
-    "labels too large": (npz(x=X, y=Y + 1), "DATA: labels run from 1 to 5, the network has 5 classes"),
-    "labels below zero": (npz(x=X, y=Y - 1), "DATA: labels run from -1 to 3, the network has 5 classes"),
+    "labels too large": (npz(x=X, y=Y + 1), "DATA: y has classes 1 to 5, the network has 0 to 4"),
+    "labels below zero": (npz(x=X, y=Y - 1), "DATA: y has classes -1 to 3, the network has 0 to 4"),
 }
 
 

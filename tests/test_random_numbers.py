@@ -70,6 +70,6 @@ def test_a_seed_gives_the_same_spikes_in_batches_of_any_size_and_another_seed_gi
 
 def test_the_same_example_shown_twice_gets_other_random_numbers():
     network = of_all_kinds()["poisson"]
-    x = examples_for(network, 1).repeat(2, axis=0)
+    x = examples_for(network, 1)["image"].repeat(2, axis=0)
     counts = simulate(network, x, timesteps=32).spike_counts["image"]
     assert (counts[0] != counts[1]).any()

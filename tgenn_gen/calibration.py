@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,121 +14,169 @@ from typing import IO
 import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.runtime.command_line import UNREADABLE, as_current
-from tgenn_gen.spec import Input
+from tgenn_gen.reference import examples_of
+from tgenn_gen.runtime.data import (
+    UNREADABLE,
+    Examples,
+    as_current,
+    count_of,
+    example_problem,
+    input_arrays,
+    lengths_problem,
+    named,
+    target_arrays,
+    with_last_axis,
+)
+from tgenn_gen.spec import Input, Shape
 
-KEYS = ("x", "x_train")
-LABEL_KEYS = ("y", "y_train")
-BATCH_BYTES = 16 * 2**20  # of the largest population's activations
+ENDINGS = ("", "_train")
+BATCH_BYTES = 8 * 2**20  # of the largest population's activations
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Examples of a network's input. `array` is None where they are read from the .npz `file`.
+    """Examples of a network's inputs. `arrays` is None where they are read from the .npz `file`.
 
-    count: how many; sha256: of the file's, or the array's, bytes.
+    count: how many; sha256: of the file's, or the arrays', bytes.
     """
 
-    network_input: Input
+    inputs: tuple[Input, ...]
     file: str
     count: int
-    array: np.ndarray | None = None
+    arrays: Examples | None = None
 
-    def batches(self, neurons: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """Examples as float32 currents (batch, *input shape), and their labels (batch,) where there are some.
+    def batches(self, neurons: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
+        """Currents {input: float32 (batch, *shape)}, and class numbers (batch,) where there are some.
 
         Batches are for populations of `neurons`. Raises TgennError on NaN (T505), or missing data (T501).
         """
         done = 0
-        for x, y in self._blocks(max(1, BATCH_BYTES // (4 * max(neurons, prod(self.network_input.shape))))):
-            batch = as_current(x.reshape(-1, *self.network_input.shape), self.network_input.uint8_divisor)
-            finite = np.isfinite(batch).all(axis=tuple(range(1, batch.ndim)))
-            if not finite.all():
-                index = done + int(np.flatnonzero(~finite)[0])
-                message = f"example {index} holds NaN or infinity, or a number too large for float32"
-                raise _refusal(self.file, "T505", message, "remove or mend it")
-            done += len(batch)
+        for blocks, y in self._blocks(
+            max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
+        ):
+            batch = {
+                i.name: as_current(blocks[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs
+            }
+            for name, x in batch.items():
+                finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+                if not finite.all():
+                    index = done + int(np.flatnonzero(~finite)[0])
+                    message = f"example {index} holds NaN or infinity, or a number too large for float32"
+                    raise _refusal(self.file, "T505", named(name, message, batch), "remove or mend it")
+            done += len(x)
             yield batch, y
 
-    def _blocks(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def _blocks(self, size: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
         starts = range(0, self.count, size)
-        if self.array is not None:
-            yield from ((self.array[start : start + size], None) for start in starts)
+        if self.arrays is not None:
+            yield from (
+                ({n: x[start : start + size] for n, x in self.arrays.items()}, None) for start in starts
+            )
             return
         try:
             yield from self._file_blocks(starts, size)
         except UNREADABLE as error:
             raise _unreadable(self.file, error) from None
 
-    def _file_blocks(self, starts: range, size: int) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    def _file_blocks(self, starts: range, size: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
         with zipfile.ZipFile(self.file) as archive, contextlib.ExitStack() as members:
-            key = next(k for k in KEYS if f"{k}.npy" in archive.namelist())
-            examples = members.enter_context(archive.open(f"{key}.npy"))
-            shape, dtype = _header(examples)
-            labels, label_dtype = self._labels(archive, members)
+            there = _arrays(archive)
+            keys, ending = input_arrays([i.name for i in self.inputs], there, ENDINGS)
+            examples = {name: members.enter_context(archive.open(f"{key}.npy")) for name, key in keys.items()}
+            headers = {name: _header(member) for name, member in examples.items()}
+            labels, label_dtype = None, np.dtype(np.uint8)
+            for label_key in target_arrays(["y"], there, ending, keys.values()).values():
+                labels, label_dtype = self._labels(members.enter_context(archive.open(f"{label_key}.npy")))
             for start in starts:
                 count = min(size, self.count - start)
-                x = _read(examples, (count, *shape[1:]), dtype, self.file)
+                x = {
+                    name: _read(examples[name], (count, *shape[1:]), dtype, self.file)
+                    for name, (shape, dtype) in headers.items()
+                }
                 y = None if labels is None else _read(labels, (count,), label_dtype, self.file)
                 yield x, y
 
-    def _labels(
-        self, archive: zipfile.ZipFile, members: contextlib.ExitStack
-    ) -> tuple[IO[bytes] | None, np.dtype]:
-        """The array y or y_train beside the examples, if it holds a class index for each; and its type."""
-        key = next((k for k in LABEL_KEYS if f"{k}.npy" in archive.namelist()), None)
-        if key is not None:
-            member = members.enter_context(archive.open(f"{key}.npy"))
-            with contextlib.suppress(ValueError):  # not an array of numbers: no labels
-                shape, dtype = _header(member)
-                if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
-                    return member, dtype
+    def _labels(self, member: IO[bytes]) -> tuple[IO[bytes] | None, np.dtype]:
+        """An array beside the examples, if it holds a class number for each; and its type."""
+        with contextlib.suppress(ValueError):  # not an array of numbers: no labels
+            shape, dtype = _header(member)
+            if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
+                return member, dtype
         return None, np.dtype(np.uint8)
 
     def sha256(self) -> str:
-        """Of the file's bytes, or the array's."""
-        if self.array is not None:
-            return hashlib.sha256(np.ascontiguousarray(self.array).tobytes()).hexdigest()
-        return file_sha256(Path(self.file))
+        """Of the file's bytes, or the arrays', one after the other."""
+        if self.arrays is None:
+            return file_sha256(Path(self.file))
+        digest = hashlib.sha256()
+        for x in self.arrays.values():
+            digest.update(np.ascontiguousarray(x).tobytes())
+        return digest.hexdigest()
 
 
-def open_calibration(data: str | Path | np.ndarray, network_input: Input) -> Calibration:
-    """Check calibration data against the network's input, before any of it is used.
+def open_calibration(
+    data: str | Path | np.ndarray | Mapping[str, np.ndarray], inputs: tuple[Input, ...]
+) -> Calibration:
+    """Check calibration data against the network's inputs, before any of it is used.
 
-    data: examples (n, *input shape), or the path of an .npz with x or x_train. A missing channel axis
-    of length 1 is added. Raises TgennError: T501 unreadable, T502 no array, T503 shape, T504 type or empty.
+    data: examples (n, *input shape), or {input: examples}, or the path of an .npz with x or x_train, or with
+    arrays named after the inputs. A missing channel axis of length 1 is added.
+    Raises TgennError: T501 unreadable, T502 no array, T503 shape or number, T504 type or empty.
     """
-    if isinstance(data, np.ndarray):
-        name, shape, dtype, array = "calibration array", data.shape, data.dtype, data
+    if isinstance(data, str | Path):
+        name, arrays = str(data), None
+        forms = _npz_forms(Path(data), inputs)
     else:
-        name, array = str(data), None
-        shape, dtype = _npz_header(Path(data))
-    expected = network_input.shape
-    if shape[1:] != expected and not (expected[-1] == 1 and shape[1:] == expected[:-1]):
-        message = f"an example has shape {list(shape[1:])}, the model takes {list(expected)}"
-        raise _refusal(name, "T503", message, "reshape the examples as the model was trained on them")
-    if dtype.kind not in "buif":
-        raise _refusal(name, "T504", f"examples are {dtype}, expected numbers", "save x as float32 or uint8")
-    if shape[0] == 0:
-        raise _refusal(name, "T504", "holds no examples", "give some hundreds of training examples")
-    return Calibration(network_input, name, shape[0], array)
+        name = "calibration array"
+        arrays = examples_of(data, {i.name: {"shape": i.shape} for i in inputs}, name)
+        forms = {key: _form(x.shape, x.dtype) for key, x in arrays.items()}
+    forms = {i.name: with_last_axis(forms[i.name], i.shape) for i in inputs}
+    for i in inputs:
+        x = forms[i.name]
+        if problem := example_problem(x[:1] if x.ndim else x, i.shape):
+            code, hint = _code_and_hint(x, i.shape)
+            raise _refusal(name, code, named(i.name, problem, forms), hint)
+    if problem := lengths_problem(forms):
+        raise _refusal(name, "T503", problem, "give each example an element of every array")
+    return Calibration(inputs, name, count_of(forms), arrays)
 
 
-def _npz_header(path: Path) -> tuple[tuple[int, ...], np.dtype]:
+def _form(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array of this shape and type that takes no memory, to be checked in the place of the real one."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
+
+
+def _code_and_hint(x: np.ndarray, shape: Shape) -> tuple[str, str]:
+    """Of a refusal of x, which are no examples of this shape."""
+    if x.shape[1:] != shape:
+        return "T503", "reshape the examples as the model was trained on them"
+    if len(x) == 0 and x.dtype.kind in "buif":
+        return "T504", "give some hundreds of training examples"
+    return "T504", "save x as float32 or uint8"
+
+
+def _arrays(archive: zipfile.ZipFile) -> list[str]:
+    """The names of an .npz file's arrays."""
+    return [name.removesuffix(".npy") for name in archive.namelist()]
+
+
+def _npz_forms(path: Path, inputs: tuple[Input, ...]) -> Examples:
+    """{input: the form of its array}."""
     try:
         if path.exists() and not path.is_file():
             raise OSError(0, "not a regular file")
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            key = next((k for k in KEYS if f"{k}.npy" in names), None)
-            if key is None:
-                there = ", ".join(n.removesuffix(".npy") for n in names) or "nothing"
-                hint = "save it with np.savez(file, x=training_examples)"
-                raise _refusal(str(path), "T502", f"has no array x or x_train; it has {there}", hint)
-            with archive.open(f"{key}.npy") as member:
-                return _header(member)
+            keys, _ = input_arrays([i.name for i in inputs], _arrays(archive), ENDINGS)
+            forms = {}
+            for name, key in keys.items():
+                with archive.open(f"{key}.npy") as member:
+                    forms[name] = _form(*_header(member))
+            return forms
     except UNREADABLE as error:
         raise _unreadable(str(path), error) from None
+    except LookupError as error:
+        names = ", ".join(f"{i.name}=..." for i in inputs) if len(inputs) > 1 else "x=training_examples"
+        raise _refusal(str(path), "T502", str(error), f"save it with np.savez(file, {names})") from None
 
 
 def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
@@ -179,8 +227,13 @@ def _refusal(file: str, code: str, message: str, hint: str) -> TgennError:
 
 
 def file_sha256(path: Path) -> str:
-    """A file's sha256, read in blocks."""
+    """A file's sha256, read in blocks; of a folder that of the lines "sha256  path" of its files."""
     digest = hashlib.sha256()
+    if path.is_dir():
+        files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+        for name in sorted(files):
+            digest.update(f"{file_sha256(files[name])}  {name}\n".encode())
+        return digest.hexdigest()
     with path.open("rb") as file:
         while block := file.read(2**20):
             digest.update(block)

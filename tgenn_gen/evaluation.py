@@ -1,15 +1,26 @@
-"""Accuracy after every time step, against the ANN."""
+"""Accuracy, or error, of outputs after every time step, against the ANN."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from tgenn_gen.activations import ann_rates
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.reference import checked, simulated_batches
-from tgenn_gen.runtime.command_line import as_current, classes_problem, labels_problem
+from tgenn_gen.reference import checked, input_table, output_table, simulated_batches
+from tgenn_gen.runtime.data import (
+    Examples,
+    Table,
+    Targets,
+    count_of,
+    currents_of,
+    scores_of,
+    shaped_targets,
+    targets_problem,
+)
 from tgenn_gen.spec import Network
 
 Progress = Callable[[int, int], None]
@@ -19,65 +30,99 @@ Progress = Callable[[int, int], None]
 class Evaluation:
     """What an evaluation on n examples gives.
 
-    accuracy_per_step    0 to 1, one for each of the time steps
-    relu_accuracy        that of the document with ReLUs for neurons: the ANN's, unless biases were corrected
+    outputs              {population: its scores}, for those with targets: accuracy and accuracy_per_step,
+                         0 to 1, or mean_squared_error, mean_absolute_error and mean_squared_error_per_step
+    relu_outputs         the same, after one step, of the document with ReLUs for neurons: the ANN's scores,
+                         unless biases were corrected
     spikes_per_example   of all populations
     """
 
     name: str
     n: int
     timesteps: int
-    accuracy_per_step: tuple[float, ...]
-    relu_accuracy: float
+    outputs: dict[str, dict[str, Any]]
+    relu_outputs: dict[str, dict[str, Any]]
     spikes_per_example: float
+
+    @property
+    def accuracy_per_step(self) -> tuple[float, ...]:
+        """Of the first output that has targets, (timesteps,). Raises KeyError for a regression."""
+        return tuple(next(iter(self.outputs.values()))["accuracy_per_step"])
+
+    @property
+    def relu_accuracy(self) -> float:
+        """The ANN's accuracy, of the first output that has targets. Raises KeyError for a regression."""
+        accuracy: float = next(iter(self.relu_outputs.values()))["accuracy"]
+        return accuracy
 
 
 def evaluate(
     network: Network,
-    x: np.ndarray,
-    y: np.ndarray,
+    x: np.ndarray | Mapping[str, np.ndarray],
+    y: np.ndarray | Mapping[str, np.ndarray],
     *,
     timesteps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Simulate examples x (n, *input shape) with labels y (n,) in NumPy.
+    """Simulate examples in NumPy, and compare outputs with targets.
 
-    timesteps: steps an example, by default the document's. progress: called with (examples done, all).
-    Raises TgennError as :func:`tgenn_gen.simulate` does.
+    x: as :func:`tgenn_gen.simulate` takes it. y: class numbers (n,), or values (n, *output shape), of the
+    first output, or {output population: either}. timesteps: steps an example, by default the document's.
+    progress: called with (examples done, all). Raises TgennError as simulate does.
     """
-    x, timesteps = checked(network, x, timesteps, seed)
-    classes = network.population(network.outputs[0].population).size
-    if problem := labels_problem(y, len(x)) or classes_problem(y, classes):
-        raise TgennError(Diagnostic(Location("evaluate"), "T503", problem))
-    correct, relu_correct, spikes, done = np.zeros(timesteps, int), 0, 0, 0
-    for output, counts in simulated_batches(network, x, timesteps, seed):
-        part = slice(done, done + output.shape[1])
-        correct += (output.argmax(axis=2) == y[part]).sum(axis=1)
-        currents = as_current(x[part], network.inputs[0].uint8_divisor)
-        relu_correct += int((relu_outputs(network, currents).argmax(axis=1) == y[part]).sum())
+    examples, timesteps = checked(network, x, timesteps, seed)
+    inputs, outputs = input_table(network), output_table(network)
+    count = count_of(examples)
+    targets = _targets(y, outputs, count)
+    scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
+    spikes, done = 0, 0
+    for read, counts in simulated_batches(network, examples, timesteps, seed):
+        size = next(iter(read.values())).shape[1]
+        found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
+        for name in targets:
+            scores[name].add(read[name])
+            relu_scores[name].add(found[name][None])
         spikes += sum(int(c.sum(dtype=np.int64)) for c in counts.values())
-        done = part.stop
+        done += size
         if progress is not None:
-            progress(done, len(x))
+            progress(done, count)
     return Evaluation(
         network.name,
-        len(x),
+        count,
         timesteps,
-        tuple((correct / len(x)).tolist()),
-        relu_correct / len(x),
-        spikes / len(x),
+        {name: score.results() for name, score in scores.items()},
+        {name: score.results() for name, score in relu_scores.items()},
+        spikes / count,
     )
 
 
-def relu_outputs(network: Network, x: np.ndarray) -> np.ndarray:
-    """The output (batch, classes) for x (batch, *input shape) with a ReLU in the place of each neuron."""
+def _targets(y: Any, outputs: Table, count: int) -> Targets:
+    """{output: class numbers or values}, in the outputs' order. Raises TgennError (T503)."""
+    given = dict(y) if isinstance(y, Mapping) else {next(iter(outputs)): y}
+    unknown = [str(name) for name in given if name not in outputs]
+    problem = f"no output {', '.join(unknown)}; there are {', '.join(outputs)}" if unknown else ""
+    problem = problem or ("" if given else "expected targets of one output at least")
+    targets: Targets = {}
+    for name in (n for n in outputs if n in given):
+        shape = outputs[name]["shape"]
+        targets[name] = shaped_targets(np.asarray(given[name]), shape)
+        key = name if isinstance(y, Mapping) else "y"
+        problem = problem or targets_problem(key, targets[name], shape, count)
+    if problem:
+        raise TgennError(Diagnostic(Location("evaluate"), "T503", problem))
+    return targets
+
+
+def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
+    """{output: (batch, *shape)} for {input: (batch, *shape)}, with the ANN's activations for neurons."""
     dt = network.simulation.dt
-    values = {network.inputs[0].name: x / np.float32(network.inputs[0].encoding.scale(dt))}
-    rates: dict[str, np.ndarray] = {}
-    for population in network.populations:
-        name = population.name
-        rates[name] = population.current(values) / np.float32(population.neuron.unit(dt))
-        values[name] = np.maximum(rates[name], 0)
-    output = network.population(network.outputs[0].population)
-    return rates[output.name] * output.scales
+    values = {i.name: examples[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
+    units = {p.name: p.neuron.unit(dt) for p in network.populations}
+    outputs = [o.population for o in network.outputs]
+    found = {
+        p.name: p.logits(rates) * p.scales
+        for p, rates in ann_rates(network, values, units)
+        if p.name in outputs
+    }
+    return {name: found[name] for name in outputs}

@@ -10,6 +10,7 @@ import numpy as np
 
 from tgenn_gen.calibration import Calibration
 from tgenn_gen.reference import made
+from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.neurons import time_blocks
 from tgenn_gen.runtime.random_numbers import random_keys
 from tgenn_gen.spec import Network, Population
@@ -38,35 +39,41 @@ def sample_size(network: Network, calibration: Calibration, timesteps: int) -> i
     return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest)))
 
 
-def sample_of(network: Network, calibration: Calibration, timesteps: int) -> np.ndarray:
-    """Calibration examples (sample_size, *input shape), evenly spaced over all of them."""
+def sample_of(network: Network, calibration: Calibration, timesteps: int) -> Examples:
+    """Calibration examples {input: (sample_size, *shape)}, evenly spaced over all of them."""
     size = sample_size(network, calibration, timesteps)
     wanted = np.arange(size) * calibration.count // size
-    found, done = [], 0
-    for x, _ in calibration.batches(network.largest):
-        found.append(x[wanted[(wanted >= done) & (wanted < done + len(x))] - done])
-        done += len(x)
-    return np.concatenate(found)
+    found: dict[str, list[np.ndarray]] = {i.name: [] for i in network.inputs}
+    done = 0
+    for examples, _ in calibration.batches(network.largest):
+        count = count_of(examples)
+        chosen = wanted[(wanted >= done) & (wanted < done + count)] - done
+        for name, x in examples.items():
+            found[name].append(x[chosen])
+        done += count
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def adjusted_layerwise(network: Network, x: np.ndarray, timesteps: int, adjust: Adjust) -> Network:
+def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
     """The network, one population after the other adjusted on what the adjusted ones before it emit.
 
     adjust(population, trial) gives the population as it is to be.
     """
-    encoding, dt = network.inputs[0].encoding, network.simulation.dt
-    numbers = np.arange(len(x))
-    running = made(encoding.call(dt), timesteps, random_keys(0, 0, numbers), network.inputs[0].shape)
-    courses = {network.inputs[0].name: _run(running, x[None], timesteps) if encoding.spikes else x[None]}
-    last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
+    dt = network.simulation.dt
+    numbers = np.arange(count_of(examples))
+    courses = {name: x[None] for name, x in examples.items()}
+    for stream, i in enumerate(network.inputs):
+        if i.encoding.spikes:
+            running = made(i.encoding.call(dt), timesteps, random_keys(0, stream, numbers), i.shape)
+            courses[i.name] = _run(running, courses[i.name], timesteps)
+    last_read_by = network.last_read_by
     adjusted = []
-    for stream, population in enumerate(network.populations, 1):
+    for stream, population in enumerate(network.populations, len(network.inputs)):
         trial = _trial(courses, population, timesteps, dt, random_keys(0, stream, numbers))
         adjusted.append(adjust(population, trial))
         courses[population.name] = np.concatenate([*trial.emitted(adjusted[-1])], axis=1)
-        for source in {c.source for c in population.inputs}:
-            if last_reader[source] == population.name:
-                del courses[source]
+        for source in last_read_by[population.name]:
+            del courses[source]
     return replace(network, populations=tuple(adjusted))
 
 

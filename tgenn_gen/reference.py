@@ -7,7 +7,7 @@ and only the neurons' own updates run step by step. Long examples are simulated 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,16 @@ from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.meaning import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.readouts import READOUTS
 from tgenn_gen.runtime import neurons
-from tgenn_gen.runtime.command_line import as_current, examples_problem
-from tgenn_gen.runtime.encodings import input_problem
+from tgenn_gen.runtime.data import (
+    Examples,
+    Table,
+    count_of,
+    currents_of,
+    examples_problem,
+    lengths_problem,
+    with_last_axis,
+)
+from tgenn_gen.runtime.encodings import values_problem
 from tgenn_gen.runtime.random_numbers import random_keys, uniform_between
 from tgenn_gen.spec import Call, Keys, Network, Shape, Uniform
 from tgenn_gen.tensors import Tensor
@@ -29,24 +37,35 @@ from tgenn_gen.tensors import Tensor
 class Result:
     """What a simulation gives for n examples.
 
-    output            (n, classes): the readout after the last step, in the units of the ANN's activations
-    output_per_step   (timesteps, n, classes): the readout after each step
-    spike_counts      {population: (n, *shape)}: spikes of each neuron of the spiking populations
+    outputs            {population: (n, *shape)}: the readout after the last step, in the units of the ANN's
+                       activations
+    outputs_per_step   {population: (timesteps, n, *shape)}: the readout after each step
+    spike_counts       {population: (n, *shape)}: spikes of each neuron of the spiking populations
     """
 
-    output: np.ndarray
-    output_per_step: np.ndarray
+    outputs: dict[str, np.ndarray]
+    outputs_per_step: dict[str, np.ndarray]
     spike_counts: dict[str, np.ndarray]
 
     @property
+    def output(self) -> np.ndarray:
+        """(n, *shape): the network's first output after the last step."""
+        return next(iter(self.outputs.values()))
+
+    @property
+    def output_per_step(self) -> np.ndarray:
+        """(timesteps, n, *shape): the network's first output after each step."""
+        return next(iter(self.outputs_per_step.values()))
+
+    @property
     def predictions(self) -> np.ndarray:
-        """(n,): the class of the largest output."""
-        return self.output.argmax(axis=1)
+        """(n,): the class, or element, of the network's first output that is largest."""
+        return self.output.reshape(len(self.output), -1).argmax(axis=1)
 
 
 def simulate(
     network: Network,
-    x: np.ndarray,
+    x: np.ndarray | Mapping[str, np.ndarray],
     *,
     timesteps: int | None = None,
     batch_size: int | None = None,
@@ -54,27 +73,67 @@ def simulate(
 ) -> Result:
     """Simulate the network on examples x (n, *input shape); a missing channel axis of length 1 is added.
 
+    x            an array for a network with one input, or {input: array} with an equal number of examples
     timesteps    steps an example; by default the document's
     batch_size   examples at a time; by default what fits some 100 MB. It bounds memory
     seed         for what is random (Poisson spikes, V drawn at random); 0 to 2^32 - 1
     Raises TgennError for a network without meaning (T2xx), and for what cannot be simulated (T503).
     """
-    x, timesteps = checked(network, x, timesteps, seed, batch_size)
-    results = [*simulated_batches(network, x, timesteps, seed, batch_size)]
-    per_step = np.concatenate([output for output, _ in results], axis=1)
+    examples, timesteps = checked(network, x, timesteps, seed, batch_size)
+    results = [*simulated_batches(network, examples, timesteps, seed, batch_size)]
+    per_step = {
+        o.population: np.concatenate([outputs[o.population] for outputs, _ in results], axis=1)
+        for o in network.outputs
+    }
     counts = {name: np.concatenate([c[name] for _, c in results]) for name in network.spiking}
-    return Result(per_step[-1], per_step, counts)
+    return Result({name: output[-1] for name, output in per_step.items()}, per_step, counts)
+
+
+def input_table(network: Network) -> Table:
+    """The inputs by name, as :mod:`tgenn_gen.runtime.data` takes them: INPUTS in the scripts."""
+    return {
+        i.name: {
+            "shape": i.shape,
+            "uint8_divisor": i.uint8_divisor,
+            "values": (i.encoding.low, i.encoding.high, i.encoding.binary),
+        }
+        for i in network.inputs
+    }
+
+
+def output_table(network: Network) -> Table:
+    """The outputs by population, as :mod:`tgenn_gen.runtime.data` takes them: OUTPUTS in the scripts."""
+    return {
+        o.population: {"shape": network.population(o.population).shape, "start": o.start}
+        for o in network.outputs
+    }
+
+
+def examples_of(x: Any, inputs: Table, place: str) -> Examples:
+    """An array, or a mapping, as {input: examples with their channel axis}.
+
+    Raises TgennError (T503) at `place` where it has not what the inputs are.
+    """
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(inputs, x) if len(inputs) == 1 else None
+    if given is None or sorted(given) != sorted(inputs):
+        there = "one array" if given is None else ", ".join(map(str, given)) or "none"
+        message = f"expected a dict with an array for each input ({', '.join(inputs)}), got {there}"
+        raise TgennError(Diagnostic(Location(place), "T503", message))
+    return {name: with_last_axis(given[name], i["shape"]) for name, i in inputs.items()}
 
 
 def checked(
-    network: Network, x: np.ndarray, timesteps: int | None, seed: int, batch_size: int | None = None
-) -> tuple[np.ndarray, int]:
-    """The examples with their channel axis, and the number of time steps. Raises TgennError (T2xx, T503)."""
+    network: Network, x: Any, timesteps: int | None, seed: int, batch_size: int | None = None
+) -> tuple[Examples, int]:
+    """The examples {input: (n, *shape)} that x, an array or a mapping, gives, and the number of time steps.
+
+    Raises TgennError (T2xx, T503).
+    """
     require_valid(network)
-    shape, start = network.inputs[0].shape, network.outputs[0].start
-    if isinstance(x, np.ndarray) and shape[-1] == 1 and x.shape[1:] == shape[:-1]:
-        x = x[..., None]
-    problem = examples_problem(x, shape)
+    inputs = input_table(network)
+    start = max(o.start for o in network.outputs)
+    examples = examples_of(x, inputs, "simulate")
+    problem = examples_problem(examples, inputs) or lengths_problem(examples)
     for name, value in (("timesteps", timesteps), ("batch_size", batch_size)):
         if value is not None and not value >= 1:
             problem = problem or f"{name} is {value}, expected at least 1"
@@ -88,16 +147,24 @@ def checked(
         problem = problem or f"seed is {seed}, expected 0 to 2^32 - 1"
     if problem:
         raise _refusal(problem)
-    return x, timesteps
+    return examples, timesteps
 
 
 def simulated_batches(
-    network: Network, x: np.ndarray, timesteps: int, seed: int, batch_size: int | None = None
-) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
-    """For one batch after the other: the output after each step, and each population's spike counts."""
-    size = batch_size or neurons.batch_size_that_fits(timesteps, network.largest)
-    for start in range(0, len(x), size):
-        yield _simulate_batch(network, x[start : start + size], timesteps, seed, start)
+    network: Network, examples: Examples, timesteps: int, seed: int, batch_size: int | None = None
+) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
+    """For one batch after the other: {output: its values after each step}, {population: spike counts}.
+
+    Outputs are (timesteps, batch, *shape), spike counts (batch, *shape).
+    """
+    read = sum(network.population(o.population).size for o in network.outputs)
+    size = batch_size or neurons.batch_size_that_fits(timesteps, network.largest, read)
+    inputs = input_table(network)
+    for start in range(0, count_of(examples), size):
+        currents = currents_of(examples, start, start + size, inputs)
+        if problem := values_problem(currents, inputs):
+            raise _refusal(problem)
+        yield _simulate_batch(network, currents, timesteps, seed, start)
 
 
 def _refusal(problem: str) -> TgennError:
@@ -105,25 +172,22 @@ def _refusal(problem: str) -> TgennError:
 
 
 def _simulate_batch(
-    network: Network, x: np.ndarray, timesteps: int, seed: int, start: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """The output after each step (timesteps, batch, classes), and each population's spike counts."""
-    encoding = network.inputs[0].encoding
-    x = as_current(x, network.inputs[0].uint8_divisor)
-    if problem := input_problem(x, encoding.low, encoding.high, encoding.binary):
-        raise _refusal(problem)
-    output, courses = network.outputs[0], []
+    network: Network, currents: Examples, timesteps: int, seed: int, start: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    courses: dict[str, list[np.ndarray]] = {o.population: [] for o in network.outputs}
     counts: dict[str, Any] = {}
-    for name, course in time_courses(network, x, timesteps, seed, start):
+    for name, course in time_courses(network, currents, timesteps, seed, start):
         if name in network.spiking:
             counts[name] = counts.get(name, 0) + np.count_nonzero(course, axis=0).astype(np.uint32)
-        if name == output.population:
-            courses.append(course)
-    readout = READOUTS[output.readout]
+        if name in courses:
+            courses[name].append(course)
     weights = step_weights(network, timesteps)
-    read = readout.read(np.concatenate(courses), output.start, weights)
-    scales = network.population(output.population).scales
-    return readout.output(read, scales, output.start, weights), counts
+    outputs = {}
+    for output in network.outputs:
+        readout, scales = READOUTS[output.readout], network.population(output.population).scales
+        read = readout.read(np.concatenate(courses.pop(output.population)), output.start, weights)
+        outputs[output.population] = readout.output(read, scales, output.start, weights)
+    return outputs, counts
 
 
 def step_weights(network: Network, timesteps: int) -> np.ndarray:
@@ -132,34 +196,31 @@ def step_weights(network: Network, timesteps: int) -> np.ndarray:
 
 
 def time_courses(
-    network: Network, x: np.ndarray, timesteps: int, seed: int = 0, start: int = 0
+    network: Network, examples: Examples, timesteps: int, seed: int = 0, start: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """What each population emits for examples x, float32 (batch, *input shape), numbered from `start` on.
+    """What each population emits for examples, {input: float32 (batch, *shape)}, numbered from `start` on.
 
     Pairs of its name and its spikes (bool, or int8 where they have a sign) or membrane potentials (float32),
     (steps, batch, *shape), for one part of the time steps after the other.
     """
-    last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
-    network_input = network.inputs[0]
-    numbers = start + np.arange(len(x))
+    last_read_by = network.last_read_by
+    numbers = start + np.arange(count_of(examples))
     dt = network.simulation.dt
-    calls = [(network_input.name, network_input.shape, network_input.encoding.call(dt))]
+    calls = [(i.name, i.shape, i.encoding.call(dt)) for i in network.inputs]
     calls += [(p.name, p.shape, p.neuron.call(dt)) for p in network.populations]
     running = {
         name: made(call, timesteps, random_keys(seed, stream, numbers), shape)
         for stream, (name, shape, call) in enumerate(calls)
     }
     for steps in neurons.time_blocks(timesteps):
-        courses = {network_input.name: running[network_input.name].run(x[None], steps)}
-        if network_input.encoding.spikes:
-            yield network_input.name, courses[network_input.name]
+        courses = {name: running[name].run(x[None], steps) for name, x in examples.items()}
+        yield from ((name, courses[name]) for name in network.spiking_inputs)
         for population in network.populations:
             current = population.current(courses)
             courses[population.name] = running[population.name].run(current, steps)
             yield population.name, courses[population.name]
-            for source in {c.source for c in population.inputs}:
-                if last_reader[source] == population.name:
-                    del courses[source]  # nothing reads it any more
+            for source in last_read_by[population.name]:
+                del courses[source]  # nothing reads it any more
 
 
 def made(call: Call, timesteps: int, keys: np.ndarray, shape: Shape) -> Any:

@@ -8,41 +8,23 @@ import os
 import re
 import sys
 import time
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from tgenn_gen.runtime.data import Examples, Table, count_of, fail, read_data, scores_of
+from tgenn_gen.runtime.encodings import values_problem
+
 # A simulation yields one of these for each batch of examples:
-#   output        (steps, batch, classes): the readout after each step, or after the last one alone
+#   outputs       {population: (steps, batch, *shape)}: the readout after each step, or after the last alone
 #   spike_counts  {population: (batch, neurons)}
 #   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
 Batch = dict[str, Any]
-Simulation = Callable[[np.ndarray], Iterator[Batch]]
+Simulation = Callable[[Examples], Iterator[Batch]]
 
-# What reading a damaged, foreign or hostile .npz raises.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    SyntaxError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-def fail(message: str, status: int = 2) -> NoReturn:
-    """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
-    raise SystemExit(status)
+NO_TARGETS = "accuracy: none, the data has no labels"
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -73,7 +55,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="F.npz", help="examples: arrays x, y (or x_test, y_test)"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="F.npz",
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
+        "class numbers (n,), or values of the output's shape; uint8 images are divided as the input's are",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N examples (default: all)")
     parser.add_argument(
@@ -99,92 +86,29 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--save-outputs",
         type=Path,
         metavar="OUT.npz",
-        help="write output, spike_counts/<population>, spikes/<recorded>",
+        help="write output (output/<population> for several), spike_counts/<population>, spikes/<recorded>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
 
 
-def check_timesteps(timesteps: int, start: int, most: int) -> None:
-    """End with a message where the network cannot run for so many steps, or be read from step `start` on."""
+def check_timesteps(timesteps: int, outputs: Table, most: int) -> None:
+    """End with a message where the network cannot run for so many steps, or be read."""
+    start = max(output["start"] for output in outputs.values())
     if timesteps > most:
         fail(f"--timesteps {timesteps}: the network takes at most {most}")
     if timesteps <= start:
         fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
 
 
-def examples_problem(x: object, shape: tuple[int, ...]) -> str:
-    """Why x is no array of examples of this shape; "" if it is."""
-    if not isinstance(x, np.ndarray) or x.ndim == 0:
-        return "the examples are not an array"
-    if x.shape[1:] != shape:
-        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
-    if x.dtype.kind not in "buif":
-        return f"examples are {x.dtype}, expected numbers"
-    if len(x) == 0:
-        return "holds no examples"
-    if x.dtype.kind == "f":
-        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
-        if bad.any():
-            return (
-                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
-            )
-    return ""
-
-
-def read_examples(
-    path: Path, shape: tuple[int, ...], limit: int | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Examples x (n, *shape), of the file's dtype, and labels y (n,) where the file has them."""
-    try:
-        if path.exists() and not path.is_file():
-            fail(f"{path}: is not a regular file")
-        with path.open("rb") as start:
-            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
-                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
-        with file as arrays:
-            suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
-            if suffix is None:
-                fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
-            x, y = arrays["x" + suffix], arrays.get("y" + suffix)
-    except UNREADABLE as error:
-        fail(f"{path}: cannot be read as .npz: {error}")
-    examples = 0
-    if isinstance(x, np.ndarray) and x.ndim > 0:
-        examples = len(x)
-        x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
-    problem = examples_problem(x, shape)
-    if problem:
-        fail(f"{path}: {problem}")
-    if y is not None:
-        y = np.asarray(y)
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if wrong := labels_problem(y, examples):
-            fail(f"{path}: {wrong}")
-        y = y[:limit]
-    return x, y
-
-
-def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
-    """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
-    if x.dtype == np.uint8:
-        return x.astype(np.float32) / np.float32(uint8_divisor)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
-        return x.astype(np.float32)
-
-
-def show_progress(done: int, total: int, correct: int | None, started: float) -> None:
-    """A bar on stderr with the running accuracy; on a terminal only."""
+def show_progress(done: int, total: int, score: str, started: float) -> None:
+    """A bar on stderr with the score of what is done; on a terminal only."""
     if not sys.stderr.isatty():
         return
     bar = "#" * (30 * done // total)
-    accuracy = "" if correct is None else f"  accuracy {100 * correct / done:.2f} %"
     rate = done / max(time.perf_counter() - started, 1e-9)
     end = "\n" if done == total else ""
-    print(f"\r[{bar:30}] {done}/{total}{accuracy}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
+    print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
 
 
 def write_file(path: Path, write: Callable[[Any], object]) -> None:
@@ -267,87 +191,73 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
-def labels_problem(y: np.ndarray, examples: int) -> str:
-    """Why y are no labels of so many examples; "" if they are."""
-    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
-    return ""
-
-
-def classes_problem(y: np.ndarray, classes: int) -> str:
-    """Why labels y are not of these classes; "" if they are."""
-    if not 0 <= int(y.min()) <= int(y.max()) < classes:
-        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
-    return ""
-
-
 def run(
     arguments: argparse.Namespace,
-    backend: str,
+    engine: dict[str, str],
     build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
+    inputs: Table,
+    outputs: Table,
 ) -> None:
     """Read the examples, build the simulation for their number, simulate, and report.
 
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    engine: what runs the simulation, for --json. inputs, outputs: the scripts' INPUTS and OUTPUTS.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
-    x, y = read_examples(arguments.data, shape, arguments.limit)
-    if unsuitable := problem(x):
+    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    if unsuitable := values_problem(examples, inputs):
         fail(f"{arguments.data}: {unsuitable}")
-    if y is not None and (wrong := classes_problem(y, classes)):
-        fail(f"{arguments.data}: {wrong}")
+    scores = scores_of(targets, inputs)
+    first, total = next(iter(outputs)), count_of(examples)
 
     started = time.perf_counter()
-    simulate = build(len(x))
+    simulate = build(total)
     build_seconds = time.perf_counter() - started
 
     started = time.perf_counter()
-    done, correct = 0, np.zeros(1, int)
-    outputs: list[np.ndarray] = []
+    done = 0
+    last: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
     spike_totals: dict[str, int] = {}
     spike_counts: dict[str, list[np.ndarray]] = {}
     spikes: dict[str, np.ndarray] = {}
-    for batch in simulate(x):
-        output = batch["output"]
-        done += output.shape[1]
-        if y is not None:
-            labels = y[done - output.shape[1] : done]
-            correct = correct + (output.argmax(axis=2) == labels).sum(axis=1)
-        outputs.append(output[-1])
+    for batch in simulate(examples):
+        done += batch["outputs"][first].shape[1]
+        for name, output in batch["outputs"].items():
+            if name in scores:
+                scores[name].add(output)
+            if arguments.save_outputs is not None:
+                last[name].append(output[-1].copy())
         for name, counts in batch["spike_counts"].items():
             spike_totals[name] = spike_totals.get(name, 0) + int(counts.sum(dtype=np.int64))
             if arguments.save_outputs is not None:
                 spike_counts.setdefault(name, []).append(counts)
         spikes.update(batch.get("spikes", {}))
-        show_progress(done, len(x), None if y is None else int(correct[-1]), started)
+        show_progress(done, total, scores[first].running() if first in scores else "", started)
     seconds = time.perf_counter() - started
 
     if arguments.save_outputs is not None:
-        arrays: dict[str, Any] = {"output": np.concatenate(outputs)}
+        keys = {name: "output" if len(outputs) == 1 else f"output/{name}" for name in outputs}
+        arrays: dict[str, Any] = {keys[name]: np.concatenate(parts) for name, parts in last.items()}
         arrays.update({f"spike_counts/{name}": np.concatenate(c) for name, c in spike_counts.items()})
         arrays.update({f"spikes/{name}": np.argwhere(raster) for name, raster in spikes.items()})
         write_file(arguments.save_outputs, lambda file: np.savez(file, **arrays))
     if arguments.plot is not None:
         plot_raster(spikes, arguments.plot)
+    found = {name: scores[name].results() if name in scores else {} for name in outputs}
     if arguments.json is not None:
         result = {
-            "accuracy": None if y is None else correct[-1] / len(x),
-            "n": len(x),
+            "accuracy": None,
+            "n": total,
             "timesteps": arguments.timesteps,
             "seconds": seconds,
-            "examples_per_second": len(x) / seconds,
+            "examples_per_second": total / seconds,
             "build_seconds": build_seconds,
-            "backend": backend,
-            "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
-            "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
+            **engine,
+            "spikes_per_example": {name: count / total for name, count in spike_totals.items()},
+            "accuracy_per_step": None,
+            **found[first],
+            **({"outputs": found} if len(outputs) > 1 else {}),
         }
         write_json(arguments.json, result)
-    if y is None:
-        print("accuracy: none, the data has no labels")
-    else:
-        print(
-            f"accuracy: {correct[-1] / len(x):.4f} ({correct[-1]} of {len(x)}, {arguments.timesteps} steps)"
-        )
+    for name in reversed(outputs):
+        shown = scores[name].line(arguments.timesteps) if name in scores else NO_TARGETS
+        print(shown if len(outputs) == 1 else f"{name}: {shown}")

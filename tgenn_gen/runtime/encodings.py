@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tgenn_gen.runtime.data import Examples, Table, count_of, currents_of, named
 from tgenn_gen.runtime.random_numbers import uniform
 
 
@@ -44,4 +45,14 @@ def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
         return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
         return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+    return ""
+
+
+def values_problem(examples: Examples, inputs: Table) -> str:
+    """Why the inputs' encodings cannot take these examples; "" if they can. In parts, to save memory."""
+    total = count_of(examples)
+    for start in range(0, total, 1000):
+        for name, x in currents_of(examples, start, start + 1000, inputs).items():
+            if problem := input_problem(x, *inputs[name]["values"]):
+                return named(name, problem, inputs)
     return ""

@@ -1,10 +1,15 @@
 """What is read of the output population, in NumPy.
 
 First the value that is read, after each step: from `course`, what the population emitted (steps, batch,
-classes); `start` steps are left out. Then the output: that value in the units of the ANN's activations.
+*shape); `start` steps are left out. Then the output: that value in the units of the ANN's activations.
 """
 
 import numpy as np
+
+
+def each_step(values: np.ndarray, course: np.ndarray) -> np.ndarray:
+    """Values (steps,) with as many axes as `course` (steps, ...), to go with it."""
+    return values.reshape(-1, *[1] * (course.ndim - 1))
 
 
 def read_membrane(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
@@ -19,13 +24,13 @@ def read_membrane(course: np.ndarray, start: int, weights: np.ndarray) -> np.nda
 def read_spike_count(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
     """The spikes so far, each times the weight of its step; float32."""
     counted = np.where(np.arange(len(course)) < start, np.float32(0), weights)
-    return np.cumsum(course * counted[:, None, None], axis=0, dtype=np.float32)
+    return np.cumsum(course * each_step(counted, course), axis=0, dtype=np.float32)
 
 
 def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
     """The step of the first spike from step `start` on, counted from 1; 0 for none yet; float32."""
     spiked = np.logical_or.accumulate(course[start:] > 0, axis=0)
-    steps = np.arange(1, len(spiked) + 1, dtype=np.float32)[:, None, None]
+    steps = each_step(np.arange(1, len(spiked) + 1, dtype=np.float32), course)
     first = np.where(spiked, np.where(spiked, steps, np.inf).min(axis=0), np.float32(0))
     return np.concatenate([np.zeros((start, *course.shape[1:])), first]).astype(np.float32)
 
@@ -33,7 +38,7 @@ def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.
 def mean_per_step(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
     """scale x the value read / the weights of the steps so far. read: after all, or after the last."""
     so_far = np.cumsum(np.where(np.arange(len(weights)) < start, np.float32(0), weights), dtype=np.float32)
-    return read * np.asarray(scale, np.float32) / np.maximum(so_far[-len(read) :], 1)[:, None, None]
+    return read * np.asarray(scale, np.float32) / each_step(np.maximum(so_far[-len(read) :], 1), read)
 
 
 def earliest(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:

@@ -1,0 +1,271 @@
+"""What a network is shown, and what its outputs are compared with: arrays from an .npz, checked."""
+
+from __future__ import annotations
+
+import sys
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+Examples = dict[str, np.ndarray]  # {input: (n, *shape)}
+Targets = dict[str, np.ndarray]  # {output population: class numbers (n,), or values (n, *shape)}
+Table = dict[str, dict[str, Any]]  # the network's INPUTS and OUTPUTS, by name
+
+# What reading a damaged, foreign or hostile .npz raises.
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def fail(message: str, status: int = 2) -> NoReturn:
+    """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
+    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def input_arrays(
+    inputs: Collection[str], there: Collection[str], endings: tuple[str, ...]
+) -> tuple[dict[str, str], str]:
+    """{input: the array of an .npz that is for it}, and the ending that these arrays have in common.
+
+    An array is named after the input; for a network with one input, x is looked for before.
+    Raises LookupError with what is missing.
+    """
+    layouts = [(dict.fromkeys(inputs, "x" + ending), ending) for ending in endings if len(inputs) == 1]
+    layouts += [({name: name + ending for name in inputs}, ending) for ending in endings]
+    for keys, ending in layouts:
+        if all(key in there for key in keys.values()):
+            return keys, ending
+    has = f"; it has {', '.join(there) or 'none'}"
+    if len(inputs) == 1:
+        *names, last = dict.fromkeys(key for keys, _ in layouts for key in keys.values())
+        raise LookupError(f"no array {', '.join(names)} or {last} in it{has}")
+    keys, _ = max(layouts, key=lambda layout: len(set(layout[0].values()) & set(there)))
+    missing = [key for key in keys.values() if key not in there]
+    wanted = f"there is one for each input, all with {endings[-1]} at their ends or none"
+    raise LookupError(f"no array {' and no '.join(missing)} in it, where {wanted}{has}")
+
+
+def target_arrays(
+    outputs: Collection[str], there: Collection[str], ending: str, taken: Collection[str]
+) -> dict[str, str]:
+    """{output: the array that is for it}, for those that have one: y for the first, or named after it."""
+    stems = {name: (["y"] if index == 0 else []) + [name] for index, name in enumerate(outputs)}
+    keys = {name: [stem + ending for stem in stems[name] if stem + ending in there] for name in outputs}
+    return {name: free[0] for name in outputs if (free := [k for k in keys[name] if k not in taken])}
+
+
+def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> tuple[Examples, Targets]:
+    """The first `limit` examples, of the file's dtypes, and the targets that the file has for the outputs."""
+    try:
+        if path.exists() and not path.is_file():
+            fail(f"{path}: is not a regular file")
+        with path.open("rb") as start:
+            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
+                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+        with file as arrays:
+            keys, ending = input_arrays(inputs, arrays.files, ("", "_test"))
+            examples = {name: arrays[key] for name, key in keys.items()}
+            target_keys = target_arrays(outputs, arrays.files, ending, keys.values())
+            targets = {name: np.asarray(arrays[key]) for name, key in target_keys.items()}
+    except UNREADABLE as error:
+        fail(f"{path}: cannot be read as .npz: {error}")
+    except LookupError as error:
+        fail(f"{path}: {error}")
+    examples = {name: with_last_axis(x, inputs[name]["shape"]) for name, x in examples.items()}
+    shown = {name: x[:limit] if np.ndim(x) else x for name, x in examples.items()}
+    problem = examples_problem(shown, inputs)
+    if problem := problem or lengths_problem(examples):
+        fail(f"{path}: {problem}")
+    count = count_of(examples)
+    for name, y in targets.items():
+        targets[name] = shaped_targets(y, outputs[name]["shape"])
+        if problem := targets_problem(target_keys[name], targets[name], outputs[name]["shape"], count):
+            fail(f"{path}: {problem}")
+    return shown, {name: y[:limit] for name, y in targets.items()}
+
+
+def count_of(examples: Examples) -> int:
+    """How many examples there are, equally many of each input."""
+    return len(next(iter(examples.values())))
+
+
+def with_last_axis(x: Any, shape: tuple[int, ...]) -> Any:
+    """x (n, *shape), with a last axis of length 1 where that is what it lacks."""
+    lacking = isinstance(x, np.ndarray) and x.ndim == len(shape) and shape[-1] == 1
+    return x[..., None] if lacking and x.shape[1:] == shape[:-1] else x
+
+
+def example_problem(x: object, shape: tuple[int, ...]) -> str:
+    """Why x is no array of examples of this shape; "" if it is."""
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        return "the examples are not an array"
+    if x.shape[1:] != shape:
+        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
+    if x.dtype.kind not in "buif":
+        return f"examples are {x.dtype}, expected numbers"
+    if len(x) == 0:
+        return "holds no examples"
+    if x.dtype.kind == "f":
+        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
+        if bad.any():
+            return (
+                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
+            )
+    return ""
+
+
+def examples_problem(examples: Examples, inputs: Table) -> str:
+    """Why these are no examples of the inputs; "" if they are."""
+    found = {name: example_problem(x, inputs[name]["shape"]) for name, x in examples.items()}
+    return next((named(name, problem, inputs) for name, problem in found.items() if problem), "")
+
+
+def lengths_problem(examples: Examples) -> str:
+    """What is said of inputs that do not have equally many examples; "" if they have."""
+    if len({len(x) for x in examples.values()}) == 1:
+        return ""
+    return "unequal numbers of examples: " + ", ".join(f"{name} {len(x)}" for name, x in examples.items())
+
+
+def named(name: str, problem: str, inputs: Collection[str]) -> str:
+    """A problem of an input, with its name where there are several."""
+    return problem if len(inputs) == 1 else f"{name}: {problem}"
+
+
+def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
+    """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
+    if x.dtype == np.uint8:
+        return x.astype(np.float32) / np.float32(uint8_divisor)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return x.astype(np.float32)
+
+
+def currents_of(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
+    """The examples from `start` to before `stop` as they come to the network, float32."""
+    return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
+
+
+def shaped_targets(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Targets of an output of this shape: class numbers (n,), also from a column, or values (n, *shape)."""
+    if y.ndim == 2 and y.shape[1] == 1 and takes_classes(shape):
+        return y[:, 0]
+    return with_last_axis(y, shape)
+
+
+def takes_classes(shape: tuple[int, ...]) -> bool:
+    """Whether an output of this shape can have class numbers for targets: it is a vector."""
+    return len(shape) == 1 and shape[0] > 1
+
+
+def targets_problem(name: str, y: np.ndarray, shape: tuple[int, ...], count: int) -> str:
+    """Why y, called `name`, are no targets of so many examples for an output of this shape; "" if so."""
+    if takes_classes(shape) and y.shape == (count, *shape) and y.dtype.kind in "buif":
+        ones = (y == 1).sum(axis=1)
+        if (ones == 1).all() and ((y == 0).sum(axis=1) == shape[0] - 1).all():
+            return f"{name} is one-hot, expected class numbers: save {name}.argmax(axis=1)"
+    if takes_classes(shape) and y.shape == (count,) and y.dtype.kind in "ui":
+        if 0 <= int(y.min()) <= int(y.max()) < shape[0]:
+            return ""
+        return f"{name} has classes {y.min()} to {y.max()}, the network has 0 to {shape[0] - 1}"
+    if y.shape != (count, *shape) or y.dtype.kind not in "uif":
+        classes = f"class numbers, integers {(count,)}, or " if takes_classes(shape) else ""
+        return f"{name} is {y.dtype} {y.shape}, expected {classes}values {(count, *shape)}"
+    bad = ~(np.abs(y) <= np.finfo(np.float32).max)
+    if bad.any():
+        example = np.argwhere(bad)[0][0]
+        return f"{name} holds NaN or infinity, or a number too large for float32, for example {example}"
+    return ""
+
+
+class Accuracy:
+    """The part of examples whose largest output is that of their class, after each step.
+
+    classes: (n,). Outputs are taken in batch after batch.
+    """
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.classes, self.done, self.correct = classes, 0, np.zeros(1, int)
+
+    def add(self, output: np.ndarray) -> None:
+        """Take in the next examples' output, (steps, batch, classes)."""
+        classes = self.classes[self.done : self.done + output.shape[1]]
+        self.correct = self.correct + (output.argmax(axis=2) == classes).sum(axis=1)
+        self.done += output.shape[1]
+
+    def results(self) -> dict[str, Any]:
+        """Accuracies, 0 to 1: after the last step, and after each."""
+        per_step = (self.correct / self.done).tolist()
+        return {"accuracy": per_step[-1], "accuracy_per_step": per_step}
+
+    def running(self) -> str:
+        """For a progress bar."""
+        return f"accuracy {100 * self.correct[-1] / self.done:.2f} %"
+
+    def line(self, timesteps: int) -> str:
+        """The result, for people."""
+        accuracy = self.correct[-1] / self.done
+        return f"accuracy: {accuracy:.4f} ({self.correct[-1]} of {self.done}, {timesteps} steps)"
+
+
+class Errors:
+    """How far outputs are from values, after each step: the mean of squares, and of absolute differences.
+
+    values: (n, *shape); uint8 images, of more axes than one, are divided by `uint8_divisor`.
+    Outputs are taken in batch after batch.
+    """
+
+    def __init__(self, values: np.ndarray, uint8_divisor: float) -> None:
+        self.values, self.done = values, 0
+        self.divisor = uint8_divisor if values.ndim > 2 else 1.0
+        self.squares, self.absolute = np.zeros(1), np.zeros(1)
+
+    def add(self, output: np.ndarray) -> None:
+        """Take in the next examples' output, (steps, batch, *shape)."""
+        values = as_current(self.values[self.done : self.done + output.shape[1]], self.divisor)
+        differences = (step.astype(np.float64) - values for step in output)  # not all in memory at once
+        sums = [((d * d).sum(), np.abs(d).sum()) for d in differences]
+        squares, absolute = np.transpose(sums)
+        self.squares, self.absolute = self.squares + squares, self.absolute + absolute
+        self.done += output.shape[1]
+
+    def results(self) -> dict[str, Any]:
+        """Errors in the squared units, and the units, of the ANN's outputs."""
+        count = self.done * self.values[0].size
+        return {
+            "mean_squared_error": self.squares[-1] / count,
+            "mean_absolute_error": self.absolute[-1] / count,
+            "mean_squared_error_per_step": (self.squares / count).tolist(),
+        }
+
+    def running(self) -> str:
+        """For a progress bar."""
+        return f"error {self.results()['mean_squared_error']:.4g}"
+
+    def line(self, timesteps: int) -> str:
+        """The result, for people."""
+        error = self.results()["mean_squared_error"]
+        return f"mean squared error: {error:.4g} ({self.done} examples, {timesteps} steps)"
+
+
+def scores_of(targets: Targets, inputs: Table) -> dict[str, Accuracy | Errors]:
+    """What compares outputs with their targets. uint8 images have the uint8_divisor of the first input."""
+    divisor = next(iter(inputs.values()))["uint8_divisor"]
+    return {name: Accuracy(y) if y.ndim == 1 else Errors(y, divisor) for name, y in targets.items()}
