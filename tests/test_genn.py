@@ -4,8 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, pooled_dense, small_cnn
-from scripts import results, run_script
+from sample_networks import (
+    autoencoder,
+    branched,
+    dyadic_examples,
+    every_op,
+    examples_for,
+    of_all_kinds,
+    pooled_dense,
+    small_cnn,
+    targets_for,
+    with_several,
+)
+from scripts import assert_equal_scores, results, run_script
 
 from tgenn_gen import generate, simulate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
@@ -17,7 +28,10 @@ NETWORKS = {
     "zero": small_cnn(IntegrateAndFire(threshold=1.5, reset="zero", v_init=0.25)),
     "spike_count": small_cnn(readout="spike_count"),
     "pooled_dense": pooled_dense(),  # GeNN sorts its connections by name and wants kernels of one rank
-    "branched": branched(),  # sources of unequal depth, the input at depth 2, every op
+    "branched": branched(),  # sources of unequal depth, the input at depth 2
+    "every_op": every_op(),  # all linear maps, on images and on steps
+    "autoencoder": autoencoder(),
+    **with_several(),  # inputs and outputs, at unequal depths, with unequal readouts and shapes
     **of_all_kinds(),  # every encoding, neuron and readout, behind branches of unequal depth
 }
 EXAMPLES = 6
@@ -30,20 +44,17 @@ def project(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param) / "network"
     network.save(folder)
     generate(network, folder)
-    x = examples_for(network, EXAMPLES)
-    x[2] = 0  # what a silent example shows is what leaked from the one before
-    np.savez(
-        folder / "data.npz",
-        x=x,
-        y=np.arange(EXAMPLES) % network.population(network.outputs[0].population).size,
-    )
+    examples = examples_for(network, EXAMPLES)
+    for x in examples.values():
+        x[2] = 0  # what a silent example shows is what leaked from the one before
+    np.savez(folder / "data.npz", **examples, **targets_for(network, EXAMPLES))
     return folder, network
 
 
 def possible(network, timesteps: int) -> int:
     """The number of time steps nearest to `timesteps` that the network allows."""
     most = 16 if network.few_spike else timesteps
-    return max(network.outputs[0].start + 1, min(timesteps, most))
+    return max(*(o.start + 1 for o in network.outputs), min(timesteps, most))
 
 
 @pytest.mark.parametrize("timesteps", [1, 2, 7, 64])
@@ -57,7 +68,7 @@ def test_genn_and_numpy_agree_spike_for_spike_over_consecutive_examples(project,
     assert sorted(on_genn[1]) == sorted(in_numpy[1])
     for name, array in in_numpy[1].items():
         np.testing.assert_array_equal(on_genn[1][name], array, err_msg=name)
-    assert on_genn[0]["accuracy_per_step"] == in_numpy[0]["accuracy_per_step"]
+    assert_equal_scores(on_genn[0], in_numpy[0])
     assert on_genn[0]["spikes_per_example"] == in_numpy[0]["spikes_per_example"]
     assert on_genn[0]["backend"] == "single_threaded_cpu" and in_numpy[0]["backend"] == "numpy"
     if timesteps > 7:
@@ -65,17 +76,21 @@ def test_genn_and_numpy_agree_spike_for_spike_over_consecutive_examples(project,
         assert all(in_numpy[1][name].any() for name in spiking), "a silent population shows nothing"
 
     with np.load(folder / "data.npz") as data:
-        engine = simulate(network, data["x"], timesteps=timesteps, seed=5)
-    np.testing.assert_array_equal(engine.output, in_numpy[1]["output"])
+        x = {i.name: data[i.name] for i in network.inputs}
+    engine = simulate(network, x, timesteps=timesteps, seed=5)
+    for name, output in engine.outputs.items():
+        key = "output" if len(engine.outputs) == 1 else f"output/{name}"
+        np.testing.assert_array_equal(output, in_numpy[1][key])
 
 
 def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
     folder, network = project
     steps = possible(network, 2)
     with np.load(folder / "data.npz") as data:
-        x, y = data["x"], data["y"]
-    np.savez(folder / "others.npz", x=np.concatenate([x[::-1][:3], x[3:]]), y=y)
-    np.savez(folder / "reversed.npz", x=x[::-1], y=y[::-1])
+        arrays = dict(data)
+    others = {name: np.concatenate([a[::-1][:3], a[3:]]) for name, a in arrays.items()}
+    np.savez(folder / "others.npz", **others)
+    np.savez(folder / "reversed.npz", **{name: a[::-1] for name, a in arrays.items()})
     forward, others, backward = (
         results(folder / "simulate.py", folder / f"{name}.npz", "--timesteps", steps)[1]
         for name in ("data", "others", "reversed")
@@ -124,10 +139,14 @@ def test_an_unknown_backend_is_refused_with_those_there_are(project):
     assert done.stderr.startswith("simulate.py: error: --backend cudo: PyGeNN here has ")
 
 
-def test_the_last_line_of_stdout_is_the_accuracy(project):
-    folder, _ = project
+def test_the_last_line_of_stdout_is_the_first_outputs_score(project):
+    folder, network = project
     result, _, stdout = results(folder / "simulate.py", folder / "data.npz")
-    assert stdout.splitlines()[-1].startswith(f"accuracy: {result['accuracy']:.4f} (")
+    if "mean_squared_error" in result:
+        said = f"mean squared error: {result['mean_squared_error']:.4g} ("
+    else:
+        said = f"accuracy: {result['accuracy']:.4f} ("
+    assert stdout.splitlines()[-1].removeprefix(f"{network.outputs[0].population}: ").startswith(said)
 
 
 def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path):

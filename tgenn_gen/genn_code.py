@@ -1,33 +1,59 @@
 """GeNN code (GeNN's C-like language) as values: what ops and neurons are lowered to.
 
-A chain of linear maps becomes one sparse connectivity initializer. Each map contributes a Scatter:
-loops that run over the output elements which one input element feeds. Nested, they run from a
-presynaptic neuron to its postsynaptic ones, and call addSynapse once for each path.
+A chain of linear maps becomes one connectivity initializer. Each map contributes a Scatter: loops that
+run over the output elements which one input element feeds. Nested, they run from a presynaptic neuron to
+its postsynaptic ones, and call addSynapse once for each path. GeNN runs them once, to build a SPARSE
+matrix (row_build_code), or at every spike, with no matrix at all (TOEPLITZ, diagonal_build_code).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import gcd, prod
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop over `index` from `first` to `last`, expressions, of at most `count` turns."""
+
+    index: str
+    first: str
+    last: str
+    count: int
+
+    @classmethod
+    def over(cls, index: str, count: int) -> Loop:
+        """From 0 to count - 1."""
+        return cls(index, "0", str(count - 1), count)
+
+    @property
+    def row_line(self) -> str:
+        """The loop itself."""
+        return f"for(int {self.index} = {self.first}; {self.index} <= {self.last}; {self.index}++) {{"
+
+    def turn_lines(self, turn: str) -> tuple[str, ...]:
+        """Its turn number `turn`, an expression, if it takes that many; "" where it takes one at most."""
+        if self == Loop.over(self.index, self.count):
+            return (f"const int {self.index} = {turn or '0'};",)
+        first = f"{self.first} + {turn}" if turn else self.first
+        return (f"const int {self.index} = {first};", f"if({self.index} <= {self.last}) {{")
 
 
 @dataclass(frozen=True)
 class Scatter:
     """One map's part of a connectivity initializer.
 
-    lines          opening code. Reads the flat input index i<level>, defines i<level + 1>; each line that
-                   ends in "{" opens a block, which the caller closes
+    lines          opening code. Reads the flat input index i<level>, defines i<level + 1>; each loop, and
+                   each line that ends in "{", opens a block, which the caller closes
     kernel_index   indices into the map's weight array, as code; () where it has none
     kernel_shape   the shape of that array
     weight         the array, or a number, as a Python expression; "" where the map's weight is 1
-    fan_out        the most output elements that one input element feeds
     """
 
-    lines: tuple[str, ...] = ()
+    lines: tuple[str | Loop, ...] = ()
     kernel_index: tuple[str, ...] = ()
     kernel_shape: tuple[int, ...] = ()
     weight: str = ""
-    fan_out: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,7 +112,7 @@ def uniform(name: str, counter: str) -> str:
 
 def window_loop(
     index: str, target: str, tap: str, window: int, stride: int, before: int, outputs: int
-) -> tuple[str, ...]:
+) -> tuple[str | Loop, ...]:
     """Run `target` over the windows along one axis that hold input `index`; `tap` is its place in the window.
 
     Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
@@ -102,32 +128,121 @@ def window_loop(
     last = f"min({outputs - 1}, {shifted}{by_stride})"
     times_stride = f" * {stride}" if stride > 1 else ""
     return (
-        f"for(int {target} = {first}; {target} <= {last}; {target}++) {{",
+        Loop(target, first, last, min(outputs, -(-window // stride))),
         f"const int {tap} = {shifted} - {target}{times_stride};",
     )
 
 
-def connectivity_code(scatters: tuple[Scatter, ...]) -> str:
-    """The row build code of a chain: from id_pre to addSynapse(id_post, kernel index)."""
+def dilated_window_loop(
+    index: str, target: str, tap: str, window: int, stride: int, dilation: int, before: int, outputs: int
+) -> tuple[str | Loop, ...]:
+    """As window_loop, for windows whose elements are `dilation` apart.
+
+    Output o covers the inputs o * stride - before + k * dilation, k from 0 to window - 1.
+    """
+    shifted = f"{index} + {before}" if before else index
+    start = f"{shifted} - {tap} * {dilation}"
+    if stride == 1:
+        return (
+            Loop.over(tap, window),
+            f"const int {target} = {start};",
+            f"if({target} >= 0 && {target} < {outputs}) {{",
+        )
+    # Of the taps, those that fall on a multiple of the stride are `apart` from one to the next.
+    common = gcd(stride, dilation)
+    apart, nth = stride // common, f"nth_{tap}"
+    lines: tuple[str | Loop, ...] = (Loop.over(tap, window),)
+    inside = f"start_{target} >= 0 && {target} * {stride} == start_{target} && {target} < {outputs}"
+    if apart > 1:
+        inverse = pow(dilation // common, -1, apart)
+        first = f"({shifted}) / {common} * {inverse} % {apart}"
+        lines = (
+            Loop.over(nth, -(-window // apart)),
+            f"const int {tap} = {first} + {nth} * {apart};",
+        )
+        inside = f"{tap} < {window} && {inside}"
+    return (
+        *lines,
+        f"const int start_{target} = {start};",
+        f"const int {target} = start_{target} / {stride};",
+        f"if({inside}) {{",
+    )
+
+
+def transposed_window_loop(
+    index: str, target: str, tap: str, window: int, stride: int, dilation: int, before: int, outputs: int
+) -> tuple[str | Loop, ...]:
+    """The outputs that input `index` is spread over: index * stride + tap * dilation - before.
+
+    Runs `tap` over the window, and leaves out what is not an output, 0 to outputs - 1.
+    """
+    by_stride = f" * {stride}" if stride > 1 else ""
+    by_dilation = f" * {dilation}" if dilation > 1 else ""
+    return (
+        Loop.over(tap, window),
+        f"const int {target} = {index}{by_stride} + {tap}{by_dilation} - {before};",
+        f"if({target} >= 0 && {target} < {outputs}) {{",
+    )
+
+
+def row_build_code(scatters: tuple[Scatter, ...]) -> str:
+    """A SPARSE matrix's code: from id_pre to addSynapse(id_post, kernel index) for each of its synapses."""
     lines = ["const int i0 = (int)id_pre;"]
     for scatter in scatters:
-        lines += scatter.lines
+        lines += [line.row_line if isinstance(line, Loop) else line for line in scatter.lines]
+    return _indented([*lines, _add_synapse(scatters)])
+
+
+def diagonal_build_code(scatters: tuple[Scatter, ...]) -> str:
+    """A TOEPLITZ matrix's code: the synapse that turn id_diag of all loops gives each neuron that spikes.
+
+    id_diag runs from 0 to fan_out(scatters) - 1, over the turns of all loops, the innermost one's fastest.
+    """
+    outside = ["// id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes"]
+    inside = ["const int i0 = (int)id_pre;"]
+    faster = fan_out(scatters)
+    for scatter in scatters:
+        for line in scatter.lines:
+            if isinstance(line, str):
+                inside.append(line)
+                continue
+            slower, faster = faster, faster // line.count
+            turn = ""
+            if line.count > 1:
+                turn = f"turn_{line.index}"
+                index = f"(int)id_diag / {faster}" if faster > 1 else "(int)id_diag"
+                if slower < fan_out(scatters):
+                    index = f"({index}) % {line.count}"
+                outside.append(f"const int {turn} = {index};")
+            inside += line.turn_lines(turn)
+    return _indented([*outside, "for_each_synapse {", *inside, _add_synapse(scatters)])
+
+
+def fan_out(scatters: tuple[Scatter, ...]) -> int:
+    """The most synapses that a presynaptic neuron has: the turns of all loops."""
+    return prod(line.count for scatter in scatters for line in scatter.lines if isinstance(line, Loop))
+
+
+def _add_synapse(scatters: tuple[Scatter, ...]) -> str:
     # One flat index: GeNN cannot build a model whose connections have kernels of different rank.
     flat = "0"
     for scatter in scatters:
         for index, length in zip(scatter.kernel_index, scatter.kernel_shape, strict=True):
             flat = index if flat == "0" else f"({flat}) * {length} + {index}"
-    lines.append(f"addSynapse(i{len(scatters)}, {flat});")
+    return f"addSynapse(i{len(scatters)}, {flat});"
+
+
+def _indented(lines: list[str]) -> str:
+    """The lines, blocks indented, and closed at the end."""
     text, depth = [], 0
     for line in lines:
         text.append("    " * depth + line)
         depth += line.endswith("{")
-    text += ["    " * level + "}" for level in range(depth - 1, -1, -1)]
-    return "\n".join(text)
+    return "\n".join([*text, *("    " * level + "}" for level in range(depth - 1, -1, -1))])
 
 
 def kernel_size(scatters: tuple[Scatter, ...]) -> int:
-    """The number of weights that connectivity_code's index runs over, in the C order of kernel_expression."""
+    """The number of weights that the code's kernel index runs over, in the C order of kernel_expression."""
     return prod(n for scatter in scatters for n in scatter.kernel_shape)
 
 

@@ -12,16 +12,14 @@ from math import prod
 from typing import Any
 
 from tgenn_gen import __version__, genn_code
+from tgenn_gen.connectivity import MAX_SPARSE_BYTES, connectivity
 from tgenn_gen.document import document_hash
 from tgenn_gen.identifiers import identifiers_of, unique
 from tgenn_gen.meaning import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.neuron_models import NeuronModelPlan, neuron_model
-from tgenn_gen.ops.dense import Dense
-from tgenn_gen.ops.flatten import Flatten
-from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.plan import ConnectionPlan, InputPlan, OutputPlan, Plan, PopulationPlan, WeightPlan
 from tgenn_gen.readouts import READOUTS
-from tgenn_gen.runtime import building, command_line, encodings, linear_maps, neurons, random_numbers
+from tgenn_gen.runtime import building, command_line, data, encodings, linear_maps, neurons, random_numbers
 from tgenn_gen.source_text import body, definitions
 from tgenn_gen.spec import (
     Call,
@@ -31,6 +29,7 @@ from tgenn_gen.spec import (
     LinearMap,
     Network,
     Neuron,
+    Output,
     Population,
     Shape,
     Uniform,
@@ -40,27 +39,27 @@ from tgenn_gen.tensors import Tensor
 
 def lower(network: Network) -> Plan:
     """Work out the plan of a valid network."""
-    network_input, output = network.inputs[0], network.outputs[0]
-    names = [network_input.name, *(p.name for p in network.populations)]
+    names = [i.name for i in network.inputs] + [p.name for p in network.populations]
     identifiers = identifiers_of(names)
     models = _Models(network)
     populations = tuple(_populations(network, identifiers, models))
-    spiking_input = [_input_population(network, identifiers, models)] if network_input.encoding.spikes else []
-    genn_populations = (*spiking_input, *populations)
-    readout = READOUTS[output.readout]
-    read = network.population(output.population)
+    spiking_inputs = [
+        _input_population(network, stream, identifiers, models)
+        for stream, network_input in enumerate(network.inputs)
+        if network_input.encoding.spikes
+    ]
+    genn_populations = (*spiking_inputs, *populations)
+    readouts = [READOUTS[o.readout] for o in network.outputs]
+    reading = [r.read for r in readouts]
     weights = neurons.few_spike_weights if network.few_spike else neurons.rate_weights
     maps = [m for p in network.populations for c in p.inputs for m in c.through]
     adding = [linear_maps.added] if any(len(p.inputs) > 1 for p in network.populations) else []
     input_maps = [
-        m
-        for p in network.populations
-        for c in p.inputs
-        if c.source == network_input.name and not network_input.encoding.spikes
-        for m in c.through
+        m for p in network.populations for c in p.inputs if c.source not in network.depths for m in c.through
     ]
-    calls = [_encoding_call(network), *(p.neuron.call(network.simulation.dt) for p in network.populations)]
-    shared = [readout.output, weights, encodings.input_problem]
+    dt = network.simulation.dt
+    calls = [i.encoding.call(dt) for i in network.inputs] + [p.neuron.call(dt) for p in network.populations]
+    shared = [*(r.output for r in readouts), weights, encodings.values_problem]
     draws = [random_numbers.random_keys] if any(p.stream >= 0 for p in genn_populations) else []
     called = [call.function for call in calls] + [
         v for call in calls for v in call.arguments.values() if callable(v)
@@ -72,13 +71,13 @@ def lower(network: Network) -> Plan:
         identifier=identifiers_of([network.name])[network.name],
         version=__version__,
         document_sha256=document_hash(network),
-        dt=repr(network.simulation.dt),
+        dt=repr(dt),
         timesteps=network.simulation.timesteps,
         max_timesteps=MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS,
         latency="timesteps" if network.few_spike else "1",
         delayed=any(c.delay for p in populations for c in p.connections),
         signed=any(c.signed for p in populations for c in p.connections),
-        input=_input(network, identifiers),
+        inputs=tuple(_input(network, stream, identifiers) for stream in range(len(network.inputs))),
         weights=tuple(
             WeightPlan(_weight_key(file), file, tensor.values.shape, tensor.sha256)
             for file, tensor in sorted(network.tensors.items())
@@ -86,25 +85,20 @@ def lower(network: Network) -> Plan:
         neuron_models=tuple(models.plans),
         populations=populations,
         genn_populations=genn_populations,
-        output=OutputPlan(
-            name=read.name,
-            classes=read.size,
-            scale=_scale(read),
-            start=output.start,
-            read=readout.read.__name__,
-            output=readout.output.__name__,
-            weights=weights.__name__,
-            spikes=read.neuron.spikes,
-        ),
+        outputs=tuple(_output(network, output) for output in network.outputs),
+        step_weights=weights.__name__,
+        synapses=tuple(c for p in populations for c in p.connections if not c.from_input),
+        max_sparse_bytes=MAX_SPARSE_BYTES,
         largest_population=network.largest,
         spiking=_names(network.spiking),
         driven=_names(p.name for p in genn_populations if p.driven),
         streams="{" + ", ".join(f'"{p.name}": {p.stream}' for p in genn_populations if p.stream >= 0) + "}",
         reference_functions=definitions(
-            [*_called(maps), *adding, *called, *shared, *draws, readout.read, neurons.batch_size_that_fits]
+            [*_called(maps), *adding, *called, *shared, *draws, *reading, neurons.batch_size_that_fits]
         ),
         simulate_functions=definitions([*_called(input_maps), *adding, *shared, *draws]),
         building=body(building),
+        data=body(data),
         command_line=body(command_line),
     )
 
@@ -123,9 +117,8 @@ class _Models:
 
     def of(self, source: Neuron | Encoding, name: str, kind: str) -> NeuronModelPlan:
         """The model of the population, or input, `name`."""
-        output = self.network.outputs[0]
         options = {}
-        if name == output.population:
+        for output in (o for o in self.network.outputs if o.population == name):
             options = {"readout": output.readout, "start": output.start}
             kind += f"_{output.readout}"
         late = isinstance(source, Neuron) and source.spikes and source.few_spike
@@ -142,18 +135,27 @@ class _Models:
             number += 1
 
 
-def _encoding_call(network: Network) -> Call:
-    return network.inputs[0].encoding.call(network.simulation.dt)
+def _output(network: Network, output: Output) -> OutputPlan:
+    readout, read = READOUTS[output.readout], network.population(output.population)
+    return OutputPlan(
+        name=read.name,
+        shape=read.shape,
+        scale=_scale(read),
+        start=output.start,
+        read=readout.read.__name__,
+        output=readout.output.__name__,
+        spikes=read.neuron.spikes,
+    )
 
 
-def _input(network: Network, identifiers: dict[str, str]) -> InputPlan:
-    network_input = network.inputs[0]
+def _input(network: Network, stream: int, identifiers: dict[str, str]) -> InputPlan:
+    network_input = network.inputs[stream]
     encoding = network_input.encoding
     return InputPlan(
         name=network_input.name,
         identifier=identifiers[network_input.name],
         shape=network_input.shape,
-        encoding=_call_text(_encoding_call(network), 0, network_input.shape),
+        encoding=_call_text(encoding.call(network.simulation.dt), stream, network_input.shape),
         uint8_divisor=repr(network_input.uint8_divisor),
         low=f'float("{encoding.low}")' if encoding.low == float("-inf") else repr(encoding.low),
         high=f'float("{encoding.high}")' if encoding.high == float("inf") else repr(encoding.high),
@@ -162,9 +164,11 @@ def _input(network: Network, identifiers: dict[str, str]) -> InputPlan:
     )
 
 
-def _input_population(network: Network, identifiers: dict[str, str], models: _Models) -> PopulationPlan:
-    """The population that an input is whose encoding spikes."""
-    network_input = network.inputs[0]
+def _input_population(
+    network: Network, stream: int, identifiers: dict[str, str], models: _Models
+) -> PopulationPlan:
+    """The population that an input is whose encoding spikes; `stream` is its place among the inputs."""
+    network_input = network.inputs[stream]
     encoding = network_input.encoding
     updates = encoding.genn(network.simulation.dt)
     model = models.of(encoding, network_input.name, f"{encoding.kind}_input")
@@ -177,7 +181,7 @@ def _input_population(network: Network, identifiers: dict[str, str], models: _Mo
         f"the input = {encoding.scale(network.simulation.dt):g} x spikes per step",
         activation="",
         depth=0,
-        stream=0 if updates.random else -1,
+        stream=stream if updates.random else -1,
         bias="",
         neurons="",
         neuron_model=model.identifier,
@@ -192,10 +196,10 @@ def _input_population(network: Network, identifiers: dict[str, str], models: _Mo
 
 def _populations(network: Network, identifiers: dict[str, str], models: _Models) -> Iterable[PopulationPlan]:
     depths = network.depths
-    shapes = {network.inputs[0].name: network.inputs[0].shape}
+    shapes = {i.name: i.shape for i in network.inputs}
     taken = {f"{i}{ending}" for i in identifiers.values() for ending in ("", "_neurons", "_course")}
-    last_reader = {c.source: p.name for p in network.populations for c in p.inputs}
-    for stream, population in enumerate(network.populations, 1):
+    last_read_by = network.last_read_by
+    for stream, population in enumerate(network.populations, len(network.inputs)):
         connections = []
         for c in population.inputs:
             identifier = unique(f"{identifiers[c.source]}_to_{identifiers[population.name]}", taken)
@@ -224,11 +228,7 @@ def _populations(network: Network, identifiers: dict[str, str], models: _Models)
             variables=tuple((name, per_neuron.get(name, start)) for name, _, _, start in model.variables),
             spikes=population.neuron.spikes,
             driven=any(c.from_input for c in connections),
-            last_read=", ".join(
-                f"{identifiers[source]}_course"
-                for source in dict.fromkeys(c.source for c in population.inputs)
-                if last_reader[source] == population.name
-            ),
+            last_read=", ".join(f"{identifiers[source]}_course" for source in last_read_by[population.name]),
             connections=tuple(connections),
         )
 
@@ -251,7 +251,7 @@ def _measure(neuron: Neuron) -> str:
 
 def _call_text(call: Call, stream: int, shape: Shape) -> str:
     """A call as a Python expression, in reference.py."""
-    keys = f"random_keys(seed, {stream}, examples)"
+    keys = f"random_keys(seed, {stream}, numbers)"
 
     def text(value: Any) -> str:
         if isinstance(value, Tensor):
@@ -281,18 +281,13 @@ def _connection(
     from_input = connection.source not in depths
     course = f"{source}_course"
     variable = "current" if len(population.inputs) == 1 else identifier
+    weights = tuple(
+        "".join(f'weights["{_weight_key(t.file)}"]' for t in m.tensors.values()) for m in connection.through
+    )
     expressions: list[str] = []
-    scatters: list[genn_code.Scatter] = []
-    for level, linear_map in enumerate(connection.through):
-        weight = "".join(f'weights["{_weight_key(t.file)}"]' for t in linear_map.tensors.values())
+    for linear_map, weight in zip(connection.through, weights, strict=True):
         expressions.append(linear_map.python(variable if expressions else course, weight))
-        scatters.append(linear_map.scatter(shape, level, weight))
-        shape = linear_map.output_shape(shape)
-    chain = tuple(scatters)
-    matrix = "DENSE" if _is_dense(connection.through) else "SPARSE"
-    fan_out = 1
-    for scatter in chain:
-        fan_out *= scatter.fan_out
+    genn = connectivity(connection, shape, weights, population.neuron.fan_in(len(weights)))
     return ConnectionPlan(
         identifier=identifier,
         source=connection.source,
@@ -301,27 +296,17 @@ def _connection(
         variable=variable,
         numpy=tuple(expressions) or (course,),
         from_input=from_input,
-        genn_matrix="" if from_input else matrix,
-        genn_weights=genn_code.kernel_expression(chain),
-        signed=_signed(network, connection.source),
-        row_build_code=genn_code.connectivity_code(chain),
-        kernel_size=genn_code.kernel_size(chain),
-        fan_out=fan_out,
+        genn_matrix="" if from_input else genn.matrix,
+        not_toeplitz=genn.toeplitz_obstacle,
+        genn_weights=genn_code.kernel_expression(genn.scatters),
+        signed=connection.source in network.signed,
+        row_build_code=genn_code.row_build_code(genn.scatters),
+        diagonal_build_code=genn_code.diagonal_build_code(genn.scatters),
+        sparse_bytes=genn.sparse_bytes,
+        kernel_size=genn.kernel_size,
+        fan_out=genn.fan_out,
         delay=0 if from_input else depths[population.name] - depths[connection.source] - 1,
     )
-
-
-def _is_dense(through: tuple[LinearMap, ...]) -> bool:
-    """Whether the chain is one full matrix, which GeNN keeps without indices."""
-    rest = [m for m in through if not isinstance(m, Flatten | Reshape)]
-    return len(rest) == 1 and isinstance(rest[0], Dense)
-
-
-def _signed(network: Network, source: str) -> bool:
-    """Whether a source's spikes have a sign."""
-    if source == network.inputs[0].name:
-        return network.inputs[0].encoding.signed
-    return network.population(source).neuron.signed
 
 
 def _weight_key(file: str) -> str:

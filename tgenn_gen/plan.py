@@ -24,10 +24,14 @@ class ConnectionPlan:
 
     variable         of the current it makes, in Python: "current" where the population has no other input
     numpy            expressions that make it of the source, one for each map
-    genn_matrix      GeNN's matrix type; "" where the source is a network input, whose current the host makes
+    genn_matrix      GeNN's matrix type: DENSE, SPARSE, or EITHER of SPARSE and TOEPLITZ, as the user
+                     chooses; "" where the source is a network input, whose current the host makes
+    not_toeplitz     why it is never TOEPLITZ; "" where it can be
     genn_weights     the synapses' weights, as a Python expression
     signed           whether the source's spikes have a sign
-    row_build_code   GeNN code of a SPARSE matrix's connectivity, whose kernel has kernel_size weights
+    row_build_code       GeNN code of a SPARSE matrix's connectivity, whose kernel has kernel_size weights
+    diagonal_build_code  of a TOEPLITZ one's
+    sparse_bytes     the memory of a SPARSE matrix
     fan_out          the most synapses a presynaptic neuron has
     delay            axonal delay in latencies, which matches sources of unequal depth
     """
@@ -40,9 +44,12 @@ class ConnectionPlan:
     numpy: tuple[str, ...]
     from_input: bool
     genn_matrix: str
+    not_toeplitz: str
     genn_weights: str
     signed: bool
     row_build_code: str
+    diagonal_build_code: str
+    sparse_bytes: int
     kernel_size: int
     fan_out: int
     delay: int
@@ -82,7 +89,7 @@ class PopulationPlan:
 
 @dataclass(frozen=True)
 class InputPlan:
-    """The network input: the values that its encoding takes, and what makes it in reference.py."""
+    """A network input: the values that its encoding takes, and what makes it in reference.py."""
 
     name: str
     identifier: str
@@ -97,15 +104,14 @@ class InputPlan:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """The population that is read, and its readout (:mod:`tgenn_gen.readouts`)."""
+    """A population that is read, and its readout (:mod:`tgenn_gen.readouts`)."""
 
     name: str
-    classes: int
+    shape: Shape
     scale: str
     start: int
     read: str
     output: str
-    weights: str
     spikes: bool
 
 
@@ -114,8 +120,12 @@ class Plan:
     """What the templates print.
 
     populations        the network's, in reference.py
-    genn_populations   the same in simulate.py, and before them an input that spikes
+    genn_populations   the same in simulate.py, and before them the inputs that spike
     latency            of a population in steps, as an expression
+    step_weights       the function of what a spike of each step stands for
+    synapses           the connections that are synapses in simulate.py
+    max_sparse_bytes   the memory of SPARSE matrices above which a CPU gets TOEPLITZ ones
+    data, command_line the source of these modules of :mod:`tgenn_gen.runtime`
     """
 
     name: str
@@ -128,12 +138,15 @@ class Plan:
     latency: str
     delayed: bool
     signed: bool
-    input: InputPlan
+    inputs: tuple[InputPlan, ...]
     weights: tuple[WeightPlan, ...]
     neuron_models: tuple[NeuronModelPlan, ...]
     populations: tuple[PopulationPlan, ...]
     genn_populations: tuple[PopulationPlan, ...]
-    output: OutputPlan
+    outputs: tuple[OutputPlan, ...]
+    step_weights: str
+    synapses: tuple[ConnectionPlan, ...]
+    max_sparse_bytes: int
     largest_population: int
     spiking: str
     driven: str
@@ -141,4 +154,5 @@ class Plan:
     reference_functions: str
     simulate_functions: str
     building: str
+    data: str
     command_line: str

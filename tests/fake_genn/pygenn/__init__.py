@@ -41,6 +41,10 @@ def create_sparse_connect_init_snippet(name, **code):
     return name
 
 
+def create_toeplitz_connect_init_snippet(name, **code):
+    return name
+
+
 def init_var(name):
     return name
 
@@ -54,6 +58,10 @@ def init_weight_update(name, params, variables, pre_var_refs=None):
 
 
 def init_sparse_connectivity(snippet):
+    return snippet
+
+
+def init_toeplitz_connectivity(snippet):
     return snippet
 
 
@@ -98,22 +106,33 @@ class NeuronGroup:
 
     def step(self, timestep, current):
         v = {name: variable.on_device for name, variable in self.vars.items()}
-        p, kind, timesteps = self.params, self.model.name, self.params["timesteps"]
+        p, timesteps = self.params, self.params["timesteps"]
         step = (timestep + p["phase"]) % timesteps
-        few_spike = kind.startswith("few_spike")
+        kind = re.sub(r"_\d+$", "", self.model.name)  # models of one kind are numbered
+        few_spike = kind.startswith("few_spike") or "emitted" in self.model.sim_code
+        maximum = kind.startswith("maximum")
         emitted = (step + 1) % timesteps if few_spike else step
         if emitted == 0:
             for latched in [name for name in v if name.startswith("last_")]:
                 v[latched][:] = v[latched.removeprefix("last_")]
                 v[latched.removeprefix("last_")][:] = 0
-        if step == 0 and "threshold" in p:
+        if step == 0 and maximum:
+            for name in self.trains(v):
+                v[name][:] = 0
+            if not few_spike:
+                v["V"][:] = 0
+        elif step == 0 and "threshold" in p:
             v["next_V" if few_spike else "V"][:] = self.start(v)
             if "sum" in v:
                 v["sum"][:] = 0
         elif step == 0:
             v["V"][:] = 0
         current = current + v["I_const"]
-        if few_spike:
+        if maximum:
+            before, largest = v["V"].copy(), self.largest(v, current, few_spike)
+            if not few_spike or step == timesteps - 1:
+                v["V"][:] = largest
+        elif few_spike:
             v["next_V"] += 2.0 ** (timesteps - 1 - step) * current
             if step == timesteps - 1:
                 v["V"][:] = v["next_V"]
@@ -130,7 +149,7 @@ class NeuronGroup:
             v["read"][:] = v["V"] if step >= start else 0
             return
         weight = 2.0 ** (timesteps - 1 - emitted) if few_spike else 1.0
-        spikes = self.spikes(v, current, step, weight)
+        spikes = v["V"] - before if maximum and not few_spike else self.spikes(v, current, step, weight)
         v["spike_count"] += spikes != 0
         if kind.endswith("_spike_count") and emitted >= start:
             v["read"] += weight * spikes
@@ -148,6 +167,20 @@ class NeuronGroup:
             return low + (high - low) * uniform(v["key"][:, 0], 2**32 - 1, (self.num_neurons,))
         return v["v_init"] if "v_init" in v else self.params["v_init"]
 
+    def trains(self, v):
+        return sorted((name for name in v if re.fullmatch(r"n\d+", name)), key=lambda name: int(name[1:]))
+
+    def largest(self, v, current, few_spike):
+        """Take the trains' spikes, digits of the current, into their sums; the largest of these."""
+        signed, digits = "sign" in v, np.rint(current).astype(int)
+        base = 3 if signed else 2
+        if signed:
+            digits = digits + sum(3**train for train in range(len(self.trains(v))))
+        for train, name in enumerate(self.trains(v)):
+            digit = digits // base**train % base - (1 if signed else 0)
+            v[name][:] = (2 * v[name] if few_spike else v[name]) + digit
+        return np.max([v[name] for name in self.trains(v)], axis=0)
+
     def spikes(self, v, current, step, weight):
         """This step's spikes, with their sign; V is reset."""
         if self.model.name.startswith("poisson"):
@@ -155,7 +188,7 @@ class NeuronGroup:
             return (drawn < np.abs(current)) * np.sign(current)
         if self.model.name.startswith("spikes"):
             return current != 0
-        threshold = weight * self.params["threshold"]
+        threshold = weight * self.params.get("threshold", 1.0)
         spikes = (v["V"] >= threshold).astype(np.float32)
         if "sum" in v:
             spikes -= (v["V"] < self.params["negative_threshold"]) & (v["sum"] > 0)
