@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sample_networks import ann_of
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen import PRESETS, Method, Network, TgennError, convert, simulate  # noqa: E402
-from tgenn_gen.activations import ann_currents  # noqa: E402
 from tgenn_gen.cli import export_main, main  # noqa: E402
 from tgenn_gen.encodings.poisson import Poisson  # noqa: E402
 from tgenn_gen.evaluation import relu_outputs  # noqa: E402
@@ -89,7 +89,7 @@ def test_a_folded_network_has_the_activations_of_every_keras_layer():
     x = np.random.default_rng(1).random((20, 11, 8, 2), np.float32)
     expected = keras_activations(model, list(READ_AT.values()), x)
     network = convert(model, method=Method(normalize="none"))
-    found = {p.name: np.maximum(v, 0) if p.neuron.spikes else v for p, v in ann_currents(network, x)}
+    found = {p.name: np.maximum(v, 0) if p.neuron.spikes else v for p, v in ann_of(network, x)}
     assert list(found) == list(READ_AT)
     for name, layer in READ_AT.items():
         np.testing.assert_allclose(found[name], expected[layer], rtol=1e-4, atol=1e-5, err_msg=name)
@@ -130,11 +130,9 @@ def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
     model = with_random_weights(keras.Sequential([make(*arguments) for make, arguments in stack]), seed)
     x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     folded = fold(read_model(model), Method(), 255.0)
-    *_, (_, found) = ann_currents(folded.network, x)
-    if folded.last_activation == "softmax":
+    *_, (_, found) = ann_of(folded.network, x)
+    if folded.outputs[0].softmax:
         found = keras.ops.softmax(found)
-    elif folded.last_activation == "relu":
-        found = np.maximum(found, 0)
     np.testing.assert_allclose(found, model(x), rtol=1e-4, atol=1e-4)
 
 
@@ -202,7 +200,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
         "norm_d: BatchNormalization folded into dense_d",
-        "softmax left out: the output is the logits, of which the same class is the largest",
+        "softmax left out: the output is the logits, of which the same is the largest",
     ]
     model.save(tmp_path / "cnn.keras")
     assert (
@@ -215,22 +213,22 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps"
         in said.err
     )
-    assert "note: uint8 data is divided by 255" in said.err
+    assert "note: image: uint8 data is divided by 255" in said.err
     assert f"python {tmp_path / 'out' / 'simulate.py'} --data TEST.npz" in said.out
 
 
-def test_a_relu_output_read_by_its_membrane_loses_its_relu_and_says_so():
+def test_a_relu_output_is_read_by_the_membrane_of_neurons_that_take_its_spikes():
     model = with_random_weights(
         keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="last")]), 0
     )
-    network = convert(model, method=Method(normalize="model"))
-    assert network.population("last").neuron.kind == "integrate"
-    assert (
-        "last: its relu is left out: where it gives 0, the membrane readout shows negative values"
-        in (network.provenance["changes"])
-    )
+    x = np.random.default_rng(1).normal(size=(50, 4)).astype(np.float32)
+    network = convert(model, x, method=Method(normalize="data"))
+    assert network.population("last_readout").neuron.kind == "integrate"
+    found, expected = simulate(network, x, timesteps=2000).output, np.asarray(model(x))
+    assert found.min() == 0 and expected.min() == 0
+    np.testing.assert_allclose(found, expected, atol=0.01 * expected.max())
     spiking = convert(model, method=Method(normalize="model", readout="spike_count"))
-    assert spiking.population("last").neuron.kind == "integrate_and_fire"
+    assert [p.neuron.kind for p in spiking.populations] == ["integrate_and_fire"]
 
 
 def classifier(last, seed=0):
@@ -241,13 +239,13 @@ def classifier(last, seed=0):
 def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_loses():
     model = classifier([layers.Dense(4, "softmax", name="classes")])
     x = np.random.default_rng(1).normal(size=(400, 6)).astype(np.float32)
-    *_, (_, current) = ann_currents(fold(read_model(model), Method(), 1.0).network, x)
+    *_, (_, current) = ann_of(fold(read_model(model), Method(), 1.0).network, x)
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
     network = convert(model, x, method=Method(readout="spike_count"))
     loss = "classes: read by its spike count, which is 0 for all outputs below 0: see --correct offset"
     assert loss in network.provenance["changes"]
-    *_, (_, current) = ann_currents(network, x)
+    *_, (_, current) = ann_of(network, x)
     positive = current.max(axis=1) > 0
     assert 0.6 < positive.mean() < 0.8
     predictions = simulate(network, x, timesteps=256).predictions
@@ -264,7 +262,9 @@ def test_a_layer_that_computes_something_else_is_caught_by_its_class_and_by_its_
     model = classifier([Doubled(1000, name="mine"), layers.Softmax()])
     with pytest.raises(TgennError, match=r"layer 'mine'.*Dense \(not Keras' own\) layers are not supported"):
         convert(model, method=Method(normalize="none"))
-    monkeypatch.setattr("tgenn_gen.keras_import._class_name", lambda layer: type(layer).__name__)
+    monkeypatch.setattr(
+        "tgenn_gen.keras_graph.class_name", lambda operation, library: type(operation).__name__
+    )
     with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
         convert(model, method=Method(normalize="none"))
 
@@ -278,8 +278,8 @@ def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
     right = Dense.from_keras.__func__
 
     def wrong(cls, layer, shape):
-        dense = right(cls, layer, shape)
-        return Dense(Tensor("", 1.01 * dense.kernel.values)) if layer.name == "last" else dense
+        (dense,) = right(cls, layer, shape)
+        return (Dense(Tensor("", 1.01 * dense.kernel.values)) if layer.name == "last" else dense,)
 
     monkeypatch.setattr(Dense, "from_keras", classmethod(wrong))
     with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
@@ -395,7 +395,7 @@ def test_methods_leave_the_ann_as_it_is(method, pool):
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
     network = convert(model, x, method)
     expected = folded_outputs(model, x)
-    found = relu_outputs(network, x)
+    found = next(iter(relu_outputs(network, {network.inputs[0].name: x}).values()))
     if method.readout != "membrane":
         expected, found = np.maximum(expected, 0), np.maximum(found, 0)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
@@ -403,7 +403,7 @@ def test_methods_leave_the_ann_as_it_is(method, pool):
 
 def folded_outputs(model, x):
     """The model's output before its softmax."""
-    *_, (_, current) = ann_currents(fold(read_model(model), Method(), 1.0).network, x)
+    *_, (_, current) = ann_of(fold(read_model(model), Method(), 1.0).network, x)
     return current
 
 

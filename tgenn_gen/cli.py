@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tgenn_gen import __version__
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError, printable
@@ -35,18 +36,20 @@ def export_parser() -> argparse.ArgumentParser:
         description="Export a trained Keras model as a spiking network: a document (network.yaml, weights), "
         "simulate.py for GeNN and reference.py for NumPy.",
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file")
+    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file or a SavedModel")
     parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="the folder to write")
     parser.add_argument(
-        "--calibration", metavar="DATA.npz", type=Path, help="training examples: x or x_train"
+        "--calibration",
+        metavar="DATA.npz",
+        type=Path,
+        help="training examples: x or x_train, or arrays named after the inputs (with _train or without)",
     )
     parser.add_argument("--name", help="the network's name (default: the model's)")
     parser.add_argument(
         "--uint8-divisor",
         metavar="D",
         type=positive_number,
-        default=255.0,
-        help="uint8 data is divided by this before it reaches the network (255)",
+        help="uint8 data is divided by this before it reaches the network (255; 1 where the model rescales)",
     )
     parser.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
     add_method_options(parser)
@@ -56,7 +59,6 @@ def export_parser() -> argparse.ArgumentParser:
 def export(arguments: argparse.Namespace) -> int:
     """Convert, check, generate and write, in one go."""
     from tgenn_gen.conversion import convert
-    from tgenn_gen.document import document_files
     from tgenn_gen.options import method_of
     from tgenn_gen.writer import export_files, require_writable_target, write_folder
 
@@ -85,9 +87,11 @@ def export(arguments: argparse.Namespace) -> int:
         say(f"note: the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
         if data["ann_accuracy"] < 0.5:
             say("note: that is low: was the model trained on data that was prepared in another way?")
-    say(f"note: uint8 data is divided by {arguments.uint8_divisor:g}, other data is taken as it is")
+    for network_input in network.inputs:
+        divisor = f"{network_input.uint8_divisor:g}"
+        say(f"note: {network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
     print(
-        f"{arguments.output}: {len(document_files(network)) - 1} weight files, network.yaml, "
+        f"{arguments.output}: {len(network.tensors)} weight files, network.yaml, "
         "simulate.py (GeNN), reference.py (NumPy)"
     )
     print("next:")
@@ -115,9 +119,17 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("check", help="everything that is wrong with a document or a Keras model")
     command.add_argument(
-        "path", metavar="MODEL-or-SPEC", type=Path, help="a .keras or .h5 file; a network.yaml or its folder"
+        "path",
+        metavar="MODEL-or-SPEC",
+        type=Path,
+        help="a .keras or .h5 file or a SavedModel; a network.yaml or its folder",
     )
     command.set_defaults(run=check)
+
+    command = commands.add_parser(
+        "layers", help="the Keras layers that can be converted, and what they become"
+    )
+    command.set_defaults(run=layers)
 
     command = commands.add_parser("generate", help="write simulate.py and reference.py beside a document")
     command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
@@ -127,14 +139,20 @@ def parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=generate)
 
-    command = commands.add_parser("show", help="a table of populations, synapses and weights")
+    command = commands.add_parser("show", help="a table of populations, synapses and the memory they need")
     command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    command.add_argument("--json", action="store_true", help="print the numbers as JSON")
     command.set_defaults(run=show)
 
     command = commands.add_parser("evaluate", help="accuracy after every step, of one document or several")
     command.add_argument("paths", metavar="SPEC", type=Path, nargs="+", help="a network.yaml, or its folder")
     command.add_argument(
-        "--data", metavar="F.npz", type=Path, required=True, help="examples x, y (or x_test, y_test)"
+        "--data",
+        metavar="F.npz",
+        type=Path,
+        required=True,
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
+        "class numbers, or values of the output's shape",
     )
     command.add_argument("--model", metavar="MODEL", type=Path, help="the Keras model: the ANN")
     command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
@@ -156,19 +174,31 @@ def parser() -> argparse.ArgumentParser:
 
 def check(arguments: argparse.Namespace) -> int:
     """Check a document, or whether a Keras model can be converted."""
-    if arguments.path.suffix in (".keras", ".h5", ".hdf5"):
+    if arguments.path.suffix in (".keras", ".h5", ".hdf5") or (arguments.path / "saved_model.pb").exists():
         from tgenn_gen.conversion import convertible
+        from tgenn_gen.layer_table import model_table
 
-        folded = convertible(arguments.path)
-        for change in folded.notes:
+        walk = convertible(arguments.path)
+        print(model_table(walk))
+        if walk.problems:
+            raise TgennError(walk.problems)
+        for change in walk.notes:
             say(f"note: {change}")
-        print(f"{arguments.path}: can be converted: {len(folded.network.populations)} populations")
+        print(f"{arguments.path}: can be converted: {len(walk.populations)} populations")
         return FINE
     from tgenn_gen.document import load
 
     network = load(arguments.path)
     neurons = sum(p.size for p in network.populations)
     print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")
+    return FINE
+
+
+def layers(arguments: argparse.Namespace) -> int:
+    """Print the Keras layers that are supported."""
+    from tgenn_gen.layer_table import supported_table
+
+    print(supported_table())
     return FINE
 
 
@@ -194,11 +224,14 @@ def generate(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Print a table of the network."""
-    from tgenn_gen.document import load
-    from tgenn_gen.table import network_table
+    """Print a table of the network, or its numbers as JSON."""
+    import json
 
-    print(network_table(load(arguments.path)))
+    from tgenn_gen.document import load
+    from tgenn_gen.table import network_data, network_table
+
+    network = load(arguments.path)
+    print(json.dumps(network_data(network), indent=2) if arguments.json else network_table(network))
     return FINE
 
 
@@ -209,32 +242,47 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document import load
     from tgenn_gen.evaluation import evaluate
     from tgenn_gen.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
+    from tgenn_gen.reference import input_table, output_table
     from tgenn_gen.runtime import command_line
+    from tgenn_gen.runtime.data import read_data
 
     if arguments.plot is not None:
         command_line.check_plot(arguments.plot)
     command_line.check_outputs(arguments, ("json", "plot"))
     networks = {path: load(path) for path in arguments.paths}
-    inputs = {path: (n.inputs[0].shape, n.inputs[0].uint8_divisor) for path, n in networks.items()}
-    first, (shape, divisor) = next(iter(inputs.items()))
-    for path, other in inputs.items():
-        if other != (shape, divisor):
-            message = f"takes examples of another shape or uint8_divisor than {first}"
+    first, network = next(iter(networks.items()))
+    inputs, outputs = input_table(network), output_table(network)
+    for path, other in networks.items():
+        message = ""
+        if _seen(input_table(other)) != _seen(inputs):
+            message = f"has inputs of other shapes, names or uint8_divisor than {first}"
+        elif _seen(output_table(other)) != _seen(outputs):
+            message = f"has outputs of other names or shapes than {first}"
+        if message:
             raise TgennError(Diagnostic(Location(str(path)), "T507", message, "evaluate it alone"))
-    x, y = command_line.read_examples(arguments.data, shape, arguments.limit)
-    if y is None:
-        message = "holds no labels y (or y_test)"
+    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    if not targets:
+        names = ", ".join(["y", *outputs])
+        message = f"holds no targets: none of {names} (or with _test at the end)"
         raise TgennError(Diagnostic(Location(str(arguments.data)), "T507", message, "add them to the file"))
     ann = None
     if arguments.model is not None:
-        from tgenn_gen.conversion import ann_accuracy
+        from tgenn_gen.conversion import ann_scores
 
-        ann = ann_accuracy(arguments.model, x, y, divisor)
+        scores = ann_scores(arguments.model, examples, targets, inputs, outputs)
+        ann = {name: score.results() for name, score in scores.items()}
+    count = len(next(iter(examples.values())))
     found = []
     for path, network in networks.items():
-        say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {len(x)} examples")
+        say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
+        own_outputs = zip(output_table(network), outputs, strict=True)
         evaluation = evaluate(
-            network, x, y, timesteps=arguments.timesteps, seed=arguments.seed, progress=show_progress
+            network,
+            dict(zip(input_table(network), examples.values(), strict=True)),
+            {own: targets[name] for own, name in own_outputs if name in targets},
+            timesteps=arguments.timesteps,
+            seed=arguments.seed,
+            progress=show_progress,
         )
         found.append(replace(evaluation, name=str(path)))
         if ann is None and "bias" in network.provenance.get("corrections", ()):
@@ -245,6 +293,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
         plot_evaluations(found, ann, arguments.plot)
     print(evaluation_table(found, ann))
     return FINE
+
+
+def _seen(table: dict[str, dict[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """What matters about inputs, or outputs, to the data that they take; names where there are several."""
+    several = len(table) > 1
+    return [(name if several else "", row["shape"], row.get("uint8_divisor")) for name, row in table.items()]
 
 
 def demo(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,35 +14,49 @@ from tgenn_gen.calibration import file_sha256, open_calibration
 from tgenn_gen.corrections import corrected, with_offset
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.fold import FoldedModel, fold
+from tgenn_gen.fold import FoldedModel, fold, walked
 from tgenn_gen.keras_import import load_model, predict, read_model
+from tgenn_gen.keras_model import KerasModel
 from tgenn_gen.layerwise import sample_size
 from tgenn_gen.method_check import check_method
-from tgenn_gen.methods import PRESETS, Method, needs_data
-from tgenn_gen.normalize import find_scales, rescale
-from tgenn_gen.runtime.command_line import as_current
-from tgenn_gen.spec import Input, Network
+from tgenn_gen.methods import DEFAULT_PRESET, PRESETS, Method, needs_data
+from tgenn_gen.normalize import find_scales, require_comparable, rescale
+from tgenn_gen.runtime.data import (
+    Accuracy,
+    Errors,
+    Examples,
+    Table,
+    Targets,
+    currents_of,
+    scores_of,
+    takes_classes,
+)
+from tgenn_gen.spec import Network
+from tgenn_gen.walk import Walk
 
-TOLERANCE = 1e-3  # of float32 sums in another order, relative to the largest output
+# Of sums in another order, relative to the largest output: some thousand roundings of the dtype.
+TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
 SMALLEST_PROBABILITY = 1e-30
 FEW = 64  # examples of a sample; fewer than these are worth a note
 
 
 def convert(
     model: Any,
-    calibration: str | Path | np.ndarray | None = None,
+    calibration: str | Path | np.ndarray | Mapping[str, np.ndarray] | None = None,
     method: Method = PRESETS["low_latency"],
     *,
-    uint8_divisor: float = 255.0,
+    uint8_divisor: float | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Network:
     """Convert a trained Keras model to a spiking network.
 
-    model          a Keras 3 model, or the path of a .keras or .h5 file
-    calibration    training examples, (n, *input shape), or the path of an .npz with x or x_train
+    model          a Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel
+    calibration    training examples, (n, *input shape), or {input: examples}, or the path of an .npz with x
+                   or x_train, or with arrays named after the inputs
     method         neurons, normalization and so on: one of PRESETS, or a Method of your own
-    uint8_divisor  what uint8 data is divided by before it reaches the network
+    uint8_divisor  what uint8 data is divided by before it reaches the network; None: 255, or 1 for an input
+                   that the model itself rescales
     progress       called with (examples done, all) while calibration data is read
 
     What the conversion changes about the model is listed in provenance["changes"]. Raises TgennError
@@ -54,20 +69,22 @@ def convert(
     folded = fold(read, method, uint8_divisor)
     network = replace(folded.network, name=name or folded.network.name)
     require_valid(network)  # names, options, shapes: before the calibration data is read through
-    data = open_calibration(calibration, network.inputs[0]) if calibration is not None else None
-    x = (
-        next(data.batches(network.largest))[0][:16]
-        if data is not None
-        else _random_examples(network.inputs[0])
-    )
-    _check_against_keras(folded, keras_model, x, read.file)
+    require_comparable(network, method.per_channel)
+    data = open_calibration(calibration, network.inputs) if calibration is not None else None
+    shown = next(data.batches(network.largest))[0] if data is not None else _random_examples(network)
+    shown = {name: x[:16] for name, x in shown.items()}
+    if (same := _same_function(folded, read, method)) is not None:
+        _check_against_keras(same, keras_model, shown, read)
+    read = replace(read, layers=())  # their weights are in the network now: not in memory twice
 
     used = data if needs_data(method.normalize) or method.corrections else None
-    offset = 0.0
+    offsets: dict[str, float] = {}
     if used is not None and "offset" in method.corrections:
-        network, offset = with_offset(network, used)
+        network, offsets = with_offset(network, used, _logits(folded))
     measured = measure(network, used, method.per_channel, progress) if used is not None else None
     scales, notes = find_scales(network, method, measured, used, progress)
+    if measured is not None:
+        measured = replace(measured, histograms={})  # large, and not needed any more
     normalized = rescale(network, scales)
     if used is not None and method.corrections:
         normalized = corrected(normalized, network, used, method.corrections)
@@ -90,14 +107,36 @@ def convert(
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
         if sample and sample["sample"] < FEW:
-            notes.append(
-                f"only {sample['sample']} calibration examples fit into memory at {method.timesteps} steps, "
-                "and so little data is uncertain: fewer --timesteps allow for more"
-            )
-    notes += [f"{offset:g} added to all outputs, so that spikes lose none of them"] if offset else []
+            few = "fit into memory: fewer --timesteps allow for more"
+            if sample["sample"] == used.count:
+                few = "are there: give more"
+            notes.append(f"so little data is uncertain: only {sample['sample']} calibration examples {few}")
+    notes += [
+        f"{name}: {offset:g} added to all outputs, so that spikes lose none of them"
+        for name, offset in offsets.items()
+    ]
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
     return replace(normalized, provenance=provenance)
+
+
+def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> FoldedModel | None:
+    """What computes what the model does, to be checked; None where average pooling is the only way."""
+    if method.max_pool == "spiking":
+        return folded
+    try:
+        return fold(read, replace(method, max_pool="spiking"))
+    except TgennError:
+        return None
+
+
+def _logits(folded: FoldedModel) -> list[str]:
+    """The outputs of which the largest element counts alone, so that a number may be added to all."""
+    return [
+        o.population
+        for o in folded.outputs
+        if not o.rectified and takes_classes(folded.network.population(o.population).shape)
+    ]
 
 
 def _choices(method: Method) -> dict[str, Any]:
@@ -109,6 +148,7 @@ def _choices(method: Method) -> dict[str, Any]:
         "normalization": method.normalize,
         **({"per_channel": True} if method.per_channel else {}),
         **({"pooling": method.pooling} if method.pooling != "folded" else {}),
+        **({"max_pool": method.max_pool} if method.max_pool != "spiking" else {}),
         **({"corrections": list(method.corrections)} if method.corrections else {}),
         **({"for_timesteps": method.timesteps} if for_steps else {}),
     }
@@ -123,60 +163,97 @@ def _correction_notes(method: Method) -> list[str]:
     ]
 
 
-def ann_accuracy(path: Path, x: np.ndarray, y: np.ndarray, uint8_divisor: float) -> float:
-    """The Keras model's accuracy on examples x with labels y, 0 to 1."""
+def ann_scores(
+    path: Path, examples: Examples, targets: Targets, inputs: Table, outputs: Table
+) -> dict[str, Accuracy | Errors]:
+    """The Keras model's scores against targets; inputs and outputs are in the model's order.
+
+    Raises TgennError (T507) where the model is not one of these inputs and outputs.
+    """
     model = load_model(path)
-    shape = read_model(model, str(path)).layers[0].output_shape
-    if shape != x.shape[1:]:
-        message = f"takes examples of shape {list(shape)}, the data has {list(x.shape[1:])}"
+    shapes, given = [tuple(i.shape[1:]) for i in model.inputs], [i["shape"] for i in inputs.values()]
+    made = [tuple(o.shape[1:]) for o in model.outputs]
+    expected = [row["shape"] for row in outputs.values()]
+    if shapes != given or made != expected:
+        message = f"takes examples of shape {_listed(shapes)}, the data has {_listed(given)}"
+        if shapes == given:
+            message = f"gives outputs of shape {_listed(made)}, the documents {_listed(expected)}"
         raise TgennError(
             Diagnostic(Location(str(path)), "T507", message, "give the model of these documents")
         )
-    correct = 0
-    for start in range(0, len(x), 500):
-        output = predict(model, as_current(x[start : start + 500], uint8_divisor))
-        correct += int((output.argmax(axis=1) == y[start : start + 500]).sum())
-    return correct / len(x)
+    scores = scores_of(targets, inputs)
+    for start in range(0, len(next(iter(examples.values()))), 500):
+        currents = currents_of(examples, start, start + 500, inputs)
+        for name, output in zip(outputs, predict(model, [*currents.values()]), strict=True):
+            if name in scores:
+                scores[name].add(output[None])
+    return scores
 
 
-def convertible(path: Path) -> FoldedModel:
-    """What a model file folds to. Raises TgennError with everything that cannot be converted."""
-    keras_model = load_model(path)
-    folded = fold(read_model(keras_model, str(path)), Method(), uint8_divisor=255.0)
-    require_valid(folded.network)
-    _check_against_keras(folded, keras_model, _random_examples(folded.network.inputs[0]), str(path))
-    return folded
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(str(list(shape)) for shape in shapes)
 
 
-def _check_against_keras(folded: FoldedModel, keras_model: Any, x: np.ndarray, file: str) -> None:
-    """Run the folded network as an ANN beside the model on examples x. Raises TgennError (T409).
+def convertible(path: Path) -> Walk:
+    """What becomes of each layer of a model file, and what cannot be converted (its `problems`).
 
-    A guard against converting silently wrong, whatever a layer's rule has missed. A softmax is compared by
-    its logarithm: a thousand small probabilities say as little as none.
+    Raises TgennError for a file that cannot be read, and where the whole does not compute the same.
     """
-    expected = predict(keras_model, x)
-    *_, (_, found) = ann_currents(folded.network, x)
-    if folded.last_activation == "softmax":
-        found = found - found.max(axis=-1, keepdims=True)
-        found = found - np.log(np.exp(found).sum(axis=-1, keepdims=True))
-        visible = expected > SMALLEST_PROBABILITY
-        expected = np.where(visible, np.log(np.where(visible, expected, 1)), 0)
-        found = np.where(visible, found, 0)
-    elif folded.last_activation == "relu":
-        found = np.maximum(found, 0)
-    difference = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
-    largest = float(np.abs(expected).max())
-    if not difference <= TOLERANCE * largest + 1e-6:
-        message = (
-            f"the converted network does not compute what the model does: outputs of up to {largest:.3g} "
-        )
-        hint = (
-            "either this is a fault of tgenn_gen (please report it with the model), or Keras' own result is: "
-            "compare it on another machine"
-        )
-        message += f"differ by {difference:.3g}"
-        raise TgennError(Diagnostic(Location(file), "T409", message, hint))
+    keras_model = load_model(path)
+    read = read_model(keras_model, str(path))
+    method = PRESETS[DEFAULT_PRESET]
+    walk = walked(read, method)
+    if not walk.problems:
+        folded = fold(read, method)
+        require_valid(folded.network)
+        require_comparable(folded.network, method.per_channel)
+        _check_against_keras(folded, keras_model, _random_examples(folded.network), read)
+    return walk
 
 
-def _random_examples(network_input: Input) -> np.ndarray:
-    return np.random.default_rng(0).random((16, *network_input.shape), np.float32)
+def _check_against_keras(folded: FoldedModel, keras_model: Any, examples: Examples, read: KerasModel) -> None:
+    """Run the folded network as an ANN beside the model on examples. Raises TgennError (T409).
+
+    A guard against converting silently wrong, whatever a layer's rule has missed.
+    """
+    network = folded.network
+    expected = predict(keras_model, [examples[i.name] for i in network.inputs])
+    currents = {
+        population.name: (population, current) for population, current in ann_currents(network, examples)
+    }
+    distinct = list(dict.fromkeys(read.outputs))
+    for output, name in zip(folded.outputs, distinct, strict=True):
+        population, found = currents[output.population]
+        wanted = expected[read.outputs.index(name)]
+        if output.rectified:
+            found = population.activation(found)
+        if output.softmax:
+            found, wanted = _log_softmax(found, wanted)
+        difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
+        largest = float(np.abs(wanted).max())
+        if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
+            message = (
+                f"the converted network does not compute what the model does at '{name}': outputs of up to "
+                f"{largest:.3g} differ by {difference:.3g}"
+            )
+            hint = (
+                "either this is a fault of tgenn_gen (please report it with the model), or Keras' own result "
+                "is: compare it on another machine"
+            )
+            raise TgennError(Diagnostic(Location(read.file), "T409", message, hint))
+
+
+def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithms of the softmax of logits and of probabilities, 0 where the latter are as good as 0.
+
+    A thousand small probabilities say as little as none: their logarithms do not.
+    """
+    found = logits - logits.max(axis=-1, keepdims=True)
+    found = found - np.log(np.exp(found).sum(axis=-1, keepdims=True))
+    visible = probabilities > SMALLEST_PROBABILITY
+    return np.where(visible, found, 0), np.where(visible, np.log(np.where(visible, probabilities, 1)), 0)
+
+
+def _random_examples(network: Network) -> Examples:
+    rng = np.random.default_rng(0)
+    return {i.name: rng.random((16, *i.shape), np.float32) for i in network.inputs}

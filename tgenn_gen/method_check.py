@@ -32,11 +32,14 @@ def check_method(method: Method, has_data: bool) -> None:
         refuse(str(error))
     if method.readout not in READOUTS:
         refuse(f"'{method.readout}' is no readout: use {', '.join(READOUTS)}")
-    if not method.neuron.spikes:
-        hint = "use one that spikes, such as IntegrateAndFire()"
-        refuse(f"neurons of kind {method.neuron.kind} never spike", hint)
+    if not method.neuron.spikes or method.neuron.relays:
+        hint = "use one that spikes by a threshold, such as IntegrateAndFire()"
+        what = "only pass spikes on" if method.neuron.spikes else "never spike"
+        refuse(f"neurons of kind {method.neuron.kind} {what}", hint)
     if method.pooling not in ("folded", "spiking"):
         refuse(f"'{method.pooling}' is no pooling: use folded or spiking")
+    if method.max_pool not in ("spiking", "average"):
+        refuse(f"'{method.max_pool}' is no max-pooling: use spiking or average")
     unknown = [c for c in method.corrections if c not in CORRECTIONS]
     if unknown:
         refuse(f"there is no correction '{', '.join(unknown)}'", f"there are {', '.join(CORRECTIONS)}")

@@ -26,7 +26,8 @@ class Method:
     neuron         the neurons that stand for a ReLU
     dense_neuron   those of populations behind a dense kernel, where they are others
     encoding       of the input
-    pooling        "folded": pooling is part of the next chain; "spiking": a population of its own
+    pooling        average pooling: "folded": part of the next chain; "spiking": a population of its own
+    max_pool       max-pooling: "spiking": a population of `maximum` neurons; "average": average pooling
     corrections    of "offset", "bias" and "potential", in this order (:mod:`tgenn_gen.corrections`)
     readout        of the output population, from step `readout_start` on
     timesteps, dt  the steps each example is shown, of dt ms
@@ -38,6 +39,7 @@ class Method:
     dense_neuron: Neuron | None = None
     encoding: Encoding = ConstantCurrent()  # noqa: RUF009 - frozen
     pooling: str = "folded"
+    max_pool: str = "spiking"
     corrections: tuple[str, ...] = ()
     readout: str = "membrane"
     readout_start: int = 0

@@ -58,7 +58,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         type=_corrections,
     )
-    spiking = [kind for kind, cls in NEURONS.items() if cls.spikes]
+    spiking = [kind for kind, cls in NEURONS.items() if cls.spikes and not cls.relays]
     option("--neuron", "the neurons of hidden layers", choices=spiking)
     option("--threshold", "membrane potential of a spike", metavar="V", type=finite_number)
     option("--negative-threshold", "below it, a spike is taken back", metavar="V", type=finite_number)
@@ -85,7 +85,8 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         metavar="G",
         type=positive_number,
     )
-    option("--pooling", "part of the next layer, or neurons of its own", choices=["folded", "spiking"])
+    option("--pooling", "average pooling: part of the next layer, or neurons", choices=["folded", "spiking"])
+    option("--max-pool", "max-pooling: maximum neurons, or average pooling", choices=["spiking", "average"])
     option("--readout", "of the output", choices=list(READOUTS))
     option("--readout-start", "steps that the readout leaves out", metavar="N", type=_steps)
 
@@ -111,6 +112,7 @@ def method_of(arguments: argparse.Namespace) -> Method:
         "per_channel": "per_channel",
         "correct": "corrections",
         "pooling": "pooling",
+        "max_pool": "max_pool",
         "readout": "readout",
         "readout_start": "readout_start",
         "timesteps": "timesteps",

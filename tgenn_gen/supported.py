@@ -1,157 +1,137 @@
-"""What is supported of a Keras model, and everything about one that is not.
+"""The Keras layers that are converted, and what about a layer cannot be.
 
 Nothing is skipped silently: each layer, and each attribute that says what a layer computes, is known here
-or refused. All of it is found in one pass, before anything is converted.
+or refused.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.keras_model import INERT, KerasLayer, KerasModel
+from tgenn_gen.keras_model import INERT, KerasLayer
 from tgenn_gen.ops import OPS
-from tgenn_gen.spec import Shape, UnsupportedError
+from tgenn_gen.ops.checks import require_channels_last
+from tgenn_gen.spec import UnsupportedError
 
 Reason = tuple[str, str]  # what is wrong, and what to do
 
-OPS_BY_LAYER = {cls.keras_layer: cls for cls in OPS.values() if cls.keras_layer}
-ACTIVATIONS = ("relu", "softmax", "linear")
-# The attributes that are read of the layers which are not linear maps.
-READS: dict[str, frozenset[str]] = {
-    "InputLayer": frozenset(),
-    "Activation": frozenset({"activation"}),
-    "ReLU": frozenset({"max_value", "negative_slope", "threshold"}),
-    "Softmax": frozenset({"axis"}),
-    "Dropout": frozenset(),
-    "BatchNormalization": frozenset({"axis", "epsilon", "center", "scale"}),
-}
+OPS_BY_LAYER = {layer: cls for cls in OPS.values() for layer in cls.keras_layers}
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "softmax", "linear")
+FLOATS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float32", "float64")
 INSTEAD = {
-    "MaxPooling2D": "use AveragePooling2D and train again",
-    "LeakyReLU": "use ReLU and train again",
+    "PReLU": "use LeakyReLU or ReLU and train again",
     "ELU": "use ReLU and train again",
-    "GlobalAveragePooling2D": "use AveragePooling2D over the whole image and Flatten",
-    "DepthwiseConv2D": "use Conv2D",
-    "SeparableConv2D": "use Conv2D",
-    "Rescaling": "leave it out: --uint8-divisor is for data as uint8",
-    "TrueDivide": "leave it out: --uint8-divisor is for data as uint8",
+    "TrueDivide": "use a Rescaling layer",
+    "Add": "use layers.Add for two tensors of one shape, a Rescaling layer for a number",
+    "Subtract": "use layers.Subtract for two tensors of one shape, a Rescaling layer for a number",
+    "Concatenate": "use layers.Concatenate",
+    "Relu": "use layers.ReLU",
+    "Relu6": "use layers.ReLU(6)",
+    "Multiply": "use a Rescaling layer for factors; two activations cannot be multiplied by spikes",
+    "LayerNormalization": "use BatchNormalization, which can be folded into weights, and train again",
+    "GroupNormalization": "use BatchNormalization, which can be folded into weights, and train again",
     "Lambda": "use a Keras layer: code in a model is never run",
 }
 
 
+@dataclass(frozen=True)
+class Supported:
+    """A Keras layer that is converted: what it becomes, and the attributes of it that are read."""
+
+    becomes: str
+    reads: frozenset[str] = frozenset()
+
+
+def _layers(names: str, becomes: str, reads: str = "") -> dict[str, Supported]:
+    return {name: Supported(becomes, frozenset(reads.split())) for name in names.split()}
+
+
+_POOLING = "pool_size strides padding data_format"
+LAYERS: dict[str, Supported] = {
+    **_layers("InputLayer", "an input of the network"),
+    **{name: Supported(f"`{cls.op}` in a chain", cls.keras_reads) for name, cls in OPS_BY_LAYER.items()},
+    **_layers(
+        "MaxPooling1D MaxPooling2D",
+        "`maximum` neurons; `--max-pool average`: average pooling",
+        _POOLING,
+    ),
+    **_layers(
+        "GlobalMaxPooling1D GlobalMaxPooling2D",
+        "`maximum` neurons; `--max-pool average`: average pooling",
+        "keepdims data_format",
+    ),
+    **_layers("Add Subtract Average", "several inputs of the next population"),
+    **_layers("Concatenate", "several inputs of the next population, with parts of its kernel", "axis"),
+    **_layers(
+        "BatchNormalization",
+        "folded into the kernel and bias before or behind it",
+        "axis epsilon center scale",
+    ),
+    **_layers("Rescaling", "folded into the next kernel and bias", "scale offset"),
+    **_layers("Normalization", "folded into the next kernel and bias", "axis mean variance invert"),
+    **_layers(
+        "Activation", "neurons for relu and relu6; nothing for linear; softmax is left out", "activation"
+    ),
+    **_layers("ReLU", "neurons, whose scale is at most max_value", "max_value negative_slope threshold"),
+    **_layers("LeakyReLU", "neurons, and others for what is negative", "negative_slope"),
+    **_layers("Softmax", "left out at an output: the logits are read", "axis"),
+    **_layers(
+        "Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout "
+        "ActivityRegularization Identity",
+        "nothing: it does nothing at inference",
+        "data_format",
+    ),
+}
+NOTHING = frozenset(name for name, layer in LAYERS.items() if layer.becomes.startswith("nothing"))
+RELUS = ("ReLU", "LeakyReLU")
+MERGES = frozenset({"Add", "Subtract", "Average", "Concatenate"})
+MAX_POOLING = frozenset(name for name in LAYERS if "MaxPooling" in name)
+AVERAGE_POOLING = frozenset(name for name in LAYERS if "AveragePooling" in name)
+
+
 def supported_layers() -> list[str]:
     """The names of the Keras layers that are converted, sorted."""
-    return sorted({*OPS_BY_LAYER, *READS})
+    return sorted(LAYERS)
 
 
 def unsupported_class(class_name: str) -> Reason:
     """What is said of a layer of a class that is not supported."""
-    instead = INSTEAD.get(class_name, f"supported are {', '.join(supported_layers())}")
+    instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists what is supported")
     return f"{class_name} layers are not supported", instead
 
 
-def supported_chain(model: KerasModel) -> list[KerasLayer]:
-    """The model's layers from input to output. Raises TgennError with all that is not supported."""
-
-    index = {layer.name: position for position, layer in enumerate(model.layers)}
-
-    def diagnostic(layer: KerasLayer, reason: Reason) -> Diagnostic:
-        place = Location(model.file, layer_index=index[layer.name], layer=layer.name)
-        return Diagnostic(place, "T404", *reason)
-
-    shapes = {layer.name: layer.output_shape for layer in model.layers}
-    found = [
-        diagnostic(layer, reason)
-        for layer in model.layers
-        for reason in _layer_reasons(layer, shapes.get(layer.inputs[0], ()) if layer.inputs else ())
-    ]
-    branches = [diagnostic(layer, reason) for layer, reason in _branches(model)]
-    inputs = [layer for layer in model.layers if not layer.inputs]
-    if len(inputs) != 1 or len(model.outputs) != 1:
-        message = f"the model has {len(inputs)} inputs and {len(model.outputs)} outputs"
-        branches.append(Diagnostic(Location(model.file), "T405", message, "give a model with one of each"))
-    if branches:
-        raise TgennError([*found, *branches])
-    following = {layer.inputs[0]: layer for layer in model.layers if layer.inputs}
-    chain = inputs
-    while chain[-1].name in following:
-        chain.append(following[chain[-1].name])
-    found += [diagnostic(layer, reason) for layer, reason in _order_reasons(chain)]
-    if not found and len(chain[-1].output_shape) != 1:
-        message = f"the model's output has shape {chain[-1].output_shape}, not one axis of classes"
-        found.append(diagnostic(chain[-1], (message, "end it with a Flatten or a Dense layer")))
-    if found:
-        raise TgennError(found)
-    return chain
-
-
-def _branches(model: KerasModel) -> Iterator[tuple[KerasLayer, Reason]]:
-    """Where the model is not a chain."""
-    readers = Counter(name for layer in model.layers for name in layer.inputs)
-    for layer in model.layers:
-        if len(layer.inputs) > 1:
-            message = f"{layer.class_name} has {len(layer.inputs)} inputs"
-            if layer.class_name in supported_layers():
-                message = f"it is used in {len(layer.inputs)} places, or has as many inputs"
-            yield layer, (message, "models with branches are not supported yet")
-            continue
-        if readers[layer.name] + (layer.name in model.outputs) > 1:
-            message = f"its output goes to {readers[layer.name]} layers"
-            yield layer, (message, "models with branches are not supported yet")
-
-
-def _order_reasons(chain: list[KerasLayer]) -> Iterator[tuple[KerasLayer, Reason]]:
-    """What is wrong with a layer because of those before it."""
-    kernel, softmax, relu = "", False, False
-    for layer in chain:
-        if softmax and layer.class_name != "Dropout":
-            yield layer, (f"{layer.class_name} after softmax", "softmax is supported at the output only")
-        if "kernel" in layer.weights:
-            if kernel:
-                message = f"no non-linearity stands between '{kernel}' and this layer"
-                yield layer, (message, "put a ReLU between, or merge the two")
-            kernel = layer.name
-        activation = _activation(layer)
-        if activation != "linear":
-            kernel = ""
-        if layer.class_name in OPS_BY_LAYER or layer.class_name == "BatchNormalization":
-            relu = False
-        if activation == "softmax" and relu:
-            yield layer, ("softmax of a ReLU's output", "leave the ReLU out, and train again")
-        relu = activation == "relu" or (relu and activation == "linear")
-        softmax = softmax or activation == "softmax"
-
-
-def _activation(layer: KerasLayer) -> str:
-    """The activation a layer ends with; "linear" for none."""
-    own = {"ReLU": "relu", "Softmax": "softmax"}
-    if layer.class_name in own or "activation" in layer.config:
-        return str(layer.config.get("activation", own.get(layer.class_name)))
-    return "linear" if layer.class_name in supported_layers() else "unknown"
-
-
-def _layer_reasons(layer: KerasLayer, shape: Shape) -> list[Reason]:
-    """What about a layer, on an input of `shape`, cannot be converted."""
-    op = OPS_BY_LAYER.get(layer.class_name)
-    if op is None and layer.class_name not in READS:
+def reasons_against(layer: KerasLayer) -> list[Reason]:
+    """What about a layer by itself cannot be converted."""
+    if layer.class_name not in LAYERS:
         return [unsupported_class(layer.class_name)]
-    reads = READS.get(layer.class_name, frozenset())
-    reasons = list(_CHECKS.get(layer.class_name, _no_reasons)(layer, shape))
-    if op is not None:
-        reads = op.keras_reads | ({"use_bias", "activation"} if "use_bias" in layer.config else set())
-        try:
-            op.from_keras(layer, shape)
-        except UnsupportedError as error:
-            reasons += error.reasons
+    reads = LAYERS[layer.class_name].reads | (
+        {"use_bias", "activation"} if "use_bias" in layer.config else set()
+    )
+    reasons = list(_CHECKS.get(layer.class_name, _no_reasons)(layer))
+    op = OPS_BY_LAYER.get(layer.class_name)
+    try:
+        if op is not None:
+            op.from_keras(layer, layer.input_shapes[0])
+        elif layer.class_name in MAX_POOLING:
+            require_channels_last(layer)
+    except UnsupportedError as error:
+        reasons += error.reasons
+    if len(layer.inputs) > 1 and layer.class_name not in MERGES:
+        reasons.append((f"{layer.class_name} of {len(layer.inputs)} tensors", "give it one"))
     reasons += [
         (f"attribute {name}={value!r} is not supported", f"leave {name} out")
         for name, value in layer.config.items()
-        if name not in reads | INERT and value not in (None, False, [], {})
+        if name not in reads | INERT | {"call_arguments"} and value not in (None, False, [], {})
     ]
-    if layer.config.get("dtype", "float32") != "float32":
+    reasons += [
+        (f"{layer.class_name} called with {name}={value}", f"call it without {name}")
+        for name, value in layer.config.get("call_arguments", {}).items()
+    ]
+    if layer.config.get("dtype", "float32") not in FLOATS:
         message = f"dtype {layer.config['dtype']} is not supported"
         reasons.append((message, "train or load the model in float32"))
     damaged = [name for name, values in layer.weights.items() if not np.isfinite(values).all()]
@@ -159,38 +139,94 @@ def _layer_reasons(layer: KerasLayer, shape: Shape) -> list[Reason]:
         reasons.append((f"NaN or infinity in {', '.join(damaged)}", "train it again: its training diverged"))
     activation = layer.config.get("activation", "linear")
     if activation not in ACTIVATIONS:
-        reasons.append((f"activation {activation} is not supported", "use relu, or softmax at the output"))
+        hint = "use relu, or softmax or linear at the output, and train again"
+        if activation == "sigmoid":
+            hint = "at the output use linear, without training again: above 0 is above 0.5 of the sigmoid"
+        reasons.append((f"activation {activation} is not supported", hint))
     return reasons
 
 
-def _no_reasons(layer: KerasLayer, shape: Shape) -> Iterator[Reason]:
+def relu_maximum(layer: KerasLayer) -> float | None:
+    """The value that a ReLU layer, or a layer's activation, clips at; None if it does not."""
+    if layer.config.get("activation") == "relu6":
+        return 6.0
+    value = layer.config.get("max_value")
+    return None if value is None else float(value)
+
+
+def relu_slope(layer: KerasLayer) -> float:
+    """What a ReLU layer, or a layer's activation, multiplies with what is negative."""
+    if layer.config.get("activation") == "leaky_relu":
+        return 0.2
+    return float(layer.config.get("negative_slope") or 0.0)
+
+
+def axis_of(layer: KerasLayer) -> int:
+    """A layer's `axis` as an index of its input's shape without the batch."""
+    axis = layer.config["axis"]
+    axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
+    return axis % (len(layer.input_shapes[0]) + 1) - 1 if isinstance(axis, int) else -1
+
+
+def _no_reasons(layer: KerasLayer) -> Iterator[Reason]:
     yield from ()
 
 
-def _input(layer: KerasLayer, shape: Shape) -> Iterator[Reason]:
+def _input(layer: KerasLayer) -> Iterator[Reason]:
     if not all(isinstance(n, int) and n > 0 for n in layer.output_shape):
         message = f"the input shape {layer.output_shape} is not fixed"
         yield message, "build the model with keras.Input(shape=...) without None"
 
 
-def _relu(layer: KerasLayer, shape: Shape) -> Iterator[Reason]:
-    for name in ("max_value", "negative_slope", "threshold"):
-        if layer.config[name]:
-            yield f"ReLU with {name}={layer.config[name]:g}", f"use ReLU without {name}, and train again"
+def _relu(layer: KerasLayer) -> Iterator[Reason]:
+    if layer.config["threshold"]:
+        message = f"ReLU with threshold={layer.config['threshold']:g}, which neurons cannot express"
+        yield message, "use ReLU without threshold, and train again"
     if layer.config["max_value"] == 0:
         yield "ReLU with max_value=0", "use ReLU without max_value, and train again"
 
 
-def _last_axis(layer: KerasLayer, shape: Shape) -> Iterator[Reason]:
-    axis = layer.config["axis"]
-    axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
-    if axis not in (-1, len(shape)):
-        yield f"{layer.class_name} over axis {axis}", "use axis=-1"
+def _last_axis(layer: KerasLayer) -> Iterator[Reason]:
+    if axis_of(layer) != len(layer.input_shapes[0]) - 1 or not isinstance(_one(layer.config["axis"]), int):
+        yield f"{layer.class_name} over axis {_one(layer.config['axis'])}", "use axis=-1"
 
 
-_CHECKS: dict[str, Callable[[KerasLayer, Shape], Iterator[Reason]]] = {
+def _one(axis: Any) -> Any:
+    return axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
+
+
+def _normalization(layer: KerasLayer) -> Iterator[Reason]:
+    if layer.config["axis"] not in (None, (), []):
+        yield from _last_axis(layer)
+
+
+def _rescaling(layer: KerasLayer) -> Iterator[Reason]:
+    for name in ("scale", "offset"):
+        try:
+            np.broadcast_to(np.asarray(layer.config[name], np.float64), layer.input_shapes[0][-1:])
+        except (ValueError, TypeError):
+            yield f"Rescaling with {name}={layer.config[name]}", "use one number, or one a channel"
+
+
+def _concatenate(layer: KerasLayer) -> Iterator[Reason]:
+    if axis_of(layer) < 0:
+        yield f"Concatenate over axis {layer.config['axis']}, the batch", "concatenate the examples' own axes"
+
+
+def _one_shape(layer: KerasLayer) -> Iterator[Reason]:
+    if len(set(layer.input_shapes)) > 1:
+        shapes = ", ".join(map(str, layer.input_shapes))
+        message = f"{layer.class_name} of tensors of several shapes, {shapes}"
+        yield message, "give them one shape: broadcasting is not supported"
+
+
+_CHECKS: dict[str, Callable[[KerasLayer], Iterator[Reason]]] = {
     "InputLayer": _input,
     "ReLU": _relu,
     "Softmax": _last_axis,
     "BatchNormalization": _last_axis,
+    "Normalization": _normalization,
+    "Rescaling": _rescaling,
+    "Concatenate": _concatenate,
+    **dict.fromkeys(("Add", "Subtract", "Average"), _one_shape),
 }
