@@ -69,13 +69,13 @@ def folded(seed: int = 0, neuron: Neuron | None = None) -> Network:
 
 
 def measured(network: Network, x: np.ndarray):
-    return measure(network, open_calibration(x, network.inputs[0]))
+    return measure(network, open_calibration(x, network.inputs))
 
 
 def test_the_accuracy_of_the_ann_on_labelled_calibration_data_is_measured(tmp_path):
     network = folded()
     x = np.random.default_rng(1).random((300, 6, 5, 2), np.float32)
-    *_, (_, output) = ann_currents(network, x)
+    *_, (_, output) = ann_currents(network, {"image": x})
     y = output.argmax(axis=1)
     y[:30] = (y[:30] + 1) % 3
     for labels, accuracy in ((y, 0.9), (y[:, None].astype(np.uint8), 0.9), (y[:200], None), (y / 2, None)):
@@ -100,7 +100,7 @@ def test_data_normalization_reads_the_activations_of_the_whole_set(method):
     network = folded()
     x = np.random.default_rng(1).random((300, 6, 5, 2), np.float32)
     scales, notes = find_scales(network, Method(method), measured(network, x))
-    for population, values in ann_currents(network, x):
+    for population, values in ann_currents(network, {"image": x}):
         if population.neuron.spikes:
             exact = np.percentile(
                 np.maximum(values, 0), 100 if method == "data" else 99, method="inverted_cdf"
@@ -124,7 +124,7 @@ def test_model_normalization_bounds_every_activation():
     network = folded(5)
     scales, _ = find_scales(network, Method("model"))
     x = np.random.default_rng(2).integers(0, 2, (200, 6, 5, 2)).astype(np.float32)
-    for population, values in ann_currents(network, x):
+    for population, values in ann_currents(network, {"image": x}):
         if population.neuron.spikes:
             assert values.max() <= scales[population.name] * (1 + 1e-5)
 
@@ -134,8 +134,8 @@ def test_rescaling_divides_activations_by_the_scales(method):
     network = folded()
     x = np.random.default_rng(1).random((50, 6, 5, 2), np.float32)
     scales, _ = find_scales(network, Method(method), measured(network, x))
-    normalized = {p.name: v for p, v in ann_currents(rescale(network, scales), x)}
-    for population, values in ann_currents(network, x):
+    normalized = {p.name: v for p, v in ann_currents(rescale(network, scales), {"image": x})}
+    for population, values in ann_currents(network, {"image": x}):
         np.testing.assert_allclose(
             normalized[population.name] * scales[population.name], values, rtol=1e-4, atol=1e-5
         )
@@ -191,7 +191,8 @@ def test_calibration_is_streamed_from_compressed_and_plain_npz(tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (5000, *network_input.shape)).astype(np.uint8)
     for name, save in (("plain", np.savez), ("packed", np.savez_compressed)):
         save(tmp_path / f"{name}.npz", x_train=x, y_train=np.zeros(5000))
-        batches = [x for x, _ in open_calibration(tmp_path / f"{name}.npz", network_input).batches(9000)]
+        calibration = open_calibration(tmp_path / f"{name}.npz", (network_input,))
+        batches = [examples["image"] for examples, _ in calibration.batches(9000)]
         np.testing.assert_array_equal(np.concatenate(batches), x.astype(np.float32) / np.float32(255))
 
 
@@ -204,7 +205,7 @@ def test_memory_for_calibration_does_not_grow_with_its_size(tmp_path):
     for count in (100_000, 400_000):
         path = tmp_path / f"{count}.npz"
         np.savez(path, x=np.random.default_rng(0).random((count, 6, 5, 2), np.float32))
-        calibration = open_calibration(path, network.inputs[0])
+        calibration = open_calibration(path, network.inputs)
         tracemalloc.start()
         measure(network, calibration)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -217,7 +218,7 @@ def examples(count: int = 300) -> np.ndarray:
 
 
 def scales_of(network, method, x, per_channel=False, **options):
-    calibration = open_calibration(x, network.inputs[0])
+    calibration = open_calibration(x, network.inputs)
     statistics = measure(network, calibration, per_channel)
     return find_scales(network, Method(method, per_channel, **options), statistics, calibration)
 
@@ -227,7 +228,7 @@ def test_scales_a_channel_are_those_of_the_channel_alone(method):
     network, x = folded(), examples()
     scales, _ = scales_of(network, method, x, per_channel=True)
     assert scales["conv"].shape == (4,) and scales["out"].shape == (1,)
-    values = next(np.maximum(v, 0) for p, v in ann_currents(network, x) if p.name == "conv")
+    values = next(np.maximum(v, 0) for p, v in ann_currents(network, {"image": x}) if p.name == "conv")
     for channel in range(4):
         one = values[..., channel]
         if method == "mse":
@@ -254,7 +255,7 @@ def least_error_scale(values, levels):
 def test_mse_scales_have_the_least_squared_error_for_the_steps_asked_for(neuron, levels):
     network, x = folded(neuron=neuron), examples()
     scales, _ = scales_of(network, "mse", x, timesteps=8)
-    for population, values in ann_currents(network, x):
+    for population, values in ann_currents(network, {"image": x}):
         if population.neuron.spikes:
             values = np.maximum(values, 0)
             best = squared_error(values, least_error_scale(values, levels), levels)
@@ -327,7 +328,7 @@ def tensor_genn_like():
 
 def test_tensor_genn_normalization_divides_the_weights_of_convolutions_and_no_others():
     network, x = tensor_genn_like(), examples()
-    largest = {p.name: max(v.max(), 0) for p, v in ann_currents(network, x)}
+    largest = {p.name: max(v.max(), 0) for p, v in ann_currents(network, {"image": x})}
     normalized = rescale(network, scales_of(network, "tensor_genn", x)[0])
     factors = {n: max(largest[n], network.tensors[f"weights/{n}.npy"].values.max()) for n in "ab"}
     for name, applied in {"a": factors["a"], "b": factors["b"] / factors["a"], "out": 1.0}.items():
@@ -351,9 +352,9 @@ def test_scales_a_channel_leave_the_ann_as_it_is(make, method):
     network = replace(network, populations=tuple(replace(p, scale=1.0) for p in network.populations))
     shape = network.inputs[0].shape
     x = np.random.default_rng(1).random((60, *shape), np.float32)
-    *_, (_, expected) = ann_currents(network, x)
+    *_, (_, expected) = ann_currents(network, {"image": x})
     normalized = rescale(network, scales_of(network, method, x, per_channel=True)[0])
-    found = relu_outputs(normalized, x)
+    (found,) = relu_outputs(normalized, {"image": x}).values()
     last = network.populations[-1].neuron
     expected = expected if not last.spikes else np.maximum(expected, 0)
     found = found if not last.spikes else np.maximum(found, 0)
@@ -366,7 +367,7 @@ def test_bias_correction_leaves_no_mean_error_in_any_channel_of_any_layer(neuron
     network, x = folded(neuron=neuron), examples(60)
     normalized = rescale(network, scales_of(network, "percentile:90", x)[0])
     normalized = replace(normalized, simulation=Simulation(1.0, 8))
-    calibration = open_calibration(x, network.inputs[0])
+    calibration = open_calibration(x, network.inputs)
     after = corrected(normalized, network, calibration, ("bias",))
     before_errors, after_errors = (channel_errors(n, network, x, 8) for n in (normalized, after))
     for name, errors in after_errors.items():
@@ -379,11 +380,11 @@ def channel_errors(network, folded_network, x, timesteps):
     result = simulate(network, x, timesteps=timesteps)
     weights = 2.0 ** np.arange(timesteps - 1, -1, -1) if network.few_spike else np.ones(timesteps)
     totals = {p.name: np.zeros((len(x), *p.shape)) for p in network.populations if p.neuron.spikes}
-    for name, course in time_courses(network, x, timesteps):
+    for name, course in time_courses(network, {"image": x}, timesteps):
         if name in totals:
             totals[name] += np.tensordot(weights, course, 1)
     found = {}
-    for population, current in ann_currents(folded_network, x):
+    for population, current in ann_currents(folded_network, {"image": x}):
         if population.neuron.spikes:
             rates = totals[population.name] / weights.sum() * network.population(population.name).scales
             error = np.maximum(current, 0) - rates
@@ -397,10 +398,10 @@ def test_potential_correction_moves_each_neurons_start_by_its_mean_error():
     network, x = folded(), examples(60)
     normalized = rescale(network, scales_of(network, "percentile:90", x)[0])
     normalized = replace(normalized, simulation=Simulation(1.0, 8))
-    after = corrected(normalized, network, open_calibration(x, network.inputs[0]), ("potential",))
+    after = corrected(normalized, network, open_calibration(x, network.inputs), ("potential",))
     first = normalized.population("conv")
     rates = simulate(normalized, x, timesteps=8).spike_counts["conv"] / 8 * first.scales
-    ann = next(np.maximum(v, 0) for p, v in ann_currents(network, x) if p.name == "conv")
+    ann = next(np.maximum(v, 0) for p, v in ann_currents(network, {"image": x}) if p.name == "conv")
     expected = 0.5 + 8 * (ann - rates).mean(axis=0) / first.scales
     np.testing.assert_allclose(after.population("conv").neuron.v_init.values, expected, rtol=1e-4, atol=1e-5)
     assert after.population("out") == normalized.population("out")
@@ -459,9 +460,9 @@ def test_spike_norm_leaves_silent_populations_at_one_and_names_them():
 def test_samples_are_evenly_spaced_over_the_calibration_data(monkeypatch):
     network = folded()
     x = np.arange(1000, dtype=np.float32)[:, None, None, None] * np.ones((6, 5, 2), np.float32)
-    calibration = open_calibration(x, network.inputs[0])
+    calibration = open_calibration(x, network.inputs)
     monkeypatch.setattr("tgenn_gen.layerwise.SAMPLE", 8)
-    assert sample_of(network, calibration, 10)[:, 0, 0, 0].tolist() == [125.0 * i for i in range(8)]
+    assert sample_of(network, calibration, 10)["image"][:, 0, 0, 0].tolist() == [125.0 * i for i in range(8)]
 
 
 def test_batches_are_small_enough_for_a_large_spiking_input():

@@ -1,7 +1,7 @@
 """Corrections without training, on calibration examples.
 
-    offset     before normalization: one number is added to all logits, so that none is below 0, where a
-               spiking output has nothing to say; the largest stays the largest
+    offset     before normalization: one number is added to all logits of an output, so that none is below
+               0, where a spiking output has nothing to say; the largest stays the largest
 
 After normalization, layer by layer against the ANN (Li et al. 2021):
 
@@ -14,6 +14,7 @@ step. Layers are corrected from the input on, each given what the corrected ones
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,26 +23,36 @@ from tgenn_gen.activations import ann_currents
 from tgenn_gen.calibration import Calibration
 from tgenn_gen.layerwise import Trial, adjusted_layerwise, sample_of
 from tgenn_gen.reference import step_weights
+from tgenn_gen.runtime.data import Examples
 from tgenn_gen.spec import Network, Population
 from tgenn_gen.tensors import Tensor
 
 
-def with_offset(network: Network, calibration: Calibration) -> tuple[Network, float]:
-    """The folded network with its output's smallest activation raised to 0, and by how much."""
-    x = sample_of(network, calibration, 1)
-    output = network.outputs[0].population
-    lowest = 0.0
-    for start in range(0, len(x), 16):
-        for population, current in ann_currents(network, x[start : start + 16]):
-            if population.name == output:
-                lowest = min(lowest, float(current.min()))
-    if lowest == 0:
-        return network, 0.0
-    population = network.population(output)
+def with_offset(
+    network: Network, calibration: Calibration, outputs: Sequence[str]
+) -> tuple[Network, dict[str, float]]:
+    """The folded network with these outputs' smallest activations raised to 0, and which by how much."""
+    lowest = dict.fromkeys(outputs, 0.0)
+    for part in _parts(sample_of(network, calibration, 1)):
+        for population, current in ann_currents(network, part):
+            if population.name in lowest:
+                lowest[population.name] = min(
+                    lowest[population.name], float(population.logits(current).min())
+                )
+    offsets = {name: -value for name, value in lowest.items() if value < 0}
+    populations = tuple(_raised(p, offsets[p.name]) if p.name in offsets else p for p in network.populations)
+    return replace(network, populations=populations), offsets
+
+
+def _raised(population: Population, offset: float) -> Population:
     bias = np.zeros(population.shape[-1]) if population.bias is None else population.bias.values
-    raised = replace(population, bias=Tensor(f"weights/{output}.bias.npy", bias - lowest))
-    populations = tuple(raised if p.name == output else p for p in network.populations)
-    return replace(network, populations=populations), -lowest
+    return replace(population, bias=Tensor(f"weights/{population.name}.bias.npy", bias + offset))
+
+
+def _parts(examples: Examples) -> Iterator[Examples]:
+    """The examples, 16 at a time."""
+    for start in range(0, len(next(iter(examples.values()))), 16):
+        yield {name: x[start : start + 16] for name, x in examples.items()}
 
 
 def corrected(
@@ -49,27 +60,29 @@ def corrected(
 ) -> Network:
     """`network`, the normalized `folded`, with these corrections one after the other."""
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
-    x = sample_of(network, calibration, timesteps)
+    examples = sample_of(network, calibration, timesteps)
     weights = step_weights(network, timesteps)
-    means = _mean_activations(folded, x)
+    means = _mean_activations(folded, examples)
     for correction in (c for c in corrections if c in _CORRECT):
 
         def adjust(population: Population, trial: Trial, correction: str = correction) -> Population:
+            if population.neuron.relays:
+                return population
             error = means[population.name] - _mean_emitted(population, trial, weights)
             return _CORRECT[correction](population, error, dt, float(weights.sum()))
 
-        network = adjusted_layerwise(network, x, timesteps, adjust)
+        network = adjusted_layerwise(network, examples, timesteps, adjust)
     return network
 
 
-def _mean_activations(folded: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarray]:
     """The ANN's activations, their mean over examples: {population: (*shape)}."""
     sums = {p.name: np.zeros(p.shape) for p in folded.populations}
-    for start in range(0, len(x), 16):
-        for population, current in ann_currents(folded, x[start : start + 16]):
-            values = np.maximum(current, 0) if population.neuron.spikes else current
-            sums[population.name] += values.sum(axis=0, dtype=np.float64)
-    return {name: total / len(x) for name, total in sums.items()}
+    for part in _parts(examples):
+        for population, current in ann_currents(folded, part):
+            sums[population.name] += population.activation(current).sum(axis=0, dtype=np.float64)
+    count = len(next(iter(examples.values())))
+    return {name: total / count for name, total in sums.items()}
 
 
 def _mean_emitted(population: Population, trial: Trial, weights: np.ndarray) -> np.ndarray:

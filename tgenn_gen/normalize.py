@@ -26,14 +26,17 @@ import numpy as np
 from tgenn_gen import chains
 from tgenn_gen.activations import ActivationHistogram, Measurement, Progress
 from tgenn_gen.calibration import Calibration
+from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.layerwise import Trial, adjusted_layerwise, sample_of
 from tgenn_gen.methods import Method, parse_normalization
-from tgenn_gen.ops.conv2d import Conv2D
-from tgenn_gen.spec import LinearMap, Network, Population
+from tgenn_gen.ops.dense import Dense
+from tgenn_gen.runtime.data import Examples, count_of
+from tgenn_gen.spec import LinearMap, Network, Neuron, Population, Shape
 from tgenn_gen.tensors import Tensor
 
 Scales = dict[str, np.ndarray]
 
+CHANNELS = 64  # searched for the least error at a time, to bound memory
 LTB_BATCH = 128  # examples of one gradient step
 LTB_STEPS = 400  # at least; the calibration data is read as often as that takes
 
@@ -51,7 +54,7 @@ def find_scales(
     """
     kind, percent = parse_normalization(method.normalize)
     scales = {p.name: np.ones(1) for p in network.populations}
-    spiking = [p.name for p in network.populations if p.neuron.spikes]
+    spiking = [p.name for p in network.populations if p.neuron.spikes and not p.neuron.relays]
     notes: list[str] = []
     if kind == "model":
         scales.update({n: s for n, s in _model_bounds(network).items() if n in spiking})
@@ -60,13 +63,13 @@ def find_scales(
     elif kind == "spike_norm" and calibration is not None:
         scales.update(_spike_norm(network, calibration, method.timesteps))
     elif kind == "tensor_genn" and measured is not None:
-        return _with_factors(network, _tensor_genn_factors(network, measured)), []
+        scales.update(_with_factors(network, _tensor_genn_factors(network, measured)))
     elif kind == "as_trained":
-        return _with_factors(network, {}), []
+        scales.update(_with_factors(network, {}))
     elif kind in ("percentile", "mse") and measured is not None:
         for name, histogram in measured.histograms.items():
             if kind == "mse":
-                scales[name] = _least_error(histogram, network.population(name), method.timesteps)
+                scales[name] = _least_error(histogram, network.population(name).neuron, method.timesteps)
             else:
                 scales[name] = histogram.percentile(percent)
             sparse = (scales[name] == 0) & (histogram.largest > 0)
@@ -87,6 +90,10 @@ def find_scales(
             notes.append(
                 f"{name}: {silent.sum()} of its channels are never active and take the largest scale"
             )
+        most = network.population(name).max_value
+        if most is not None and (scales[name] > most).any():
+            scales[name] = np.minimum(scales[name], most)
+            notes.append(f"{name}: its scale is {most:g}, where its activations end")
     return scales, notes
 
 
@@ -94,46 +101,110 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
     """Normalize a folded network: W' = W scale_in unit / scale_out, b' = b unit / scale_out.
 
     unit: the current of one step that makes a neuron spike, so that activation = scale x spikes per step
-    whatever the threshold.
+    whatever the threshold. Populations that pass spikes on stay as they are, and have their sources' scales.
     """
     populations = []
-    network_input, dt = network.inputs[0], network.simulation.dt
-    by_source = {
-        network_input.name: np.array([network_input.encoding.scale(network.simulation.dt)]),
-        **scales,
-    }
+    dt = network.simulation.dt
+    by_source = {**_input_scales(network), **scales}
+    shapes = _shapes(network)
     for population in network.populations:
+        if population.neuron.relays:
+            by_source[population.name] = _relayed_scale(population, by_source, shapes)
+            populations.append(replace(population, scale=_stored(population, by_source[population.name])))
+            continue
         scale = scales[population.name]
         unit = population.neuron.unit(dt)
-        inputs = tuple(
-            replace(c, through=chains.rescaled(c.through, by_source[c.source], unit / scale, population.name))
+        inputs = [
+            replace(c, through=chains.rescaled(c.through, by_source[c.source], unit / scale))
             for c in population.inputs
-        )
+        ]
         bias = population.bias and Tensor(
             population.bias.file, population.bias.values.astype(np.float64) * (unit / scale)
         )
-        stored = float(scale[0]) if len(scale) == 1 else Tensor(f"weights/{population.name}.scale.npy", scale)
-        populations.append(replace(population, inputs=inputs, scale=stored, bias=bias))
+        populations.append(
+            replace(
+                population,
+                inputs=chains.named(inputs, population.name),
+                scale=_stored(population, scale),
+                bias=bias,
+            )
+        )
     return replace(network, populations=tuple(populations))
 
 
-def _least_error(histogram: ActivationHistogram, population: Population, timesteps: int) -> np.ndarray:
+def require_comparable(network: Network, per_channel: bool) -> None:
+    """Raise TgennError (T410) where a population would compare spikes of unequal scales, one a channel."""
+    scales, shapes = _input_scales(network), _shapes(network)
+    for population in network.populations:
+        if population.neuron.relays:
+            scales[population.name] = _relayed_scale(population, scales, shapes)
+        else:
+            scales[population.name] = np.arange(1.0, 1 + (population.shape[-1] if per_channel else 1))
+
+
+def _shapes(network: Network) -> dict[str, Shape]:
+    return {i.name: i.shape for i in network.inputs} | {p.name: p.shape for p in network.populations}
+
+
+def _stored(population: Population, scale: np.ndarray) -> float | Tensor:
+    """A scale, (1,) or (channels,), as the document has it."""
+    return float(scale[0]) if len(scale) == 1 else Tensor(f"weights/{population.name}.scale.npy", scale)
+
+
+def _relayed_scale(
+    population: Population, by_source: Mapping[str, np.ndarray], shapes: Mapping[str, Shape]
+) -> np.ndarray:
+    """The scale of the spikes that reach each channel, (channels,); (1,) where all are equal.
+
+    Raises TgennError (T410) where a channel gets spikes of unequal scales, which no neuron could compare.
+    """
+    sources = {c.source for c in population.inputs}
+    known = np.unique(np.concatenate([by_source[source] for source in sources]))
+    if len(known) == 1:
+        return known
+    # their numbers from 1 on are sent through the chains; 0 is padding
+    numbers = {
+        source: np.broadcast_to(1 + np.searchsorted(known, by_source[source]), (1, *shapes[source]))
+        for source in sources
+    }
+    current = population.current({source: n.astype(np.float32) for source, n in numbers.items()})
+    by_channel = [
+        population.activation(values).reshape(-1, population.shape[-1]).max(axis=0)
+        for values in (current, -np.where(current > 0, current, np.inf))
+    ]
+    largest, smallest = by_channel[0], -by_channel[1]
+    if (smallest < largest).any():
+        message = f"'{population.name}' ({population.neuron.kind}) compares spikes of unequal scales"
+        hint = "use one scale a population: leave --per-channel out, or use --no-per-channel"
+        raise TgennError(Diagnostic(Location("options"), "T410", message, hint))
+    return known[np.maximum(largest, 1).astype(int) - 1]
+
+
+def _input_scales(network: Network) -> Scales:
+    return {i.name: np.array([i.encoding.scale(network.simulation.dt)]) for i in network.inputs}
+
+
+def _least_error(histogram: ActivationHistogram, neuron: Neuron, timesteps: int) -> np.ndarray:
     """The scale s, of 128 fractions of the largest activation, with the least sum of (a - s rate(a / s))^2.
 
     rate(a) = clip(floor(a levels + head start), 0, levels) / levels, what reset by subtraction makes of a.
     """
-    levels, offset = population.neuron.levels(timesteps), population.neuron.head_start
-    used = histogram.counts.any(axis=0)
-    counts, values = histogram.counts[:, used], histogram.upper_edges()[used]
-    best, least = histogram.largest.copy(), np.full(len(histogram.largest), np.inf)
-    for fraction in np.arange(1, 129) / 128:
-        scale = np.maximum(fraction * histogram.largest, 1e-30)[:, None]
-        spikes = np.clip(np.floor(values / scale * levels + offset), 0, levels)
-        error = (counts * (values - scale * spikes / levels) ** 2).sum(axis=1)
-        better = error < least
-        best = np.where(better, scale[:, 0], best)
-        least = np.where(better, error, least)
-    return np.where(histogram.largest > 0, best, 0)
+    levels, offset, edges = neuron.levels(timesteps), neuron.head_start, histogram.upper_edges()
+    found = []
+    for first in range(0, histogram.channels, CHANNELS):
+        part = slice(first, first + CHANNELS)
+        used = histogram.counts[part].any(axis=0)
+        counts, values, largest = histogram.counts[part, used], edges[used], histogram.largest[part]
+        best, least = largest, np.full(len(largest), np.inf)
+        for fraction in np.arange(1, 129) / 128:
+            scale = np.maximum(fraction * largest, 1e-30)[:, None]
+            spikes = np.clip(np.floor(values / scale * levels + offset), 0, levels)
+            error = (counts * (values - scale * spikes / levels) ** 2).sum(axis=1)
+            better = error < least
+            best = np.where(better, scale[:, 0], best)
+            least = np.where(better, error, least)
+        found.append(np.where(largest > 0, best, 0))
+    return np.concatenate(found)
 
 
 def _local_threshold_balancing(
@@ -145,76 +216,88 @@ def _local_threshold_balancing(
     that are clipped already.
     """
     thresholds = {
-        p.name: np.zeros(p.shape[-1] if per_channel else 1) for p in network.populations if p.neuron.spikes
+        p.name: np.zeros(p.shape[-1] if per_channel else 1)
+        for p in network.populations
+        if p.neuron.spikes and not p.neuron.relays
     }
     steps = -(-calibration.count // LTB_BATCH)
     passes = -(-LTB_STEPS // steps)
     done, neurons = 0, network.largest
-    for x in chain.from_iterable(_batches_of(calibration, LTB_BATCH, neurons) for _ in range(passes)):
-        values = {network.inputs[0].name: x}
+    for examples in chain.from_iterable(_batches_of(calibration, LTB_BATCH, neurons) for _ in range(passes)):
+        values = dict(examples)
         for population in network.populations:
-            current = population.current(values)
+            activation = population.activation(population.current(values))
             if population.name in thresholds:
                 threshold = thresholds[population.name]
-                above = np.maximum(current - threshold.astype(np.float32), 0).reshape(-1, current.shape[-1])
+                above = np.maximum(activation - threshold.astype(np.float32), 0)
+                above = above.reshape(-1, population.shape[-1])
                 mean = above.mean(axis=0) if per_channel else above.mean(keepdims=True)[0]
                 thresholds[population.name] = threshold + 2 * mean
-                current = np.clip(current, 0, thresholds[population.name].astype(np.float32))
-            values[population.name] = current
-        done += len(x)
+                activation = np.minimum(activation, thresholds[population.name].astype(np.float32))
+            values[population.name] = activation
+        done += count_of(examples)
         if progress is not None:
             progress(done, passes * calibration.count)
     return thresholds
 
 
-def _batches_of(calibration: Calibration, size: int, neurons: int) -> Iterator[np.ndarray]:
+def _batches_of(calibration: Calibration, size: int, neurons: int) -> Iterator[Examples]:
     """The calibration examples in batches of `size`; the last may be smaller."""
-    kept: list[np.ndarray] = []
-    for x, _ in calibration.batches(neurons):
-        kept.append(x)
-        while sum(map(len, kept)) >= size:
-            whole = np.concatenate(kept)
-            yield whole[:size]
-            kept = [whole[size:]]
-    rest = np.concatenate(kept)
-    if len(rest):
+    kept: list[Examples] = []
+    for examples, _ in calibration.batches(neurons):
+        kept.append(examples)
+        while sum(map(count_of, kept)) >= size:
+            whole = _joined(kept)
+            yield {name: x[:size] for name, x in whole.items()}
+            kept = [{name: x[size:] for name, x in whole.items()}]
+    rest = _joined(kept)
+    if count_of(rest):
         yield rest
+
+
+def _joined(parts: list[Examples]) -> Examples:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _spike_norm(network: Network, calibration: Calibration, timesteps: int) -> Scales:
     """Layer by layer, the largest current in any step, given what the normalized layers before emit."""
-    x = sample_of(network, calibration, timesteps)
+    examples = sample_of(network, calibration, timesteps)
     found: Scales = {}
     silent: set[str] = set()
 
     def normalized(population: Population, trial: Trial) -> Population:
         scales = {p.name: found.get(p.name, np.ones(1)) for p in network.populations}
         candidate = rescale(network, scales).population(population.name)
-        if not population.neuron.spikes:
+        if not population.neuron.spikes or population.neuron.relays:
             return candidate
         largest = max(float(current.max()) for current in trial.currents(candidate))
         unit = population.neuron.unit(network.simulation.dt)
-        found[population.name] = np.array([largest / unit if largest > 0 else 1.0])
+        scale = largest / unit if largest > 0 else 1.0
+        found[population.name] = np.array([min(scale, population.max_value or np.inf)])
         silent.update({population.name} if largest <= 0 else ())
         scales[population.name] = found[population.name]
         return rescale(network, scales).population(population.name)
 
-    adjusted_layerwise(network, x, timesteps, normalized)
+    adjusted_layerwise(network, examples, timesteps, normalized)
     return {name: np.zeros(1) if name in silent else scale for name, scale in found.items()}
 
 
 def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, float]:
-    """What TensorGeNN divides the weights of convolutions by: a factor / the one of the convolution before.
+    """What TensorGeNN divides the weights of convolutions by: a factor / the one of the convolutions before.
 
-    factor = max(largest activation, largest weight).
+    factor = max(largest activation, largest weight). Other populations have that of those before them; where
+    branches meet, the largest.
     """
-    before, applied = 1.0, {}
+    factors, applied = {i.name: 1.0 for i in network.inputs}, {}
     for population in network.populations:
-        kernels = [m for c in population.inputs for m in c.through if isinstance(m, Conv2D)]
+        before = max(factors[c.source] for c in population.inputs)
+        maps = [m for c in population.inputs for m in c.through if not isinstance(m, Dense)]
+        kernels = [m.tensors["kernel"].values for m in maps if m.has_kernel]
+        factors[population.name] = before
         if kernels and population.neuron.spikes:
-            weight = max(float(m.kernel.values.max()) for m in kernels)
+            weight = max(float(kernel.max()) for kernel in kernels)
             factor = max(float(measured.histograms[population.name].largest.max()), weight)
-            applied[population.name], before = factor / before, factor
+            applied[population.name], factors[population.name] = factor / before, factor
     return applied
 
 
@@ -224,7 +307,7 @@ def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
     Of sources with unequal scales, that holds for the one with the largest; the others' weights follow.
     """
     dt = network.simulation.dt
-    scales = {i.name: np.array([i.encoding.scale(dt)]) for i in network.inputs}
+    scales = _input_scales(network)
     for population in network.populations:
         unit = population.neuron.unit(dt) * factors.get(population.name, 1.0)
         scales[population.name] = np.max([scales[c.source] for c in population.inputs], axis=0) * unit
@@ -233,8 +316,8 @@ def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
 
 def _model_bounds(network: Network) -> Scales:
     """The largest activation each population can have for inputs of 0 to 1: only positive weights count."""
-    bounds = {network.inputs[0].name: 1.0}
-    shapes = {network.inputs[0].name: network.inputs[0].shape}
+    bounds = {i.name: 1.0 for i in network.inputs}
+    shapes = {i.name: i.shape for i in network.inputs}
     for population in network.populations:
         positive = replace(
             population,
@@ -243,9 +326,10 @@ def _model_bounds(network: Network) -> Scales:
             ),
             bias=population.bias and Tensor(population.bias.file, np.maximum(population.bias.values, 0)),
         )
-        values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in bounds}
+        sources = {c.source for c in population.inputs}
+        values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in sources}
         shapes[population.name] = population.shape
-        bounds[population.name] = float(positive.current(values).max())
+        bounds[population.name] = float(positive.activation(positive.current(values)).max())
     return {name: np.array([bound]) for name, bound in bounds.items()}
 
 
