@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
+from tgenn_gen.activations import ann_currents
 from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.encodings.poisson import Poisson
@@ -11,14 +14,37 @@ from tgenn_gen.encodings.spikes import Spikes
 from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.maximum import Maximum
 from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
+from tgenn_gen.ops.avg_pool1d import AvgPool1D
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
+from tgenn_gen.ops.conv1d import Conv1D
+from tgenn_gen.ops.conv1d_transpose import Conv1DTranspose
 from tgenn_gen.ops.conv2d import Conv2D
+from tgenn_gen.ops.conv2d_transpose import Conv2DTranspose
+from tgenn_gen.ops.crop import Crop
 from tgenn_gen.ops.dense import Dense
+from tgenn_gen.ops.depthwise_conv1d import DepthwiseConv1D
+from tgenn_gen.ops.depthwise_conv2d import DepthwiseConv2D
 from tgenn_gen.ops.flatten import Flatten
+from tgenn_gen.ops.pad import Pad
+from tgenn_gen.ops.permute import Permute
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
-from tgenn_gen.spec import Connection, Encoding, Input, Network, Neuron, Output, Population, Simulation
+from tgenn_gen.ops.up_sampling import UpSampling
+from tgenn_gen.ops.windows import Windows
+from tgenn_gen.spec import (
+    Connection,
+    Encoding,
+    Input,
+    LinearMap,
+    Network,
+    Neuron,
+    Output,
+    Population,
+    Shape,
+    Simulation,
+)
 from tgenn_gen.tensors import Tensor
 
 
@@ -89,7 +115,7 @@ def small_cnn(neuron: IntegrateAndFire | None = None, readout: str = "membrane")
 
 
 def branched() -> Network:
-    """Unequal depths, the input seen by a deep population, every op; awkward names."""
+    """Unequal depths, the input seen by a deep population; awkward names."""
     neuron, w = IntegrateAndFire(threshold=0.75, reset="zero", v_init=0.25), Weights(2)
     return Network(
         name="class",
@@ -234,6 +260,68 @@ def residual(
     )
 
 
+def pooled(name: str, neuron: Neuron, readout: str, start: int = 0) -> Network:
+    """Maxima over windows that overlap, are cut off or leave elements out; a shorter branch; as output."""
+    w = Weights(7)
+
+    def maximum(window: int) -> Maximum:
+        return Maximum(window, neuron.signed, neuron.few_spike)
+
+    return Network(
+        name=name,
+        inputs=(Input("image", (6, 5, 2), ConstantCurrent(), uint8_divisor=1.0),),
+        populations=(
+            Population(
+                "stem",
+                (6, 5, 3),
+                neuron,
+                (Connection("image", (Conv2D((1, 1), "same", w("stem.kernel", 2, 3, 2, 3, low=-6)),)),),
+                bias=w("stem.bias", 3),
+            ),
+            Population(
+                "pool2x2",
+                (3, 2, 3),
+                maximum(4),
+                (Connection("stem", (Windows((2, 2), (2, 2), "valid"),)),),
+            ),
+            Population(
+                "pool3x3",
+                (3, 3, 3),
+                maximum(9),
+                (Connection("stem", (Windows((3, 3), (2, 2), "same"),)),),
+            ),
+            Population(
+                "sum",
+                (3, 3, 3),
+                neuron,
+                (
+                    Connection("stem", (AvgPool2D((2, 2), (2, 2), "same"),)),
+                    Connection("pool3x3", (Conv2D((1, 1), "same", w("sum.kernel", 2, 1, 3, 3)),)),
+                ),
+            ),
+            Population(
+                "pool3x1",
+                (1, 3, 3),
+                maximum(3),
+                (Connection("sum", (Windows((3, 1), (1, 1), "valid"),)),),
+            ),
+            Population(
+                "dense",
+                (10,),
+                neuron,
+                (
+                    Connection("pool2x2", (Flatten((3, 2, 3)), Dense(w("narrow.kernel", 18, 10)))),
+                    Connection("pool3x1", (Flatten((1, 3, 3)), Dense(w("tall.kernel", 9, 10)))),
+                ),
+                bias=w("dense.bias", 10, low=0),
+            ),
+            Population("classes", (5,), maximum(2), (Connection("dense", (Reshape((10,), (5, 2)),)),), 0.5),
+        ),
+        outputs=(Output("classes", readout, start),),
+        simulation=Simulation(1.0, 7),
+    )
+
+
 def identities() -> Network:
     """Spikes added without any map between, names that look alike, an output that is not last."""
     w, neuron = Weights(6), IntegrateAndFire()
@@ -254,6 +342,71 @@ def identities() -> Network:
         ),
         outputs=(Output("y", "membrane"),),
         simulation=Simulation(1.0, 5),
+    )
+
+
+def every_op() -> Network:
+    """Images, then steps: dilated, grouped, depthwise and transposed convolutions, branches side by side."""
+    w = Weights(7)
+
+    def population(name: str, shape: Shape, **sources: tuple[LinearMap, ...]) -> Population:
+        inputs = tuple(Connection(source, through) for source, through in sources.items())
+        return Population(name, shape, IntegrateAndFire(), inputs)
+
+    def kernel(name: str, *shape: int, low: int = -4) -> Tensor:
+        return w(f"{name}.kernel", *shape, low=low, high=8)
+
+    grouped = Conv2D((1, 1), "same", kernel("grouped", 2, 3, 1, 4), (1, 2), 2)
+    depthwise = DepthwiseConv2D((2, 2), "same", kernel("depthwise", 2, 3, 4, 2), (1, 1))
+    dilated = DepthwiseConv2D((1, 1), "valid", kernel("dilated", 2, 2, 4, 1), (2, 3))
+    transposed = Conv2DTranspose((2, 2), "same", kernel("transposed", 3, 2, 8, 3), (0, 1))
+    causal = Conv1D(2, "causal", kernel("steps", 3, 15, 6), 2, 2)
+    spread = Conv1DTranspose(2, "valid", kernel("spread", 3, 12, 4))
+    return Network(
+        name="every_op",
+        inputs=(Input("image", (6, 8, 2), ConstantCurrent()),),
+        populations=(
+            population("grouped", (6, 8, 4), image=(grouped,)),
+            population("depthwise", (3, 4, 8), grouped=(depthwise,)),
+            population("dilated", (4, 5, 4), grouped=(dilated,)),
+            population(
+                "transposed", (5, 7, 3), depthwise=(transposed,), grouped=(Crop((1, 0, 0), (0, 1, 1)),)
+            ),
+            population(
+                "joined",
+                (5, 7, 7),
+                transposed=(Pad((0, 0, 0), (0, 0, 4)),),
+                dilated=(Pad((0, 1, 3), (1, 1, 0)),),
+            ),
+            population(
+                "steps",
+                (4, 6),
+                joined=(
+                    Crop((0, 0, 1), (0, 0, 0)),
+                    Permute((1, 0, 2)),
+                    Reshape((7, 5, 6), (7, 30)),
+                    causal,
+                ),
+            ),
+            population("each", (4, 12), steps=(DepthwiseConv1D(1, "same", kernel("each", 2, 6, 2)),)),
+            population(
+                "spread",
+                (9, 4),
+                each=(spread,),
+                steps=(UpSampling((2, 1)), Pad((1, 0), (0, 0)), Dense(kernel("last_axis", 6, 4))),
+            ),
+            population("windows", (4, 4, 2), spread=(Windows((2,), (2,), "valid"),)),
+            population("images", (2, 3, 4, 4), dilated=(Windows((2, 2), (2, 2), "same"),)),
+            population(
+                "classes",
+                (5,),
+                windows=(Flatten((4, 4, 2)), Dense(kernel("of_windows", 32, 5, low=-7))),
+                images=(Flatten((2, 3, 4, 4)), Dense(kernel("of_images", 96, 5, low=-7))),
+                spread=(AvgPool1D(4, 3, "valid"), Flatten((2, 4)), Dense(kernel("of_means", 8, 5, low=-7))),
+            ),
+        ),
+        outputs=(Output("classes", "spike_count"),),
+        simulation=Simulation(1.0, 7),
     )
 
 
@@ -286,15 +439,119 @@ def of_all_kinds() -> dict[str, Network]:
             start=3,
             first=SignedIntegrateAndFire(1.0, -0.5, potentials),
         ),
+        pooled("maximum", IntegrateAndFire(), "first_spike"),
+        pooled("signed_maximum", SignedIntegrateAndFire(), "spike_count", start=1),
+        pooled("few_spike_maximum", FewSpike(), "spike_count"),
         residual("regular", IntegrateAndFireInput(), IntegrateAndFire(reset="zero"), "first_spike", start=2),
     )
     return {network.name: network for network in (*networks, identities())}
 
 
-def examples_for(network: Network, count: int) -> np.ndarray:
-    """Dyadic examples with values that the network's encoding takes."""
-    x = dyadic_examples(network.inputs[0].shape, count)
-    encoding = network.inputs[0].encoding
-    if encoding.binary:
-        return (x > 0.5).astype(np.float32)
-    return 2 * x - 1 if encoding.low < 0 else x
+def with_several() -> dict[str, Network]:
+    """Two inputs, one of them read deep in the network; outputs at unequal depths, images among them."""
+    w, neuron = Weights(7), IntegrateAndFire()
+    flat = (Flatten((2, 3, 2)), Dense(w("classes.left", 12, 4, low=-4)))
+    populations = (
+        Population(
+            "stem",
+            (2, 3, 2),
+            neuron,
+            (Connection("left", (Conv2D((2, 1), "same", w("stem.kernel", 3, 2, 1, 2, low=-4, high=12)),)),),
+            1.5,
+            w("stem.bias", 2, low=0),
+        ),
+        Population(
+            "deep",
+            (2, 3, 2),
+            neuron,
+            (
+                Connection("stem", (Conv2D((1, 1), "same", w("deep.kernel", 2, 2, 2, 2, low=-4, high=12)),)),
+                Connection("right", (Dense(w("deep.right", 5, 12, low=-4)), Reshape((12,), (2, 3, 2)))),
+            ),
+            bias=w("deep.bias", 2),
+        ),
+        Population(
+            "early", (3,), neuron, (Connection("right", (Dense(w("early", 5, 3, low=-4, high=12)),)),)
+        ),
+        Population(
+            "image",
+            (2, 3, 2),
+            Integrate(),
+            (Connection("stem", (Scale(w("image.factor", 2)),)),),
+            w("image.scale", 2, low=8, high=32),
+        ),
+        Population(
+            "classes",
+            (4,),
+            neuron,
+            (Connection("deep", flat), Connection("early", (Dense(w("classes.early", 3, 4)),))),
+        ),
+    )
+    outputs = (
+        Output("classes", "spike_count", 1),
+        Output("image", "membrane"),
+        Output("early", "first_spike"),
+    )
+    kinds = {
+        "two_currents": (ConstantCurrent(), ConstantCurrent(), outputs),
+        "two_poisson": (Poisson(), Poisson(signed=True), outputs[1::-1]),
+        "mixed_inputs": (ConstantCurrent(), Spikes(), (outputs[1], Output("classes", "spike_count", 2))),
+    }
+    return {
+        name: Network(
+            name,
+            (Input("left", (4, 3, 1), left, uint8_divisor=16.0), Input("right", (5,), right)),
+            populations,
+            outputs,
+            simulation=Simulation(1.0, 6),
+        )
+        for name, (left, right, outputs) in kinds.items()
+    }
+
+
+def autoencoder() -> Network:
+    """A regression: one output, of the input's shape."""
+    w, neuron = Weights(8), IntegrateAndFire()
+    down, up = w("down", 24, 5, low=-4, high=12), w("up", 5, 24, low=-4)
+    return Network(
+        "autoencoder",
+        (Input("image", (4, 6, 1), ConstantCurrent()),),
+        (
+            Population("code", (5,), neuron, (Connection("image", (Flatten((4, 6, 1)), Dense(down))),)),
+            Population(
+                "decoded",
+                (4, 6, 1),
+                Integrate(),
+                (Connection("code", (Dense(up), Reshape((24,), (4, 6, 1)))),),
+            ),
+        ),
+        (Output("decoded", "membrane"),),
+        Simulation(1.0, 6),
+    )
+
+
+def targets_for(network: Network, count: int) -> dict[str, np.ndarray]:
+    """For each output: class numbers, or values for one that is no vector."""
+    shapes = [network.population(o.population).shape for o in network.outputs]
+    return {
+        o.population: np.arange(count) % shape[0] if len(shape) == 1 else dyadic_examples(shape, count, 9)
+        for o, shape in zip(network.outputs, shapes, strict=True)
+    }
+
+
+def examples_for(network: Network, count: int) -> dict[str, np.ndarray]:
+    """Dyadic examples with values that the encodings of the network's inputs take."""
+    examples = {}
+    for seed, network_input in enumerate(network.inputs, 1):
+        x = dyadic_examples(network_input.shape, count, seed)
+        if network_input.encoding.binary:
+            x = (x > 0.5).astype(np.float32)
+        elif network_input.encoding.low < 0:
+            x = 2 * x - 1
+        examples[network_input.name] = x
+    return examples
+
+
+def ann_of(network: Network, x: np.ndarray) -> Iterator[tuple[Population, np.ndarray]]:
+    """The ANN's currents for examples of the network's only input."""
+    return ann_currents(network, {network.inputs[0].name: x})

@@ -124,8 +124,9 @@ def test_check_and_show_read_a_document(capsys):
     assert main(["show", str(GENERATED / "small_cnn" / "network.yaml")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "small_cnn: 7 steps of 1 ms an example; read out: membrane of classes"
-    assert lines[1].split() == "population shape neurons from through weights KiB scale neuron".split()
-    assert lines[-1].split() == ["total", "140", "345", "1.3"]
+    assert lines[1] == "input image: 7x10x2, constant_current"
+    assert lines[3].split() == "population shape neurons synapses weights sparse toeplitz scale".split()
+    assert lines[-3].split() == "total 140 1,182 1.3 KiB 10.5 KiB 1.8 KiB".split()
 
 
 def test_generate_writes_into_an_existing_folder_from_python(tmp_path):

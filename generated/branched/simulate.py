@@ -47,12 +47,18 @@ except ImportError as error:
 DT = 0.5  # ms
 TIMESTEPS = 5  # steps each example is shown
 MAX_TIMESTEPS = 100000
-INPUT_SHAPE = (4, 6, 1)
-INPUT_VALUES = (float("-inf"), float("inf"), False)  # smallest, largest, whether 0 and 1 alone
-CLASSES = 4
-UINT8_DIVISOR = 16.0  # uint8 data is divided by this, other data is taken as it is
+INPUTS = {  # values: the smallest and the largest, and whether 0 and 1 alone; uint8 data is divided by uint8_divisor
+    "in-put": {
+        "shape": (4, 6, 1),
+        "uint8_divisor": 16.0,
+        "values": (float("-inf"), float("inf"), False),
+    },
+}
+OUTPUTS = {  # start: the steps of an example that the readout leaves out
+    "out": {"shape": (4,), "start": 0},
+}
 SPIKING = ["1st", "a.b", "a-b", "for", "out"]
-DEPTHS = {  # population: the latencies that it is behind the input
+DEPTHS = {  # population: the latencies that it is behind the inputs
     "1st": 0,
     "a.b": 1,
     "a-b": 2,
@@ -61,8 +67,17 @@ DEPTHS = {  # population: the latencies that it is behind the input
 }
 DRIVEN = ["1st", "a-b"]  # populations whose current the examples give
 STREAMS = {}  # populations that draw random numbers, and the stream that they draw from
-OUTPUT = "out"
-READOUT_START = 0  # steps of an example that the readout leaves out
+SPARSE_BYTES = {  # connections that can be SPARSE or TOEPLITZ: the memory that SPARSE takes
+    "_1st_to_a_b_2": 768,
+}
+MAX_SPARSE_BYTES = 4294967296  # in all, on a CPU: with more, --connectivity auto means toeplitz
+NOT_TOEPLITZ = {  # the other connections: what they are, and why
+    "_1st_to_a_b": "SPARSE, one synapse a neuron",
+    "a_b_to_a_b_2": "SPARSE, one synapse a neuron",
+    "a_b_2_to__for": "SPARSE, one synapse a neuron",
+    "_for_to_out": "DENSE, a full matrix",
+    "a_b_2_to_out": "SPARSE, no two synapses share a weight",
+}
 
 HERE = Path(__file__).resolve().parent
 WEIGHTS = {  # key: file, its sha256
@@ -104,7 +119,7 @@ def load_weights() -> dict[str, np.ndarray]:
 
 @functools.cache
 def neuron_models() -> dict[str, Any]:
-    """The GeNN neuron models by name. I_const is the current at each step: the bias, and what the input gives."""
+    """The GeNN neuron models by name. I_const is the current at each step: the bias, and what the inputs give."""
     clock = [("timesteps", "int"), ("phase", "int")]
     return {
         "integrate_and_fire_zero": pygenn.create_neuron_model(
@@ -159,9 +174,12 @@ def neuron_models() -> dict[str, Any]:
 
 
 def build_network(
-    model: pygenn.GeNNModel, weights: dict[str, np.ndarray], timesteps: int
+    model: pygenn.GeNNModel, weights: dict[str, np.ndarray], timesteps: int, matrix: str
 ) -> dict[str, pygenn.NeuronGroup]:
-    """Add the populations and synapses to the model: {population: neuron group}."""
+    """Add the populations and synapses to the model: {population: neuron group}.
+
+    matrix: SPARSE or TOEPLITZ, for the connections that can be either.
+    """
     models = neuron_models()
     latency = 1
 
@@ -174,7 +192,7 @@ def build_network(
         {"timesteps": timesteps, "phase": -DEPTHS["1st"] * latency % timesteps, "threshold": 0.75, "v_init": 0.25},
         {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
-    # from in-put: conv2d 2x2 same: a current that the host computes, see input_currents
+    # from in-put: conv2d 2x2 same: a current that the host computes, see input_current
 
     # a.b: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
     # ANN activation = 1.0 x spikes per step
@@ -186,6 +204,7 @@ def build_network(
         {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from 1st: scale
+    kernel = np.ravel(weights["a.b.factor"])
     _1st_to_a_b = model.add_synapse_population(
         "_1st_to_a_b",
         "SPARSE",
@@ -193,10 +212,9 @@ def build_network(
         a_b_neurons,
         pygenn.init_weight_update("StaticPulse", {}, {"g": pygenn.init_var("Kernel")}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        pygenn.init_sparse_connectivity(connectivities()["_1st_to_a_b"]),
+        pygenn.init_sparse_connectivity(sparse_connectivities()["_1st_to_a_b"]),
     )
-    kernel = weights["a.b.factor"]
-    _1st_to_a_b.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
+    _1st_to_a_b.vars["g"].extra_global_params["kernel"].set_init_values(kernel)
 
     # a-b: 2 x 3 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
     # ANN activation = 1.0 x spikes per step
@@ -208,6 +226,7 @@ def build_network(
         {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from a.b: avg_pool2d 2x2 valid
+    kernel = np.ravel(np.full(1, 0.25))
     a_b_to_a_b_2 = model.add_synapse_population(
         "a_b_to_a_b_2",
         "SPARSE",
@@ -215,24 +234,25 @@ def build_network(
         a_b_2_neurons,
         pygenn.init_weight_update("StaticPulse", {}, {"g": pygenn.init_var("Kernel")}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        pygenn.init_sparse_connectivity(connectivities()["a_b_to_a_b_2"]),
+        pygenn.init_sparse_connectivity(sparse_connectivities()["a_b_to_a_b_2"]),
     )
-    kernel = np.full(1, 0.25)
-    a_b_to_a_b_2.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
+    a_b_to_a_b_2.vars["g"].extra_global_params["kernel"].set_init_values(kernel)
     # from 1st: conv2d 2x2 valid strides 2x2
+    kernel = np.ravel(weights["a-b.kernel"])
+    weight = kernel if matrix == "TOEPLITZ" else pygenn.init_var("Kernel")
     _1st_to_a_b_2 = model.add_synapse_population(
         "_1st_to_a_b_2",
-        "SPARSE",
+        matrix,
         _1st_neurons,
         a_b_2_neurons,
-        pygenn.init_weight_update("StaticPulse", {}, {"g": pygenn.init_var("Kernel")}),
+        pygenn.init_weight_update("StaticPulse", {}, {"g": weight}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        pygenn.init_sparse_connectivity(connectivities()["_1st_to_a_b_2"]),
+        connectivity("_1st_to_a_b_2", matrix),
     )
-    kernel = weights["a-b.kernel"]
-    _1st_to_a_b_2.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
+    if matrix == "SPARSE":
+        _1st_to_a_b_2.vars["g"].extra_global_params["kernel"].set_init_values(kernel)
     _1st_to_a_b_2.axonal_delay_steps = 1 * latency  # its source is earlier in the pipeline
-    # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid: a current that the host computes, see input_currents
+    # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid: a current that the host computes, see input_current
 
     # for: 3 x 4 neurons, integrate_and_fire, threshold 0.75, reset zero
     # ANN activation = 1.0 x spikes per step
@@ -244,6 +264,7 @@ def build_network(
         {"I_const": 0.0, "V": 0, "spike_count": 0, "last_spike_count": 0},
     )
     # from a-b: reshape
+    kernel = np.ravel(np.full(1, 1.0))
     a_b_2_to__for = model.add_synapse_population(
         "a_b_2_to__for",
         "SPARSE",
@@ -251,10 +272,9 @@ def build_network(
         _for_neurons,
         pygenn.init_weight_update("StaticPulse", {}, {"g": pygenn.init_var("Kernel")}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        pygenn.init_sparse_connectivity(connectivities()["a_b_2_to__for"]),
+        pygenn.init_sparse_connectivity(sparse_connectivities()["a_b_2_to__for"]),
     )
-    kernel = np.full(1, 1.0)
-    a_b_2_to__for.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
+    a_b_2_to__for.vars["g"].extra_global_params["kernel"].set_init_values(kernel)
 
     # out: 4 neurons, integrate_and_fire, threshold 0.75, reset zero
     # ANN activation = 1.0 x spikes per step
@@ -275,6 +295,7 @@ def build_network(
         pygenn.init_postsynaptic("DeltaCurr"),
     )
     # from a-b: avg_pool2d 2x3 same, flatten, dense
+    kernel = np.ravel(np.multiply.outer(1 / np.outer(np.arange(1, 3), np.arange(1, 4)), weights["out2"]))
     a_b_2_to_out = model.add_synapse_population(
         "a_b_2_to_out",
         "SPARSE",
@@ -282,10 +303,9 @@ def build_network(
         out_neurons,
         pygenn.init_weight_update("StaticPulse", {}, {"g": pygenn.init_var("Kernel")}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        pygenn.init_sparse_connectivity(connectivities()["a_b_2_to_out"]),
+        pygenn.init_sparse_connectivity(sparse_connectivities()["a_b_2_to_out"]),
     )
-    kernel = np.multiply.outer(1 / np.outer(np.arange(1, 3), np.arange(1, 4)), weights["out2"])
-    a_b_2_to_out.vars["g"].extra_global_params["kernel"].set_init_values(kernel.flatten())
+    a_b_2_to_out.vars["g"].extra_global_params["kernel"].set_init_values(kernel)
     a_b_2_to_out.axonal_delay_steps = 1 * latency  # its source is earlier in the pipeline
 
     return {
@@ -297,12 +317,19 @@ def build_network(
     }
 
 
+def connectivity(name: str, matrix: str) -> Any:
+    """The connectivity of a connection that is SPARSE or TOEPLITZ, as `matrix` says."""
+    if matrix == "TOEPLITZ":
+        return pygenn.init_toeplitz_connectivity(toeplitz_connectivities()[name])
+    return pygenn.init_sparse_connectivity(sparse_connectivities()[name])
+
+
 @functools.cache
-def connectivities() -> dict[str, Any]:
-    """For each SPARSE connection: the postsynaptic neurons of presynaptic neuron id_pre, and their kernel indices."""
+def sparse_connectivities() -> dict[str, Any]:
+    """SPARSE, synapses made once and kept: all postsynaptic neurons of id_pre, and their kernel indices."""
     return {
         "_1st_to_a_b": pygenn.create_sparse_connect_init_snippet(
-            "_1st_to_a_b",
+            "_1st_to_a_b_sparse",
             row_build_code="""
                 const int i0 = (int)id_pre;
                 const int i1 = i0;  // scale
@@ -312,7 +339,7 @@ def connectivities() -> dict[str, Any]:
             calc_kernel_size_func=lambda pars: [2],
         ),
         "a_b_to_a_b_2": pygenn.create_sparse_connect_init_snippet(
-            "a_b_to_a_b_2",
+            "a_b_to_a_b_2_sparse",
             row_build_code="""
                 const int i0 = (int)id_pre;
                 // avg_pool2d 2x2 valid: (4, 6, 2) -> (2, 3, 2)
@@ -332,7 +359,7 @@ def connectivities() -> dict[str, Any]:
             calc_kernel_size_func=lambda pars: [1],
         ),
         "_1st_to_a_b_2": pygenn.create_sparse_connect_init_snippet(
-            "_1st_to_a_b_2",
+            "_1st_to_a_b_2_sparse",
             row_build_code="""
                 const int i0 = (int)id_pre;
                 // conv2d 2x2 valid strides 2x2: (4, 6, 2) -> (2, 3, 2)
@@ -343,7 +370,7 @@ def connectivities() -> dict[str, Any]:
                     const int tap_row0 = row0 - out_row0 * 2;
                     for(int out_column0 = column0 / 2; out_column0 <= min(2, column0 / 2); out_column0++) {
                         const int tap_column0 = column0 - out_column0 * 2;
-                        for(int filter0 = 0; filter0 < 2; filter0++) {
+                        for(int filter0 = 0; filter0 <= 1; filter0++) {
                             const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
                             addSynapse(i1, (((tap_row0) * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
                         }
@@ -354,7 +381,7 @@ def connectivities() -> dict[str, Any]:
             calc_kernel_size_func=lambda pars: [16],
         ),
         "a_b_2_to__for": pygenn.create_sparse_connect_init_snippet(
-            "a_b_2_to__for",
+            "a_b_2_to__for_sparse",
             row_build_code="""
                 const int i0 = (int)id_pre;
                 const int i1 = i0;  // reshape
@@ -364,7 +391,7 @@ def connectivities() -> dict[str, Any]:
             calc_kernel_size_func=lambda pars: [1],
         ),
         "a_b_2_to_out": pygenn.create_sparse_connect_init_snippet(
-            "a_b_2_to_out",
+            "a_b_2_to_out_sparse",
             row_build_code="""
                 const int i0 = (int)id_pre;
                 // avg_pool2d 2x3 same: (2, 3, 2) -> (2, 3, 2)
@@ -381,7 +408,7 @@ def connectivities() -> dict[str, Any]:
                         const int columns0 = min(3, out_column0 * 1 - 1 + 3) - max(0, out_column0 * 1 - 1) - 1;
                         const int i2 = i1;  // flatten
                         // dense: (12,) -> (4,)
-                        for(int unit2 = 0; unit2 < 4; unit2++) {
+                        for(int unit2 = 0; unit2 <= 3; unit2++) {
                             const int i3 = unit2;
                             addSynapse(i3, (((rows0) * 3 + columns0) * 12 + i2) * 4 + unit2);
                         }
@@ -394,18 +421,72 @@ def connectivities() -> dict[str, Any]:
     }
 
 
-def input_currents(x: np.ndarray, weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The current at each step that examples x (batch, 4, 6, 1) give, with the bias."""
-    in_put_course = x
-    currents = {}
-    current = conv2d(in_put_course, weights["a.kernel"], strides=(1, 1), padding="same")
-    currents["1st"] = current
-    in_put_to_a_b_2 = avg_pool2d(in_put_course, pool=(2, 2), strides=(2, 2), padding="same")
-    in_put_to_a_b_2 = conv2d(in_put_to_a_b_2, weights["c"], strides=(1, 1), padding="valid")
-    current = added(in_put_to_a_b_2)
-    current = current + weights["a-b.bias"]
-    currents["a-b"] = current
-    return currents
+@functools.cache
+def toeplitz_connectivities() -> dict[str, Any]:
+    """TOEPLITZ, the same synapses made of the kernel at each spike: the id_diag-th of each neuron that spikes."""
+    return {
+        "_1st_to_a_b_2": pygenn.create_toeplitz_connect_init_snippet(
+            "_1st_to_a_b_2_toeplitz",
+            diagonal_build_code="""
+                // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
+                const int turn_filter0 = (int)id_diag;
+                for_each_synapse {
+                    const int i0 = (int)id_pre;
+                    // conv2d 2x2 valid strides 2x2: (4, 6, 2) -> (2, 3, 2)
+                    const int row0 = i0 / 12;
+                    const int column0 = (i0 / 2) % 6;
+                    const int channel0 = i0 % 2;
+                    const int out_row0 = row0 / 2;
+                    if(out_row0 <= min(1, row0 / 2)) {
+                        const int tap_row0 = row0 - out_row0 * 2;
+                        const int out_column0 = column0 / 2;
+                        if(out_column0 <= min(2, column0 / 2)) {
+                            const int tap_column0 = column0 - out_column0 * 2;
+                            const int filter0 = turn_filter0;
+                            const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
+                            addSynapse(i1, (((tap_row0) * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
+                        }
+                    }
+                }
+            """,
+            calc_max_row_len_func=lambda num_pre, num_post, pars: 2,
+            calc_kernel_size_func=lambda pars: [16],
+        ),
+    }
+
+
+def matrix_type(connectivity: str, backend: str) -> str:
+    """The type of the connections that can be SPARSE, faster on a CPU, or TOEPLITZ, which takes less memory.
+
+    connectivity: "sparse", "toeplitz" or "auto".
+    """
+    if connectivity != "auto":
+        return connectivity.upper()
+    small = sum(SPARSE_BYTES.values()) <= MAX_SPARSE_BYTES
+    return "SPARSE" if backend == "single_threaded_cpu" and small else "TOEPLITZ"
+
+
+def input_current(name: str, examples: Examples, weights: dict[str, np.ndarray]) -> np.ndarray:
+    """The current at each step that examples {input: (batch, ...)} give one of DRIVEN, with its bias."""
+    if name == "1st":
+        in_put_course = examples["in-put"]
+        current = conv2d(in_put_course, weights["a.kernel"], strides=(1, 1), padding="same")
+        return current
+    if name == "a-b":
+        in_put_course = examples["in-put"]
+        in_put_to_a_b_2 = avg_pool2d(in_put_course, pool=(2, 2), strides=(2, 2), padding="same")
+        in_put_to_a_b_2 = conv2d(in_put_to_a_b_2, weights["c"], strides=(1, 1), padding="valid")
+        current = added(in_put_to_a_b_2)
+        return current + weights["a-b.bias"]
+    raise KeyError(name)
+
+
+def readouts(weights: dict[str, np.ndarray], timesteps: int) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What makes of the values that GeNN reads of an output population its output, in the ANN's units."""
+    step_weights = rate_weights(timesteps)
+    return {
+        "out": lambda read: mean_per_step(read, 1.0, 0, step_weights),
+    }
 
 
 def constant_biases(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -419,13 +500,14 @@ def build(arguments: argparse.Namespace, backend: str, batch_size: int, recorded
     """Build and load the model; the simulation of a whole data set, batch after batch."""
     timesteps = arguments.timesteps
     weights = load_weights()
-    name = f"branched_{backend}_{batch_size}"
+    matrix = matrix_type(arguments.connectivity, backend)
+    name = f"branched_{backend}_{batch_size}_{matrix.lower()}"
     try:
         model = pygenn.GeNNModel("float", name, backend=backend)
         model.dt = DT
         model.batch_size = batch_size
         model.seed = arguments.seed
-        populations = build_network(model, weights, timesteps)
+        populations = build_network(model, weights, timesteps, matrix)
         for group in populations.values():
             group.set_param_dynamic("timesteps")  # so that --timesteps needs no new code
             group.set_param_dynamic("phase")
@@ -438,7 +520,7 @@ def build(arguments: argparse.Namespace, backend: str, batch_size: int, recorded
         fail(f"GeNN cannot build the model with backend {backend}: {error}", 3)
     for population, bias in constant_biases(weights).items():
         set_current(populations[population], np.stack([bias] * batch_size))
-    return lambda x: simulate(model, populations, weights, arguments, recorded, x)
+    return lambda examples: simulate(model, populations, weights, arguments, recorded, examples)
 
 
 def set_current(group: pygenn.NeuronGroup, current: np.ndarray) -> None:
@@ -462,50 +544,60 @@ def simulate(
     weights: dict[str, np.ndarray],
     arguments: argparse.Namespace,
     recorded: list[str],
-    x: np.ndarray,
+    examples: Examples,
 ) -> Iterator[Batch]:
-    """Show x batch after batch, each for `timesteps` global steps (a window), and read results as they come."""
+    """Show the examples batch after batch, each for `timesteps` global steps (a window), and read results as they come."""
     timesteps, batch_size = arguments.timesteps, model.batch_size
-    count = -(-len(x) // batch_size)
+    total = count_of(examples)
+    count = -(-total // batch_size)
     every_step = arguments.json is not None
     counted = SPIKING if arguments.json is not None or arguments.save_outputs is not None else []
     latency = 1
     depths = {name: depth * latency for name, depth in DEPTHS.items()}  # global step of local step 0
     emitted = {name: depths[name] + latency - 1 for name in SPIKING}  # global step of the first spikes
-    read = emitted[OUTPUT]
+    read = {  # global step of the first value that is read
+        "out": emitted["out"],
+    }
+    output_of = readouts(weights, timesteps)
     lag = max([*depths.values(), *emitted.values()]) // timesteps + 1  # windows until a batch's last result is latched
-    courses: dict[int, np.ndarray] = {}  # batch: what is read after each step
+    courses: dict[tuple[str, int], np.ndarray] = {}  # output and batch: what is read after each step
     spikes = {name: np.zeros((timesteps, populations[name].num_neurons), bool) for name in recorded}
     batches: dict[int, Batch] = {}
 
     for window in range(count + lag):
         model.timestep = 0
         for step in range(timesteps):
-            show_input(populations, weights, arguments, depths, x, window, step, batch_size)
+            show_input(populations, weights, arguments, depths, examples, window, step, batch_size)
             model.step_time()
-            index, local = divmod(window * timesteps + step - read, timesteps)
-            if every_step and 0 <= index < count:
-                course = courses.setdefault(index, np.zeros((timesteps, batch_size, CLASSES), np.float32))
-                course[local] = values(populations[OUTPUT], "read")
+            for name, first in read.items() if every_step else ():
+                index, local = divmod(window * timesteps + step - first, timesteps)
+                if not 0 <= index < count:
+                    continue
+                if (name, index) not in courses:
+                    shape = timesteps, batch_size, populations[name].num_neurons
+                    courses[name, index] = np.zeros(shape, np.float32)
+                courses[name, index][local] = values(populations[name], "read")
         if recorded and window <= lag:
             model.pull_recording_buffers_from_device()
             for name, raster in spikes.items():
                 record(populations[name], raster, window * timesteps - emitted[name])
 
         latched = [(name, first, "last_spike_count") for name, first in emitted.items() if name in counted]
-        for name, first, variable in [*latched, (OUTPUT, read, "last_read")]:
+        latched += [(name, first, "last_read") for name, first in read.items()]
+        for name, first, variable in latched:
             index = window - 1 - first // timesteps
             if not 0 <= index < count:
                 continue
-            size = min(batch_size, len(x) - index * batch_size)
-            batch = batches.setdefault(index, {"spike_counts": {}, "spikes": spikes if index == 0 else {}})
+            size = min(batch_size, total - index * batch_size)
+            batch = batches.setdefault(
+                index, {"outputs": {}, "spike_counts": {}, "spikes": spikes if index == 0 else {}}
+            )
             if variable == "last_spike_count":
                 batch["spike_counts"][name] = values(populations[name], variable)[:size]
             else:
-                course = courses.pop(index, values(populations[name], variable)[None])[:, :size]
-                batch["output"] = mean_per_step(
-                    course, 1.0, READOUT_START, rate_weights(timesteps)
-                )
+                course = courses.pop((name, index), values(populations[name], variable)[None])[:, :size]
+                course = course.reshape(len(course), size, *OUTPUTS[name]["shape"])
+                batch["outputs"][name] = output_of[name](course)
         if window >= lag:
             yield batches.pop(window - lag)
 
@@ -515,19 +607,19 @@ def show_input(
     weights: dict[str, np.ndarray],
     arguments: argparse.Namespace,
     depths: dict[str, int],
-    x: np.ndarray,
+    examples: Examples,
     window: int,
     step: int,
     batch_size: int,
 ) -> None:
     """Set the currents of the populations whose local step 0 this is."""
-    timesteps = arguments.timesteps
+    timesteps, total = arguments.timesteps, count_of(examples)
     for name in DRIVEN:
         start = (window - depths[name] // timesteps) * batch_size
-        if step != depths[name] % timesteps or not 0 <= start < len(x):
+        if step != depths[name] % timesteps or not 0 <= start < total:
             continue
-        examples = as_current(x[start : start + batch_size], UINT8_DIVISOR)
-        set_current(populations[name], input_currents(examples, weights)[name])
+        shown = currents_of(examples, start, start + batch_size, INPUTS)
+        set_current(populations[name], input_current(name, shown, weights))
 
 
 def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
@@ -538,17 +630,18 @@ def record(group: pygenn.NeuronGroup, raster: np.ndarray, first: int) -> None:
     raster[steps[shown], neurons[shown]] = True
 
 
-def input_values_problem(x: np.ndarray) -> str:
-    """Why the encoding cannot take examples with these values; "" if it can."""
-    parts = (as_current(x[start : start + 1000], UINT8_DIVISOR) for start in range(0, len(x), 1000))
-    return next((problem for part in parts if (problem := input_problem(part, *INPUT_VALUES))), "")
-
-
 def main() -> None:
     parser = argument_parser("Simulate branched on GeNN.", TIMESTEPS)
     parser.add_argument("--backend", metavar="NAME", help="GeNN's backend (default: the fastest there is)")
+    parser.add_argument(
+        "--connectivity",
+        choices=("auto", "sparse", "toeplitz"),
+        default="auto",
+        help="how synapses that share weights are kept: all of them, or their kernel alone (default: auto, which is "
+        f"sparse on a CPU up to {MAX_SPARSE_BYTES / 2**30:g} GiB, else toeplitz)",
+    )
     arguments = parser.parse_args()
-    check_timesteps(arguments.timesteps, READOUT_START, MAX_TIMESTEPS)
+    check_timesteps(arguments.timesteps, OUTPUTS, MAX_TIMESTEPS)
     if pygenn is None:
         fail(
             f"PyGeNN cannot be imported ({PYGENN_MISSING}): https://genn-team.github.io/genn/documentation/5/installation.html "
@@ -564,52 +657,78 @@ def main() -> None:
     recorded = recorded_populations(arguments, SPIKING)
 
     def build_for(examples: int) -> Simulation:
-        fitting = 1 if backend == "single_threaded_cpu" else min(128, examples)
+        outputs = sum(int(np.prod(output["shape"])) for output in OUTPUTS.values())
+        in_memory = max(1, 2**26 // (arguments.timesteps * outputs))  # outputs after each step: 256 MB
+        fitting = 1 if backend == "single_threaded_cpu" else min(128, examples, in_memory)
         return build(arguments, backend, arguments.batch_size or fitting, recorded)
 
-    run(arguments, backend, build_for, INPUT_SHAPE, CLASSES, input_values_problem)
+    if arguments.connectivity == "toeplitz":
+        for connection, reason in NOT_TOEPLITZ.items():
+            print(f"{Path(sys.argv[0]).name}: note: {connection} is {reason}", file=sys.stderr)
+    engine = {"backend": backend, "connectivity": matrix_type(arguments.connectivity, backend).lower()}
+    run(arguments, engine, build_for, INPUTS, OUTPUTS)
 
 
 # Linear maps of the input, random numbers, and the readout, as in reference.py.
 
 
-def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
-    """Keras' padding="same" along one axis: (before, after); the odd one goes after."""
+def axis_padding(size: int, window: int, stride: int, padding: str) -> tuple[int, int]:
+    """Keras' zeros (before, after) along one axis; the odd one of padding="same" goes after."""
+    if padding == "valid":
+        return 0, 0
+    if padding == "causal":
+        return window - 1, 0
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
 
-def pad_images(x: np.ndarray, window: tuple[int, int], strides: tuple[int, int], padding: str) -> np.ndarray:
-    """Zero-pad x (n, height, width, channels) as Keras does for padding "valid" or "same"."""
+def pad_images(x: np.ndarray, window: tuple[int, ...], strides: tuple[int, ...], padding: str) -> np.ndarray:
+    """Zero-pad x (n, *sizes, channels), with as many sizes as `window` has, as Keras does."""
     if padding == "valid":
         return x
-    rows = same_padding(x.shape[1], window[0], strides[0])
-    columns = same_padding(x.shape[2], window[1], strides[1])
-    return np.pad(x, ((0, 0), rows, columns, (0, 0)))
+    axes = zip(x.shape[1:-1], window, strides, strict=True)
+    return np.pad(x, [(0, 0), *(axis_padding(*axis, padding) for axis in axes), (0, 0)])
 
 
-def conv2d(x: np.ndarray, kernel: np.ndarray, strides: tuple[int, int], padding: str) -> np.ndarray:
-    """Convolve x (..., height, width, channels) with kernel (rows, columns, channels, filters).
+def dilated(window: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
+    """The height and width that a window covers whose elements are `dilation` apart."""
+    return (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1
 
-    One matrix product for each kernel row: the windows along a row of pixels are copied once
-    and serve all kernel rows. Works in blocks of images that fit the processor's cache.
+
+def conv2d(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    strides: tuple[int, int],
+    padding: str,
+    dilation: tuple[int, int] = (1, 1),
+    groups: int = 1,
+) -> np.ndarray:
+    """Convolve x (..., height, width, channels) with kernel (rows, columns, channels / groups, filters).
+
+    One matrix product for each row of pixels and of the kernel: the windows along a row, of a block of
+    images that fits the processor's cache, are copied once and serve all kernel rows.
     """
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+        return np.concatenate([conv2d(*part, strides, padding, dilation) for part in parts], axis=-1)
     rows, columns, channels, filters = kernel.shape
+    covered = dilated((rows, columns), dilation)
     images = x.reshape(-1, *x.shape[-3:])
     row_kernels = kernel.reshape(rows, columns * channels, filters)
     block = max(1, 2**18 // (images[0].size * columns + 1))
     blocks = []
     for start in range(0, len(images), block):
-        padded = pad_images(images[start : start + block], (rows, columns), strides, padding)
-        count, height, width, _ = padded.shape
-        lines = np.ascontiguousarray(padded, kernel.dtype).reshape(count, height, width * channels)
-        windows = sliding_window_view(lines, columns * channels, axis=2)[:, :, :: strides[1] * channels]
-        windows = np.ascontiguousarray(windows)
-        last = height - rows
-        y = windows[:, 0 : last + 1 : strides[0]] @ row_kernels[0]
+        padded = pad_images(images[start : start + block], covered, strides, padding)
+        by_row = padded.swapaxes(0, 1).astype(kernel.dtype)
+        windows = sliding_window_view(by_row, covered[1], axis=2)[:, :, :: strides[1], :, :: dilation[1]]
+        count, width = windows.shape[1:3]
+        windows = windows.swapaxes(3, 4).reshape(len(by_row), count * width, columns * channels)
+        last = len(by_row) - covered[0]
+        y = windows[0 : last + 1 : strides[0]] @ row_kernels[0]
         for row in range(1, rows):
-            y += windows[:, row : last + row + 1 : strides[0]] @ row_kernels[row]
-        blocks.append(y)
+            first = row * dilation[0]
+            y += windows[first : last + first + 1 : strides[0]] @ row_kernels[row]
+        blocks.append(y.reshape(-1, count, width, filters).swapaxes(0, 1))
     y = np.concatenate(blocks)
     return y.reshape(*x.shape[:-3], *y.shape[1:])
 
@@ -633,6 +752,12 @@ def avg_pool2d(x: np.ndarray, pool: tuple[int, int], strides: tuple[int, int], p
     counts = window_sums(np.ones((1, *x.shape[-3:-1], 1), dtype))
     y = window_sums(images) * (1 / counts)
     return y.reshape(*x.shape[:-3], *y.shape[1:])
+
+
+def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
+    """Put zeros before and after the elements of x's last axes."""
+    leading = [(0, 0)] * (x.ndim - len(before))
+    return np.pad(x, [*leading, *zip(before, after, strict=True)])
 
 
 def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.ndarray:
@@ -659,15 +784,30 @@ def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
     return ""
 
 
+def values_problem(examples: Examples, inputs: Table) -> str:
+    """Why the inputs' encodings cannot take these examples; "" if they can. In parts, to save memory."""
+    total = count_of(examples)
+    for start in range(0, total, 1000):
+        for name, x in currents_of(examples, start, start + 1000, inputs).items():
+            if problem := input_problem(x, *inputs[name]["values"]):
+                return named(name, problem, inputs)
+    return ""
+
+
 def rate_weights(timesteps: int) -> np.ndarray:
     """What a spike of each step stands for in a rate code: 1, float32 (timesteps,)."""
     return np.ones(timesteps, np.float32)
 
 
+def each_step(values: np.ndarray, course: np.ndarray) -> np.ndarray:
+    """Values (steps,) with as many axes as `course` (steps, ...), to go with it."""
+    return values.reshape(-1, *[1] * (course.ndim - 1))
+
+
 def mean_per_step(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
     """scale x the value read / the weights of the steps so far. read: after all, or after the last."""
     so_far = np.cumsum(np.where(np.arange(len(weights)) < start, np.float32(0), weights), dtype=np.float32)
-    return read * np.asarray(scale, np.float32) / np.maximum(so_far[-len(read) :], 1)[:, None, None]
+    return read * np.asarray(scale, np.float32) / each_step(np.maximum(so_far[-len(read) :], 1), read)
 
 
 # Building in peace.
@@ -700,15 +840,12 @@ def stdout_closed() -> Iterator[None]:
         os.close(nowhere)
 
 
-# The command line: the same in simulate.py and reference.py.
+# Examples and targets: the same in simulate.py and reference.py.
 
 
-# A simulation yields one of these for each batch of examples:
-#   output        (steps, batch, classes): the readout after each step, or after the last one alone
-#   spike_counts  {population: (batch, neurons)}
-#   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
-Batch = dict[str, Any]
-Simulation = Callable[[np.ndarray], Iterator[Batch]]
+Examples = dict[str, np.ndarray]  # {input: (n, *shape)}
+Targets = dict[str, np.ndarray]  # {output population: class numbers (n,), or values (n, *shape)}
+Table = dict[str, dict[str, Any]]  # the network's INPUTS and OUTPUTS, by name
 
 # What reading a damaged, foreign or hostile .npz raises.
 UNREADABLE = (
@@ -729,6 +866,253 @@ def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
     print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def input_arrays(
+    inputs: Collection[str], there: Collection[str], endings: tuple[str, ...]
+) -> tuple[dict[str, str], str]:
+    """{input: the array of an .npz that is for it}, and the ending that these arrays have in common.
+
+    An array is named after the input; for a network with one input, x is looked for before.
+    Raises LookupError with what is missing.
+    """
+    layouts = [(dict.fromkeys(inputs, "x" + ending), ending) for ending in endings if len(inputs) == 1]
+    layouts += [({name: name + ending for name in inputs}, ending) for ending in endings]
+    for keys, ending in layouts:
+        if all(key in there for key in keys.values()):
+            return keys, ending
+    has = f"; it has {', '.join(there) or 'none'}"
+    if len(inputs) == 1:
+        *names, last = dict.fromkeys(key for keys, _ in layouts for key in keys.values())
+        raise LookupError(f"no array {', '.join(names)} or {last} in it{has}")
+    keys, _ = max(layouts, key=lambda layout: len(set(layout[0].values()) & set(there)))
+    missing = [key for key in keys.values() if key not in there]
+    wanted = f"there is one for each input, all with {endings[-1]} at their ends or none"
+    raise LookupError(f"no array {' and no '.join(missing)} in it, where {wanted}{has}")
+
+
+def target_arrays(
+    outputs: Collection[str], there: Collection[str], ending: str, taken: Collection[str]
+) -> dict[str, str]:
+    """{output: the array that is for it}, for those that have one: y for the first, or named after it."""
+    stems = {name: (["y"] if index == 0 else []) + [name] for index, name in enumerate(outputs)}
+    keys = {name: [stem + ending for stem in stems[name] if stem + ending in there] for name in outputs}
+    return {name: free[0] for name in outputs if (free := [k for k in keys[name] if k not in taken])}
+
+
+def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> tuple[Examples, Targets]:
+    """The first `limit` examples, of the file's dtypes, and the targets that the file has for the outputs."""
+    try:
+        if path.exists() and not path.is_file():
+            fail(f"{path}: is not a regular file")
+        with path.open("rb") as start:
+            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
+                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
+        file = np.load(path, allow_pickle=False)
+        if isinstance(file, np.ndarray):
+            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+        with file as arrays:
+            keys, ending = input_arrays(inputs, arrays.files, ("", "_test"))
+            examples = {name: arrays[key] for name, key in keys.items()}
+            target_keys = target_arrays(outputs, arrays.files, ending, keys.values())
+            targets = {name: np.asarray(arrays[key]) for name, key in target_keys.items()}
+    except UNREADABLE as error:
+        fail(f"{path}: cannot be read as .npz: {error}")
+    except LookupError as error:
+        fail(f"{path}: {error}")
+    examples = {name: with_last_axis(x, inputs[name]["shape"]) for name, x in examples.items()}
+    shown = {name: x[:limit] if np.ndim(x) else x for name, x in examples.items()}
+    problem = examples_problem(shown, inputs)
+    if problem := problem or lengths_problem(examples):
+        fail(f"{path}: {problem}")
+    count = count_of(examples)
+    for name, y in targets.items():
+        targets[name] = shaped_targets(y, outputs[name]["shape"])
+        if problem := targets_problem(target_keys[name], targets[name], outputs[name]["shape"], count):
+            fail(f"{path}: {problem}")
+    return shown, {name: y[:limit] for name, y in targets.items()}
+
+
+def count_of(examples: Examples) -> int:
+    """How many examples there are, equally many of each input."""
+    return len(next(iter(examples.values())))
+
+
+def with_last_axis(x: Any, shape: tuple[int, ...]) -> Any:
+    """x (n, *shape), with a last axis of length 1 where that is what it lacks."""
+    lacking = isinstance(x, np.ndarray) and x.ndim == len(shape) and shape[-1] == 1
+    return x[..., None] if lacking and x.shape[1:] == shape[:-1] else x
+
+
+def example_problem(x: object, shape: tuple[int, ...]) -> str:
+    """Why x is no array of examples of this shape; "" if it is."""
+    if not isinstance(x, np.ndarray) or x.ndim == 0:
+        return "the examples are not an array"
+    if x.shape[1:] != shape:
+        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
+    if x.dtype.kind not in "buif":
+        return f"examples are {x.dtype}, expected numbers"
+    if len(x) == 0:
+        return "holds no examples"
+    if x.dtype.kind == "f":
+        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
+        if bad.any():
+            return (
+                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
+            )
+    return ""
+
+
+def examples_problem(examples: Examples, inputs: Table) -> str:
+    """Why these are no examples of the inputs; "" if they are."""
+    found = {name: example_problem(x, inputs[name]["shape"]) for name, x in examples.items()}
+    return next((named(name, problem, inputs) for name, problem in found.items() if problem), "")
+
+
+def lengths_problem(examples: Examples) -> str:
+    """What is said of inputs that do not have equally many examples; "" if they have."""
+    if len({len(x) for x in examples.values()}) == 1:
+        return ""
+    return "unequal numbers of examples: " + ", ".join(f"{name} {len(x)}" for name, x in examples.items())
+
+
+def named(name: str, problem: str, inputs: Collection[str]) -> str:
+    """A problem of an input, with its name where there are several."""
+    return problem if len(inputs) == 1 else f"{name}: {problem}"
+
+
+def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
+    """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
+    if x.dtype == np.uint8:
+        return x.astype(np.float32) / np.float32(uint8_divisor)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
+        return x.astype(np.float32)
+
+
+def currents_of(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
+    """The examples from `start` to before `stop` as they come to the network, float32."""
+    return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
+
+
+def shaped_targets(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Targets of an output of this shape: class numbers (n,), also from a column, or values (n, *shape)."""
+    if y.ndim == 2 and y.shape[1] == 1 and takes_classes(shape):
+        return y[:, 0]
+    return with_last_axis(y, shape)
+
+
+def takes_classes(shape: tuple[int, ...]) -> bool:
+    """Whether an output of this shape can have class numbers for targets: it is a vector."""
+    return len(shape) == 1 and shape[0] > 1
+
+
+def targets_problem(name: str, y: np.ndarray, shape: tuple[int, ...], count: int) -> str:
+    """Why y, called `name`, are no targets of so many examples for an output of this shape; "" if so."""
+    if takes_classes(shape) and y.shape == (count, *shape) and y.dtype.kind in "buif":
+        ones = (y == 1).sum(axis=1)
+        if (ones == 1).all() and ((y == 0).sum(axis=1) == shape[0] - 1).all():
+            return f"{name} is one-hot, expected class numbers: save {name}.argmax(axis=1)"
+    if takes_classes(shape) and y.shape == (count,) and y.dtype.kind in "ui":
+        if 0 <= int(y.min()) <= int(y.max()) < shape[0]:
+            return ""
+        return f"{name} has classes {y.min()} to {y.max()}, the network has 0 to {shape[0] - 1}"
+    if y.shape != (count, *shape) or y.dtype.kind not in "uif":
+        classes = f"class numbers, integers {(count,)}, or " if takes_classes(shape) else ""
+        return f"{name} is {y.dtype} {y.shape}, expected {classes}values {(count, *shape)}"
+    bad = ~(np.abs(y) <= np.finfo(np.float32).max)
+    if bad.any():
+        example = np.argwhere(bad)[0][0]
+        return f"{name} holds NaN or infinity, or a number too large for float32, for example {example}"
+    return ""
+
+
+class Accuracy:
+    """The part of examples whose largest output is that of their class, after each step.
+
+    classes: (n,). Outputs are taken in batch after batch.
+    """
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.classes, self.done, self.correct = classes, 0, np.zeros(1, int)
+
+    def add(self, output: np.ndarray) -> None:
+        """Take in the next examples' output, (steps, batch, classes)."""
+        classes = self.classes[self.done : self.done + output.shape[1]]
+        self.correct = self.correct + (output.argmax(axis=2) == classes).sum(axis=1)
+        self.done += output.shape[1]
+
+    def results(self) -> dict[str, Any]:
+        """Accuracies, 0 to 1: after the last step, and after each."""
+        per_step = (self.correct / self.done).tolist()
+        return {"accuracy": per_step[-1], "accuracy_per_step": per_step}
+
+    def running(self) -> str:
+        """For a progress bar."""
+        return f"accuracy {100 * self.correct[-1] / self.done:.2f} %"
+
+    def line(self, timesteps: int) -> str:
+        """The result, for people."""
+        accuracy = self.correct[-1] / self.done
+        return f"accuracy: {accuracy:.4f} ({self.correct[-1]} of {self.done}, {timesteps} steps)"
+
+
+class Errors:
+    """How far outputs are from values, after each step: the mean of squares, and of absolute differences.
+
+    values: (n, *shape); uint8 images, of more axes than one, are divided by `uint8_divisor`.
+    Outputs are taken in batch after batch.
+    """
+
+    def __init__(self, values: np.ndarray, uint8_divisor: float) -> None:
+        self.values, self.done = values, 0
+        self.divisor = uint8_divisor if values.ndim > 2 else 1.0
+        self.squares, self.absolute = np.zeros(1), np.zeros(1)
+
+    def add(self, output: np.ndarray) -> None:
+        """Take in the next examples' output, (steps, batch, *shape)."""
+        values = as_current(self.values[self.done : self.done + output.shape[1]], self.divisor)
+        differences = (step.astype(np.float64) - values for step in output)  # not all in memory at once
+        sums = [((d * d).sum(), np.abs(d).sum()) for d in differences]
+        squares, absolute = np.transpose(sums)
+        self.squares, self.absolute = self.squares + squares, self.absolute + absolute
+        self.done += output.shape[1]
+
+    def results(self) -> dict[str, Any]:
+        """Errors in the squared units, and the units, of the ANN's outputs."""
+        count = self.done * self.values[0].size
+        return {
+            "mean_squared_error": self.squares[-1] / count,
+            "mean_absolute_error": self.absolute[-1] / count,
+            "mean_squared_error_per_step": (self.squares / count).tolist(),
+        }
+
+    def running(self) -> str:
+        """For a progress bar."""
+        return f"error {self.results()['mean_squared_error']:.4g}"
+
+    def line(self, timesteps: int) -> str:
+        """The result, for people."""
+        error = self.results()["mean_squared_error"]
+        return f"mean squared error: {error:.4g} ({self.done} examples, {timesteps} steps)"
+
+
+def scores_of(targets: Targets, inputs: Table) -> dict[str, Accuracy | Errors]:
+    """What compares outputs with their targets. uint8 images have the uint8_divisor of the first input."""
+    divisor = next(iter(inputs.values()))["uint8_divisor"]
+    return {name: Accuracy(y) if y.ndim == 1 else Errors(y, divisor) for name, y in targets.items()}
+
+
+# The command line: the same in simulate.py and reference.py.
+
+
+# A simulation yields one of these for each batch of examples:
+#   outputs       {population: (steps, batch, *shape)}: the readout after each step, or after the last alone
+#   spike_counts  {population: (batch, neurons)}
+#   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
+Batch = dict[str, Any]
+Simulation = Callable[[Examples], Iterator[Batch]]
+
+NO_TARGETS = "accuracy: none, the data has no labels"
 
 
 def guarded(main: Callable[[], None]) -> None:
@@ -759,7 +1143,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
-        "--data", type=Path, required=True, metavar="F.npz", help="examples: arrays x, y (or x_test, y_test)"
+        "--data",
+        type=Path,
+        required=True,
+        metavar="F.npz",
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
+        "class numbers (n,), or values of the output's shape; uint8 images are divided as the input's are",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="the first N examples (default: all)")
     parser.add_argument(
@@ -785,92 +1174,29 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--save-outputs",
         type=Path,
         metavar="OUT.npz",
-        help="write output, spike_counts/<population>, spikes/<recorded>",
+        help="write output (output/<population> for several), spike_counts/<population>, spikes/<recorded>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
 
 
-def check_timesteps(timesteps: int, start: int, most: int) -> None:
-    """End with a message where the network cannot run for so many steps, or be read from step `start` on."""
+def check_timesteps(timesteps: int, outputs: Table, most: int) -> None:
+    """End with a message where the network cannot run for so many steps, or be read."""
+    start = max(output["start"] for output in outputs.values())
     if timesteps > most:
         fail(f"--timesteps {timesteps}: the network takes at most {most}")
     if timesteps <= start:
         fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
 
 
-def examples_problem(x: object, shape: tuple[int, ...]) -> str:
-    """Why x is no array of examples of this shape; "" if it is."""
-    if not isinstance(x, np.ndarray) or x.ndim == 0:
-        return "the examples are not an array"
-    if x.shape[1:] != shape:
-        return f"an example has shape {x.shape[1:]}, the network takes {shape}"
-    if x.dtype.kind not in "buif":
-        return f"examples are {x.dtype}, expected numbers"
-    if len(x) == 0:
-        return "holds no examples"
-    if x.dtype.kind == "f":
-        bad = ~(np.abs(x) <= np.finfo(np.float32).max)
-        if bad.any():
-            return (
-                f"example {np.argwhere(bad)[0][0]} holds NaN or infinity, or a number too large for float32"
-            )
-    return ""
-
-
-def read_examples(
-    path: Path, shape: tuple[int, ...], limit: int | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Examples x (n, *shape), of the file's dtype, and labels y (n,) where the file has them."""
-    try:
-        if path.exists() and not path.is_file():
-            fail(f"{path}: is not a regular file")
-        with path.open("rb") as start:
-            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
-                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
-        with file as arrays:
-            suffix = next((s for s in ("", "_test") if "x" + s in arrays), None)
-            if suffix is None:
-                fail(f"{path}: no array x or x_test in it; it has {', '.join(arrays) or 'none'}")
-            x, y = arrays["x" + suffix], arrays.get("y" + suffix)
-    except UNREADABLE as error:
-        fail(f"{path}: cannot be read as .npz: {error}")
-    examples = 0
-    if isinstance(x, np.ndarray) and x.ndim > 0:
-        examples = len(x)
-        x = x[:limit, ..., None] if x.ndim == len(shape) and shape[-1] == 1 else x[:limit]
-    problem = examples_problem(x, shape)
-    if problem:
-        fail(f"{path}: {problem}")
-    if y is not None:
-        y = np.asarray(y)
-        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if wrong := labels_problem(y, examples):
-            fail(f"{path}: {wrong}")
-        y = y[:limit]
-    return x, y
-
-
-def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
-    """float32; uint8 intensities (0..255) are divided by `uint8_divisor`, other data is taken as it is."""
-    if x.dtype == np.uint8:
-        return x.astype(np.float32) / np.float32(uint8_divisor)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as such
-        return x.astype(np.float32)
-
-
-def show_progress(done: int, total: int, correct: int | None, started: float) -> None:
-    """A bar on stderr with the running accuracy; on a terminal only."""
+def show_progress(done: int, total: int, score: str, started: float) -> None:
+    """A bar on stderr with the score of what is done; on a terminal only."""
     if not sys.stderr.isatty():
         return
     bar = "#" * (30 * done // total)
-    accuracy = "" if correct is None else f"  accuracy {100 * correct / done:.2f} %"
     rate = done / max(time.perf_counter() - started, 1e-9)
     end = "\n" if done == total else ""
-    print(f"\r[{bar:30}] {done}/{total}{accuracy}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
+    print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
 
 
 def write_file(path: Path, write: Callable[[Any], object]) -> None:
@@ -953,90 +1279,76 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
-def labels_problem(y: np.ndarray, examples: int) -> str:
-    """Why y are no labels of so many examples; "" if they are."""
-    if y.ndim != 1 or len(y) != examples or y.dtype.kind not in "ui":
-        return f"labels are {y.dtype} {y.shape}, expected one class index for each of {examples}"
-    return ""
-
-
-def classes_problem(y: np.ndarray, classes: int) -> str:
-    """Why labels y are not of these classes; "" if they are."""
-    if not 0 <= int(y.min()) <= int(y.max()) < classes:
-        return f"labels run from {y.min()} to {y.max()}, the network has {classes} classes"
-    return ""
-
-
 def run(
     arguments: argparse.Namespace,
-    backend: str,
+    engine: dict[str, str],
     build: Callable[[int], Simulation],
-    shape: tuple[int, ...],
-    classes: int,
-    problem: Callable[[np.ndarray], str],
+    inputs: Table,
+    outputs: Table,
 ) -> None:
     """Read the examples, build the simulation for their number, simulate, and report.
 
-    problem: why these values, as they come to the network, cannot be its input; "" if they can.
+    engine: what runs the simulation, for --json. inputs, outputs: the scripts' INPUTS and OUTPUTS.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
-    x, y = read_examples(arguments.data, shape, arguments.limit)
-    if unsuitable := problem(x):
+    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    if unsuitable := values_problem(examples, inputs):
         fail(f"{arguments.data}: {unsuitable}")
-    if y is not None and (wrong := classes_problem(y, classes)):
-        fail(f"{arguments.data}: {wrong}")
+    scores = scores_of(targets, inputs)
+    first, total = next(iter(outputs)), count_of(examples)
 
     started = time.perf_counter()
-    simulate = build(len(x))
+    simulate = build(total)
     build_seconds = time.perf_counter() - started
 
     started = time.perf_counter()
-    done, correct = 0, np.zeros(1, int)
-    outputs: list[np.ndarray] = []
+    done = 0
+    last: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
     spike_totals: dict[str, int] = {}
     spike_counts: dict[str, list[np.ndarray]] = {}
     spikes: dict[str, np.ndarray] = {}
-    for batch in simulate(x):
-        output = batch["output"]
-        done += output.shape[1]
-        if y is not None:
-            labels = y[done - output.shape[1] : done]
-            correct = correct + (output.argmax(axis=2) == labels).sum(axis=1)
-        outputs.append(output[-1])
+    for batch in simulate(examples):
+        done += batch["outputs"][first].shape[1]
+        for name, output in batch["outputs"].items():
+            if name in scores:
+                scores[name].add(output)
+            if arguments.save_outputs is not None:
+                last[name].append(output[-1].copy())
         for name, counts in batch["spike_counts"].items():
             spike_totals[name] = spike_totals.get(name, 0) + int(counts.sum(dtype=np.int64))
             if arguments.save_outputs is not None:
                 spike_counts.setdefault(name, []).append(counts)
         spikes.update(batch.get("spikes", {}))
-        show_progress(done, len(x), None if y is None else int(correct[-1]), started)
+        show_progress(done, total, scores[first].running() if first in scores else "", started)
     seconds = time.perf_counter() - started
 
     if arguments.save_outputs is not None:
-        arrays: dict[str, Any] = {"output": np.concatenate(outputs)}
+        keys = {name: "output" if len(outputs) == 1 else f"output/{name}" for name in outputs}
+        arrays: dict[str, Any] = {keys[name]: np.concatenate(parts) for name, parts in last.items()}
         arrays.update({f"spike_counts/{name}": np.concatenate(c) for name, c in spike_counts.items()})
         arrays.update({f"spikes/{name}": np.argwhere(raster) for name, raster in spikes.items()})
         write_file(arguments.save_outputs, lambda file: np.savez(file, **arrays))
     if arguments.plot is not None:
         plot_raster(spikes, arguments.plot)
+    found = {name: scores[name].results() if name in scores else {} for name in outputs}
     if arguments.json is not None:
         result = {
-            "accuracy": None if y is None else correct[-1] / len(x),
-            "n": len(x),
+            "accuracy": None,
+            "n": total,
             "timesteps": arguments.timesteps,
             "seconds": seconds,
-            "examples_per_second": len(x) / seconds,
+            "examples_per_second": total / seconds,
             "build_seconds": build_seconds,
-            "backend": backend,
-            "spikes_per_example": {name: total / len(x) for name, total in spike_totals.items()},
-            "accuracy_per_step": None if y is None else (correct / len(x)).tolist(),
+            **engine,
+            "spikes_per_example": {name: count / total for name, count in spike_totals.items()},
+            "accuracy_per_step": None,
+            **found[first],
+            **({"outputs": found} if len(outputs) > 1 else {}),
         }
         write_json(arguments.json, result)
-    if y is None:
-        print("accuracy: none, the data has no labels")
-    else:
-        print(
-            f"accuracy: {correct[-1] / len(x):.4f} ({correct[-1]} of {len(x)}, {arguments.timesteps} steps)"
-        )
+    for name in reversed(outputs):
+        shown = scores[name].line(arguments.timesteps) if name in scores else NO_TARGETS
+        print(shown if len(outputs) == 1 else f"{name}: {shown}")
 
 
 if __name__ == "__main__":
