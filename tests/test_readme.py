@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from anns import data_file
 
+from tgenn_gen.cli import main
+
 DATA = data_file("mnist.npz")
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -71,6 +73,7 @@ def test_the_mnist_example_runs_as_it_stands(folder):
         assert float(re.search(r"accuracy: ([0-9.]+)", outputs[3])[1]) > 0.9
         assert (folder / "raster.png").exists()
     assert "fine: 4 populations" in run(block("edit"), folder)
+    assert "can be converted: 4 populations" in run(block("check"), folder)
     *_, low_latency, few_spike = [run(command, folder) for command in block("evaluate").splitlines()][
         1
     ].splitlines()
@@ -87,3 +90,8 @@ def test_the_mnist_example_runs_as_it_stands(folder):
 def test_results_in_the_readme_come_with_the_command_that_gives_them():
     command = re.search(r"`python (tests/benchmarks/\w+\.py)[^`]*`", README)[1]
     assert (Path(__file__).parent.parent / command).exists()
+
+
+def test_the_table_of_layers_is_the_one_that_the_command_prints(capsys):
+    assert main(["layers"]) == 0
+    assert capsys.readouterr().out.strip() in README

@@ -23,16 +23,20 @@ PACKAGE = ROOT / "tgenn_gen"
 
 # From the bottom up: a module may import those above it in this list.
 ORDER = """
-    errors numbers resources source tensors genn_code keras_model
-    runtime.linear_maps spec runtime.random_numbers runtime.encodings runtime.neurons runtime.readouts
-    runtime.building runtime.command_line
-    ops.window ops.avg_pool2d ops.conv2d ops.dense ops.flatten ops.reshape ops.scale ops
-    neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.signed_integrate_and_fire neurons
+    errors numbers resources source tensors genn_code keras_model identifiers
+    runtime.linear_maps spec runtime.random_numbers runtime.data runtime.encodings runtime.neurons
+    runtime.readouts runtime.building runtime.command_line
+    ops.checks ops.sliding ops.one_axis ops.axes ops.mixing ops.flatten ops.reshape ops.scale ops.dense
+    ops.avg_pool2d ops.conv2d ops.depthwise_conv2d ops.conv2d_transpose ops.avg_pool1d ops.conv1d
+    ops.depthwise_conv1d ops.conv1d_transpose ops.windows ops.pad ops.crop ops.up_sampling ops.permute ops
+    neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.maximum
+    neurons.signed_integrate_and_fire neurons
     encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
     readouts schema_check meaning document reference
-    calibration chains methods options supported fold activations layerwise normalize corrections method_check
-    keras_file keras_import conversion
-    identifiers neuron_models plan source_text lower render writer
+    calibration chains signals methods options supported max_pooling walk fold layer_table
+    activations layerwise normalize corrections method_check
+    keras_known keras_file keras_names keras_graph keras_import conversion
+    connectivity neuron_models plan source_text lower render writer
     evaluation evaluation_report table demo cli __main__
 """.split()
 
@@ -87,7 +91,14 @@ def test_run_time_modules_import_the_standard_library_and_numpy_alone():
 @pytest.mark.parametrize(("kinds", "prefix"), [(OPS, "op_"), (NEURONS, "neuron_"), (ENCODINGS, "encoding_")])
 def test_every_kind_has_a_module_a_schema_fragment_a_golden_case_and_a_row_in_the_readme(kinds, prefix):
     folder = {"op_": "ops", "neuron_": "neurons", "encoding_": "encodings"}[prefix]
-    files = {p.stem for p in (PACKAGE / folder).glob("*.py")} - {"__init__", "window"}
+    files = {p.stem for p in (PACKAGE / folder).glob("*.py")} - {
+        "__init__",
+        "checks",
+        "sliding",
+        "one_axis",
+        "axes",
+        "mixing",
+    }
     fragments = {name.removeprefix(prefix) for name in schema()["$defs"] if name.startswith(prefix)}
     key = "op" if prefix == "op_" else "kind"
     golden = " ".join((GENERATED / name / "network.yaml").read_text() for name in golden_networks())
@@ -140,8 +151,12 @@ def test_commands_on_documents_work_without_tensorflow(tmp_path, call, status, o
     import zipfile
 
     model = tmp_path / "model.keras"
-    with zipfile.ZipFile(model, "w"):
-        pass
+    with zipfile.ZipFile(model, "w") as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.0.0"}')
+        config = '{"name": "m", "layers": []}'
+        archive.writestr(
+            "config.json", f'{{"module": "keras", "class_name": "Sequential", "config": {config}}}'
+        )
     code = call.format(golden=str(GENERATED / "small_cnn"), new=str(tmp_path / "new"), model=str(model))
     done = subprocess.run(
         [sys.executable, "-c", f"{WITHOUT_TENSORFLOW}sys.exit({code})"],

@@ -4,7 +4,8 @@
 
 Needs mnist.npz and cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data, and TensorFlow; trains the ANNs that
 are not in ~/.cache/tgenn-models yet (an hour on two cores). All cases take some two hours; NAMEs choose some.
-Each case is exported by tgenn-export with the training images as calibration data, and run by reference.py.
+Each case is exported by tgenn-export with the training examples as calibration data, and run by
+tgenn evaluate.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from anns import data_file, images, trained
+from anns import examples_file, images_file, trained
 
 TENSOR_GENN_CIFAR = (
     "--preset tensor_genn --threshold -58 --timesteps 3750 --dense-capacitance 0.1 --capacitance 0.01 "
@@ -61,54 +64,64 @@ CASES = {
     "mnist-tensor-genn": Case("mnist_2019", "--preset tensor_genn", _MNIST_STEPS),
     "mnist-as-trained": Case("mnist_2019", "--preset tensor_genn --normalize as_trained", _MNIST_STEPS),
     "cifar10-tensor-genn": Case("cifar10_pooled", TENSOR_GENN_CIFAR, _CIFAR_STEPS, 500),
+    "resnet8": Case("cifar10_resnet8", "", _LOW, 2000),
+    "resnet20": Case("cifar10_resnet20", "", _LOW, 1000),
+    "mobilenet": Case("cifar10_mobilenet", "", _LOW, 1000),
+    "vgg": Case("cifar10_vgg", "", _LOW, 1000),
+    "two-inputs": Case("mnist_halves", "", _LOW),
+    "series": Case("series", "", _LOW, 4000),
+    "autoencoder": Case("mnist_autoencoder", "", _LOW, 2000),
     "cifar10-diehl": Case("cifar10_pooled", DIEHL_CIFAR, _CIFAR_STEPS, 500),
 }
 
 
-def ann_accuracy(model_file: Path, data: Path, limit: int) -> float:
-    """Of the Keras model on the first `limit` test images."""
-    from tgenn_gen.conversion import ann_accuracy
-
-    x, y = images(data, "test")
-    return ann_accuracy(model_file, x[:limit], y[:limit], 255.0)
-
-
-def run(case: Case, name: str) -> list[str]:
-    """The rows of the table for one case: a row for each training and seed."""
-    data = data_file("cifar10.npz" if case.ann.startswith("cifar10") else "mnist.npz")
+def run(case: Case, name: str) -> None:
+    """Print the rows of the table for one case: a row for each training and seed."""
+    data = examples_file(case.ann)
     if data is None:
         sys.exit("there is no mnist.npz or cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data")
-    rows = []
     for ann_seed in case.anns:
-        model_file = trained(case.ann, data, ann_seed)
-        ann = 100 * ann_accuracy(model_file, data, case.images)
+        model = trained(case.ann, images_file(case.ann), ann_seed)
         with tempfile.TemporaryDirectory() as folder:
-            export = [str(Path(sys.executable).with_name("tgenn-export")), model_file]
-            export += ["--calibration", data, "--output", Path(folder) / "n", *case.options.split()]
-            subprocess.run(
-                [*map(str, export)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            document, report = Path(folder) / "n", Path(folder) / "r.json"
+            command("tgenn-export", model, "--calibration", data, "--output", document, *case.options.split())
             for seed in case.seeds:
-                script, report = Path(folder) / "n/reference.py", Path(folder) / "r.json"
-                command = [sys.executable, script, "--data", data, "--limit", case.images, "--seed", seed]
-                command += ["--timesteps", case.steps[-1], "--json", report]
-                subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
-                result = json.loads(report.read_text())
-                accuracies = [100 * result["accuracy_per_step"][t - 1] for t in case.steps]
-                shown = ", ".join(f"{a:.2f} ({t})" for a, t in zip(accuracies, case.steps, strict=True))
-                spikes = sum(result["spikes_per_example"].values())
+                started = time.perf_counter()
+                common = ("--limit", case.images, "--timesteps", case.steps[-1], "--seed", seed)
+                evaluate = ("tgenn", "evaluate", document, "--data", data, "--model", model)
+                command(*evaluate, *common, "--json", report)
                 label = f"{name}, training {ann_seed}, seed {seed}"
-                rows.append(
-                    f"| {label} | {case.images:,} | {ann:.2f} | {shown} | {ann - accuracies[-1]:+.2f} "
-                    f"| {spikes:,.0f} | {result['seconds']:.0f} s |"
+                print(
+                    row(label, case, json.loads(report.read_text()), time.perf_counter() - started),
+                    flush=True,
                 )
-                print(rows[-1], flush=True)
-    return rows
+
+
+def command(name: str, *arguments: object) -> None:
+    """Run one of this package's commands."""
+    program = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
+    subprocess.run(program, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def row(label: str, case: Case, report: dict[str, Any], seconds: float) -> str:
+    """A row of the table: accuracies in %, or mean squared errors."""
+    ((ann, found),) = zip(report["ann"].values(), report["networks"][0]["outputs"].values(), strict=True)
+    key, factor, digits = "accuracy", 100.0, ".2f"
+    if key not in found:
+        key, factor, digits = "mean_squared_error", 1.0, ".5f"
+    per_step = [factor * found[f"{key}_per_step"][t - 1] for t in case.steps]
+    shown = ", ".join(f"{value:{digits}} ({t})" for value, t in zip(per_step, case.steps, strict=True))
+    best, spikes = factor * ann[key], report["networks"][0]["spikes_per_example"]
+    loss = f"{best - per_step[-1]:+{digits}}"
+    cells = (label, f"{case.images:,}", f"{best:{digits}}", shown, loss, f"{spikes:,.0f}", f"{seconds:.0f} s")
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
     names = sys.argv[1:] or list(CASES)
-    print("| case | images | ANN | accuracy in % (steps) | loss at the last | spikes per image | time |")
+    print(
+        "| case | examples | ANN | accuracy in %, or error (steps) | difference | spikes per example | time |"
+    )
     print("|---|---|---|---|---|---|---|", flush=True)
     for name in names:
         run(CASES[name], name)
