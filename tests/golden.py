@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_networks import branched, every_op, of_all_kinds, small_cnn
+from sample_networks import branched, every_op, of_all_kinds, small_cnn, with_several
 
 from tgenn_gen import generate
 from tgenn_gen.spec import Network
@@ -23,6 +23,7 @@ def golden_networks() -> dict[str, Network]:
         "small_cnn": small_cnn(),
         "branched": replace(branched(), name="branched"),
         "every_op": every_op(),
+        "mixed_inputs": with_several()["mixed_inputs"],
         **{
             name: kinds[name]
             for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")
