@@ -155,7 +155,8 @@ def test_check_lists_all_layers_of_a_model_that_cannot_be_converted(tmp_path, ca
     said = capsys.readouterr()
     refused = [line.split()[0] for line in said.out.splitlines() if "CANNOT BE CONVERTED" in line]
     assert refused == ["one", "two", "three", "four", "five"]
-    assert len(said.out.splitlines()) == len(stack) + 2
+    lines = said.out.splitlines()
+    assert len(lines) == len(stack) + 3 and lines[-1] == f"{path}: cannot be converted: 5 of 8 layers"
     for name in refused:
         assert f"{path}: layer '{name}': error[T404]: " in said.err
     assert said.err.count("\n  hint: ") == 5
@@ -277,3 +278,13 @@ def test_scales_are_for_what_a_maximum_reads():
     expected = np.asarray(model(x))
     found = simulate(convert(model, x), x, timesteps=512).output
     assert np.abs(found - expected).mean() < 0.02 * np.abs(expected).mean()
+
+
+def test_a_model_that_keras_cannot_run_is_refused_with_the_reason():
+    """A transposed convolution that Keras builds, and TensorFlow has no kernel for."""
+    keras.utils.clear_session()
+    layers, image = keras.layers, keras.Input((4, 4, 2), name="image")
+    y = layers.Conv2DTranspose(2, 2, strides=2, padding="same", output_padding=0, activation="relu")(image)
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(y)))
+    with pytest.raises(TgennError, match=r"T411\]: Keras itself cannot run the model"):
+        convert(model, method=Method("model"))

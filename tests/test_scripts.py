@@ -107,7 +107,7 @@ def test_data_without_labels_gives_outputs_and_no_accuracy(project, tmp_path):
     result, arrays, stdout = results(project / "reference.py", tmp_path / "x.npz")
     assert result["accuracy"] is None and result["accuracy_per_step"] is None
     assert arrays["output"].shape == (4, 5)
-    assert stdout == "accuracy: none, the data has no labels\n"
+    assert stdout == "score: none, the data has no targets\n"
 
 
 def test_a_raster_is_plotted_for_the_recorded_populations(project, tmp_path):

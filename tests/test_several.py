@@ -139,7 +139,7 @@ def test_y_is_for_the_first_output_and_others_may_have_no_targets(folder, tmp_pa
     result, _, stdout = results(folder / "two_currents/reference.py", tmp_path / "data.npz")
     assert result["outputs"]["image"] == result["outputs"]["early"] == {}
     assert 0 <= result["accuracy"] <= 1
-    assert stdout.splitlines()[0] == "early: accuracy: none, the data has no labels"
+    assert stdout.splitlines()[0] == "early: score: none, the data has no targets"
 
 
 def test_a_single_inputs_array_may_bear_its_name_and_x_comes_first(folder, tmp_path):

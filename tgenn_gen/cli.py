@@ -181,6 +181,8 @@ def check(arguments: argparse.Namespace) -> int:
         walk = convertible(arguments.path)
         print(model_table(walk))
         if walk.problems:
+            refused = sum(bool(reasons) for reasons in walk.refused.values())
+            print(f"{arguments.path}: cannot be converted: {refused} of {len(walk.refused)} layers")
             raise TgennError(walk.problems)
         for change in walk.notes:
             say(f"note: {change}")

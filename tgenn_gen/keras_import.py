@@ -91,6 +91,8 @@ def load_model(path: Path) -> Any:
     except Exception as error:  # Keras raises whatever its layers' constructors do
         reason = str(error).strip().splitlines() or [type(error).__name__]
         hint = "open it with the Keras version that saved it, and save it again"
+        if "model config" in str(error):
+            hint = "it may hold weights alone: save the whole model with model.save"
         if "No cast function available" in str(error):
             hint = "Keras cannot read bfloat16 weights of an .h5 file: save the model as .keras"
         raise _refusal(path, f"Keras cannot load it: {' '.join(reason)[:300]}", hint) from None
@@ -178,8 +180,16 @@ def read_model(model: Any, file: str = "") -> KerasModel:
 
 
 def predict(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """The model's own outputs, float32 (n, ...), for an array (n, ...) each input, in the model's order."""
+    """The model's own outputs, float32 (n, ...), for an array (n, ...) each input, in the model's order.
+
+    Raises TgennError (T411) where the model cannot be run.
+    """
     library = _library_of(model)
     given = inputs[0] if len(inputs) == 1 else library.pack(model.input, inputs)
-    outputs = library.flatten(model(given, training=False))
+    try:
+        outputs = library.flatten(model(given, training=False))
+    except Exception as error:  # TensorFlow raises whatever its kernels do
+        message = f"Keras itself cannot run the model: {str(error).strip().splitlines()[0][:300]}"
+        hint = "mend the model until model.predict works"
+        raise TgennError(Diagnostic(Location(f"model '{model.name}'"), "T411", message, hint)) from None
     return [np.asarray(output).astype(np.float32) for output in outputs]

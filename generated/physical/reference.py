@@ -667,7 +667,7 @@ def scores_of(targets: Targets, inputs: Table) -> dict[str, Accuracy | Errors]:
 Batch = dict[str, Any]
 Simulation = Callable[[Examples], Iterator[Batch]]
 
-NO_TARGETS = "accuracy: none, the data has no labels"
+NO_TARGETS = "score: none, the data has no targets"
 
 
 def guarded(main: Callable[[], None]) -> None:

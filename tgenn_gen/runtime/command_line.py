@@ -24,7 +24,7 @@ from tgenn_gen.runtime.encodings import values_problem
 Batch = dict[str, Any]
 Simulation = Callable[[Examples], Iterator[Batch]]
 
-NO_TARGETS = "accuracy: none, the data has no labels"
+NO_TARGETS = "score: none, the data has no targets"
 
 
 def guarded(main: Callable[[], None]) -> None:
