@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 import tempfile
 import zipfile
@@ -189,7 +190,8 @@ def predict(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     try:
         outputs = library.flatten(model(given, training=False))
     except Exception as error:  # TensorFlow raises whatever its kernels do
-        message = f"Keras itself cannot run the model: {str(error).strip().splitlines()[0][:300]}"
+        reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+        message = f"Keras itself cannot run the model: {reason[:300]}"
         hint = "mend the model until model.predict works"
         raise TgennError(Diagnostic(Location(f"model '{model.name}'"), "T411", message, hint)) from None
     return [np.asarray(output).astype(np.float32) for output in outputs]
