@@ -72,7 +72,7 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))), "holds no targets y (or y_test)"),
+        (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))), "holds no targets: none of y, classes"),
         (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 3)), y=[0, 1]), "an example has shape (3,)"),
         (
             lambda f: of_all_kinds()["signed"].save(f / "b", force=True),
