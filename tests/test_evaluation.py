@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,7 +73,10 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))), "holds no targets: none of y, classes"),
+        (
+            lambda f: np.savez(f / "data.npz", x=np.zeros((2, 7, 10, 2))),
+            "holds no targets: none of y, classes",
+        ),
         (lambda f: np.savez(f / "data.npz", x=np.zeros((2, 3)), y=[0, 1]), "an example has shape (3,)"),
         (
             lambda f: of_all_kinds()["signed"].save(f / "b", force=True),
@@ -138,3 +142,27 @@ def test_what_the_engine_refuses_an_evaluation_refuses(name, options, message):
         evaluate(network, **arguments)
     assert message in caught.value.diagnostics[0].message
     assert caught.value.diagnostics[0].code == "T503"
+
+
+def test_documents_whose_only_input_and_output_have_other_names_are_compared(tmp_path, capsys):
+    """Keras names inputs anew in each model."""
+    network = small_cnn()
+    *hidden, last = network.populations
+    renamed = replace(
+        network,
+        inputs=(replace(network.inputs[0], name="image_2"),),
+        populations=tuple(
+            replace(
+                p, inputs=tuple(replace(c, source=c.source.replace("image", "image_2")) for c in p.inputs)
+            )
+            for p in (*hidden, replace(last, name="classes_2"))
+        ),
+        outputs=(replace(network.outputs[0], population="classes_2"),),
+    )
+    network.save(tmp_path / "a")
+    renamed.save(tmp_path / "b")
+    np.savez(tmp_path / "data.npz", x=dyadic_examples((7, 10, 2), 9), y=np.arange(9) % 5)
+    paths = [str(tmp_path / name) for name in "ab"]
+    assert main(["evaluate", *paths, "--data", str(tmp_path / "data.npz")]) == 0
+    *_, of_a, of_b = capsys.readouterr().out.splitlines()
+    assert of_a.split("|")[2:] == of_b.split("|")[2:]
