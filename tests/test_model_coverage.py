@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scripts import results
@@ -10,7 +12,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from keras_models import MODELS  # noqa: E402
 
-from tgenn_gen import Method, TgennError, convert, generate, simulate  # noqa: E402
+from tgenn_gen import PRESETS, Method, TgennError, convert, generate, simulate  # noqa: E402
 from tgenn_gen.activations import ann_currents  # noqa: E402
 from tgenn_gen.cli import main  # noqa: E402
 from tgenn_gen.fold import fold  # noqa: E402
@@ -288,3 +290,14 @@ def test_a_model_that_keras_cannot_run_is_refused_with_the_reason():
     model = keras.Model(image, layers.Dense(2)(layers.Flatten()(y)))
     with pytest.raises(TgennError, match=r"T411\]: Keras itself cannot run the model"):
         convert(model, method=Method("model"))
+
+
+def test_convolutions_that_are_never_active_have_no_factor_of_tensor_genn():
+    keras.utils.clear_session()
+    layers = keras.layers
+    stack = [layers.Conv2D(3, 2, activation="relu", name=name) for name in ("silent", "behind")]
+    model = randomized(keras.Sequential([keras.Input((6, 5, 2)), *stack, layers.Flatten(), layers.Dense(3)]))
+    model.layers[0].set_weights([-np.ones((2, 2, 2, 3)), -np.ones(3)])
+    x = np.random.default_rng(0).random((20, 6, 5, 2), np.float32)
+    network = convert(model, x, replace(PRESETS["tensor_genn"], timesteps=9))
+    assert simulate(network, x).spike_counts["silent"].max() == 0

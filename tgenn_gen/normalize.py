@@ -297,7 +297,8 @@ def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, f
         if kernels and population.neuron.spikes:
             weight = max(float(kernel.max()) for kernel in kernels)
             factor = max(float(measured.histograms[population.name].largest.max()), weight)
-            applied[population.name], factors[population.name] = factor / before, factor
+            if factor > 0:  # else its neurons are never active, whatever they are divided by
+                applied[population.name], factors[population.name] = factor / before, factor
     return applied
 
 
