@@ -153,7 +153,7 @@ CONVOLUTIONAL = {
 def saved(network: Network, folder):
     network.save(folder)
     generate(network, folder)
-    np.savez(folder / "data.npz", x=examples_for(network, 4))
+    np.savez(folder / "data.npz", **examples_for(network, 4))
     return folder
 
 

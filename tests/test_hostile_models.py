@@ -22,6 +22,7 @@ pytestmark = pytest.mark.keras
 layers = keras.layers
 SUPPORTED = "tgenn layers lists what is supported"
 SAVE = "\n  hint: save it with model.save('model.keras')\n"
+WEIGHTS = "\n  hint: it may hold weights alone: save the whole model with model.save\n"
 VERSION = "\n  hint: open it with the Keras version that saved it, and save it again\n"
 
 
@@ -145,12 +146,12 @@ FILES = {
     "HDF5 that holds nothing": (
         "m.h5",
         empty_h5,
-        f"Keras cannot load it: No model config found in the file at PATH.{VERSION}",
+        f"Keras cannot load it: No model config found in the file at PATH.{WEIGHTS}",
     ),
     "HDF5 that holds weights alone": (
         "m.weights.h5",
         lambda path: chain(layers.Dense(3)).save_weights(path),
-        f"Keras cannot load it: No model config found in the file at PATH.{VERSION}",
+        f"Keras cannot load it: No model config found in the file at PATH.{WEIGHTS}",
     ),
     # Keras goes by the suffix as well, and knows lower case alone: it cannot load these.
     ".KERAS": ("M.KERAS", upper, f"is not a Keras model: its name ends in '.KERAS'{SAVE}"),
