@@ -16,7 +16,7 @@ from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
 from tgenn_gen.render import TARGETS
 from tgenn_gen.schema_check import schema
-from tgenn_gen.supported import supported_layers
+from tgenn_gen.supported import LAYERS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tgenn_gen"
@@ -120,7 +120,7 @@ def test_every_target_has_a_template_and_every_supported_layer_stands_in_the_rea
     templates = {p.name for p in (ROOT / "templates").iterdir()}
     assert {f"{script}.j2" for script in TARGETS.values()} <= templates
     readme = (ROOT / "README.md").read_text()
-    for layer in supported_layers():
+    for layer in LAYERS:
         assert layer in readme, layer
 
 

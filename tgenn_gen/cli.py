@@ -246,7 +246,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from tgenn_gen.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
     from tgenn_gen.reference import input_table, output_table
     from tgenn_gen.runtime import command_line
-    from tgenn_gen.runtime.data import read_data
+    from tgenn_gen.runtime.data import count_of, read_data
 
     if arguments.plot is not None:
         command_line.check_plot(arguments.plot)
@@ -273,7 +273,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
         scores = ann_scores(arguments.model, examples, targets, inputs, outputs)
         ann = {name: score.results() for name, score in scores.items()}
-    count = len(next(iter(examples.values())))
+    count = count_of(examples)
     found = []
     for path, network in networks.items():
         say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")

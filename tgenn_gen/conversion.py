@@ -14,7 +14,7 @@ from tgenn_gen.calibration import file_sha256, open_calibration
 from tgenn_gen.corrections import corrected, with_offset
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.fold import FoldedModel, fold, walked
+from tgenn_gen.fold import FoldedModel, as_network, fold, walked
 from tgenn_gen.keras_import import load_model, predict, read_model
 from tgenn_gen.keras_model import KerasModel
 from tgenn_gen.layerwise import sample_size
@@ -27,6 +27,7 @@ from tgenn_gen.runtime.data import (
     Examples,
     Table,
     Targets,
+    count_of,
     currents_of,
     scores_of,
     takes_classes,
@@ -182,7 +183,7 @@ def ann_scores(
             Diagnostic(Location(str(path)), "T507", message, "give the model of these documents")
         )
     scores = scores_of(targets, inputs)
-    for start in range(0, len(next(iter(examples.values()))), 500):
+    for start in range(0, count_of(examples), 500):
         currents = currents_of(examples, start, start + 500, inputs)
         for name, output in zip(outputs, predict(model, [*currents.values()]), strict=True):
             if name in scores:
@@ -204,7 +205,7 @@ def convertible(path: Path) -> Walk:
     method = PRESETS[DEFAULT_PRESET]
     walk = walked(read, method)
     if not walk.problems:
-        folded = fold(read, method)
+        folded = as_network(walk)
         require_valid(folded.network)
         require_comparable(folded.network, method.per_channel)
         _check_against_keras(folded, keras_model, _random_examples(folded.network), read)

@@ -23,7 +23,7 @@ from tgenn_gen.activations import ann_currents
 from tgenn_gen.calibration import Calibration
 from tgenn_gen.layerwise import Trial, adjusted_layerwise, sample_of
 from tgenn_gen.reference import step_weights
-from tgenn_gen.runtime.data import Examples
+from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.spec import Network, Population
 from tgenn_gen.tensors import Tensor
 
@@ -51,7 +51,7 @@ def _raised(population: Population, offset: float) -> Population:
 
 def _parts(examples: Examples) -> Iterator[Examples]:
     """The examples, 16 at a time."""
-    for start in range(0, len(next(iter(examples.values()))), 16):
+    for start in range(0, count_of(examples), 16):
         yield {name: x[start : start + 16] for name, x in examples.items()}
 
 
@@ -81,7 +81,7 @@ def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarr
     for part in _parts(examples):
         for population, current in ann_currents(folded, part):
             sums[population.name] += population.activation(current).sum(axis=0, dtype=np.float64)
-    count = len(next(iter(examples.values())))
+    count = count_of(examples)
     return {name: total / count for name, total in sums.items()}
 
 

@@ -63,9 +63,14 @@ def fold(model: KerasModel, method: Method, uint8_divisor: float | None = None) 
     uint8_divisor: what uint8 data is divided by; None: 255, or 1 for inputs that the model itself rescales.
     Raises TgennError (T404, T407) with everything that cannot be converted.
     """
-    walk = walked(model, method)
+    return as_network(walked(model, method), uint8_divisor)
+
+
+def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
+    """What a walk through a whole model gives. Raises TgennError (T404) with its problems."""
     if walk.problems:
         raise TgennError(walk.problems)
+    model, method = walk.model, walk.method
     network = Network(
         name=identifier(model.name),
         inputs=tuple(

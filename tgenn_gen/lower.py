@@ -60,7 +60,8 @@ def lower(network: Network) -> Plan:
     dt = network.simulation.dt
     calls = [i.encoding.call(dt) for i in network.inputs] + [p.neuron.call(dt) for p in network.populations]
     shared = [*(r.output for r in readouts), weights, encodings.values_problem]
-    draws = [random_numbers.random_keys] if any(p.stream >= 0 for p in genn_populations) else []
+    random = any(p.stream >= 0 for p in genn_populations)
+    draws = [random_numbers.random_keys] if random else []
     called = [call.function for call in calls] + [
         v for call in calls for v in call.arguments.values() if callable(v)
     ]
@@ -87,6 +88,7 @@ def lower(network: Network) -> Plan:
         genn_populations=genn_populations,
         outputs=tuple(_output(network, output) for output in network.outputs),
         step_weights=weights.__name__,
+        random=random,
         synapses=tuple(c for p in populations for c in p.connections if not c.from_input),
         max_sparse_bytes=MAX_SPARSE_BYTES,
         largest_population=network.largest,

@@ -123,6 +123,7 @@ class Plan:
     genn_populations   the same in simulate.py, and before them the inputs that spike
     latency            of a population in steps, as an expression
     step_weights       the function of what a spike of each step stands for
+    random             whether anything draws random numbers
     synapses           the connections that are synapses in simulate.py
     max_sparse_bytes   the memory of SPARSE matrices above which a CPU gets TOEPLITZ ones
     data, command_line the source of these modules of :mod:`tgenn_gen.runtime`
@@ -145,6 +146,7 @@ class Plan:
     genn_populations: tuple[PopulationPlan, ...]
     outputs: tuple[OutputPlan, ...]
     step_weights: str
+    random: bool
     synapses: tuple[ConnectionPlan, ...]
     max_sparse_bytes: int
     largest_population: int

@@ -120,7 +120,4 @@ def concatenated(signals: Sequence[Signal], axis: int, layer: str) -> Signal:
         before[axis], after[axis] = done, total - done - signal.shape[axis]
         padded.append(mapped(signal, (Pad(tuple(before), tuple(after)),), layer))
         done += signal.shape[axis]
-    return replace(
-        summed(padded, [1.0] * len(padded), layer),
-        layers=(*dict.fromkeys(name for s in padded for name in s.layers),),
-    )
+    return summed(padded, [1.0] * len(padded), layer)

@@ -93,11 +93,6 @@ MAX_POOLING = frozenset(name for name in LAYERS if "MaxPooling" in name)
 AVERAGE_POOLING = frozenset(name for name in LAYERS if "AveragePooling" in name)
 
 
-def supported_layers() -> list[str]:
-    """The names of the Keras layers that are converted, sorted."""
-    return sorted(LAYERS)
-
-
 def unsupported_class(class_name: str) -> Reason:
     """What is said of a layer of a class that is not supported."""
     instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists what is supported")
@@ -121,7 +116,12 @@ def reasons_against(layer: KerasLayer) -> list[Reason]:
     except UnsupportedError as error:
         reasons += error.reasons
     if len(layer.inputs) > 1 and layer.class_name not in MERGES:
-        reasons.append((f"{layer.class_name} of {len(layer.inputs)} tensors", "give it one"))
+        reasons.append(
+            (
+                f"{layer.class_name} of {len(layer.inputs)} tensors",
+                "call it on one tensor; Concatenate or Add join several",
+            )
+        )
     reasons += [
         (f"attribute {name}={value!r} is not supported", f"leave {name} out")
         for name, value in layer.config.items()
@@ -162,9 +162,8 @@ def relu_slope(layer: KerasLayer) -> float:
 
 
 def axis_of(layer: KerasLayer) -> int:
-    """A layer's `axis` as an index of its input's shape without the batch."""
-    axis = layer.config["axis"]
-    axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
+    """A layer's `axis` as an index of its input's shape without the batch; -1: the batch, or several axes."""
+    axis = _one(layer.config["axis"])
     return axis % (len(layer.input_shapes[0]) + 1) - 1 if isinstance(axis, int) else -1
 
 
@@ -187,7 +186,7 @@ def _relu(layer: KerasLayer) -> Iterator[Reason]:
 
 
 def _last_axis(layer: KerasLayer) -> Iterator[Reason]:
-    if axis_of(layer) != len(layer.input_shapes[0]) - 1 or not isinstance(_one(layer.config["axis"]), int):
+    if axis_of(layer) != len(layer.input_shapes[0]) - 1:
         yield f"{layer.class_name} over axis {_one(layer.config['axis'])}", "use axis=-1"
 
 
