@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from tgenn_gen.identifiers import unique
+from tgenn_gen.kinds import LinearMap
 from tgenn_gen.ops.pad import Pad
 from tgenn_gen.ops.scale import Scale
-from tgenn_gen.spec import Connection, LinearMap
+from tgenn_gen.spec import Connection
 from tgenn_gen.tensors import Tensor
 
 Chain = tuple[LinearMap, ...]

@@ -125,7 +125,7 @@ def _print_table(
         ("spikes per example", f"{sum(result['spikes_per_example'].values()):.0f}"),
         ("engine", f"{engine}, backend {result['backend']}, {result['examples_per_second']:.0f} examples/s"),
         ("files written", f"{folder / 'digits'}: network.yaml, weights/ ({len(network.tensors)} files),"),
-        ("", "simulate.py (GeNN), reference.py (NumPy)"),
+        ("", "simulate.py (PyGeNN), model.cc (GeNN, C++), reference.py (NumPy)"),
         ("time", f"{seconds:.0f} s in all"),
     ]
     print()

@@ -14,20 +14,13 @@ import numpy as np
 from tgenn_gen import chains, signals
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.keras_model import KerasLayer, KerasModel
+from tgenn_gen.kinds import LinearMap, UnsupportedError
 from tgenn_gen.max_pooling import pooling_of
 from tgenn_gen.methods import Method
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.maximum import Maximum
 from tgenn_gen.signals import Signal
-from tgenn_gen.spec import (
-    Connection,
-    Input,
-    LinearMap,
-    Network,
-    Output,
-    Simulation,
-    UnsupportedError,
-)
+from tgenn_gen.spec import Connection, Input, Network, Output, Simulation
 from tgenn_gen.supported import (
     AVERAGE_POOLING,
     MAX_POOLING,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from math import prod
 
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, UnsupportedError
 from tgenn_gen.neurons.maximum import MAX_WINDOW
 from tgenn_gen.ops.avg_pool1d import AvgPool1D
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.windows import Windows
-from tgenn_gen.spec import LinearMap, Shape, UnsupportedError
 
 
 @dataclass(frozen=True)

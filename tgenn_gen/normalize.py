@@ -27,11 +27,12 @@ from tgenn_gen import chains
 from tgenn_gen.activations import ActivationHistogram, Measurement, Progress
 from tgenn_gen.calibration import Calibration
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.kinds import LinearMap, Neuron, Shape
 from tgenn_gen.layerwise import Trial, adjusted_layerwise, sample_of
 from tgenn_gen.methods import Method, parse_normalization
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.runtime.data import Examples, count_of
-from tgenn_gen.spec import LinearMap, Network, Neuron, Population, Shape
+from tgenn_gen.spec import Network, Population
 from tgenn_gen.tensors import Tensor
 
 Scales = dict[str, np.ndarray]
@@ -106,7 +107,7 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
     populations = []
     dt = network.simulation.dt
     by_source = {**_input_scales(network), **scales}
-    shapes = _shapes(network)
+    shapes = network.shapes
     for population in network.populations:
         if population.neuron.relays:
             by_source[population.name] = _relayed_scale(population, by_source, shapes)
@@ -134,16 +135,12 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
 
 def require_comparable(network: Network, per_channel: bool) -> None:
     """Raise TgennError (T410) where a population would compare spikes of unequal scales, one a channel."""
-    scales, shapes = _input_scales(network), _shapes(network)
+    scales, shapes = _input_scales(network), network.shapes
     for population in network.populations:
         if population.neuron.relays:
             scales[population.name] = _relayed_scale(population, scales, shapes)
         else:
             scales[population.name] = np.arange(1.0, 1 + (population.shape[-1] if per_channel else 1))
-
-
-def _shapes(network: Network) -> dict[str, Shape]:
-    return {i.name: i.shape for i in network.inputs} | {p.name: p.shape for p in network.populations}
 
 
 def _stored(population: Population, scale: np.ndarray) -> float | Tensor:
@@ -318,7 +315,7 @@ def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
 def _model_bounds(network: Network) -> Scales:
     """The largest activation each population can have for inputs of 0 to 1: only positive weights count."""
     bounds = {i.name: 1.0 for i in network.inputs}
-    shapes = {i.name: i.shape for i in network.inputs}
+    shapes = network.shapes
     for population in network.populations:
         positive = replace(
             population,
@@ -329,7 +326,6 @@ def _model_bounds(network: Network) -> Scales:
         )
         sources = {c.source for c in population.inputs}
         values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in sources}
-        shapes[population.name] = population.shape
         bounds[population.name] = float(positive.activation(positive.current(values)).max())
     return {name: np.array([bound]) for name, bound in bounds.items()}
 

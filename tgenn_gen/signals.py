@@ -13,8 +13,9 @@ import numpy as np
 
 from tgenn_gen import chains
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape
 from tgenn_gen.ops.pad import Pad
-from tgenn_gen.spec import Connection, LinearMap, Shape
+from tgenn_gen.spec import Connection
 
 
 @dataclass(frozen=True, eq=False)

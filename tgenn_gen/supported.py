@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.keras_model import INERT, KerasLayer
+from tgenn_gen.kinds import UnsupportedError
 from tgenn_gen.ops import OPS
 from tgenn_gen.ops.checks import require_channels_last
-from tgenn_gen.spec import UnsupportedError
 
 Reason = tuple[str, str]  # what is wrong, and what to do
 

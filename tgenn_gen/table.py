@@ -33,7 +33,7 @@ class Extent:
 
 def population_extents(network: Network) -> dict[str, Extent]:
     """The extent of each population, by name."""
-    shapes = {i.name: i.shape for i in network.inputs} | {p.name: p.shape for p in network.populations}
+    shapes = network.shapes
     extents = {}
     for population in network.populations:
         connections = [c for c in population.inputs if _spikes(network, c)]

@@ -11,10 +11,11 @@ import numpy as np
 from tgenn_gen import chains
 from tgenn_gen.errors import Diagnostic, Location
 from tgenn_gen.keras_model import KerasLayer, KerasModel
+from tgenn_gen.kinds import Neuron
 from tgenn_gen.methods import Method
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.signals import Signal
-from tgenn_gen.spec import Connection, Neuron, Population
+from tgenn_gen.spec import Connection, Population
 from tgenn_gen.supported import Reason
 from tgenn_gen.tensors import Tensor
 

@@ -1,7 +1,7 @@
 """How inputs are encoded: one module a kind."""
 
 from tgenn_gen.encodings import constant_current, integrate_and_fire, poisson, spikes
-from tgenn_gen.spec import Encoding
+from tgenn_gen.kinds import Encoding
 
 ENCODINGS: dict[str, type[Encoding]] = {
     cls.kind: cls

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tgenn_gen.genn_code import Updates
+from tgenn_gen.kinds import Call, Encoding
 from tgenn_gen.runtime import encodings
-from tgenn_gen.spec import Call, Encoding
 
 
 @dataclass(frozen=True)

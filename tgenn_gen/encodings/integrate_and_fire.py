@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tgenn_gen.genn_code import Updates
+from tgenn_gen.kinds import Call, Encoding, rarely
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
-from tgenn_gen.spec import Call, Encoding, rarely
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The neurons: one module a kind."""
 
+from tgenn_gen.kinds import Neuron
 from tgenn_gen.neurons import few_spike, integrate, integrate_and_fire, maximum, signed_integrate_and_fire
-from tgenn_gen.spec import Neuron
 
 NEURONS: dict[str, type[Neuron]] = {
     cls.kind: cls

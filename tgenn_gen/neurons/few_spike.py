@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tgenn_gen.genn_code import Updates
+from tgenn_gen.kinds import Call, ThresholdNeuron
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, ThresholdNeuron
 from tgenn_gen.tensors import Tensor
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.genn_code import Updates
+from tgenn_gen.kinds import Call, Neuron, rarely
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, Neuron, rarely
 
 
 @dataclass(frozen=True)

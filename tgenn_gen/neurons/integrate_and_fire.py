@@ -14,8 +14,8 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.genn_code import Updates, uniform
+from tgenn_gen.kinds import Call, Neuron, Uniform, rarely
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, Neuron, Uniform, rarely
 from tgenn_gen.tensors import Tensor
 
 SMALLEST_GAIN, LARGEST_GAIN = 1e-30, 1e30

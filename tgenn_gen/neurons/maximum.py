@@ -24,8 +24,8 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.genn_code import Scatter, Updates
+from tgenn_gen.kinds import Call, Neuron, Shape, rarely
 from tgenn_gen.runtime import neurons
-from tgenn_gen.spec import Call, Neuron, Shape, rarely
 
 MAX_WINDOW = 15  # 3^15 < 2^24: sums of the synapses' weights are exact in float32
 
@@ -111,7 +111,7 @@ class Maximum(Neuron):
                 lines,
                 kernel_index=(train,),
                 kernel_shape=(self.window,),
-                weight=f"{base} ** np.arange({self.window})",
+                weight=f"powers({base}, {self.window})",
             ),
         )
 

@@ -1,5 +1,6 @@
 """The linear maps: one module a kind. To add one, see the README's "Adding an op"."""
 
+from tgenn_gen.kinds import LinearMap
 from tgenn_gen.ops.avg_pool1d import AvgPool1D
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.conv1d import Conv1D
@@ -17,7 +18,6 @@ from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
 from tgenn_gen.ops.up_sampling import UpSampling
 from tgenn_gen.ops.windows import Windows
-from tgenn_gen.spec import LinearMap
 
 OPS: dict[str, type[LinearMap]] = {
     cls.op: cls

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.checks import require_channels_last
 from tgenn_gen.ops.one_axis import OneAxis
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 
 from tgenn_gen.genn_code import Scatter
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.ops.checks import require_channels_last
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.sliding import Pair, Window
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class AvgPool2D(LinearMap):
             f"const int i{n + 1} = (out_row{n} * {out_shape[1]} + out_column{n}) * {channels} + channel{n};",
         )
         if not window.is_padded(shape):
-            return Scatter(lines, weight=repr(1 / (rows * columns)))
+            return Scatter(lines, factor=1 / (rows * columns))
 
         def extent(axis: str, window: int, stride: int, pad: int, size: int) -> str:
             first = f"out_{axis}{n} * {stride} - {pad}"
@@ -88,7 +88,7 @@ class AvgPool2D(LinearMap):
             ),
             kernel_index=(f"rows{n}", f"columns{n}"),
             kernel_shape=self.pool,
-            weight=f"1 / np.outer(np.arange(1, {rows + 1}), np.arange(1, {columns + 1}))",
+            weight=f"window_means({rows}, {columns})",
         )
 
     def describe(self) -> str:

@@ -8,8 +8,8 @@ from math import prod
 from typing import Any, ClassVar
 
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.ops.checks import require_channels_last
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
 
 
 def indices(shape: Shape, level: int) -> tuple[str, ...]:

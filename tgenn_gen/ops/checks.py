@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tgenn_gen.keras_model import KerasLayer
-from tgenn_gen.spec import ShapeError, UnsupportedError
+from tgenn_gen.kinds import ShapeError, UnsupportedError
 
 MAX_WINDOW_ELEMENTS = 2**16
 

@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, rarely
 from tgenn_gen.ops.checks import require_channels_last, require_kernel
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.mixing import Grouped, separable_kernel
 from tgenn_gen.ops.one_axis import OneAxis, of_one_row, require_channels, words
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, rarely
 from tgenn_gen.tensors import Tensor
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from tgenn_gen.genn_code import Loop, Scatter, transposed_window_loop
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError, rarely
 from tgenn_gen.ops.checks import require_channels_last, require_kernel, require_size
 from tgenn_gen.ops.mixing import Mixing
 from tgenn_gen.ops.sliding import Pair, Window, image_index
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError, rarely
 from tgenn_gen.tensors import Tensor
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.genn_code import Scatter
+from tgenn_gen.kinds import Shape, ShapeError
 from tgenn_gen.ops.axes import Border, flat_index, indices, require_axes
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import Shape, ShapeError
 
 
 @dataclass(frozen=True)

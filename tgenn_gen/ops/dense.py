@@ -9,10 +9,10 @@ import numpy as np
 
 from tgenn_gen.genn_code import Loop, Scatter
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.ops.checks import require_kernel
 from tgenn_gen.ops.mixing import Mixing
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
 from tgenn_gen.tensors import Tensor
 
 

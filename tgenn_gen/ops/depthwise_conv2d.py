@@ -9,12 +9,12 @@ import numpy as np
 
 from tgenn_gen.genn_code import Loop, Scatter
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError, rarely
 from tgenn_gen.ops.checks import require_channels_last, require_kernel
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.mixing import Depthwise
 from tgenn_gen.ops.sliding import Pair, Window
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError, rarely
 from tgenn_gen.tensors import Tensor
 
 

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from tgenn_gen.keras_model import KerasLayer
-from tgenn_gen.spec import LinearMap
+from tgenn_gen.kinds import LinearMap
 from tgenn_gen.tensors import Tensor
 
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import replace
 
 from tgenn_gen.genn_code import Scatter
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.tensors import Tensor
 
 

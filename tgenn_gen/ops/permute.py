@@ -9,9 +9,9 @@ import numpy as np
 
 from tgenn_gen.genn_code import Scatter
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.ops.axes import flat_index, indices
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
 
 
 @dataclass(frozen=True)

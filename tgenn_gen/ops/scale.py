@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.genn_code import Scatter
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
 from tgenn_gen.tensors import Tensor
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tgenn_gen.genn_code import Loop, dilated_window_loop, window_loop
+from tgenn_gen.kinds import Shape, ShapeError
 from tgenn_gen.ops.checks import require_size
 from tgenn_gen.runtime.linear_maps import axis_padding, dilated
-from tgenn_gen.spec import Shape, ShapeError
 
 Pair = tuple[int, int]
 

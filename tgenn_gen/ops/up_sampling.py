@@ -9,10 +9,10 @@ import numpy as np
 
 from tgenn_gen.genn_code import Loop, Scatter
 from tgenn_gen.keras_model import KerasLayer
+from tgenn_gen.kinds import LinearMap, Shape
 from tgenn_gen.ops.axes import flat_index, indices, require_axes
 from tgenn_gen.ops.checks import require_channels_last
 from tgenn_gen.runtime import linear_maps
-from tgenn_gen.spec import LinearMap, Shape
 
 
 @dataclass(frozen=True)

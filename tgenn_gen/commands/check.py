@@ -1,0 +1,46 @@
+"""tgenn check: everything that is wrong with a document or a Keras model."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.commands.console import FINE, say
+from tgenn_gen.errors import TgennError
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("check", help="everything that is wrong with a document or a Keras model")
+    command.add_argument(
+        "path",
+        metavar="MODEL-or-SPEC",
+        type=Path,
+        help="a .keras or .h5 file or a SavedModel; a network.yaml or its folder",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check a document, or whether a Keras model can be converted."""
+    if arguments.path.suffix in (".keras", ".h5", ".hdf5") or (arguments.path / "saved_model.pb").exists():
+        from tgenn_gen.conversion import convertible
+        from tgenn_gen.layer_table import model_table
+
+        walk = convertible(arguments.path)
+        print(model_table(walk))
+        if walk.problems:
+            refused = sum(bool(reasons) for reasons in walk.refused.values())
+            print(f"{arguments.path}: cannot be converted: {refused} of {len(walk.refused)} layers")
+            raise TgennError(walk.problems)
+        for change in walk.notes:
+            say(f"note: {change}")
+        print(f"{arguments.path}: can be converted: {len(walk.populations)} populations")
+        return FINE
+    from tgenn_gen.document import load
+
+    network = load(arguments.path)
+    neurons = sum(p.size for p in network.populations)
+    print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")
+    return FINE
