@@ -15,6 +15,7 @@ import numpy as np
 
 from tgenn_gen.document import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.kinds import Call, Keys, Shape, Uniform
 from tgenn_gen.meaning import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.readouts import READOUTS
 from tgenn_gen.runtime import neurons
@@ -29,7 +30,7 @@ from tgenn_gen.runtime.data import (
 )
 from tgenn_gen.runtime.encodings import values_problem
 from tgenn_gen.runtime.random_numbers import random_keys, uniform_between
-from tgenn_gen.spec import Call, Keys, Network, Shape, Uniform
+from tgenn_gen.spec import Network
 from tgenn_gen.tensors import Tensor
 
 

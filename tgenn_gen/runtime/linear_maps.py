@@ -1,4 +1,7 @@
-"""The linear maps in NumPy. All take any leading axes, here (time, batch), and channels last."""
+"""The linear maps in NumPy. All take any leading axes, here (time, batch), and channels last.
+
+They sum in float32, and in float64 what is float64.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +50,14 @@ def conv2d(
         return np.concatenate([conv2d(*part, strides, padding, dilation) for part in parts], axis=-1)
     rows, columns, channels, filters = kernel.shape
     covered = dilated((rows, columns), dilation)
+    dtype = np.result_type(x.dtype, kernel.dtype)
     images = x.reshape(-1, *x.shape[-3:])
-    row_kernels = kernel.reshape(rows, columns * channels, filters)
+    row_kernels = kernel.reshape(rows, columns * channels, filters).astype(dtype, copy=False)
     block = max(1, 2**18 // (images[0].size * columns + 1))
     blocks = []
     for start in range(0, len(images), block):
         padded = pad_images(images[start : start + block], covered, strides, padding)
-        by_row = padded.swapaxes(0, 1).astype(kernel.dtype)
+        by_row = padded.swapaxes(0, 1).astype(dtype)
         windows = sliding_window_view(by_row, covered[1], axis=2)[:, :, :: strides[1], :, :: dilation[1]]
         count, width = windows.shape[1:3]
         windows = windows.swapaxes(3, 4).reshape(len(by_row), count * width, columns * channels)
@@ -88,13 +92,14 @@ def depthwise_conv2d(
     """
     rows, columns, channels, multiplier = kernel.shape
     covered = dilated((rows, columns), dilation)
-    padded = pad_images(x.reshape(-1, *x.shape[-3:]), covered, strides, padding).astype(kernel.dtype)
+    dtype = np.result_type(x.dtype, kernel.dtype)
+    padded = pad_images(x.reshape(-1, *x.shape[-3:]), covered, strides, padding).astype(dtype)
     if multiplier > 1:
         padded = padded.repeat(multiplier, axis=3)
-    taps = kernel.reshape(rows, columns, channels * multiplier)
+    taps = kernel.reshape(rows, columns, channels * multiplier).astype(dtype, copy=False)
     last_row, last_column = padded.shape[1] - covered[0], padded.shape[2] - covered[1]
     size = (len(padded), last_row // strides[0] + 1, last_column // strides[1] + 1, padded.shape[3])
-    y = np.zeros(size, kernel.dtype)
+    y = np.zeros(size, dtype)
     for row in range(rows):
         of_rows = slice(row * dilation[0], last_row + row * dilation[0] + 1, strides[0])
         for column in range(columns):
@@ -146,16 +151,18 @@ def conv2d_transpose(
     added = output_padding or (None, None)
     out_height, top = transposed_axis(height, covered[0], strides[0], padding, added[0])
     out_width, left = transposed_axis(width, covered[1], strides[1], padding, added[1])
-    images = x.reshape(-1, height, width, channels).astype(kernel.dtype, copy=False)
+    dtype = np.result_type(x.dtype, kernel.dtype)
+    images = x.reshape(-1, height, width, channels).astype(dtype, copy=False)
+    taps = kernel.astype(dtype, copy=False)
     whole_height = max(top + out_height, (height - 1) * strides[0] + covered[0])
     whole_width = max(left + out_width, (width - 1) * strides[1] + covered[1])
-    y = np.zeros((len(images), whole_height, whole_width, filters), kernel.dtype)
+    y = np.zeros((len(images), whole_height, whole_width, filters), dtype)
     for row in range(rows):
         of_rows = slice(row * dilation[0], (height - 1) * strides[0] + row * dilation[0] + 1, strides[0])
         for column in range(columns):
             first = column * dilation[1]
             last = first + (width - 1) * strides[1]
-            y[:, of_rows, first : last + 1 : strides[1]] += images @ kernel[row, column]
+            y[:, of_rows, first : last + 1 : strides[1]] += images @ taps[row, column]
     y = y[:, top : top + out_height, left : left + out_width]
     return y.reshape(*x.shape[:-3], *y.shape[1:])
 
@@ -245,7 +252,8 @@ def permute(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 def dense(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Multiply x (..., inputs) with kernel (inputs, units)."""
-    y: np.ndarray = x.reshape(-1, x.shape[-1]).astype(kernel.dtype, copy=False) @ kernel
+    dtype = np.result_type(x.dtype, kernel.dtype)
+    y: np.ndarray = x.reshape(-1, x.shape[-1]).astype(dtype, copy=False) @ kernel.astype(dtype, copy=False)
     return y.reshape(*x.shape[:-1], kernel.shape[1])
 
 
@@ -255,8 +263,8 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
 
 
 def added(*currents: np.ndarray) -> np.ndarray:
-    """The sum of what several chains give, float32; spikes (bool) count as 0 and 1."""
-    total = currents[0].astype(np.float32)
+    """The sum of what several chains give; spikes (bool) count as 0 and 1."""
+    total = currents[0].astype(np.result_type(currents[0].dtype, np.float32))
     for current in currents[1:]:
         total = total + current
     return total
