@@ -6,21 +6,30 @@ import os
 from importlib.util import find_spec
 
 import pytest
+from cpp_models import HAS_GENN_SOURCE
 
 os.environ.setdefault(
     "TF_ENABLE_ONEDNN_OPTS", "0"
 )  # as tgenn_gen.keras_import does, and before keras is imported
-REASON = "PyGeNN is not installed"
+MISSING = {  # by marker: why its tests are skipped
+    marker: reason
+    for marker, reason, there in (
+        ("genn", "PyGeNN is not installed", find_spec("pygenn") is not None),
+        ("genn_cpp", "$GENN_PATH names no source tree of GeNN", HAS_GENN_SOURCE),
+    )
+    if not there
+}
 
 
 def pytest_collection_modifyitems(items):
-    if find_spec("pygenn") is None:
-        for item in items:
-            if item.get_closest_marker("genn"):
-                item.add_marker(pytest.mark.skip(reason=REASON))
+    for item in items:
+        for marker, reason in MISSING.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_terminal_summary(terminalreporter):
-    skipped = [r for r in terminalreporter.stats.get("skipped", []) if REASON in str(r.longrepr)]
-    if skipped:
-        terminalreporter.write_line(f"genn: {len(skipped)} tests skipped: {REASON}")
+    for marker, reason in MISSING.items():
+        skipped = [r for r in terminalreporter.stats.get("skipped", []) if reason in str(r.longrepr)]
+        if skipped:
+            terminalreporter.write_line(f"{marker}: {len(skipped)} tests skipped: {reason}")

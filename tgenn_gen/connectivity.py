@@ -14,8 +14,9 @@ import numpy as np
 
 from tgenn_gen import genn_code
 from tgenn_gen.genn_code import Scatter
+from tgenn_gen.kinds import Shape
 from tgenn_gen.ops.mixing import Mixing
-from tgenn_gen.spec import Connection, Shape
+from tgenn_gen.spec import Connection
 
 WEIGHT_BYTES = 4
 SPARSE_SYNAPSE_BYTES = 8  # a weight and the postsynaptic neuron's index

@@ -8,6 +8,7 @@ matrix (row_build_code), or at every spike, with no matrix at all (TOEPLITZ, dia
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import gcd, prod
 
@@ -47,13 +48,15 @@ class Scatter:
                    each line that ends in "{", opens a block, which the caller closes
     kernel_index   indices into the map's weight array, as code; () where it has none
     kernel_shape   the shape of that array
-    weight         the array, or a number, as a Python expression; "" where the map's weight is 1
+    weight         the array, as an expression of :mod:`tgenn_gen.runtime.kernels`; "" where it has none
+    factor         a number that all its weights are multiplied with
     """
 
     lines: tuple[str | Loop, ...] = ()
     kernel_index: tuple[str, ...] = ()
     kernel_shape: tuple[int, ...] = ()
     weight: str = ""
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -233,12 +236,22 @@ def _add_synapse(scatters: tuple[Scatter, ...]) -> str:
 
 
 def _indented(lines: list[str]) -> str:
-    """The lines, blocks indented, and closed at the end."""
+    """The lines that do something, blocks indented, and closed at the end."""
     text, depth = [], 0
-    for line in lines:
+    for line in _needed(lines):
         text.append("    " * depth + line)
         depth += line.endswith("{")
     return "\n".join([*text, *("    " * level + "}" for level in range(depth - 1, -1, -1))])
+
+
+def _needed(lines: list[str]) -> list[str]:
+    """The lines without definitions that no later line reads: not every map needs all that its window has."""
+    needed: list[str] = []
+    for line in reversed(lines):
+        definition = re.match(r"const int (\w+) = ", line)
+        if definition is None or re.search(rf"\b{definition[1]}\b", "\n".join(needed)):
+            needed.append(line)
+    return needed[::-1]
 
 
 def kernel_size(scatters: tuple[Scatter, ...]) -> int:
@@ -247,12 +260,15 @@ def kernel_size(scatters: tuple[Scatter, ...]) -> int:
 
 
 def kernel_expression(scatters: tuple[Scatter, ...]) -> str:
-    """The kernel as a Python expression: the outer product of the maps' weights."""
-    numbers = [s.weight for s in scatters if s.weight and not s.kernel_shape]
-    arrays = [s.weight for s in scatters if s.kernel_shape]
+    """The kernel, the outer product of the maps' weights: calls of :mod:`tgenn_gen.runtime.kernels`.
+
+    The generated C++ has functions of the same names: an expression means the same in both languages.
+    """
+    factor = prod(s.factor for s in scatters)
+    arrays = [s.weight for s in scatters if s.weight]
     if not arrays:
-        return f"np.full(1, {' * '.join(numbers) or '1.0'})"
+        return f"constant({factor!r})"
     product = arrays[0]
     for array in arrays[1:]:
-        product = f"np.multiply.outer({product}, {array})"
-    return " * ".join([*numbers, product])
+        product = f"outer({product}, {array})"
+    return product if factor == 1 else f"scaled({factor!r}, {product})"

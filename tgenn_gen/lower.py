@@ -8,32 +8,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from math import prod
+from math import isfinite, prod
+from types import ModuleType
 from typing import Any
 
 from tgenn_gen import __version__, genn_code
 from tgenn_gen.connectivity import MAX_SPARSE_BYTES, connectivity
 from tgenn_gen.document import document_hash
 from tgenn_gen.identifiers import identifiers_of, unique
+from tgenn_gen.kinds import Call, Encoding, Keys, Neuron, Shape, Uniform
 from tgenn_gen.meaning import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.neuron_models import NeuronModelPlan, neuron_model
-from tgenn_gen.plan import ConnectionPlan, InputPlan, OutputPlan, Plan, PopulationPlan, WeightPlan
-from tgenn_gen.readouts import READOUTS
-from tgenn_gen.runtime import building, command_line, data, encodings, linear_maps, neurons, random_numbers
-from tgenn_gen.source_text import body, definitions
-from tgenn_gen.spec import (
-    Call,
-    Connection,
-    Encoding,
-    Keys,
-    LinearMap,
-    Network,
-    Neuron,
-    Output,
-    Population,
-    Shape,
-    Uniform,
+from tgenn_gen.plan import (
+    PLAN_VERSION,
+    ConnectionPlan,
+    InputPlan,
+    OutputPlan,
+    Plan,
+    PopulationPlan,
+    WeightPlan,
 )
+from tgenn_gen.readouts import READOUTS
+from tgenn_gen.runtime import (
+    building,
+    command_line,
+    data,
+    encodings,
+    kernels,
+    linear_maps,
+    neurons,
+    random_numbers,
+)
+from tgenn_gen.source_text import body, definitions
+from tgenn_gen.spec import Connection, Network, Output, Population
 from tgenn_gen.tensors import Tensor
 
 
@@ -52,11 +59,11 @@ def lower(network: Network) -> Plan:
     readouts = [READOUTS[o.readout] for o in network.outputs]
     reading = [r.read for r in readouts]
     weights = neurons.few_spike_weights if network.few_spike else neurons.rate_weights
-    maps = [m for p in network.populations for c in p.inputs for m in c.through]
+    synapses = tuple(c for p in populations for c in p.connections if not c.from_input)
+    products = [c.kernel for c in synapses]
+    maps = [e for p in populations for c in p.connections for e in c.numpy]
     adding = [linear_maps.added] if any(len(p.inputs) > 1 for p in network.populations) else []
-    input_maps = [
-        m for p in network.populations for c in p.inputs if c.source not in network.depths for m in c.through
-    ]
+    input_maps = [e for p in populations for c in p.connections if c.from_input for e in c.numpy]
     dt = network.simulation.dt
     calls = [i.encoding.call(dt) for i in network.inputs] + [p.neuron.call(dt) for p in network.populations]
     shared = [*(r.output for r in readouts), weights, encodings.values_problem]
@@ -68,6 +75,7 @@ def lower(network: Network) -> Plan:
     if any(isinstance(v, Uniform) for call in calls for v in call.arguments.values()):
         called.append(random_numbers.uniform_between)
     return Plan(
+        plan_version=PLAN_VERSION,
         name=network.name,
         identifier=identifiers_of([network.name])[network.name],
         version=__version__,
@@ -89,16 +97,26 @@ def lower(network: Network) -> Plan:
         outputs=tuple(_output(network, output) for output in network.outputs),
         step_weights=weights.__name__,
         random=random,
-        synapses=tuple(c for p in populations for c in p.connections if not c.from_input),
+        synapses=synapses,
         max_sparse_bytes=MAX_SPARSE_BYTES,
         largest_population=network.largest,
         spiking=_names(network.spiking),
         driven=_names(p.name for p in genn_populations if p.driven),
         streams="{" + ", ".join(f'"{p.name}": {p.stream}' for p in genn_populations if p.stream >= 0) + "}",
         reference_functions=definitions(
-            [*_called(maps), *adding, *called, *shared, *draws, *reading, neurons.batch_size_that_fits]
+            [
+                *_called(linear_maps, maps),
+                *adding,
+                *called,
+                *shared,
+                *draws,
+                *reading,
+                neurons.batch_size_that_fits,
+            ]
         ),
-        simulate_functions=definitions([*_called(input_maps), *adding, *shared, *draws]),
+        simulate_functions=definitions(
+            [*_called(linear_maps, input_maps), *_called(kernels, products), *adding, *shared, *draws]
+        ),
         building=body(building),
         data=body(data),
         command_line=body(command_line),
@@ -159,11 +177,20 @@ def _input(network: Network, stream: int, identifiers: dict[str, str]) -> InputP
         shape=network_input.shape,
         encoding=_call_text(encoding.call(network.simulation.dt), stream, network_input.shape),
         uint8_divisor=repr(network_input.uint8_divisor),
-        low=f'float("{encoding.low}")' if encoding.low == float("-inf") else repr(encoding.low),
-        high=f'float("{encoding.high}")' if encoding.high == float("inf") else repr(encoding.high),
-        binary=encoding.binary,
+        values=f"({_python(encoding.low)}, {_python(encoding.high)}, {encoding.binary})",
+        values_cpp=f"{_cpp(encoding.low)}, {_cpp(encoding.high)}, {str(encoding.binary).lower()}",
         spikes=encoding.spikes,
     )
+
+
+def _python(number: float) -> str:
+    """A number, finite or not, as Python."""
+    return repr(number) if isfinite(number) else f'float("{number}")'
+
+
+def _cpp(number: float) -> str:
+    """A number, finite or not, as C++."""
+    return repr(number) if isfinite(number) else str(number).replace("inf", "INFINITY")
 
 
 def _input_population(
@@ -189,6 +216,7 @@ def _input_population(
         neuron_model=model.identifier,
         neuron_params=tuple((name, repr(value)) for name, value in updates.params),
         variables=tuple((name, start) for name, _, _, start in model.variables),
+        tensors=(),
         spikes=True,
         driven=True,
         last_read="",
@@ -198,7 +226,7 @@ def _input_population(
 
 def _populations(network: Network, identifiers: dict[str, str], models: _Models) -> Iterable[PopulationPlan]:
     depths = network.depths
-    shapes = {i.name: i.shape for i in network.inputs}
+    shapes = network.shapes
     taken = {f"{i}{ending}" for i in identifiers.values() for ending in ("", "_neurons", "_course")}
     last_read_by = network.last_read_by
     for stream, population in enumerate(network.populations, len(network.inputs)):
@@ -206,14 +234,9 @@ def _populations(network: Network, identifiers: dict[str, str], models: _Models)
         for c in population.inputs:
             identifier = unique(f"{identifiers[c.source]}_to_{identifiers[population.name]}", taken)
             connections.append(_connection(c, identifier, shapes[c.source], identifiers, network, population))
-        shapes[population.name] = population.shape
         updates = population.neuron.genn(network.simulation.dt)
         kind = "_".join(filter(None, (population.neuron.kind, getattr(population.neuron, "reset", ""))))
         model = models.of(population.neuron, population.name, kind)
-        per_neuron = {
-            name: f'np.broadcast_to(weights["{_weight_key(t.file)}"], {population.shape}).flatten()'
-            for name, t in population.neuron.tensors.items()
-        }
         yield PopulationPlan(
             name=population.name,
             identifier=identifiers[population.name],
@@ -223,11 +246,12 @@ def _populations(network: Network, identifiers: dict[str, str], models: _Models)
             activation=f"{_scale(population)} x {_measure(population.neuron)}",
             depth=depths[population.name],
             stream=stream if updates.random else -1,
-            bias=f'weights["{_weight_key(population.bias.file)}"]' if population.bias is not None else "",
+            bias=_weight(population.bias) if population.bias is not None else "",
             neurons=_call_text(population.neuron.call(network.simulation.dt), stream, population.shape),
             neuron_model=model.identifier,
             neuron_params=tuple((name, repr(value)) for name, value in updates.params),
-            variables=tuple((name, per_neuron.get(name, start)) for name, _, _, start in model.variables),
+            variables=tuple((name, start) for name, _, _, start in model.variables if start),
+            tensors=tuple((name, _weight(tensor)) for name, tensor in population.neuron.tensors.items()),
             spikes=population.neuron.spikes,
             driven=any(c.from_input for c in connections),
             last_read=", ".join(f"{identifiers[source]}_course" for source in last_read_by[population.name]),
@@ -236,9 +260,7 @@ def _populations(network: Network, identifiers: dict[str, str], models: _Models)
 
 
 def _scale(population: Population) -> str:
-    if isinstance(population.scale, Tensor):
-        return f'weights["{_weight_key(population.scale.file)}"]'
-    return repr(population.scale)
+    return _weight(population.scale) if isinstance(population.scale, Tensor) else repr(population.scale)
 
 
 def _measure(neuron: Neuron) -> str:
@@ -257,7 +279,7 @@ def _call_text(call: Call, stream: int, shape: Shape) -> str:
 
     def text(value: Any) -> str:
         if isinstance(value, Tensor):
-            return f'weights["{_weight_key(value.file)}"]'
+            return _weight(value)
         if isinstance(value, Uniform):
             return f"uniform_between({keys}, {value.low!r}, {value.high!r}, {shape})"
         if isinstance(value, Keys):
@@ -283,9 +305,7 @@ def _connection(
     from_input = connection.source not in depths
     course = f"{source}_course"
     variable = "current" if len(population.inputs) == 1 else identifier
-    weights = tuple(
-        "".join(f'weights["{_weight_key(t.file)}"]' for t in m.tensors.values()) for m in connection.through
-    )
+    weights = tuple("".join(map(_weight, m.tensors.values())) for m in connection.through)
     expressions: list[str] = []
     for linear_map, weight in zip(connection.through, weights, strict=True):
         expressions.append(linear_map.python(variable if expressions else course, weight))
@@ -294,13 +314,14 @@ def _connection(
         identifier=identifier,
         source=connection.source,
         source_identifier=source,
+        source_size=prod(shape),
         description=", ".join(m.describe() for m in connection.through) or "one to one",
         variable=variable,
         numpy=tuple(expressions) or (course,),
         from_input=from_input,
         genn_matrix="" if from_input else genn.matrix,
         not_toeplitz=genn.toeplitz_obstacle,
-        genn_weights=genn_code.kernel_expression(genn.scatters),
+        kernel=genn_code.kernel_expression(genn.scatters),
         signed=connection.source in network.signed,
         row_build_code=genn_code.row_build_code(genn.scatters),
         diagonal_build_code=genn_code.diagonal_build_code(genn.scatters),
@@ -311,13 +332,18 @@ def _connection(
     )
 
 
+def _weight(tensor: Tensor) -> str:
+    """A tensor's values, as an expression."""
+    return f'weights["{_weight_key(tensor.file)}"]'
+
+
 def _weight_key(file: str) -> str:
     """weights/dense.kernel.npy to dense.kernel, other/dense.kernel.npy to ./other/dense.kernel."""
     name = file.removesuffix(".npy")
     return name.removeprefix("weights/") if name.startswith("weights/") else f"./{name}"
 
 
-def _called(maps: Iterable[LinearMap]) -> list[object]:
-    """The functions of runtime.linear_maps that the maps' expressions call."""
-    names = {re.match(r"\w+", m.python("x", "w"))[0] for m in maps}  # type: ignore[index]
-    return [getattr(linear_maps, name) for name in sorted(names)]
+def _called(module: ModuleType, expressions: Iterable[str]) -> list[object]:
+    """The functions of a module that expressions call."""
+    names = {name for expression in expressions for name in re.findall(r"\w+(?=\()", expression)}
+    return [getattr(module, name) for name in sorted(names) if hasattr(module, name)]

@@ -9,10 +9,15 @@ from tgenn_gen.genn_code import Updates
 
 @dataclass(frozen=True)
 class NeuronModelPlan:
-    """A GeNN neuron model that one or more populations use.
+    """A GeNN neuron model that one or more populations use; its code has `step`, the population's local step.
 
-    variables   (name, type, access, start value) of each; for a tensor's the start value is ""
-    The code runs over `step`, the population's local step.
+    identifier  its name in code
+    params      the names of its parameters, but for timesteps and phase, which all models have
+    variables   (name, type, GeNN's access, "" for read and write, start value) of each; a tensor, one value
+                a neuron, has the start value ""
+    sim_code    GeNN code of one step
+    threshold   the condition for a spike, GeNN code; "" where it never spikes
+    reset       what a spike does, GeNN code
     """
 
     identifier: str
@@ -31,10 +36,10 @@ def neuron_model(
     readout, start: those of the output population, "" for all others.
     """
     spikes = bool(updates.threshold)
-    variables = [("I_const", "scalar", "pygenn.VarAccess.READ_ONLY_DUPLICATE", "0.0")]
+    variables = [("I_const", "scalar", "READ_ONLY_DUPLICATE", "0.0")]
     if updates.random:
-        variables.append(("key", "unsigned int", "pygenn.VarAccess.READ_ONLY_SHARED_NEURON", "0"))
-    variables += [(name, "scalar", "pygenn.VarAccess.READ_ONLY", "") for name in updates.tensors]
+        variables.append(("key", "unsigned int", "READ_ONLY_SHARED_NEURON", "0"))
+    variables += [(name, "scalar", "READ_ONLY", "") for name in updates.tensors]
     variables += [(name, kind, "", "0") for name, kind in (("V", "scalar"), *updates.variables)]
     latch, after_spike = [], []
     if spikes:

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from types import CodeType, ModuleType
 from typing import Any
 
-from tgenn_gen.runtime import encodings, linear_maps, neurons, random_numbers, readouts
+from tgenn_gen.runtime import encodings, kernels, linear_maps, neurons, random_numbers, readouts
 
-MODULES = (linear_maps, random_numbers, encodings, neurons, readouts)  # names are unique across them
+MODULES = (linear_maps, kernels, random_numbers, encodings, neurons, readouts)  # names are unique across them
 
 
 def definitions(wanted: Iterable[Any]) -> str:

@@ -23,6 +23,20 @@ def one_at_a_time(lock: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def optimized() -> Iterator[None]:
+    """The C++ compiler optimizes; GeNN's own option for that adds -ffast-math, which rounds otherwise."""
+    compiler = os.environ.get("CXX")
+    os.environ["CXX"] = f"{compiler or 'g++'} -O3 -ffp-contract=off"  # what make calls
+    try:
+        yield
+    finally:
+        if compiler is None:
+            del os.environ["CXX"]
+        else:
+            os.environ["CXX"] = compiler
+
+
+@contextlib.contextmanager
 def stdout_closed() -> Iterator[None]:
     """What this process and its children print on stdout goes nowhere."""
     sys.stdout.flush()
