@@ -1,0 +1,39 @@
+"""tgenn fmt: a document in its canonical form."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.commands.console import DIFFERENCE, FINE, say
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("fmt", help="rewrite a document in its canonical form, comments kept")
+    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    command.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if something would change"
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the canonical form, or check that it is there."""
+    from tgenn_gen.document import document_path
+    from tgenn_gen.formatting import canonical, rewrite
+    from tgenn_gen.source import read_source
+
+    path = document_path(arguments.path)
+    source = read_source(path)
+    text = canonical(source, path.parent)
+    if text == source.text:
+        print(f"{path}: is in its canonical form")
+        return FINE
+    if arguments.check:
+        say(f"{path}: is not in its canonical form: run tgenn fmt")
+        return DIFFERENCE
+    rewrite(path, text)
+    print(f"{path}: written")
+    return FINE

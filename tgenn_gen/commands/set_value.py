@@ -1,0 +1,41 @@
+"""tgenn set: values of a document changed from a script."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.commands.console import FINE
+from tgenn_gen.errors import printable
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("set", help="change values of a document, comments kept")
+    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    command.add_argument(
+        "edits",
+        metavar="PATH=VALUE",
+        nargs="+",
+        help="such as conv2d.neuron.threshold=0.8, simulation.timesteps=32, conv2d.inputs.0.from=image",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Change values, all or none."""
+    from tgenn_gen.document import document_path
+    from tgenn_gen.editing import edited
+    from tgenn_gen.formatting import canonical, rewrite
+    from tgenn_gen.source import read_source
+
+    path = document_path(arguments.path)
+    source, changes = edited(read_source(path), arguments.edits)
+    text = canonical(source, path.parent)
+    if changes:
+        rewrite(path, text)
+    for change in changes:
+        print(printable(change))
+    print(f"{path}: {'written' if changes else 'has these values already'}")
+    return FINE

@@ -1,0 +1,35 @@
+"""A document rewritten: canonical text that keeps the comments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tgenn_gen.comments import with_comments
+from tgenn_gen.document import HEADER, document_text, load_source
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.folders import replace_files
+from tgenn_gen.source import MAX_BYTES, Source
+
+
+def canonical(source: Source, folder: Path) -> str:
+    """The canonical text of what a document says, with its comments. Raises TgennError as load does.
+
+    The line that leads editors to the schema is a comment too: one that is there stays as it is.
+    """
+    text = document_text(load_source(source, folder))
+    if HEADER.partition("=")[0] in source.text:
+        text = text.removeprefix(HEADER)
+    return with_comments(text, source)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Replace a document's text, whole or not at all; a link to it stays a link.
+
+    Raises TgennError: T102 the text would be too large to be read again, T604 it cannot be written.
+    """
+    content = text.encode()
+    if len(content) > MAX_BYTES:
+        message = f"would be larger than {MAX_BYTES // 2**20} MiB in its canonical form"
+        raise TgennError(Diagnostic(Location(str(path)), "T102", message))
+    path = path.resolve()
+    replace_files(path.parent, {path.name: content})
