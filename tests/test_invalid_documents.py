@@ -1,4 +1,4 @@
-"""Documents and weights that are wrong in one way each: the whole diagnostic, and nothing but it."""
+"""Documents that are wrong in ways that no file in tests/invalid/ can hold, and networks built in memory."""
 
 # ruff: noqa: E501  (what is said stands in one piece)
 
@@ -6,25 +6,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from broken import whole
 from sample_networks import small_cnn
 
 from tgenn_gen import Network, TgennError
 from tgenn_gen.cli import main
 from tgenn_gen.document import DOCUMENT
 from tgenn_gen.neurons.integrate import Integrate
-from tgenn_gen.ops import OPS
 from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.ops.scale import Scale
 from tgenn_gen.spec import Connection
 from tgenn_gen.tensors import Tensor
-
-KNOWN_OPS = ", ".join(sorted(OPS))
 
 
 @pytest.fixture
@@ -40,290 +39,9 @@ def diagnostics(path) -> list[str]:
     return [str(d).replace(f"{path}{os.sep}", "") for d in caught.value.diagnostics]
 
 
-# What stands in generated/small_cnn/network.yaml, what it is changed to, and all that is then said.
-CHANGES = {
-    "unknown key": (
-        "threshold: 1.0",
-        "treshold: 1.0",
-        [
-            "12:40: error[T110]: unknown key 'treshold' in neuron\n  hint: did you mean 'threshold'?",
-        ],
-    ),
-    "unknown key at the top": (
-        "name: small_cnn",
-        "name: small_cnn\ncolour: red",
-        [
-            "3:1: error[T110]: unknown key 'colour' in the document\n  hint: known here: format, inputs, name, outputs, populations, provenance, simulation",
-        ],
-    ),
-    "key of another op": (
-        "{op: avg_pool2d, pool: [2, 2],",
-        "{op: avg_pool2d, kernel: 1, pool: [2, 2],",
-        [
-            "30:30: error[T110]: unknown key 'kernel' in through[0]\n  hint: known here: op, padding, pool, strides",
-        ],
-    ),
-    "missing key": (
-        "{op: avg_pool2d, pool: [2, 2], ",
-        "{op: avg_pool2d, ",
-        [
-            "30:13: error[T111]: through[0] has no 'pool'\n  hint: add pool: ...",
-        ],
-    ),
-    "format of another version": (
-        "format: tgenn/1",
-        "format: tgenn/9",
-        [
-            '1:9: error[T113]: format is "tgenn/9", expected tgenn/1',
-        ],
-    ),
-    "text for a number": (
-        "threshold: 1.0",
-        "threshold: high",
-        [
-            '12:51: error[T112]: threshold is "high", expected a finite number',
-        ],
-    ),
-    "empty value": (
-        "threshold: 1.0",
-        "threshold: ",
-        [
-            "12:50: error[T112]: threshold is empty, expected a finite number",
-        ],
-    ),
-    "list for a mapping": (
-        "encoding: {kind: constant_current}",
-        "encoding: [constant_current]",
-        [
-            "7:15: error[T112]: encoding is a list, expected a mapping",
-        ],
-    ),
-    "float for a whole number": (
-        "timesteps: 7",
-        "timesteps: 7.0",
-        [
-            "3:34: error[T112]: timesteps is 7.0, expected a whole number",
-        ],
-    ),
-    "true for a whole number": (
-        "timesteps: 7",
-        "timesteps: true",
-        [
-            "3:34: error[T112]: timesteps is true, expected a whole number",
-        ],
-    ),
-    "not a number": (
-        "v_init: 0.5",
-        "v_init: .nan",
-        [
-            "12:81: error[T112]: v_init is nan, expected a finite number",
-        ],
-    ),
-    "infinity": (
-        "v_init: 0.5",
-        "v_init: -.inf",
-        [
-            "12:81: error[T112]: v_init is -inf, expected a finite number",
-        ],
-    ),
-    "below the range": (
-        "timesteps: 7",
-        "timesteps: 0",
-        [
-            "3:34: error[T114]: timesteps is 0, expected at least 1",
-        ],
-    ),
-    "at the excluded end": (
-        "threshold: 1.0",
-        "threshold: 0",
-        [
-            "12:51: error[T211]: the threshold, 0, is not above the resting potential, 0, in float32",
-        ],
-    ),
-    "unknown choice": (
-        "reset: subtract",
-        "reset: substract",
-        [
-            "12:63: error[T113]: reset is \"substract\", expected subtract, zero, to_rest\n  hint: did you mean 'subtract'?",
-        ],
-    ),
-    "unknown op": (
-        "op: dense",
-        "op: dens",
-        [
-            f"43:17: error[T113]: op is \"dens\", expected {KNOWN_OPS}\n  hint: did you mean 'dense'?",
-        ],
-    ),
-    "unknown neuron": (
-        "kind: integrate}",
-        "kind: integrator}",
-        [
-            "47:20: error[T113]: kind is \"integrator\", expected few_spike, integrate, integrate_and_fire, maximum, signed_integrate_and_fire\n  hint: did you mean 'integrate'?",
-        ],
-    ),
-    "pair of three": (
-        "strides: [1, 2]",
-        "strides: [1, 2, 3]",
-        [
-            "19:22: error[T115]: strides has 3 items, expected at most 2",
-        ],
-    ),
-    "code for a name": (
-        "name: conv1",
-        "name: 'x\"); import os #'",
-        [
-            '10:11: error[T116]: name is "x\\"); import os #", expected letters, digits and _ . -, with no . or - at the start',
-        ],
-    ),
-    "a line break after a name": (
-        "name: conv1",
-        'name: "conv1\\n"',
-        [
-            '10:11: error[T116]: name is "conv1\\n", expected letters, digits and _ . -, with no . or - at the start',
-        ],
-    ),
-    "no op": (
-        "{op: avg_pool2d, pool: [2, 2],",
-        "{pool: [2, 2],",
-        ["30:13: error[T111]: through[0] has no 'op'\n  hint: add op: ..."],
-    ),
-    "no kind": (
-        "{kind: integrate_and_fire, threshold: 1.0,",
-        "{threshold: 1.0,",
-        ["12:13: error[T111]: neuron has no 'kind'\n  hint: add kind: ..."],
-    ),
-    "a name twice": (
-        "name: conv2",
-        "name: conv1",
-        [
-            "22:11: error[T201]: the name 'conv1' stands here a second time\n  hint: names are unique, whatever their case",
-            "40:15: error[T202]: there is no input or population 'conv2'\n  hint: did you mean 'conv1'?",
-        ],
-    ),
-    "unknown source": (
-        "from: conv1",
-        "from: conv_1",
-        [
-            "28:15: error[T202]: there is no input or population 'conv_1'\n  hint: did you mean 'conv1'?",
-        ],
-    ),
-    "source further down": (
-        "from: conv1",
-        "from: dense",
-        [
-            "28:15: error[T202]: 'dense' comes only later in the document\n  hint: populations stand in topological order: move it up",
-        ],
-    ),
-    "its own source": (
-        "from: conv1",
-        "from: conv2",
-        [
-            "28:15: error[T202]: 'conv2' cannot be its own source\n  hint: a network has no recurrent connections",
-        ],
-    ),
-    "map that does not fit": (
-        "{op: flatten, shape: [2, 3, 4]}",
-        "{op: flatten, shape: [3, 2, 4]}",
-        [
-            "42:13: error[T205]: flatten flattens (3, 2, 4), its input is (2, 3, 4)",
-        ],
-    ),
-    "shape that no chain gives": (
-        "shape: [6]\n",
-        "shape: [7]\n",
-        [
-            "40:9: error[T205]: the chain from 'conv2' gives [6], 'dense' has shape [7]",
-            "52:13: error[T205]: dense takes (..., 6), its input is (7,)",
-        ],
-    ),
-    "unknown output": (
-        "{population: classes,",
-        "{population: clases,",
-        [
-            "55:18: error[T202]: there is no population 'clases'\n  hint: did you mean 'classes'?",
-        ],
-    ),
-    "readout that the neurons do not have": (
-        "readout: membrane",
-        "readout: spike_count",
-        [
-            "55:36: error[T207]: 'classes' (integrate) has no readout spike_count\n  hint: use readout: membrane, or another kind of neuron",
-        ],
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CHANGES)
-def test_a_mistake_is_said_at_its_place(folder, case):
-    old, new, expected = CHANGES[case]
-    text = (folder / DOCUMENT).read_text()
-    assert old in text
-    (folder / DOCUMENT).write_text(text.replace(old, new, 1))
-    assert diagnostics(folder) == [f"{DOCUMENT}:{line}" for line in expected]
-    assert main(["check", str(folder)]) == 2
-    assert main(["generate", str(folder)]) == 2
-    assert sorted(p.name for p in folder.iterdir()) == [DOCUMENT, "weights"]
-
-
-def test_all_mistakes_are_said_at_once_in_the_order_of_the_text(folder):
-    text = (folder / DOCUMENT).read_text()
-    for old, new in (
-        ("timesteps: 7", "timesteps: 0"),
-        ("v_init: 0.5", "v_int: 0.5"),
-        ("op: dense", "op: dens"),
-    ):
-        text = text.replace(old, new, 1)
-    (folder / DOCUMENT).write_text(text)
-    assert [d.split("\n")[0] for d in diagnostics(folder)] == [
-        "network.yaml:3:34: error[T114]: timesteps is 0, expected at least 1",
-        "network.yaml:12:73: error[T110]: unknown key 'v_int' in neuron",
-        f'network.yaml:43:17: error[T113]: op is "dens", expected {KNOWN_OPS}',
-    ]
-
-
-NAME = "network.yaml"
-TEXTS = {
-    "not UTF-8": (b"format: \xff\n", f"{NAME}: error[T102]: not UTF-8 text (byte 8): not a network document"),
-    "control characters": (
-        b"name: a\x1b[2Jb\n",
-        f"{NAME}: error[T103]: not YAML: character U+001B is not allowed",
-    ),
-    "not YAML": (
-        b"name: [1, 2\n",
-        f"{NAME}:2:1: error[T103]: not YAML: expected ',' or ']', but got '<stream end>'",
-    ),
-    "a second document": (
-        b"name: a\n---\nname: b\n",
-        f"{NAME}:2:1: error[T104]: a second document in one file\n  hint: remove it, and its ---",
-    ),
-    "deep nesting": (b"[" * 100000, f"{NAME}:1:34: error[T105]: nested more than 32 deep"),
-    "an alias": (
-        b"a: &x [1]\nb: *x\n",
-        f"{NAME}:2:4: error[T106]: alias *x\n  hint: write the value out: documents have no aliases",
-    ),
-    "a tag": (
-        b"a: !!python/object/apply:os.system ['id']\n",
-        f"{NAME}:1:4: error[T106]: tag tag:yaml.org,2002:python/object/apply:os.system\n"
-        "  hint: remove it: documents have no tags",
-    ),
-    "a key twice": (
-        b"a: 1\nb: 2\na: 3\n",
-        f"{NAME}:3:1: error[T107]: key 'a' stands here a second time\n  hint: the first is at line 1",
-    ),
-    "a key that is not text": (
-        b"[a]: 1\n",
-        f"{NAME}:1:1: error[T103]: a key that is not text\n  hint: keys are names such as threshold",
-    ),
-    "empty": (b"", f"{NAME}:1:1: error[T112]: the document is empty, expected a mapping"),
-    "a number": (b"3\n", f"{NAME}:1:1: error[T112]: the document is 3, expected a mapping"),
-}
-
-
-@pytest.mark.parametrize("case", TEXTS)
-def test_a_file_that_is_no_document_is_refused(tmp_path, case):
-    content, expected = TEXTS[case]
-    (tmp_path / DOCUMENT).write_bytes(content)
-    assert diagnostics(tmp_path) == [expected]
+def test_nesting_of_any_depth_is_refused(tmp_path):
+    (tmp_path / DOCUMENT).write_bytes(b"[" * 100000)
+    assert diagnostics(tmp_path) == ["network.yaml:1:34: error[T105]: nested more than 32 deep"]
 
 
 def test_a_missing_document_and_a_folder_without_one_are_said(tmp_path, capsys):
@@ -342,150 +60,29 @@ def test_a_document_of_many_megabytes_is_not_read(tmp_path):
     assert diagnostics(tmp_path) == ["network.yaml: error[T102]: larger than 1 MiB"]
 
 
-# Weights. Each case breaks weights/dense.kernel.npy, float32 (24, 6); what is said follows its name.
-
 KERNEL = "weights/dense.kernel.npy"
 RESTORE = "\n  hint: restore the file, or export the network again"
-FLOAT32 = "\n  hint: save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))"
-
-
-def saved(array, **options):
-    return lambda path: np.save(path, array, **options)
-
-
-def cut_off(path):
-    path.write_bytes(path.read_bytes()[:-10])
-
-
-def one_more(path):
-    path.write_bytes(path.read_bytes() + b"0000")
-
-
-def other_values(path):
-    np.save(path, np.load(path) + 1)
-
-
-def not_finite(path):
-    values = np.load(path)
-    values[3, 4] = np.nan
-    np.save(path, values)
-
-
-WEIGHTS = {
-    "missing": (
-        lambda path: path.unlink(),
-        f"T302]: {KERNEL}: cannot be read: No such file or directory{RESTORE}",
-    ),
-    "not a .npy": (
-        lambda path: path.write_text("hello"),
-        f"T303]: {KERNEL}: is not a .npy file of format 1.0{RESTORE}",
-    ),
-    "cut off in its header": (
-        lambda path: path.write_bytes(path.read_bytes()[:60]),
-        f"T303]: {KERNEL}: is not a .npy file of format 1.0{RESTORE}",
-    ),
-    "cut off": (cut_off, f"T306]: {KERNEL}: holds 566 bytes of data, its shape needs 576{RESTORE}"),
-    "too long": (one_more, f"T306]: {KERNEL}: holds 580 bytes of data, its shape needs 576{RESTORE}"),
-    "pickled": (
-        saved(np.array([{}] * 144).reshape(24, 6), allow_pickle=True),
-        f"T304]: {KERNEL}: holds pickled objects, which are never loaded{RESTORE}",
-    ),
-    "of another shape": (
-        saved(np.zeros((6, 24), np.float32)),
-        f"T305]: {KERNEL}: has shape [6, 24], the document says [24, 6]{RESTORE}; or correct the shape in the document",
-    ),
-    "of another type": (
-        saved(np.zeros((24, 6))),
-        f"T304]: {KERNEL}: holds float64, expected float32 in C order{FLOAT32}",
-    ),
-    "big-endian": (
-        saved(np.zeros((24, 6), ">f4")),
-        f"T304]: {KERNEL}: holds >f4, expected float32 in C order{FLOAT32}",
-    ),
-    "in Fortran order": (
-        saved(np.asfortranarray(np.zeros((24, 6), np.float32))),
-        f"T304]: {KERNEL}: holds float32 in Fortran order, expected float32 in C order{FLOAT32}",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", WEIGHTS)
-def test_weights_that_are_not_what_the_document_says_are_refused(folder, case):
-    change, expected = WEIGHTS[case]
-    change(folder / KERNEL)
-    assert diagnostics(folder) == [f"network.yaml:44:21: error[{expected}"]
-    assert main(["generate", str(folder)]) == 2
-    assert sorted(p.name for p in folder.iterdir()) == [DOCUMENT, "weights"]
 
 
 def sha256(folder) -> str:
     return hashlib.sha256((folder / KERNEL).read_bytes()).hexdigest()
 
 
-def test_weights_that_were_changed_are_known_by_their_hash(folder):
+def test_changed_weights_are_taken_with_their_new_hash(folder):
     before = sha256(folder)
-    other_values(folder / KERNEL)
-    assert diagnostics(folder) == [
-        f"network.yaml:44:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, the document says {before}\n"
-        "  hint: if you changed the weights on purpose, write the new hash into the document"
-    ]
+    np.save(folder / KERNEL, np.load(folder / KERNEL) + 1)
     text = (folder / DOCUMENT).read_text()
     (folder / DOCUMENT).write_text(text.replace(before, sha256(folder)))
     assert main(["check", str(folder)]) == 0
 
 
-def test_weights_that_are_not_finite_are_refused_even_with_the_right_hash(folder):
-    before = sha256(folder)
-    not_finite(folder / KERNEL)
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace(before, sha256(folder)))
-    assert diagnostics(folder) == [
-        f"network.yaml:44:21: error[T308]: {KERNEL}: holds nan at index [3, 4]{RESTORE}"
-    ]
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "../secret.npy",
-        "/etc/secret.npy",
-        "weights/../../secret.npy",
-        "./weights/dense.kernel.npy",
-        "link/secret.npy",
-    ],
-)
-def test_a_path_that_leaves_the_folder_is_refused(folder, file):
-    """Whether or not there is something at its end: nothing is read."""
-    np.save(folder.parent / "secret.npy", np.zeros((24, 6), np.float32))
-    (folder / "link").symlink_to(folder.parent)
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace(KERNEL, file))
-    found = diagnostics(folder)
-    if file.startswith("link"):
-        reason = "is a link that leads out of the document's folder\n  hint: copy the file into the folder"
-    else:
-        reason = "is not a path inside the document's folder\n  hint: give one like weights/dense.kernel.npy"
-    assert found == [f"network.yaml:44:21: error[T301]: {file}: {reason}"]
-
-
-def test_a_huge_shape_takes_no_memory(folder):
+def test_a_huge_shape_takes_no_memory(tmp_path):
     """The file's own header may claim anything too: sizes are compared before anything is allocated."""
-    import tracemalloc
-
-    huge = (100_000_000, 100_000_000)
-    header = {"descr": "<f4", "fortran_order": False, "shape": huge}
-    with (folder / KERNEL).open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace("shape: [24, 6]", "shape: [100000000, 100000000]"))
+    folder = whole("weights_of_a_huge_shape", tmp_path / "n")
     tracemalloc.start()
-    found = diagnostics(folder)
+    diagnostics(folder)
     assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
     tracemalloc.stop()
-    assert found == [
-        "network.yaml:43:13: error[T205]: dense takes (..., 100000000), its input is (24,)",
-        f"network.yaml:44:21: error[T306]: {KERNEL}: holds 0 bytes of data, its shape needs 40000000000000000{RESTORE}",
-    ]
 
 
 def changed(index: int, **values):
@@ -564,22 +161,83 @@ def test_a_pipe_is_no_document_and_no_weights(folder):
     (folder / KERNEL).unlink()
     os.mkfifo(folder / KERNEL)
     assert diagnostics(folder) == [
-        f"network.yaml:44:21: error[T302]: {KERNEL}: cannot be read: not a regular file{RESTORE}"
+        f"network.yaml:45:21: error[T302]: {KERNEL}: cannot be read: not a regular file{RESTORE}"
     ]
     (folder / DOCUMENT).unlink()
     os.mkfifo(folder / DOCUMENT)
     assert diagnostics(folder)[0].startswith("network.yaml: error[T101]: cannot be read: not a regular file")
 
 
-def test_mistakes_in_the_text_and_in_weights_are_said_together(folder):
-    (folder / KERNEL).unlink()
+def other_values(path):
+    np.save(path, np.load(path) + 1)
+
+
+def test_mistakes_against_the_schema_hide_no_others(folder):
+    """Those of parts that fulfil it, and of names and weights; what hangs on a misspelt part is not guessed."""
     text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(
-        text.replace("from: conv1", "from: conv9").replace("shape: [6, 5]", "shape: [7, 5]")
-    )
-    assert [d.split("\n")[0] for d in diagnostics(folder)] == [
-        "network.yaml:28:15: error[T202]: there is no input or population 'conv9'",
-        f"network.yaml:44:21: error[T302]: {KERNEL}: cannot be read: No such file or directory",
-        "network.yaml:52:13: error[T205]: dense takes (..., 7), its input is (6,)",
-        "network.yaml:53:21: error[T305]: weights/classes.kernel.npy: has shape [6, 5], the document says [7, 5]",
+    for old, new in (
+        ("uint8_divisor: 255.0", "uint8_diviser: 255.0"),
+        ("reset: subtract", "reset: substract"),
+        ("from: conv2", "from: cnv2"),
+        ("shape: [5]", "shape: [6]"),
+        ("{population: classes,", "{population: clases,"),
+    ):
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / DOCUMENT).write_text(text)
+    other_values(folder / KERNEL)
+    assert [d.split("\n") for d in diagnostics(folder)] == [
+        [
+            "network.yaml:9:5: error[T110]: unknown key 'uint8_diviser' in inputs[0]",
+            "  hint: did you mean 'uint8_divisor'?",
+        ],
+        [
+            'network.yaml:13:63: error[T113]: reset is "substract", expected subtract, zero, to_rest',
+            "  hint: did you mean 'subtract'?",
+        ],
+        [
+            "network.yaml:41:15: error[T202]: there is no input or population 'cnv2'",
+            "  hint: did you mean 'conv2'?",
+        ],
+        [
+            f"network.yaml:45:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, the document says "
+            f"{small_cnn().tensors[KERNEL].sha256}",
+            "  hint: if it was changed on purpose, run tgenn lock",
+        ],
+        ["network.yaml:51:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
+        [
+            "network.yaml:56:18: error[T202]: there is no population 'clases'",
+            "  hint: did you mean 'classes'?",
+        ],
     ]
+
+
+def test_a_population_whose_name_is_missing_makes_no_other_name_unknown(folder):
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(text.replace("- name: conv1", "- nme: conv1"))
+    assert [d.split("\n")[0] for d in diagnostics(folder)] == [
+        "network.yaml:11:5: error[T110]: unknown key 'nme' in populations[0]",
+        "network.yaml:11:5: error[T111]: populations[0] has no 'name'",
+    ]
+
+
+def test_a_misspelt_uniform_gets_the_word_that_was_meant(folder):
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(text.replace("v_init: 0.5", "v_init: unifrom", 1))
+    assert diagnostics(folder) == [
+        'network.yaml:13:81: error[T113]: v_init is "unifrom", expected a number or uniform\n'
+        "  hint: did you mean 'uniform'?"
+    ]
+
+
+def test_of_very_many_unknown_names_the_first_fifty_get_hints(folder):
+    """Each hint compares a name with all others, which takes minutes where there are thousands."""
+    populations = "".join(
+        f"  - {{name: p{i}, shape: [2], neuron: {{kind: integrate}}, inputs: [{{from: q{i}_}}]}}\n"
+        for i in range(200)
+    )
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(text.replace("outputs:\n", f"{populations}outputs:\n"))
+    found = diagnostics(folder)
+    assert len(found) == 200 and sum("hint" in line for line in found) == 50
+    assert found[0].endswith("and 174 more")  # names, of which 30 are listed

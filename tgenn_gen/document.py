@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -14,32 +14,53 @@ import yaml
 
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.folders import restore
+from tgenn_gen.intact import intact_part
 from tgenn_gen.meaning import file_problems, meaning_problems
+from tgenn_gen.names import name_problems
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
-from tgenn_gen.schema_check import schema_problems
+from tgenn_gen.schema_check import fits, other_format, schema_problems, schema_text
 from tgenn_gen.source import PathInDocument, Source, parse_scalar, read_source
 from tgenn_gen.spec import FORMAT, Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.tensors import Tensor, read_tensor
 
 DOCUMENT = "network.yaml"
+SCHEMA = "network.schema.json"  # beside each document: editors find it there with no network
+HEADER = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 
 def document_path(path: Path) -> Path:
-    """The network.yaml that `path` names: itself, or the one in that folder."""
+    """The network.yaml that `path` names: itself, or the one in that folder.
+
+    Raises TgennError (T604, T605) where a killed process left the folder without its name, and it stays so.
+    """
+    restore(path)
+    restore(path.parent)
     return path / DOCUMENT if path.is_dir() else path
 
 
 def load(path: Path) -> Network:
     """Read a document and its weights. Raises TgennError with everything that is wrong."""
     path = document_path(path)
-    source = read_source(path)
-    found = source.diagnostics(schema_problems(source.data))
-    if found:
+    return load_source(read_source(path), path.parent)
+
+
+def load_source(source: Source, folder: Path) -> Network:
+    """The network that a document's text says, with its weights below `folder`. Raises TgennError."""
+    if other := other_format(source.data):  # what else is in it says nothing then
+        raise TgennError(source.diagnostics(other))
+    departures = schema_problems(source.data)
+    found = source.diagnostics([*departures, *name_problems(source.data)])
+    tensors, unread = _read_tensors(source, folder)
+    found += unread
+    part = intact_part(source, departures) if departures else source
+    if part is None:
         raise TgennError(found)
-    tensors, found = _read_tensors(source, path.parent)
-    network = _network(source.data, tensors)
-    found += source.diagnostics(meaning_problems(network))
+    if departures:  # its places are others
+        tensors, _ = _read_tensors(part, folder)
+    network = _network(part.data, tensors)
+    found += part.diagnostics(meaning_problems(network))
     if found:
         raise TgennError(found)
     return network
@@ -47,19 +68,21 @@ def load(path: Path) -> Network:
 
 def require_valid(network: Network) -> None:
     """Raise TgennError for a network built in memory that no document could hold, or that has no meaning."""
-    source = Source(f"network '{network.name}'", document_data(network))
-    found = source.diagnostics(
-        schema_problems(source.data) or [*meaning_problems(network), *file_problems(network)]
-    )
-    if found:
-        raise TgennError(found)
+    data = document_data(network)
+    problems = schema_problems(data) or [
+        *name_problems(data),
+        *meaning_problems(network),
+        *file_problems(network),
+    ]
+    if problems:
+        raise TgennError(Source(f"network '{network.name}'", data).diagnostics(problems))
 
 
 def document_files(network: Network) -> dict[str, bytes]:
-    """network.yaml and its weights, {relative path: bytes}. Raises TgennError if it has no meaning."""
+    """network.yaml, its schema and weights, {path: bytes}. Raises TgennError if it has no meaning."""
     require_valid(network)
-    text = document_text(network)
-    return {DOCUMENT: text.encode(), **{f: t.npy() for f, t in sorted(network.tensors.items())}}
+    weights = {f: t.npy() for f, t in sorted(network.tensors.items())}
+    return {DOCUMENT: document_text(network).encode(), SCHEMA: schema_text().encode(), **weights}
 
 
 def document_hash(network: Network) -> str:
@@ -119,7 +142,7 @@ def document_text(network: Network) -> str:
     """The canonical text: the same network gives the same bytes."""
     node = _node(document_data(network))
     text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
-    return text
+    return HEADER + text
 
 
 class _Dumper(yaml.SafeDumper):
@@ -169,15 +192,26 @@ def _number(value: float) -> str:
 # Data to values.
 
 
+def named_weights(data: object) -> Iterator[tuple[str, object]]:
+    """The weights that data names, which may be anything: file, and the sha256 given with it."""
+    if isinstance(data, dict):
+        if isinstance(data.get("file"), str):
+            yield data["file"], data.get("sha256")
+        data = list(data.values())
+    if isinstance(data, list):
+        for item in data:
+            yield from named_weights(item)
+
+
 def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
-    """All tensors of the document by the path of their reference."""
+    """All tensors by the path of their reference; of a document with other mistakes, those that are whole."""
     tensors: dict[PathInDocument, Tensor] = {}
     read: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
     found: list[Diagnostic] = []
 
     def visit(data: Any, path: PathInDocument) -> None:
         if isinstance(data, dict):
-            if "file" in data and "sha256" in data:
+            if "file" in data and fits("tensor", data):
                 key = (data["file"], data["sha256"], tuple(data["shape"]))
                 try:
                     if key not in read:
@@ -193,7 +227,8 @@ def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Te
             for index, value in enumerate(data):
                 visit(value, (*path, index))
 
-    visit(source.data["populations"], ("populations",))
+    if isinstance(source.data, dict):
+        visit(source.data.get("populations"), ("populations",))
     return tensors, found
 
 

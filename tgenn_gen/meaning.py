@@ -1,15 +1,15 @@
-"""What a network must fulfil beyond the schema: names, order, shapes, readouts."""
+"""What a network must fulfil beyond the schema and names that there are: shapes, codes, readouts."""
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from math import prod
 
 import numpy as np
 
+from tgenn_gen.kinds import Shape, ShapeError
 from tgenn_gen.neurons.maximum import MAX_WINDOW
 from tgenn_gen.source import PathInDocument, Problem
-from tgenn_gen.spec import Connection, Network, Population, Shape, ShapeError
+from tgenn_gen.spec import Connection, Network, Population
 from tgenn_gen.tensors import Tensor, is_inside
 
 MAX_STEPS = 100_000  # as the schema says
@@ -18,24 +18,17 @@ MAX_NEURONS = 2**28  # a population's; GeNN indexes neurons with 32 bits
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All that is wrong with a network (T201 to T219); none for one that can be simulated."""
+    """All else that is wrong with a network (T203 to T219).
+
+    Of a source or an output that there is not (name_problems) nothing is said.
+    """
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
     spiking: dict[str, bool] = {}
-
-    def declare(name: str, shape: Shape, path: PathInDocument, spikes: bool) -> None:
-        for other in (n for n in shapes if n.lower() == name.lower()):
-            message = f"the name '{name}' stands here a second time"
-            if other != name:
-                message = f"the name '{name}' differs from '{other}' in upper and lower case alone"
-            found.append(Problem((*path, "name"), "T201", message, "names are unique, whatever their case"))
-        shapes[name], spiking[name] = shape, spikes
-
     for index, network_input in enumerate(network.inputs):
-        declare(network_input.name, network_input.shape, ("inputs", index), True)
+        shapes[network_input.name], spiking[network_input.name] = network_input.shape, True
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
-    later = [p.name for p in network.populations]
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
         if population.size > MAX_NEURONS:
@@ -45,7 +38,6 @@ def meaning_problems(network: Network) -> list[Problem]:
         for position, connection in enumerate(population.inputs):
             place = (*path, "inputs", position)
             if connection.source not in shapes:
-                found.append(_unknown_source(connection.source, place, list(shapes), later[index:]))
                 continue
             if not spiking[connection.source]:
                 found.append(
@@ -59,22 +51,11 @@ def meaning_problems(network: Network) -> list[Problem]:
             found += _chain_problems(connection, shapes[connection.source], population, place)
         found += _neuron_problems(network, population, path)
         found += _bias_problems(population, path)
-        found += _relay_problems(network, population, shapes, path)
-        declare(population.name, population.shape, path, population.neuron.spikes)
+        if all(connection.source in shapes for connection in population.inputs):
+            found += _relay_problems(network, population, shapes, path)
+        shapes[population.name], spiking[population.name] = population.shape, population.neuron.spikes
     found += _output_problems(network)
     return found
-
-
-def _unknown_source(name: str, place: PathInDocument, known: list[str], later: list[str]) -> Problem:
-    if name == later[0]:
-        message = f"'{name}' cannot be its own source"
-        return Problem((*place, "from"), "T202", message, "a network has no recurrent connections")
-    if name in later:
-        hint = "populations stand in topological order: move it up"
-        return Problem((*place, "from"), "T202", f"'{name}' comes only later in the document", hint)
-    close = get_close_matches(name, [*known, *later], n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
-    return Problem((*place, "from"), "T202", f"there is no input or population '{name}'", hint)
 
 
 def _chain_problems(
@@ -225,10 +206,6 @@ def _output_problems(network: Network) -> list[Problem]:
             message = "with the few-spike code the first steps count most: a readout starts at 0"
             found.append(Problem((*path, "start"), "T210", message, "leave start out"))
         if output.population not in names:
-            close = get_close_matches(output.population, names, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(names)}"
-            message = f"there is no population '{output.population}'"
-            found.append(Problem((*path, "population"), "T202", message, hint))
             continue
         if output.population in [o.population for o in network.outputs[:index]]:
             message = f"'{output.population}' is read out a second time"

@@ -7,6 +7,7 @@ YAML 1.1 says. Aliases, tags, duplicate keys and deep nesting are refused: docum
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,7 @@ class Source:
     data: Any
     values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+    text: str = ""
 
     def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
         """The problems with their places in the text; for data that was never text, with their paths."""
@@ -103,9 +105,9 @@ def read_source(path: Path) -> Source:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise TgennError(
-            Diagnostic(Location(name), "T102", f"not UTF-8 text (byte {error.start}): not a network document")
-        ) from None
+        place = _place(name, raw[: error.start].decode("utf-8"))
+        hint = "save it as UTF-8"
+        raise TgennError(Diagnostic(place, "T102", "not UTF-8 text: not a network document", hint)) from None
     return parse_source(text, name)
 
 
@@ -118,22 +120,39 @@ def parse_source(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
-        raise TgennError(
-            [*reader.problems, Diagnostic(place, "T103", f"not YAML: {error.problem}")]
-        ) from None
+        found = Diagnostic(place, "T103", f"not YAML: {error.problem}", _yaml_hint(error))
+        raise TgennError([*reader.problems, found]) from None
     except yaml.reader.ReaderError as error:
-        raise TgennError(
-            Diagnostic(
-                Location(name),
-                "T103",
-                f"not YAML: character U+{_code_point(error.character):04X} is not allowed",
-            )
-        ) from None
+        place = _place(name, text[: error.position])
+        message = f"not YAML: character U+{_code_point(error.character):04X} is not allowed"
+        raise TgennError(Diagnostic(place, "T103", message, "remove it")) from None
     except (ValueError, OverflowError):  # PyYAML, on an escape like "\UFFFFFFFF"
-        raise TgennError(Diagnostic(Location(name), "T103", "not YAML: an escape of no character")) from None
+        escapes = (e for e in re.finditer(r"\\U([0-9a-fA-F]{8})", text) if int(e[1], 16) > sys.maxunicode)
+        first = next(escapes, None)
+        place = _place(name, text[: first.start()]) if first else Location(name)
+        message = "not YAML: an escape of no character"
+        raise TgennError(Diagnostic(place, "T103", message, "Unicode ends with \\U0010FFFF")) from None
     if reader.problems:
         raise TgennError(reader.problems)
-    return Source(name, data, reader.values, reader.keys)
+    return Source(name, data, reader.values, reader.keys, text)
+
+
+def _place(name: str, before: str) -> Location:
+    """The place in a file that stands behind the text `before`."""
+    return Location(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
+    """What to do about text that is not YAML."""
+    problem = error.problem or ""
+    if "'\\t'" in problem:
+        return "indent with spaces"
+    if problem.startswith("mapping values"):
+        return "text with a colon in it needs quotes"
+    if error.context and error.context_mark:
+        mark = error.context_mark
+        return f"{error.context}, which begins at line {mark.line + 1}, column {mark.column + 1}"
+    return ""
 
 
 def _code_point(character: int | str) -> int:
@@ -181,7 +200,8 @@ class _Reader:
             )
             return None
         if event.tag is not None and event.tag != "!":
-            self.problem(event, "T106", f"tag {event.tag}", "remove it: documents have no tags")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problem(event, "T106", f"tag {tag}", "remove it: documents have no tags")
         if isinstance(event, yaml.ScalarEvent):
             return parse_scalar(event.value) if event.style is None else event.value
         if isinstance(event, yaml.SequenceStartEvent):
