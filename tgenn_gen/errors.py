@@ -22,7 +22,7 @@ class Location:
     layer: str = ""
 
     def __str__(self) -> str:
-        position = f":{self.line}:{self.column}" if self.line else ""
+        position = "".join(f":{number}" for number in (self.line, self.column) if number)
         layer = f": layer '{self.layer}'" if self.layer else ""
         return printable(f"{self.file}{position}{layer}")
 
