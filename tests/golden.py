@@ -34,4 +34,4 @@ def golden_networks() -> dict[str, Network]:
 if __name__ == "__main__":
     for name, network in golden_networks().items():
         network.save(GENERATED / name, force=True)
-        generate(network, GENERATED / name)
+        generate(network, GENERATED / name, force=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from golden import GENERATED, golden_networks
 
 from tgenn_gen import Network, generate
 from tgenn_gen.cli import main
-from tgenn_gen.document import document_text
-from tgenn_gen.writer import export_files
+from tgenn_gen.document import document_files, document_text
+from tgenn_gen.errors import TgennError
+from tgenn_gen.stamps import stamped
+from tgenn_gen.writer import export_files, write_folder
 
 NAMES = sorted(golden_networks())
+EDITED = "was edited by hand"
+UNKNOWN = "was edited by hand, or written by a tgenn that put no hash at its end"
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -88,8 +93,11 @@ def test_generate_writes_what_is_missing_and_check_finds_what_is_stale(tmp_path,
     assert main(["generate", str(document), "--check"]) == 1
     stale = capsys.readouterr().err
     assert stale.splitlines() == [
-        f"{folder / script}: is not what {document} gives: run tgenn generate"
-        for script in ("simulate.py", "reference.py")
+        *(
+            f"{folder / script}: was made from another document"
+            for script in ("simulate.py", "model.cc", "reference.py")
+        ),
+        f"tgenn generate {document} writes them anew; with --force also what was edited by hand",
     ]
     assert main(["generate", str(document), "--target", "numpy"]) == 0
     assert capsys.readouterr().out == f"{folder / 'reference.py'}: written\n"
@@ -110,11 +118,95 @@ def test_generate_refuses_a_script_that_it_did_not_write(tmp_path, capsys):
     assert not (tmp_path / "n/reference.py").exists()
 
 
+EDITS = {  # what is done to a script: what is said of it
+    "a line in the middle": (lambda text: text.replace("import json", "import json  # mine", 1), EDITED),
+    "a line at the end": (lambda text: text + "# mine\n", EDITED),
+    "the hash": (lambda text: text[:-65] + "0" * 64 + "\n", EDITED),
+    "no hash, as the first versions had it": (lambda text: text[: text[:-1].rindex("\n") + 1], UNKNOWN),
+    "no last newline": (lambda text: text[:-1], EDITED),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_what_was_edited_by_hand_is_told_and_kept_without_force(tmp_path, capsys, edit):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    before = files_below(folder)
+    change, said = EDITS[edit]
+    script = folder / "simulate.py"
+    script.write_text(change(script.read_text()))
+    (folder / "model.cc").write_text("// mine\n" + (folder / "model.cc").read_text())
+    (folder / "reference.py").unlink()
+    edited = files_below(folder)
+
+    assert main(["generate", str(folder), "--check"]) == 1
+    assert capsys.readouterr().err.splitlines()[:-1] == [
+        f"{script}: {said}",
+        f"{folder / 'model.cc'}: was edited by hand",
+        f"{folder / 'reference.py'}: is missing",
+    ]
+    assert main(["generate", str(folder)]) == 2
+    hint = "  hint: make the change in network.yaml, or give --force to lose it\n"
+    assert capsys.readouterr().err == (
+        f"{folder / 'model.cc'}: error[T606]: was edited by hand\n{hint}{script}: error[T606]: {said}\n{hint}"
+    )
+    assert files_below(folder) == edited
+    assert main(["generate", str(folder), "--force"]) == 0
+    assert files_below(folder) == before
+
+
+def test_an_intact_script_of_another_version_is_stale_and_written_anew(tmp_path, capsys):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    script = folder / "reference.py"
+    older = script.read_text().replace("tgenn_gen 0.", "tgenn_gen 0.0.").splitlines(keepends=True)[:-1]
+    script.write_text(stamped("reference.py", "".join(older)))
+    assert main(["generate", str(folder), "--check"]) == 1
+    assert capsys.readouterr().err.startswith(
+        f"{script}: was made by another version of tgenn, or from other templates\n"
+    )
+    assert main(["generate", str(folder)]) == 0
+    assert files_below(folder) == files_below(GENERATED / "small_cnn")
+
+
+def test_the_hash_at_the_end_is_that_of_the_lines_above():
+    for name in ("simulate.py", "reference.py", "model.cc"):
+        *lines, last = (GENERATED / "small_cnn" / name).read_bytes().splitlines(keepends=True)
+        digest = hashlib.sha256(b"".join(lines)).hexdigest()
+        comment = "//" if name == "model.cc" else "#"
+        assert last.decode() == f"{comment} tgenn_gen: the sha256 of all lines above is {digest}\n"
+
+
+def test_force_writes_over_no_script_that_is_somebody_elses(tmp_path, capsys):
+    golden_networks()["small_cnn"].save(tmp_path / "n")
+    (tmp_path / "n/simulate.py").write_text("print('mine')\n")
+    assert main(["generate", str(tmp_path / "n"), "--check"]) == 1
+    assert f"{tmp_path / 'n/simulate.py'}: was not written by tgenn\n" in capsys.readouterr().err
+    assert main(["generate", str(tmp_path / "n"), "--force"]) == 2
+    assert "simulate.py: error[T603]" in capsys.readouterr().err
+    assert sorted(files_below(tmp_path / "n").keys() - document_files(golden_networks()["small_cnn"])) == [
+        "simulate.py"
+    ]
+
+
+def test_a_refused_export_says_what_force_would_lose(tmp_path):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    (folder / "model.cc").write_text("// mine\n" + (folder / "model.cc").read_text())
+    with pytest.raises(TgennError) as refused:
+        write_folder(folder, export_files(golden_networks()["small_cnn"]), force=False)
+    assert str(refused.value) == (
+        f"{folder}: error[T601]: the folder is not empty\n"
+        "  hint: choose another one, or give --force to replace the files that tgenn wrote there, "
+        "also what was edited by hand: model.cc"
+    )
+
+
 def test_an_unknown_target_is_refused(tmp_path, capsys):
     golden_networks()["small_cnn"].save(tmp_path / "n")
     assert main(["generate", str(tmp_path / "n"), "--target", "pygen"]) == 2
     assert capsys.readouterr().err == (
-        "--target: error[T701]: there is no target 'pygen'\n  hint: there are pygenn, numpy\n"
+        "--target: error[T701]: there is no target 'pygen'\n  hint: there are pygenn, cpp, numpy\n"
     )
 
 
@@ -132,5 +224,5 @@ def test_check_and_show_read_a_document(capsys):
 def test_generate_writes_into_an_existing_folder_from_python(tmp_path):
     network = golden_networks()["branched"]
     network.save(tmp_path / "n")
-    assert [p.name for p in generate(network, tmp_path / "n")] == ["simulate.py", "reference.py"]
+    assert [p.name for p in generate(network, tmp_path / "n")] == ["simulate.py", "model.cc", "reference.py"]
     assert generate(network, tmp_path / "n") == []

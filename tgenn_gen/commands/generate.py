@@ -1,0 +1,62 @@
+"""tgenn generate: the scripts of a document."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.commands.console import DIFFERENCE, FINE, say
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser(
+        "generate", help="write simulate.py, model.cc and reference.py beside a document"
+    )
+    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    command.add_argument(
+        "--target", default="pygenn,cpp,numpy", metavar="NAMES", help="which of %(default)s (all)"
+    )
+    command.add_argument(
+        "--templates",
+        metavar="DIR",
+        type=Path,
+        help="templates of your own, which override the built-in ones of their names: see tgenn templates",
+    )
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 if a script is missing, not up to date or edited by hand",
+    )
+    command.add_argument("--force", action="store_true", help="write anew what was edited by hand, too")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Generate the scripts, or check that they are up to date."""
+    from tgenn_gen import writer
+    from tgenn_gen.document import document_path, load
+    from tgenn_gen.template_files import without_effect
+
+    network = load(arguments.path)
+    folder = document_path(arguments.path).parent
+    targets = tuple(t for t in arguments.target.split(",") if t)
+    given = str(arguments.path)
+    if arguments.templates is not None:
+        given += f" with {arguments.templates}"
+        for path, hint in without_effect(arguments.templates):
+            say(f"note: {path}: overrides no template, and none there names it: {hint}")
+    if arguments.check:
+        stale = writer.stale_scripts(network, folder, targets, arguments.templates)
+        for path, reason in stale.items():
+            say(f"{path}: {reason}")
+        if stale:
+            say(f"tgenn generate {given} writes them anew; with --force also what was edited by hand")
+        return DIFFERENCE if stale else FINE
+    changed = writer.generate(network, folder, targets, arguments.templates, force=arguments.force)
+    for path in changed:
+        print(f"{path}: written")
+    if not changed:
+        print("all scripts are up to date")
+    return FINE
