@@ -11,6 +11,7 @@ from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.encodings.poisson import Poisson
 from tgenn_gen.encodings.spikes import Spikes
+from tgenn_gen.kinds import Encoding, LinearMap, Neuron, Shape
 from tgenn_gen.neurons.few_spike import FewSpike
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
@@ -33,18 +34,7 @@ from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
 from tgenn_gen.ops.up_sampling import UpSampling
 from tgenn_gen.ops.windows import Windows
-from tgenn_gen.spec import (
-    Connection,
-    Encoding,
-    Input,
-    LinearMap,
-    Network,
-    Neuron,
-    Output,
-    Population,
-    Shape,
-    Simulation,
-)
+from tgenn_gen.spec import Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.tensors import Tensor
 
 

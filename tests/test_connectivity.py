@@ -27,6 +27,7 @@ from tgenn_gen.cli import main
 from tgenn_gen.connectivity import connectivity, synapses
 from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.encodings.poisson import Poisson
+from tgenn_gen.kinds import Encoding, LinearMap, Neuron, Shape
 from tgenn_gen.neurons.integrate import Integrate
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.neurons.maximum import Maximum
@@ -38,18 +39,7 @@ from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.ops.permute import Permute
 from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
-from tgenn_gen.spec import (
-    Connection,
-    Encoding,
-    Input,
-    LinearMap,
-    Network,
-    Neuron,
-    Output,
-    Population,
-    Shape,
-    Simulation,
-)
+from tgenn_gen.spec import Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.table import WIDTH, network_table
 from tgenn_gen.tensors import Tensor
 

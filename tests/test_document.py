@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_networks import branched, small_cnn
 
-from tgenn_gen import Network
+from tgenn_gen import Network, TgennError
 from tgenn_gen.document import document_data, document_files, document_text
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.neurons import NEURONS
@@ -155,9 +156,30 @@ def test_defaults_in_the_schema_are_those_of_the_dataclasses():
     assert network["format"] == schema()["properties"]["format"]["const"]
 
 
-def test_document_files_are_the_document_and_its_weights():
+def test_document_files_are_the_document_its_schema_and_its_weights():
     files = document_files(small_cnn())
-    assert sorted(files) == sorted(["network.yaml", *small_cnn().tensors])
+    assert sorted(files) == sorted(["network.yaml", "network.schema.json", *small_cnn().tensors])
+
+
+def test_the_first_line_points_editors_at_the_schema_beside_the_document():
+    """A relative path: it works offline, and wherever the folder is moved."""
+    files = document_files(small_cnn())
+    line = files["network.yaml"].decode().splitlines()[0]
+    file = line.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(files[file]) == schema()
+
+
+def test_a_schema_that_tgenn_wrote_is_replaced_and_another_one_is_not(tmp_path):
+    small_cnn().save(tmp_path / "n")
+    file = tmp_path / "n/network.schema.json"
+    content = file.read_text()
+    file.write_text(content.replace("urn:tgenn:network:1", "urn:tgenn:network:0"))
+    small_cnn().save(tmp_path / "n", force=True)
+    assert file.read_text() == content
+    file.write_text("{}")
+    with pytest.raises(TgennError, match=r"network.schema.json: error\[T603\]: was not written by tgenn"):
+        small_cnn().save(tmp_path / "n", force=True)
+    assert file.read_text() == "{}"
 
 
 def test_numpy_numbers_are_written_as_numbers(tmp_path):

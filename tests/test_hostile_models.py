@@ -719,7 +719,7 @@ def test_an_output_that_links_to_itself_is_refused(tmp_path, capsys):
     assert export_main(["no.keras", "--output", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == (
         f"{tmp_path / 'out'}: error[T604]: cannot be written: a link that leads to itself\n"
-        "  hint: see its permissions and the free space\n"
+        "  hint: see its permissions, those of the folder above it, and the free space\n"
     )
 
 

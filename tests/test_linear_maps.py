@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgenn_gen import genn_code
+from tgenn_gen.kinds import LinearMap, Shape, ShapeError
 from tgenn_gen.ops.avg_pool1d import AvgPool1D
 from tgenn_gen.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.ops.conv1d import Conv1D
@@ -29,7 +30,7 @@ from tgenn_gen.ops.reshape import Reshape
 from tgenn_gen.ops.scale import Scale
 from tgenn_gen.ops.up_sampling import UpSampling
 from tgenn_gen.ops.windows import Windows
-from tgenn_gen.spec import LinearMap, Shape, ShapeError
+from tgenn_gen.runtime import kernels
 from tgenn_gen.tensors import Tensor
 
 sizes = st.integers(1, 7)
@@ -225,7 +226,7 @@ def connectivity_matrix(chain: tuple[LinearMap, ...], shape: Shape, folder) -> n
         scatters.append(linear_map.scatter(at, level, weight))
         at = linear_map.output_shape(at)
     scatters = tuple(scatters)
-    kernel = eval(genn_code.kernel_expression(scatters), {"np": np, "weights": weights})
+    kernel = eval(genn_code.kernel_expression(scatters), {**vars(kernels), "weights": weights})
     kernel = kernel.reshape(-1)
     assert kernel.size == genn_code.kernel_size(scatters)
     _, synapses = built_synapses(scatters, int(np.prod(shape)), folder)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen.keras_import import read_model  # noqa: E402
-from tgenn_gen.spec import LinearMap, Shape  # noqa: E402
+from tgenn_gen.kinds import LinearMap, Shape  # noqa: E402
 from tgenn_gen.supported import OPS_BY_LAYER  # noqa: E402
 
 pytestmark = pytest.mark.keras

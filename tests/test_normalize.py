@@ -19,6 +19,7 @@ from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.encodings.poisson import Poisson
 from tgenn_gen.encodings.spikes import Spikes
 from tgenn_gen.evaluation import relu_outputs
+from tgenn_gen.kinds import Neuron
 from tgenn_gen.layerwise import sample_of
 from tgenn_gen.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.neurons.few_spike import FewSpike
@@ -31,7 +32,7 @@ from tgenn_gen.ops.conv2d import Conv2D
 from tgenn_gen.ops.dense import Dense
 from tgenn_gen.ops.flatten import Flatten
 from tgenn_gen.reference import time_courses
-from tgenn_gen.spec import Connection, Input, Network, Neuron, Output, Population, Simulation
+from tgenn_gen.spec import Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.tensors import Tensor
 
 

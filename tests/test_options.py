@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tgenn_gen import PRESETS, Method, TgennError
-from tgenn_gen.cli import export_parser
+from tgenn_gen.commands.export import parser as export_parser
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.encodings.poisson import Poisson
 from tgenn_gen.method_check import check_method

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -85,6 +86,37 @@ def test_the_mnist_example_runs_as_it_stands(folder):
     printed = run([sys.executable, "-c", block("python")], folder).splitlines()
     assert float(printed[-2]) > 0.9 and float(printed[-1]) > 0.5
     assert (folder / "from_python/simulate.py").read_bytes() == (folder / "mnist/simulate.py").read_bytes()
+
+
+@pytest.mark.keras
+@pytest.mark.data
+@pytest.mark.genn_cpp
+def test_the_cpp_example_runs_as_it_stands(folder):
+    if not (folder / "mnist").exists():
+        run(block("export").splitlines()[0], folder)
+    said = run(block("cpp"), folder).splitlines()
+    scores = [float(s) for line in said for s in re.findall(r"accuracy: ([0-9.]+) \(\d+ of 1000", line)]
+    assert len(scores) == 2 and min(scores) > 0.96
+
+
+@pytest.mark.keras
+@pytest.mark.data
+def test_a_document_is_edited_compared_and_printed_as_it_stands(folder, tmp_path):
+    if not (folder / "mnist").exists():
+        run(block("export").splitlines()[0], folder)
+    shutil.copytree(folder / "mnist", tmp_path / "mnist", ignore=shutil.ignore_patterns("*_CODE", "examples"))
+    commit = "git -c user.name=n -c user.email=n@n commit --quiet --all --message"
+    run(f"git init --quiet . && git add mnist && {commit} exported", tmp_path)
+    assert "fine: 4 populations" in run(block("set"), tmp_path)
+    run(f"{commit} edited", tmp_path)
+    setup, diff, show = block("diff").splitlines()
+    assert "diff.tgenn-npy.textconv: set" in run(setup, tmp_path)
+    assert "neuron.threshold: 1.0 -> 0.8" in run(f"{diff} || test $? = 1", tmp_path)
+    assert "[5, 5, 1, 16]" in run(show, tmp_path)
+    assert run(block("generate"), tmp_path) == ""
+    assert "all scripts are up to date" in run(block("templates"), tmp_path)
+    assert "plan.populations[0]" in run(block("plan"), tmp_path)
+    assert "nothing to migrate" in run(block("migrate"), tmp_path)
 
 
 def test_results_in_the_readme_come_with_the_command_that_gives_them():

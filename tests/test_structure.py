@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import inspect
+import re
 import subprocess
 import sys
 import time
@@ -14,7 +16,9 @@ from golden import GENERATED, golden_networks
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
+from tgenn_gen.readouts import READOUTS
 from tgenn_gen.render import TARGETS
+from tgenn_gen.runtime import kernels, neurons
 from tgenn_gen.schema_check import schema
 from tgenn_gen.supported import LAYERS
 
@@ -23,21 +27,25 @@ PACKAGE = ROOT / "tgenn_gen"
 
 # From the bottom up: a module may import those above it in this list.
 ORDER = """
-    errors numbers resources source tensors genn_code keras_model identifiers
-    runtime.linear_maps spec runtime.random_numbers runtime.data runtime.encodings runtime.neurons
-    runtime.readouts runtime.building runtime.command_line
+    errors folders numbers resources source stamps git comments tensors array_summary genn_code
+    keras_model identifiers
+    runtime.linear_maps runtime.kernels kinds spec runtime.random_numbers runtime.data runtime.encodings
+    runtime.neurons runtime.readouts runtime.building runtime.command_line
     ops.checks ops.sliding ops.one_axis ops.axes ops.mixing ops.flatten ops.reshape ops.scale ops.dense
     ops.avg_pool2d ops.conv2d ops.depthwise_conv2d ops.conv2d_transpose ops.avg_pool1d ops.conv1d
     ops.depthwise_conv1d ops.conv1d_transpose ops.windows ops.pad ops.crop ops.up_sampling ops.permute ops
     neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.maximum
     neurons.signed_integrate_and_fire neurons
     encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
-    readouts schema_check meaning document reference
+    readouts schema_check names meaning intact document revisions network_diff network_diff_report reference
     calibration chains signals methods options supported max_pooling walk fold layer_table
     activations layerwise normalize corrections method_check
     keras_known keras_file keras_names keras_graph keras_import conversion
-    connectivity neuron_models plan source_text lower render writer
-    evaluation evaluation_report table demo cli __main__
+    connectivity neuron_models plan source_text lower template_files render writer git_setup
+    formatting editing locking evaluation evaluation_report table example_files demo
+    commands.console commands.check commands.fmt commands.set_value commands.lock commands.layers
+    commands.generate commands.show commands.diff commands.git_setup commands.evaluate commands.data
+    commands.plan commands.templates commands.migrate commands.demo commands.export commands cli __main__
 """.split()
 
 
@@ -124,6 +132,14 @@ def test_every_target_has_a_template_and_every_supported_layer_stands_in_the_rea
         assert layer in readme, layer
 
 
+def test_what_plans_call_is_there_in_cpp_under_the_same_name():
+    called = [f for f in vars(kernels).values() if inspect.isfunction(f)]
+    called += [neurons.rate_weights, neurons.few_spike_weights, *(r.output for r in READOUTS.values())]
+    headers = " ".join(p.read_text() for p in (ROOT / "templates" / "cpp").glob("*.h"))
+    for function in called:
+        assert re.search(rf"\b(Floats|Doubles) {function.__name__}\(", headers), function.__name__
+
+
 WITHOUT_TENSORFLOW = (
     "import sys\n"
     "for name in ('tensorflow', 'keras', 'h5py', 'sklearn', 'pygenn'): sys.modules[name] = None\n"
@@ -136,7 +152,12 @@ WITHOUT_TENSORFLOW = (
     [
         ("main(['check', {golden!r}])", 0, "fine: 4 populations"),
         ("main(['show', {golden!r}])", 0, "small_cnn: 7 steps"),
+        ("main(['show', {golden!r} + '/weights/conv1.bias.npy'])", 0, "shape       [3]"),
+        ("main(['diff', {golden!r}, {golden!r}])", 0, "no differences"),
         ("main(['generate', '--check', {golden!r}])", 0, ""),
+        ("main(['fmt', '--check', {golden!r}])", 0, "is in its canonical form"),
+        ("main(['set', {golden!r}, 'name=small_cnn'])", 0, "has these values already"),
+        ("main(['lock', {golden!r}])", 0, "says what the weights are"),
         ("main(['--help'])", 0, "usage: tgenn"),
         ("export_main(['--help'])", 0, "usage: tgenn-export"),
         ("main(['demo', '--output', {new!r}])", 3, "reading a Keras model needs TensorFlow"),
@@ -181,5 +202,6 @@ def test_help_is_there_in_three_tenths_of_a_second():
 
 
 def test_no_file_is_too_long_to_have_one_reason_to_exist():
-    for path in [*PACKAGE.rglob("*.py"), *(ROOT / "templates").iterdir()]:
+    templates = [p for p in (ROOT / "templates").rglob("*") if p.is_file()]
+    for path in [*PACKAGE.rglob("*.py"), *templates]:
         assert len(path.read_text().splitlines()) <= 450, path

@@ -14,6 +14,7 @@ from typing import IO
 import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.kinds import Shape
 from tgenn_gen.reference import examples_of
 from tgenn_gen.runtime.data import (
     UNREADABLE,
@@ -27,7 +28,7 @@ from tgenn_gen.runtime.data import (
     target_arrays,
     with_last_axis,
 )
-from tgenn_gen.spec import Input, Shape
+from tgenn_gen.spec import Input
 
 ENDINGS = ("", "_train")
 BATCH_BYTES = 8 * 2**20  # of the largest population's activations

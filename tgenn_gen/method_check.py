@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from tgenn_gen.document import document_data
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.kinds import Encoding, Neuron
 from tgenn_gen.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data, parse_normalization
 from tgenn_gen.readouts import READOUTS
 from tgenn_gen.schema_check import schema_problems
-from tgenn_gen.spec import Connection, Encoding, Input, Network, Neuron, Population
+from tgenn_gen.spec import Connection, Input, Network, Population
 
 
 def check_method(method: Method, has_data: bool) -> None:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
+from tgenn_gen.kinds import Encoding, Neuron
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 from tgenn_gen.neurons.signed_integrate_and_fire import SignedIntegrateAndFire
-from tgenn_gen.spec import Encoding, Neuron
 
 NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
 WITHOUT_DATA = ("none", "model", "as_trained")

@@ -9,11 +9,11 @@ from typing import Any
 from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.encodings.integrate_and_fire import IntegrateAndFireInput
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.kinds import Encoding, Neuron
 from tgenn_gen.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, WHOLE_LAYERS, Method
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.numbers import finite_number, positive_number, whole_number
 from tgenn_gen.readouts import READOUTS
-from tgenn_gen.spec import Encoding, Neuron
 
 NEURON_FIELDS = ("threshold", "negative_threshold", "reset", "v_init", "v_rest", "capacitance")
 
