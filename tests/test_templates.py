@@ -115,7 +115,8 @@ def test_check_compares_with_what_the_same_templates_give(network, mine, capsys)
             f"{network / script}: was made by another version of tgenn, or from other templates"
             for script in ("simulate.py", "reference.py")
         ),
-        f"tgenn generate {network} with {folder} writes them anew; with --force also what was edited by hand",
+        f"tgenn generate {network} --templates {folder} writes them anew; "
+        "with --force also what was edited by hand",
     ]
     assert main(command) == 0
     assert main([*command, "--check"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from tgenn_gen.comments import with_comments
@@ -20,6 +21,13 @@ def canonical(source: Source, folder: Path) -> str:
     if HEADER.partition("=")[0] in source.text:
         text = text.removeprefix(HEADER)
     return with_comments(text, source)
+
+
+def write_changes(path: Path, source: Source, changes: Sequence[str]) -> None:
+    """Write a document whose data has these changes; without any it is checked alone. Raises TgennError."""
+    text = canonical(source, path.parent)
+    if changes:
+        rewrite(path, text)
 
 
 def rewrite(path: Path, text: str) -> None:

@@ -1569,24 +1569,25 @@ void in_put_to_a_b_2_current(const float *x, const Kernel &kernel, double *curre
     }
 }
 
-//! The current at each step that `count` examples, {input: (count, *shape)}, give a population, with its bias
+//! The current at each step that `count` examples from `first` on give a population, with its bias
 /*! Summed up in double, and rounded to float once. */
-Floats inputCurrent(const std::string &name, const std::map<std::string, Floats> &shown, [[maybe_unused]] size_t count,
-                    [[maybe_unused]] const Weights &weights)
+Floats inputCurrent(const std::string &name, size_t first, size_t count, [[maybe_unused]] const Weights &weights)
 {
     if(name == "1st") {
         Doubles current(count * 48);
+        const Floats in_put_x = examples().read("in-put", first, count);
         static const auto in_put_to__1st_kernel = weights["a.kernel"];
         for(size_t i = 0; i < count; i++) {
-            in_put_to__1st_current(&shown.at("in-put")[i * 24], in_put_to__1st_kernel, &current[i * 48]);
+            in_put_to__1st_current(&in_put_x[i * 24], in_put_to__1st_kernel, &current[i * 48]);
         }
         return Floats(current.cbegin(), current.cend());
     }
     if(name == "a-b") {
         Doubles current(count * 12);
+        const Floats in_put_x = examples().read("in-put", first, count);
         static const auto in_put_to_a_b_2_kernel = scaled(0.25, weights["c"]);
         for(size_t i = 0; i < count; i++) {
-            in_put_to_a_b_2_current(&shown.at("in-put")[i * 24], in_put_to_a_b_2_kernel, &current[i * 12]);
+            in_put_to_a_b_2_current(&in_put_x[i * 24], in_put_to_a_b_2_kernel, &current[i * 12]);
         }
         for(size_t i = 0; i < current.size(); i++) {
             current[i] += weights["a-b.bias"][i % weights["a-b.bias"].size()];
@@ -1629,11 +1630,7 @@ void showInput(const ModelSpec &model, Runtime::Runtime &runtime, int64_t window
         const NeuronGroup &neurons = *model.findNeuronGroup(population.identifier);
         if(population.driven) {
             const int64_t count = std::min(batch, total - first);
-            std::map<std::string, Floats> shown;
-            for(const auto &input : INPUTS) {
-                shown[input.name] = examples().read(input.name, static_cast<size_t>(first), static_cast<size_t>(count));
-            }
-            const Floats current = inputCurrent(population.name, shown, static_cast<size_t>(count), networkWeights());
+            const Floats current = inputCurrent(population.name, static_cast<size_t>(first), static_cast<size_t>(count), networkWeights());
             Runtime::ArrayBase *constant = runtime.getArray(neurons, "I_const");
             std::copy(current.cbegin(), current.cend(), constant->getHostPointer<float>());
             std::fill(constant->getHostPointer<float>() + current.size(), constant->getHostPointer<float>() + constant->getCount(), 0.0f);
@@ -1750,4 +1747,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
         std::cout << scores.at(output->name).line(timesteps()) << std::endl;
     }
 }
-// tgenn_gen: the sha256 of all lines above is 641b2d15e0f7765b1d3e789ecca771d70303c33d06c083d44ea48073958647c7
+// tgenn_gen: the sha256 of all lines above is 749640615d00f8fd62c81ac7bae4fab0dae176d7b970a4aa4058ef2ddfb6a026

@@ -2211,16 +2211,16 @@ void image_to_grouped_current(const float *x, const Kernel &kernel, double *curr
     }
 }
 
-//! The current at each step that `count` examples, {input: (count, *shape)}, give a population, with its bias
+//! The current at each step that `count` examples from `first` on give a population, with its bias
 /*! Summed up in double, and rounded to float once. */
-Floats inputCurrent(const std::string &name, const std::map<std::string, Floats> &shown, [[maybe_unused]] size_t count,
-                    [[maybe_unused]] const Weights &weights)
+Floats inputCurrent(const std::string &name, size_t first, size_t count, [[maybe_unused]] const Weights &weights)
 {
     if(name == "grouped") {
         Doubles current(count * 192);
+        const Floats image_x = examples().read("image", first, count);
         static const auto image_to_grouped_kernel = weights["grouped.kernel"];
         for(size_t i = 0; i < count; i++) {
-            image_to_grouped_current(&shown.at("image")[i * 96], image_to_grouped_kernel, &current[i * 192]);
+            image_to_grouped_current(&image_x[i * 96], image_to_grouped_kernel, &current[i * 192]);
         }
         return Floats(current.cbegin(), current.cend());
     }
@@ -2260,11 +2260,7 @@ void showInput(const ModelSpec &model, Runtime::Runtime &runtime, int64_t window
         const NeuronGroup &neurons = *model.findNeuronGroup(population.identifier);
         if(population.driven) {
             const int64_t count = std::min(batch, total - first);
-            std::map<std::string, Floats> shown;
-            for(const auto &input : INPUTS) {
-                shown[input.name] = examples().read(input.name, static_cast<size_t>(first), static_cast<size_t>(count));
-            }
-            const Floats current = inputCurrent(population.name, shown, static_cast<size_t>(count), networkWeights());
+            const Floats current = inputCurrent(population.name, static_cast<size_t>(first), static_cast<size_t>(count), networkWeights());
             Runtime::ArrayBase *constant = runtime.getArray(neurons, "I_const");
             std::copy(current.cbegin(), current.cend(), constant->getHostPointer<float>());
             std::fill(constant->getHostPointer<float>() + current.size(), constant->getHostPointer<float>() + constant->getCount(), 0.0f);
@@ -2381,4 +2377,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
         std::cout << scores.at(output->name).line(timesteps()) << std::endl;
     }
 }
-// tgenn_gen: the sha256 of all lines above is ab7f8f01637744935de89504177d1c1ba9362a43f11d502a344403bc6bc6e705
+// tgenn_gen: the sha256 of all lines above is e77d8eec53881bdf6935842dd722d06bfbe6df23e52174e5bb98bb4a61692767

@@ -1527,19 +1527,19 @@ void left_to_stem_current(const float *x, const Kernel &kernel, double *current)
     }
 }
 
-//! The current at each step that `count` examples, {input: (count, *shape)}, give a population, with its bias
+//! The current at each step that `count` examples from `first` on give a population, with its bias
 /*! Summed up in double, and rounded to float once. */
-Floats inputCurrent(const std::string &name, const std::map<std::string, Floats> &shown, [[maybe_unused]] size_t count,
-                    [[maybe_unused]] const Weights &weights)
+Floats inputCurrent(const std::string &name, size_t first, size_t count, [[maybe_unused]] const Weights &weights)
 {
     if(name == "right") {
-        return shown.at("right");
+        return examples().read("right", first, count);
     }
     if(name == "stem") {
         Doubles current(count * 12);
+        const Floats left_x = examples().read("left", first, count);
         static const auto left_to_stem_kernel = weights["stem.kernel"];
         for(size_t i = 0; i < count; i++) {
-            left_to_stem_current(&shown.at("left")[i * 12], left_to_stem_kernel, &current[i * 12]);
+            left_to_stem_current(&left_x[i * 12], left_to_stem_kernel, &current[i * 12]);
         }
         for(size_t i = 0; i < current.size(); i++) {
             current[i] += weights["stem.bias"][i % weights["stem.bias"].size()];
@@ -1585,11 +1585,7 @@ void showInput(const ModelSpec &model, Runtime::Runtime &runtime, int64_t window
         const NeuronGroup &neurons = *model.findNeuronGroup(population.identifier);
         if(population.driven) {
             const int64_t count = std::min(batch, total - first);
-            std::map<std::string, Floats> shown;
-            for(const auto &input : INPUTS) {
-                shown[input.name] = examples().read(input.name, static_cast<size_t>(first), static_cast<size_t>(count));
-            }
-            const Floats current = inputCurrent(population.name, shown, static_cast<size_t>(count), networkWeights());
+            const Floats current = inputCurrent(population.name, static_cast<size_t>(first), static_cast<size_t>(count), networkWeights());
             Runtime::ArrayBase *constant = runtime.getArray(neurons, "I_const");
             std::copy(current.cbegin(), current.cend(), constant->getHostPointer<float>());
             std::fill(constant->getHostPointer<float>() + current.size(), constant->getHostPointer<float>() + constant->getCount(), 0.0f);
@@ -1707,4 +1703,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
         std::cout << output->name << ": " << scores.at(output->name).line(timesteps()) << std::endl;
     }
 }
-// tgenn_gen: the sha256 of all lines above is 8bfc5595f185c2c65bbff21d14864aaffdfc693513478ed2d2cb99b65577462a
+// tgenn_gen: the sha256 of all lines above is c247abfecc0c609b49c60b458ff855e2ec6eecf4eef144f8582d423360404397

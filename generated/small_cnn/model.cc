@@ -1438,16 +1438,16 @@ void image_to_conv1_current(const float *x, const Kernel &kernel, double *curren
     }
 }
 
-//! The current at each step that `count` examples, {input: (count, *shape)}, give a population, with its bias
+//! The current at each step that `count` examples from `first` on give a population, with its bias
 /*! Summed up in double, and rounded to float once. */
-Floats inputCurrent(const std::string &name, const std::map<std::string, Floats> &shown, [[maybe_unused]] size_t count,
-                    [[maybe_unused]] const Weights &weights)
+Floats inputCurrent(const std::string &name, size_t first, size_t count, [[maybe_unused]] const Weights &weights)
 {
     if(name == "conv1") {
         Doubles current(count * 105);
+        const Floats image_x = examples().read("image", first, count);
         static const auto image_to_conv1_kernel = weights["conv1.kernel"];
         for(size_t i = 0; i < count; i++) {
-            image_to_conv1_current(&shown.at("image")[i * 140], image_to_conv1_kernel, &current[i * 105]);
+            image_to_conv1_current(&image_x[i * 140], image_to_conv1_kernel, &current[i * 105]);
         }
         for(size_t i = 0; i < current.size(); i++) {
             current[i] += weights["conv1.bias"][i % weights["conv1.bias"].size()];
@@ -1490,11 +1490,7 @@ void showInput(const ModelSpec &model, Runtime::Runtime &runtime, int64_t window
         const NeuronGroup &neurons = *model.findNeuronGroup(population.identifier);
         if(population.driven) {
             const int64_t count = std::min(batch, total - first);
-            std::map<std::string, Floats> shown;
-            for(const auto &input : INPUTS) {
-                shown[input.name] = examples().read(input.name, static_cast<size_t>(first), static_cast<size_t>(count));
-            }
-            const Floats current = inputCurrent(population.name, shown, static_cast<size_t>(count), networkWeights());
+            const Floats current = inputCurrent(population.name, static_cast<size_t>(first), static_cast<size_t>(count), networkWeights());
             Runtime::ArrayBase *constant = runtime.getArray(neurons, "I_const");
             std::copy(current.cbegin(), current.cend(), constant->getHostPointer<float>());
             std::fill(constant->getHostPointer<float>() + current.size(), constant->getHostPointer<float>() + constant->getCount(), 0.0f);
@@ -1611,4 +1607,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
         std::cout << scores.at(output->name).line(timesteps()) << std::endl;
     }
 }
-// tgenn_gen: the sha256 of all lines above is 8f9fa090fbae043ca160cfda919572d6525d1c3f02209a657167c745e741b5db
+// tgenn_gen: the sha256 of all lines above is 9d73ca2e9782c090b5dbf8d1a08caeade0bb8b12bdbc7327b50100f2544dea44

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     targets = tuple(t for t in arguments.target.split(",") if t)
     given = str(arguments.path)
     if arguments.templates is not None:
-        given += f" with {arguments.templates}"
+        given += f" --templates {arguments.templates}"
         for path, hint in without_effect(arguments.templates):
             say(f"note: {path}: overrides no template, and none there names it: {hint}")
     if arguments.check:

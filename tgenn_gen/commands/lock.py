@@ -21,15 +21,13 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Bring the document up to date with its weight files."""
     from tgenn_gen.document import document_path
-    from tgenn_gen.formatting import canonical, rewrite
+    from tgenn_gen.formatting import write_changes
     from tgenn_gen.locking import locked
     from tgenn_gen.source import read_source
 
     path = document_path(arguments.path)
     source, changes = locked(read_source(path), path.parent)
-    text = canonical(source, path.parent)
-    if changes:
-        rewrite(path, text)
+    write_changes(path, source, changes)
     for change in changes:
         print(change)
     print(f"{path}: {'written' if changes else 'says what the weights are'}")

@@ -27,14 +27,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Change values, all or none."""
     from tgenn_gen.document import document_path
     from tgenn_gen.editing import edited
-    from tgenn_gen.formatting import canonical, rewrite
+    from tgenn_gen.formatting import write_changes
     from tgenn_gen.source import read_source
 
     path = document_path(arguments.path)
     source, changes = edited(read_source(path), arguments.edits)
-    text = canonical(source, path.parent)
-    if changes:
-        rewrite(path, text)
+    write_changes(path, source, changes)
     for change in changes:
         print(printable(change))
     print(f"{path}: {'written' if changes else 'has these values already'}")
