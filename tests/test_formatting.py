@@ -20,6 +20,7 @@ from tgenn_gen.cli import main
 from tgenn_gen.document import DOCUMENT, HEADER, SCHEMA, document_data, document_text, load_source
 from tgenn_gen.formatting import canonical
 from tgenn_gen.source import parse_source
+from tgenn_gen.weight_files import WeightFolder
 
 
 @cache
@@ -49,16 +50,16 @@ hands = st.integers(0, 2**32 - 1).map(random.Random)
 def test_a_handwritten_document_becomes_canonical_and_keeps_its_comments(folders, name, rng, often):
     hand, folder = Hand(rng, often), folders[name]
     source = parse_source(hand.document(document_data(networks()[name])), "by_hand.yaml")
-    assert load_source(source, folder) == networks()[name]  # the hand wrote what it was given
+    assert load_source(source, WeightFolder(folder)) == networks()[name]  # the hand wrote what it was given
 
-    text = canonical(source, folder)
+    text = canonical(source, WeightFolder(folder))
     formatted = parse_source(text, "formatted.yaml")
-    assert load_source(formatted, folder) == networks()[name]
-    assert canonical(formatted, folder) == text
+    assert load_source(formatted, WeightFolder(folder)) == networks()[name]
+    assert canonical(formatted, WeightFolder(folder)) == text
 
     lines = [line for line in text.split("\n") if not line.lstrip().startswith("#")]
     comments_behind = []
-    bare_text = document_text(load_source(source, folder)).removeprefix(HEADER)
+    bare_text = document_text(load_source(source, WeightFolder(folder))).removeprefix(HEADER)
     for line, bare in zip(lines, bare_text.split("\n"), strict=True):
         assert line == bare or line.startswith(f"{bare}  #")
         comments_behind += line[len(bare) :].split(";")
@@ -75,7 +76,7 @@ def test_comments_stay_at_their_keys(folders, name, rng):
     source = parse_source(hand.document(document_data(networks()[name])), "by_hand.yaml")
     above: list[str] = []
     checked = 0
-    for line in canonical(source, folder).split("\n"):
+    for line in canonical(source, WeightFolder(folder)).split("\n"):
         if line.lstrip().startswith("#"):
             above.append(line)
             continue
@@ -95,7 +96,9 @@ def test_a_document_without_comments_becomes_what_the_writer_writes(folders, nam
     """Of notes, the writer keeps the order."""
     network = replace(networks()[name], provenance={})
     text = Hand(rng, 0).document(document_data(network))
-    assert canonical(parse_source(text, "by_hand.yaml"), folders[name]) == document_text(network)
+    assert canonical(parse_source(text, "by_hand.yaml"), WeightFolder(folders[name])) == document_text(
+        network
+    )
 
 
 def test_golden_documents_are_canonical(capsys):

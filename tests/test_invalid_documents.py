@@ -149,7 +149,10 @@ def test_a_network_built_in_memory_is_held_to_the_same_rules(tmp_path):
             changed(0, bias=Tensor('weights/x");import os#.npy', np.ones(3))),
             r"bias.file: file is .* expected a path of letters",
         ),
-        (changed(0, bias=Tensor("../x.npy", np.ones(3))), r"populations.0: ../x.npy is not a path inside"),
+        (
+            changed(0, bias=Tensor("../x.npy", np.ones(3))),
+            r"../x.npy: is not below the folder that is written",
+        ),
     ):
         with pytest.raises(TgennError, match=message):
             network.save(tmp_path / "bad")

@@ -17,9 +17,9 @@ from tgenn_gen.encodings import ENCODINGS
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
 from tgenn_gen.readouts import READOUTS
-from tgenn_gen.render import TARGETS
 from tgenn_gen.runtime import kernels, neurons
 from tgenn_gen.schema_check import schema
+from tgenn_gen.stamps import TARGETS
 from tgenn_gen.supported import LAYERS
 
 ROOT = Path(__file__).parent.parent
@@ -27,9 +27,9 @@ PACKAGE = ROOT / "tgenn_gen"
 
 # From the bottom up: a module may import those above it in this list.
 ORDER = """
-    errors folders numbers resources source stamps git comments tensors array_summary genn_code
-    keras_model identifiers
-    runtime.linear_maps runtime.kernels kinds spec runtime.random_numbers runtime.data runtime.encodings
+    errors folders numbers resources source stamps git comments paths runtime.data archives tensors
+    genn_code keras_model identifiers
+    runtime.linear_maps runtime.kernels kinds spec runtime.random_numbers runtime.encodings
     runtime.neurons runtime.readouts runtime.building runtime.command_line
     ops.checks ops.sliding ops.one_axis ops.axes ops.mixing ops.flatten ops.reshape ops.scale ops.dense
     ops.avg_pool2d ops.conv2d ops.depthwise_conv2d ops.conv2d_transpose ops.avg_pool1d ops.conv1d
@@ -37,15 +37,17 @@ ORDER = """
     neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.maximum
     neurons.signed_integrate_and_fire neurons
     encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
-    readouts schema_check names meaning intact document revisions network_diff network_diff_report reference
+    readouts schema_check weight_files array_summary names meaning intact document revisions
+    network_diff network_diff_report reference
     calibration chains signals methods options supported max_pooling walk fold layer_table
     activations layerwise normalize corrections method_check
-    keras_known keras_file keras_names keras_graph keras_import conversion
+    keras_known hdf5_file keras_file keras_names keras_graph keras_import conversion
     connectivity neuron_models plan source_text lower template_files render writer git_setup
     formatting editing locking evaluation evaluation_report table example_files demo
-    commands.console commands.check commands.fmt commands.set_value commands.lock commands.layers
-    commands.generate commands.show commands.diff commands.git_setup commands.evaluate commands.data
-    commands.plan commands.templates commands.migrate commands.demo commands.export commands cli __main__
+    commands.console commands.arguments commands.check commands.fmt commands.set_value commands.lock
+    commands.layers commands.generate commands.show commands.diff commands.git_setup commands.evaluate
+    commands.data commands.plan commands.templates commands.migrate commands.demo commands.export commands
+    cli __main__
 """.split()
 
 

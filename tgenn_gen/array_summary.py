@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.tensors import npy_header
+from tgenn_gen.weight_files import read_npy_header
 
 PERCENTILES = {"min": 0, "1 %": 1, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "99 %": 99}
 PERCENTILES |= {"max": 100}
@@ -54,7 +54,7 @@ def read_array(path: Path) -> tuple[np.ndarray, str]:
             raise OSError(0, "not a regular file")
         with path.open("rb") as file:
             try:
-                shape, fortran, dtype = npy_header(file)
+                shape, fortran, dtype = read_npy_header(file)
             except ValueError as error:
                 raise refuse("T303", str(error)) from None
             if dtype.hasobject:

@@ -13,20 +13,26 @@ import numpy as np
 import yaml
 
 from tgenn_gen.encodings import ENCODINGS
-from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.folders import restore
 from tgenn_gen.intact import intact_part
 from tgenn_gen.meaning import file_problems, meaning_problems
 from tgenn_gen.names import name_problems
 from tgenn_gen.neurons import NEURONS
 from tgenn_gen.ops import OPS
+from tgenn_gen.paths import is_inside
 from tgenn_gen.schema_check import fits, other_format, schema_problems, schema_text
-from tgenn_gen.source import PathInDocument, Source, parse_scalar, read_source
+from tgenn_gen.source import MAX_PROBLEMS, PathInDocument, Source, parse_scalar, read_source
 from tgenn_gen.spec import FORMAT, Connection, Input, Network, Output, Population, Simulation
-from tgenn_gen.tensors import Tensor, read_tensor
+from tgenn_gen.tensors import Tensor
+from tgenn_gen.weight_files import WeightFiles, WeightFolder, read_tensor
 
 DOCUMENT = "network.yaml"
 SCHEMA = "network.schema.json"  # beside each document: editors find it there with no network
+# What is not seen, or turns around what is: only text in double quotes has it, and it is escaped there.
+_INVISIBLE = re.compile(
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 HEADER = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 
@@ -40,25 +46,30 @@ def document_path(path: Path) -> Path:
     return path / DOCUMENT if path.is_dir() else path
 
 
-def load(path: Path) -> Network:
-    """Read a document and its weights. Raises TgennError with everything that is wrong."""
+def load(path: Path, *, allow_outside: bool = False) -> Network:
+    """Read a document and its weights; with `allow_outside` also those that are not below its folder.
+
+    Raises TgennError with everything that is wrong.
+    """
     path = document_path(path)
-    return load_source(read_source(path), path.parent)
+    return load_source(read_source(path), WeightFolder(path.parent, allow_outside))
 
 
-def load_source(source: Source, folder: Path) -> Network:
-    """The network that a document's text says, with its weights below `folder`. Raises TgennError."""
+def load_source(source: Source, files: WeightFiles) -> Network:
+    """The network that a document's text says, with its weights from `files`. Raises TgennError."""
     if other := other_format(source.data):  # what else is in it says nothing then
         raise TgennError(source.diagnostics(other))
     departures = schema_problems(source.data)
     found = source.diagnostics([*departures, *name_problems(source.data)])
-    tensors, unread = _read_tensors(source, folder)
+    if len(departures) > MAX_PROBLEMS:  # what is behind them may be wrong, too
+        raise TgennError(found)
+    tensors, unread = _read_tensors(source, files)
     found += unread
     part = intact_part(source, departures) if departures else source
     if part is None:
         raise TgennError(found)
     if departures:  # its places are others
-        tensors, _ = _read_tensors(part, folder)
+        tensors, _ = _read_tensors(part, files)
     network = _network(part.data, tensors)
     found += part.diagnostics(meaning_problems(network))
     if found:
@@ -79,8 +90,15 @@ def require_valid(network: Network) -> None:
 
 
 def document_files(network: Network) -> dict[str, bytes]:
-    """network.yaml, its schema and weights, {path: bytes}. Raises TgennError if it has no meaning."""
+    """network.yaml, its schema and weights, {path: bytes}.
+
+    Raises TgennError: it has no meaning, T301 weights that are not below the folder (see load).
+    """
     require_valid(network)
+    if outside := [file for file in sorted(network.tensors) if not is_inside(file)]:
+        place, message = Location(f"network '{network.name}'"), "is not below the folder that is written"
+        hint = "give its Tensor a file like weights/dense.kernel.npy"
+        raise TgennError([Diagnostic(place, "T301", f"{file}: {message}", hint) for file in outside])
     weights = {f: t.npy() for f, t in sorted(network.tensors.items())}
     return {DOCUMENT: document_text(network).encode(), SCHEMA: schema_text().encode(), **weights}
 
@@ -142,7 +160,7 @@ def document_text(network: Network) -> str:
     """The canonical text: the same network gives the same bytes."""
     node = _node(document_data(network))
     text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
-    return HEADER + text
+    return HEADER + _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -203,7 +221,9 @@ def named_weights(data: object) -> Iterator[tuple[str, object]]:
             yield from named_weights(item)
 
 
-def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
+def _read_tensors(
+    source: Source, files: WeightFiles
+) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
     """All tensors by the path of their reference; of a document with other mistakes, those that are whole."""
     tensors: dict[PathInDocument, Tensor] = {}
     read: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
@@ -215,7 +235,7 @@ def _read_tensors(source: Source, folder: Path) -> tuple[dict[PathInDocument, Te
                 key = (data["file"], data["sha256"], tuple(data["shape"]))
                 try:
                     if key not in read:
-                        read[key] = read_tensor(folder, data, source.location(path))
+                        read[key] = read_tensor(files, data, source.location(path))
                     tensors[path] = read[key]
                 except TgennError as error:
                     found.extend(error.diagnostics)

@@ -4,19 +4,45 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
 
 
 def git(*arguments: str, place: str, folder: Path = Path(), hint: str = "") -> bytes:
     """What `git arguments` prints, run in `folder`. Raises TgennError (T607) at `place` with what it says."""
+    return bytes(_run(arguments, folder, place, hint, subprocess.PIPE).stdout)
+
+
+def git_file(*arguments: str, place: str, hint: str = "") -> BinaryIO:
+    """What `git arguments` prints, however much, in a file without a name. Raises TgennError (T607, T604)."""
+    try:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  (whoever reads it closes it)
+    except OSError as error:
+        message = f"there is no temporary file for it: {error.strerror}"
+        hint = "see the free space, and TMPDIR"
+        raise TgennError(Diagnostic(Location(place), "T604", message, hint)) from None
+    try:
+        _run(arguments, Path(), place, hint, file)
+        file.seek(0)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _run(
+    arguments: tuple[str, ...], folder: Path, place: str, hint: str, stdout: BinaryIO | int
+) -> subprocess.CompletedProcess[bytes]:
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), *arguments],
             env={**os.environ, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
             check=False,
         )
     except OSError as error:
@@ -25,4 +51,4 @@ def git(*arguments: str, place: str, folder: Path = Path(), hint: str = "") -> b
     if done.returncode:
         said = " ".join(done.stderr.decode(errors="replace").split()).removeprefix("fatal: ")
         raise TgennError(Diagnostic(Location(place), "T607", f"git says: {said}", hint))
-    return done.stdout
+    return done

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.source import PathInDocument, Source
-from tgenn_gen.tensors import current_reference
+from tgenn_gen.weight_files import WeightFiles, current_reference
 
 
-def locked(source: Source, folder: Path) -> tuple[Source, list[str]]:
-    """The source with shapes, dtypes and hashes as the weight files below `folder` have them; the changes.
+def locked(source: Source, files: WeightFiles) -> tuple[Source, list[str]]:
+    """The source with shapes, dtypes and hashes as the weight files have them; the changes.
 
     A reference may name its file alone. Raises TgennError with all files that cannot be read, or hold no
     float32 in C order (T301 to T304).
@@ -37,7 +36,7 @@ def locked(source: Source, folder: Path) -> tuple[Source, list[str]]:
         file = reference["file"]
         try:
             if file not in read:
-                read[file] = current_reference(folder, file, source.location(path))
+                read[file] = current_reference(files, file, source.location(path))
         except TgennError as error:
             found.extend(error.diagnostics)
             return

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from dataclasses import replace
+import posixpath
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from tgenn_gen.document import DOCUMENT, load, named_weights
+from tgenn_gen.document import DOCUMENT, load, load_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.git import git
-from tgenn_gen.schema_check import schema_problems
-from tgenn_gen.source import read_source
+from tgenn_gen.git import git, git_file
+from tgenn_gen.paths import is_inside
+from tgenn_gen.source import MAX_BYTES, source_of
 from tgenn_gen.spec import Network
-from tgenn_gen.tensors import is_inside
 
 HINT = "REV:path, as in HEAD~1:mnist, counts from the repository's top folder, REV:./path from this one"
 
+# REV, which may have colons between braces, as in HEAD^{/fix: it}, or none and a stage of the index; the path
+_NAME = re.compile(r"(:[0-3]:|(?:\{[^}]*\}|[^:{])*:)(.*)", re.DOTALL)
 
-def load_both(*names: str) -> list[Network]:
+
+def load_both(*names: str, allow_outside: bool = False) -> list[Network]:
     """The networks of arguments, as load_named has them; all that is wrong with any of them, at once."""
     networks, found = [], list[Diagnostic]()
     for name in names:
         try:
-            networks.append(load_named(name))
+            networks.append(load_named(name, allow_outside=allow_outside))
         except TgennError as error:
             found += error.diagnostics
     if found:
@@ -31,31 +35,45 @@ def load_both(*names: str) -> list[Network]:
     return networks
 
 
-def load_named(name: str) -> Network:
+def load_named(name: str, *, allow_outside: bool = False) -> Network:
     """Read the network of a path, or of a git revision, REV:path, if there is no such path.
 
+    allow_outside: also weights that are not below the document's folder; of a revision, in its repository.
     Raises TgennError with everything that is wrong, MissingEngineError without git.
     """
     if ":" not in name or os.path.exists(name):  # noqa: PTH110  (a name may be too long for Path.exists)
-        return load(Path(name))
+        return load(Path(name), allow_outside=allow_outside)
     document = _document(name)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            return _load_copy(document, Path(folder) / DOCUMENT)
-    except OSError as error:
-        message = f"cannot be copied to {tempfile.gettempdir()}: {error.strerror}"
-        raise TgennError(
-            Diagnostic(Location(document), "T604", message, "see the free space there")
-        ) from None
+    with _content(document) as file:
+        source = source_of(file.read(MAX_BYTES + 1), document)
+    return load_source(source, _Revision(document, allow_outside))
 
 
-def _load_copy(document: str, copy: Path) -> Network:
-    copy.write_bytes(_content(document))
-    try:
-        _copy_weights(document, copy)
-        return load(copy)
-    except TgennError as error:  # the user knows nothing of the copy
-        raise TgennError(_renamed(d, str(copy), document) for d in error.diagnostics) from None
+@dataclass(frozen=True)
+class _Revision:
+    """The files beside a document of a git revision, REV:path; with `allow_outside` others of it, too."""
+
+    document: str
+    allow_outside: bool
+
+    def open(self, file: str, place: Location) -> BinaryIO:
+        """What a checkout would have. Raises TgennError: T301 not in the repository, T607, T604."""
+        revision, path = _parts(self.document)
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
+        if path.startswith(("./", "../")) and not file.startswith("/"):  # git counts from the current folder
+            joined = f"./{joined}"
+        elif not is_inside(joined):
+            message = "leads out of the repository: the revision has no such file"
+            raise TgennError(
+                Diagnostic(place, "T301", f"{file}: {message}", "compare the documents in files")
+            )
+        return _content(f"{revision}{joined}")
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """REV: and path, of a name that git knows."""
+    found = _NAME.fullmatch(name)
+    return (found[1], found[2]) if found else ("", name)
 
 
 def _document(name: str) -> str:
@@ -70,31 +88,6 @@ def _document(name: str) -> str:
     return inside
 
 
-def _content(name: str) -> bytes:
+def _content(name: str) -> BinaryIO:
     """The file as a checkout would have it: through the filters of .gitattributes, such as Git LFS."""
-    return git("cat-file", "--filters", "--", name, place=name, hint=HINT)
-
-
-def _copy_weights(document: str, copy: Path) -> None:
-    """The weights that a document names, into the folder of its copy; what a broken one lacks, load says."""
-    data = read_source(copy).data
-    broken = bool(schema_problems(data))
-    populations = data.get("populations") if isinstance(data, dict) else None
-    beside = document[: max(document.rfind("/"), document.find(":")) + 1]
-    found: list[Diagnostic] = []
-    for file in {file for file, _ in named_weights(populations) if is_inside(file)}:
-        try:
-            content = _content(f"{beside}{file}")
-        except TgennError as error:
-            found += () if broken else error.diagnostics
-        else:
-            path = copy.parent / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    if found:
-        raise TgennError(found)
-
-
-def _renamed(diagnostic: Diagnostic, old: str, new: str) -> Diagnostic:
-    location = diagnostic.location
-    return replace(diagnostic, location=replace(location, file=new)) if location.file == old else diagnostic
+    return git_file("cat-file", "--filters", "--", name, place=name, hint=HINT)

@@ -189,11 +189,14 @@ class Network:
         return depths
 
     @staticmethod
-    def load(path: str | Path) -> Network:
-        """Read a network.yaml (or the folder it is in) and its weights. Raises TgennError."""
+    def load(path: str | Path, *, allow_outside: bool = False) -> Network:
+        """Read a network.yaml (or the folder it is in) and its weights. Raises TgennError.
+
+        allow_outside: also weights that are not below its folder, such as those that documents share.
+        """
         from tgenn_gen.document import load
 
-        return load(Path(path))
+        return load(Path(path), allow_outside=allow_outside)
 
     def save(self, folder: str | Path, *, force: bool = False) -> None:
         """Write network.yaml and weights/ into `folder`, new or empty unless `force`. Raises TgennError."""

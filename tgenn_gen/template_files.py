@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.paths import behind_links, is_inside
 from tgenn_gen.resources import resource_folder
-from tgenn_gen.tensors import is_inside
 
 MAX_TEMPLATE_BYTES = 2**20
 MAX_NAME = 255
@@ -65,11 +65,12 @@ def own_text(folder: Path, name: str) -> str | None:
     try:
         if not path.exists() and not path.is_symlink():
             return None
-        if not path.resolve().is_relative_to(folder.resolve()):
+        real, is_below = behind_links(folder, name)
+        if not is_below:
             raise OSError(0, "a link that leads out of the folder")
-        if not path.is_file():
+        if not real.is_file():
             raise OSError(0, "not a regular file")
-        with path.open("rb") as file:
+        with real.open("rb") as file:
             content = file.read(MAX_TEMPLATE_BYTES + 1)
         if len(content) > MAX_TEMPLATE_BYTES:
             raise OSError(0, f"larger than {MAX_TEMPLATE_BYTES // 2**20} MiB")

@@ -1,24 +1,14 @@
-"""Weights in .npy files: float32, little-endian, C order, no pickles; named by a path, a shape and a hash."""
+"""Weights: float32 arrays, and the bytes of the .npy files that they are kept in."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import os
-import tokenize
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-
-from tgenn_gen.errors import Diagnostic, Location, TgennError
-
-MAX_HEADER = 4096  # bytes; a float32 array's header has 128
-RESTORE = "restore the file, or export the network again"
 
 
 def _is_unchangeable(values: np.ndarray) -> bool:
@@ -61,16 +51,23 @@ class Tensor:
         object.__setattr__(tensor, "values", np.broadcast_to(np.float32(0), shape))
         return tensor
 
+    @staticmethod
+    def with_hash(file: str, values: np.ndarray, sha256: str) -> Tensor:
+        """One whose file is known to be as npy() gives it, with this hash."""
+        tensor = Tensor(file, values)
+        tensor.__dict__["sha256"] = sha256
+        return tensor
+
     def npy(self) -> bytes:
-        """The .npy file's bytes: the same for the same array."""
-        buffer = io.BytesIO()
-        np.lib.format.write_array(buffer, self.values, version=(1, 0), allow_pickle=False)
-        return buffer.getvalue()
+        """The .npy file's bytes, as np.save writes them: the same for the same array."""
+        return b"".join((npy_header(self.values.shape), np.ascontiguousarray(self.values).data.cast("B")))
 
     @cached_property
     def sha256(self) -> str:
         """Of the .npy file's bytes."""
-        return hashlib.sha256(self.npy()).hexdigest()
+        digest = hashlib.sha256(npy_header(self.values.shape))
+        digest.update(np.ascontiguousarray(self.values).data)
+        return digest.hexdigest()
 
     def reference(self) -> dict[str, Any]:
         """What the document says of it: file, shape, dtype and the file's sha256."""
@@ -82,115 +79,9 @@ class Tensor:
         }
 
 
-def npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Of a .npy: its shape, whether it is in Fortran order, its dtype. Raises ValueError where it is none."""
-    try:
-        if np.lib.format.read_magic(file) == (1, 0):
-            return np.lib.format.read_array_header_1_0(file, max_header_size=MAX_HEADER)
-    except (ValueError, EOFError, SyntaxError, MemoryError, RecursionError, tokenize.TokenError):
-        pass
-    raise ValueError("is not a .npy file of format 1.0")
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """What is wrong with a weight file, said at the place that names it."""
-
-    file: str
-    place: Location
-
-    def __call__(self, code: str, message: str, hint: str = RESTORE) -> TgennError:
-        return TgennError(Diagnostic(self.place, code, f"{self.file}: {message}", hint))
-
-
-def read_tensor(folder: Path, reference: dict[str, Any], place: Location) -> Tensor:
-    """Read the .npy that `reference` (file, shape, dtype, sha256) names, below `folder`.
-
-    Nothing is allocated before the file's header and size agree with the shape the document gives.
-    Raises TgennError at `place`: T301 the path leaves the folder, T302 it cannot be read,
-    T303 not a .npy, T304 dtype or order, T305 shape, T306 length, T307 hash, T308 NaN or infinity.
-    """
-    refuse = _Refusal(reference["file"], place)
-    shape = tuple(reference["shape"])
-    size = 4 * int(np.prod([int(n) for n in shape], dtype=object))
-    with _opened(folder, refuse) as (file, found):
-        if found != shape:
-            message = f"has shape {list(found)}, the document says {list(shape)}"
-            raise refuse("T305", message, f"{RESTORE}; or run tgenn lock, if it was changed on purpose")
-        header_length = file.tell()
-        length = os.fstat(file.fileno()).st_size - header_length
-        if length != size:
-            raise refuse("T306", f"holds {length} bytes of data, its shape needs {size}")
-        file.seek(0)
-        raw = file.read(header_length + size)
-    digest = hashlib.sha256(raw).hexdigest()
-    if digest != reference["sha256"]:
-        message = f"has sha256 {digest}, the document says {reference['sha256']}"
-        raise refuse("T307", message, "if it was changed on purpose, run tgenn lock")
-    values = np.frombuffer(raw, "<f4", offset=header_length).reshape(shape)
-    if not np.isfinite(values).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise refuse("T308", f"holds {values[index]} at index {list(index)}")
-    return Tensor(reference["file"], values)
-
-
-def current_reference(folder: Path, file: str, place: Location) -> dict[str, Any]:
-    """What a document has to say of a .npy below `folder` as it is now: file, shape, dtype and sha256.
-
-    Raises TgennError at `place` (T301 to T304); what the array holds is for read_tensor to judge.
-    """
-    digest = hashlib.sha256()
-    with _opened(folder, _Refusal(file, place)) as (opened, shape):
-        opened.seek(0)
-        while part := opened.read(2**20):
-            digest.update(part)
-    return {"file": file, "shape": list(shape), "dtype": "float32", "sha256": digest.hexdigest()}
-
-
-@contextlib.contextmanager
-def _opened(folder: Path, refuse: _Refusal) -> Iterator[tuple[BinaryIO, tuple[int, ...]]]:
-    """A .npy of float32 in C order below `folder`, read up to its array, and the shape in its header."""
-    if not is_inside(refuse.file):
-        hint = "give one like weights/dense.kernel.npy"
-        raise refuse("T301", "is not a path inside the document's folder", hint)
-    path = folder / refuse.file
-    with contextlib.suppress(OSError, RuntimeError):  # a link to itself: opening it says so
-        if not path.resolve().is_relative_to(folder.resolve()):
-            message = "is a link that leads out of the document's folder"
-            raise refuse("T301", message, "copy the file into the folder")
-    try:
-        if path.exists() and not path.is_file():
-            raise OSError(0, "not a regular file")
-        with path.open("rb") as file:
-            yield file, _shape_of(file, refuse)
-    except OSError as error:
-        raise refuse("T302", f"cannot be read: {error.strerror}") from None
-
-
-def _shape_of(file: BinaryIO, refuse: _Refusal) -> tuple[int, ...]:
-    """The shape that a .npy's header gives, which leaves the file at its array."""
-    try:
-        shape, fortran, dtype = npy_header(file)
-    except ValueError as error:
-        raise refuse("T303", str(error)) from None
-    if dtype.hasobject:
-        raise refuse("T304", "holds pickled objects, which are never loaded")
-    if dtype != np.dtype("<f4") or fortran:
-        order = " in Fortran order" if fortran else ""
-        raise refuse(
-            "T304",
-            f"holds {dtype}{order}, expected float32 in C order",
-            "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))",
-        )
-    return shape
-
-
-def is_inside(file: str) -> bool:
-    """Whether a path is a plain relative one, which names nothing outside the folder."""
-    return (
-        str(PurePosixPath(file)) == file
-        and not file.startswith("/")
-        and ".." not in PurePosixPath(file).parts
-        and "\\" not in file
-        and "\0" not in file
-    )
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """The start of a .npy of float32 in C order, as np.save writes it."""
+    buffer = io.BytesIO()
+    description = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, description)
+    return buffer.getvalue()

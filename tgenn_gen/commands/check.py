@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_allow_outside
 from tgenn_gen.commands.console import FINE, say
 from tgenn_gen.errors import TgennError
 
@@ -19,6 +20,7 @@ def add(commands: Any) -> None:
         type=Path,
         help="a .keras or .h5 file or a SavedModel; a network.yaml or its folder",
     )
+    add_allow_outside(command)
     command.set_defaults(run=run)
 
 
@@ -38,9 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"note: {change}")
         print(f"{arguments.path}: can be converted: {len(walk.populations)} populations")
         return FINE
-    from tgenn_gen.document import load
+    from tgenn_gen.document import DOCUMENT, document_hash, document_path, load
+    from tgenn_gen.stamps import of_another_document
 
-    network = load(arguments.path)
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
+    path = document_path(arguments.path)
+    if path.name == DOCUMENT:  # whose scripts they are
+        for script in of_another_document(path.parent, document_hash(network)):
+            say(f"note: {path.parent / script}: was made from another document: run tgenn generate")
     neurons = sum(p.size for p in network.populations)
     print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")
     return FINE

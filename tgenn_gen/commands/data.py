@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import FINE
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.numbers import whole_number
@@ -14,7 +15,7 @@ from tgenn_gen.numbers import whole_number
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser("data", help="an .npz's examples and targets as the .npy files of model.cc")
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.add_argument("data", metavar="DATA.npz", type=Path, help="examples and targets, as for evaluate")
     command.add_argument(
         "--output",
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.runtime.data import read_data
     from tgenn_gen.runtime.encodings import values_problem
 
-    network = load(arguments.path)
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
     document = document_path(arguments.path).parent
     folder = document / "examples" if arguments.output is None else arguments.output
     inputs, outputs = input_table(network), output_table(network)

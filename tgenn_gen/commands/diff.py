@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_allow_outside
 from tgenn_gen.commands.console import DIFFERENCE, FINE, takes_color
 
 
@@ -15,6 +16,7 @@ def add(commands: Any) -> None:
     command.add_argument("before", metavar="A", help=what)
     command.add_argument("after", metavar="B", help="the same")
     command.add_argument("--json", action="store_true", help="print the differences as JSON")
+    add_allow_outside(command)
     command.set_defaults(run=run)
 
 
@@ -26,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.network_diff_report import diff_data, diff_text, painted
     from tgenn_gen.revisions import load_both
 
-    diff = diff_networks(*load_both(arguments.before, arguments.after))
+    networks = load_both(arguments.before, arguments.after, allow_outside=arguments.allow_outside)
+    diff = diff_networks(*networks)
     if arguments.json:
         print(json.dumps(diff_data(diff), indent=2))
     elif diff:

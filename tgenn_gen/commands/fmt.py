@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import DIFFERENCE, FINE, say
 
 
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser("fmt", help="rewrite a document in its canonical form, comments kept")
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.add_argument(
         "--check", action="store_true", help="write nothing; exit 1 if something would change"
     )
@@ -24,16 +24,17 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document import document_path
     from tgenn_gen.formatting import canonical, rewrite
     from tgenn_gen.source import read_source
+    from tgenn_gen.weight_files import WeightFolder
 
     path = document_path(arguments.path)
     source = read_source(path)
-    text = canonical(source, path.parent)
+    text = canonical(source, WeightFolder(path.parent, arguments.allow_outside))
     if text == source.text:
         print(f"{path}: is in its canonical form")
         return FINE
     if arguments.check:
         say(f"{path}: is not in its canonical form: run tgenn fmt")
         return DIFFERENCE
-    rewrite(path, text)
+    rewrite(path, source, text)
     print(f"{path}: written")
     return FINE

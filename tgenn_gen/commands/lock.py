@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import FINE
 
 
@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "lock", help="write the shapes and hashes of changed weights into a document"
     )
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.set_defaults(run=run)
 
 
@@ -24,11 +24,15 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.formatting import write_changes
     from tgenn_gen.locking import locked
     from tgenn_gen.source import read_source
+    from tgenn_gen.weight_files import WeightFolder
 
     path = document_path(arguments.path)
-    source, changes = locked(read_source(path), path.parent)
-    write_changes(path, source, changes)
+    files = WeightFolder(path.parent, arguments.allow_outside)
+    source, changes = locked(read_source(path), files)
+    write_changes(path, source, files, changes)
     for change in changes:
         print(change)
-    print(f"{path}: {'written' if changes else 'says what the weights are'}")
+    print(
+        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'says what the weights are'}"
+    )
     return FINE

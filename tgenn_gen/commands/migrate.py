@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import FINE
 
 
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser("migrate", help="bring a document of an older format to the current one")
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.set_defaults(run=run)
 
 
@@ -21,6 +21,6 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document import load
     from tgenn_gen.spec import FORMAT
 
-    load(arguments.path)
+    load(arguments.path, allow_outside=arguments.allow_outside)
     print(f"{arguments.path}: is of the format {FORMAT}, the current one: nothing to migrate")
     return FINE

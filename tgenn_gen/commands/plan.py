@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import FINE
 
 LINE = 110
@@ -16,7 +16,7 @@ LINE = 110
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser("plan", help="what the templates print of a document, field by field")
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.add_argument("--json", action="store_true", help="all of it, as JSON")
     command.set_defaults(run=run)
 
@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document import load
     from tgenn_gen.lower import lower
 
-    plan = lower(load(arguments.path))
+    plan = lower(load(arguments.path, allow_outside=arguments.allow_outside))
     print(json.dumps(asdict(plan), indent=2) if arguments.json else "\n".join(_lines("plan", plan)))
     return FINE
 

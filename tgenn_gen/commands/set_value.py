@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_document
 from tgenn_gen.commands.console import FINE
 from tgenn_gen.errors import printable
 
@@ -13,7 +13,7 @@ from tgenn_gen.errors import printable
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser("set", help="change values of a document, comments kept")
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.add_argument(
         "edits",
         metavar="PATH=VALUE",
@@ -29,11 +29,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.editing import edited
     from tgenn_gen.formatting import write_changes
     from tgenn_gen.source import read_source
+    from tgenn_gen.weight_files import WeightFolder
 
     path = document_path(arguments.path)
     source, changes = edited(read_source(path), arguments.edits)
-    write_changes(path, source, changes)
+    write_changes(path, source, WeightFolder(path.parent, arguments.allow_outside), changes)
     for change in changes:
         print(printable(change))
-    print(f"{path}: {'written' if changes else 'has these values already'}")
+    print(
+        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'has these values already'}"
+    )
     return FINE

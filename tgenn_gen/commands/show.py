@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_allow_outside
 from tgenn_gen.commands.console import FINE
 
 
@@ -21,6 +22,7 @@ def add(commands: Any) -> None:
         help="a network.yaml, or the folder it is in; or an array",
     )
     command.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    add_allow_outside(command)
     command.set_defaults(run=run)
 
 
@@ -37,6 +39,6 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document import load
     from tgenn_gen.table import network_data, network_table
 
-    network = load(arguments.path)
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
     print(json.dumps(network_data(network), indent=2) if arguments.json else network_table(network))
     return FINE
