@@ -231,7 +231,7 @@ def test_weights_that_do_not_fit_the_layers_are_said_with_the_reason(tmp_path, e
     assert said.endswith(VERSION) and said.count("\n") == 2
 
 
-@pytest.mark.parametrize(("name", "missing"), [("m.keras", "keras"), ("m.h5", "h5py")])
+@pytest.mark.parametrize(("name", "missing"), [("m.keras", "h5py"), ("m.h5", "h5py")])
 def test_without_tensorflow_one_line_says_what_to_install(tmp_path, capsys, monkeypatch, name, missing):
     """TensorFlow brings h5py."""
     save_tiny(tmp_path / name)
@@ -454,7 +454,8 @@ def test_a_configuration_that_fills_the_memory_is_not_read(tmp_path, export, mon
 
 
 @pytest.mark.parametrize("library", ["keras", "tf_keras"])
-def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path, export, library):
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(tmp_path, export, monkeypatch, library):
+    monkeypatch.setattr("tgenn_gen.runtime.data.MAX_UNPACKED", 2**26)
     of = pytest.importorskip(library)
     path = tmp_path / "m.keras"
     of.Sequential([of.Input((4,)), of.layers.Dense(2)]).save(path)
@@ -727,7 +728,7 @@ def test_a_folder_of_hidden_files_is_not_empty(tmp_path, export):
     (tmp_path / "out/.git").mkdir(parents=True)
     assert export("no.keras") == (
         f"{tmp_path / 'out'}: error[T601]: the folder is not empty\n"
-        "  hint: choose another one, or give --force to replace the files that tgenn wrote there\n"
+        "  hint: choose another one, or give --force to replace the document, weights and scripts in it\n"
     )
 
 

@@ -13,10 +13,12 @@ from typing import IO
 
 import numpy as np
 
+from tgenn_gen.archives import ArchiveError, array_names, open_archive, open_array, read_bytes
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.kinds import Shape
 from tgenn_gen.reference import examples_of
 from tgenn_gen.runtime.data import (
+    MAX_RATIO,
     UNREADABLE,
     Examples,
     as_current,
@@ -80,30 +82,28 @@ class Calibration:
             raise _unreadable(self.file, error) from None
 
     def _file_blocks(self, starts: range, size: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
-        with zipfile.ZipFile(self.file) as archive, contextlib.ExitStack() as members:
-            there = _arrays(archive)
+        with contextlib.ExitStack() as opened:
+            archive = opened.enter_context(open_archive(Path(self.file), MAX_RATIO))
+            there = array_names(archive)
             keys, ending = input_arrays([i.name for i in self.inputs], there, ENDINGS)
-            examples = {name: members.enter_context(archive.open(f"{key}.npy")) for name, key in keys.items()}
-            headers = {name: _header(member) for name, member in examples.items()}
+            examples, headers = {}, {}
+            for name, key in keys.items():
+                examples[name], shape, fortran, dtype = opened.enter_context(open_array(archive, key))
+                headers[name] = _plain(shape, fortran, dtype)
             labels, label_dtype = None, np.dtype(np.uint8)
             for label_key in target_arrays(["y"], there, ending, keys.values()).values():
-                labels, label_dtype = self._labels(members.enter_context(archive.open(f"{label_key}.npy")))
+                with contextlib.suppress(ValueError):  # not an array of numbers: no labels
+                    member, shape, _, dtype = opened.enter_context(open_array(archive, label_key))
+                    if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
+                        labels, label_dtype = member, dtype
             for start in starts:
                 count = min(size, self.count - start)
                 x = {
-                    name: _read(examples[name], (count, *shape[1:]), dtype, self.file)
+                    name: _read(examples[name], (count, *shape[1:]), dtype)
                     for name, (shape, dtype) in headers.items()
                 }
-                y = None if labels is None else _read(labels, (count,), label_dtype, self.file)
+                y = None if labels is None else _read(labels, (count,), label_dtype)
                 yield x, y
-
-    def _labels(self, member: IO[bytes]) -> tuple[IO[bytes] | None, np.dtype]:
-        """An array beside the examples, if it holds a class number for each; and its type."""
-        with contextlib.suppress(ValueError):  # not an array of numbers: no labels
-            shape, dtype = _header(member)
-            if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
-                return member, dtype
-        return None, np.dtype(np.uint8)
 
     def sha256(self) -> str:
         """Of the file's bytes, or the arrays', one after the other."""
@@ -156,22 +156,17 @@ def _code_and_hint(x: np.ndarray, shape: Shape) -> tuple[str, str]:
     return "T504", "save x as float32 or uint8"
 
 
-def _arrays(archive: zipfile.ZipFile) -> list[str]:
-    """The names of an .npz file's arrays."""
-    return [name.removesuffix(".npy") for name in archive.namelist()]
-
-
 def _npz_forms(path: Path, inputs: tuple[Input, ...]) -> Examples:
     """{input: the form of its array}."""
     try:
         if path.exists() and not path.is_file():
             raise OSError(0, "not a regular file")
-        with zipfile.ZipFile(path) as archive:
-            keys, _ = input_arrays([i.name for i in inputs], _arrays(archive), ENDINGS)
+        with open_archive(path, MAX_RATIO) as archive:
+            keys, _ = input_arrays([i.name for i in inputs], array_names(archive), ENDINGS)
             forms = {}
             for name, key in keys.items():
-                with archive.open(f"{key}.npy") as member:
-                    forms[name] = _form(*_header(member))
+                with open_array(archive, key) as (_, shape, fortran, dtype):
+                    forms[name] = _form(*_plain(shape, fortran, dtype))
             return forms
     except UNREADABLE as error:
         raise _unreadable(str(path), error) from None
@@ -180,44 +175,28 @@ def _npz_forms(path: Path, inputs: tuple[Input, ...]) -> Examples:
         raise _refusal(str(path), "T502", str(error), f"save it with np.savez(file, {names})") from None
 
 
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of a .npy array. Raises ValueError for what is no plain array of numbers."""
-    version = np.lib.format.read_magic(member)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(member)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(member)
-    else:
-        raise ValueError(f"an array of .npy format {version[0]}.{version[1]}")
-    if dtype.hasobject:
-        raise ValueError("it holds pickled Python objects, which are never loaded")
+def _plain(shape: tuple[int, ...], fortran: bool, dtype: np.dtype) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of an array that can be read in parts. Raises ValueError for another."""
     if fortran and len(shape) > 1:
         raise ValueError("it is in Fortran order: save np.ascontiguousarray(x)")
-    if not shape or not all(type(n) is int and n >= 0 for n in shape):
+    if not shape:
         raise ValueError(f"its shape is {shape}")
     return shape, dtype
 
 
-def _read(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, file: str) -> np.ndarray:
+def _read(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """The next part of an array, of this shape."""
-    parts, wanted = [], dtype.itemsize * prod(shape)
-    while wanted > 0:
-        part = member.read(wanted)
-        if not part:
-            raise _refusal(file, "T501", "ends before its last example", "write it again")
-        parts.append(part)
-        wanted -= len(part)
-    return np.frombuffer(b"".join(parts), dtype).reshape(shape)
+    return np.frombuffer(read_bytes(member, dtype.itemsize * prod(shape)), dtype).reshape(shape)
 
 
 def _unreadable(file: str, error: Exception) -> TgennError:
+    save = "save it with np.savez(file, x=training_examples)"
     if isinstance(error, zipfile.BadZipFile):
-        return _refusal(
-            file,
-            "T501",
-            "is not an .npz file, or damaged",
-            "save it with np.savez(file, x=training_examples)",
-        )
+        return _refusal(file, "T501", "is not an .npz file, or damaged", save)
+    if isinstance(error, ArchiveError):
+        return _refusal(file, "T501", f"cannot be read: {error}", save)
+    if isinstance(error, EOFError):
+        return _refusal(file, "T501", "ends before its last example", "write it again")
     if isinstance(error, OSError) and error.strerror:
         return _refusal(file, "T501", f"cannot be read: {error.strerror}", "give the path of an .npz")
     return _refusal(file, "T501", f"cannot be read: {error}", "save x as a plain array of numbers")

@@ -7,18 +7,23 @@ classes in keras_known is therefore refused before Keras sees it.
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.archives import ArchiveError, open_archive
 from tgenn_gen.errors import Diagnostic, Location, MissingEngineError, TgennError
+from tgenn_gen.hdf5_file import MAX_RATIO, WEIGHTS, hdf5_problem
 from tgenn_gen.keras_known import NESTED, function_of, is_converted, is_part, may_be_built
+from tgenn_gen.paths import is_inside
 from tgenn_gen.supported import unsupported_class
 
-MAX_CONFIG = 64 * 2**20
-MAX_RATIO = 10  # of an archive's content to its size: weights hardly get smaller
+MAX_CONFIG = 8 * 2**20  # Python takes thirty times that for it; one of a thousand layers has 1 MiB
+REFUSED = {"model.weights.npz"}  # in a .keras file: Keras would read it unchecked
 MAX_VARINT = 10  # bytes of a number of 64 bits in a protobuf message
 UNREADABLE = (
     OSError,
@@ -27,26 +32,34 @@ UNREADABLE = (
     TypeError,
     IndexError,
     RuntimeError,
-    RecursionError,
+    EOFError,
+    AttributeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
     zipfile.BadZipFile,
+    zlib.error,
 )
 
 
 def refuse_code(path: Path) -> None:
     """Raise TgennError (T404) if the model names what Keras must not build, with every layer not converted.
 
-    T402 for a model of Keras 2 that is of a class of its own, T401 for an archive that would fill the disk.
-    Raises one of UNREADABLE where the configuration cannot be read.
+    T402 for a model of Keras 2 that is of a class of its own, T401 for a file that would fill the memory or
+    leads to others. Raises one of UNREADABLE where the configuration cannot be read.
     """
-    _require_unpackable(path)
+    members = _plain_members(path)
+    if not members and path.is_file():
+        _require_plain_hdf5(path)
     config = model_config(path)
     keras_2 = is_keras_2(path)
     class_name = config.get("class_name") if isinstance(config, dict) else None
     if keras_2 and class_name not in NESTED:
         raise TgennError(subclassed(Location(str(path)), str(class_name)))
     parts = [part for part in _dictionaries(config) if "class_name" in part]
-    refused = [part for part in parts if not may_be_built(part, keras_2)]
-    if not refused:
+    refused = [not may_be_built(part, keras_2) for part in parts]
+    if not any(refused):
+        _require_written_by_keras(path, members)
         return
     found = [
         Diagnostic(
@@ -54,11 +67,11 @@ def refuse_code(path: Path) -> None:
             "T404",
             *unsupported_class(_called(part)),
         )
-        for index, part in enumerate(parts)
-        if _name(part) and (part in refused or not (is_converted(part) or is_part(part)))
+        for index, (part, is_refused) in enumerate(zip(parts, refused, strict=True))
+        if _name(part) and (is_refused or not (is_converted(part) or is_part(part)))
     ]
     if not found:
-        names = sorted({_called(part) for part in refused})
+        names = sorted({_called(part) for part, is_refused in zip(parts, refused, strict=True) if is_refused})
         hint = "build the model of Keras' own layers and functions alone"
         message = f"the model names code that is not Keras' own: {', '.join(names)}"
         found = [Diagnostic(Location(str(path)), "T404", message, hint)]
@@ -82,7 +95,7 @@ def is_keras_2(path: Path) -> bool:
         return True
     try:
         if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
+            with open_archive(path, MAX_RATIO) as archive:
                 version = json.loads(_member(archive, "metadata.json"))["keras_version"]
             return str(version).startswith("2.")
         if find_spec("tf_keras") is not None and _h5_version(path).startswith("2."):
@@ -141,20 +154,24 @@ def _of_tf_keras(config: Any) -> Any:
 
 def _config_text(path: Path) -> str:
     if path.suffix.lower() == ".keras":
-        with zipfile.ZipFile(path) as archive:
+        with open_archive(path, MAX_RATIO) as archive:
             return _member(archive, "config.json")
-    try:
-        import h5py
-    except ImportError as error:
-        raise MissingEngineError(
-            f"reading a Keras model needs TensorFlow ({error}): pip install 'tgenn-gen[keras]'"
-        ) from None
-
-    with h5py.File(path, "r") as file:
+    with _import_h5py().File(path, "r") as file:
         if "model_config" not in file.attrs:
             raise ValueError(f"No model config found in the file at {path}.")
         text = file.attrs["model_config"]
+        _require_small(len(text), "model_config", str(path))
         return text if isinstance(text, str) else bytes(text).decode()
+
+
+def _import_h5py() -> Any:
+    """Raises MissingEngineError."""
+    try:
+        import h5py
+    except ImportError as error:
+        message = f"reading a Keras model needs TensorFlow ({error}): pip install 'tgenn-gen[keras]'"
+        raise MissingEngineError(message) from None
+    return h5py
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> str:
@@ -162,23 +179,46 @@ def _member(archive: zipfile.ZipFile, name: str) -> str:
     return archive.read(name).decode()
 
 
-def _require_unpackable(path: Path) -> None:
-    """Raise TgennError (T401) for an archive whose content would fill the memory or the disk."""
+def _plain_members(path: Path) -> list[str]:
+    """The names of a .keras file's entries; [] of other files. Raises TgennError (T401) and zipfile's."""
     if path.suffix != ".keras":
-        return
-    with zipfile.ZipFile(path) as archive:
-        size = sum(member.file_size for member in archive.infolist())
-    limit = MAX_CONFIG + MAX_RATIO * path.stat().st_size
-    if size > limit:
-        message = f"unpacked it has {size} bytes, the largest that is read of its size has {limit}"
-        raise TgennError(Diagnostic(Location(str(path)), "T401", message, "give a model that Keras wrote"))
+        return []
+    try:
+        with open_archive(path, MAX_RATIO) as archive:
+            return archive.namelist()
+    except ArchiveError as error:
+        raise _not_of_keras(str(path), str(error)) from None
+
+
+def _require_written_by_keras(path: Path, members: list[str]) -> None:
+    """Raise TgennError (T401) for entries of a .keras file that the layers that are converted have not."""
+    files = [member for member in members if not member.endswith("/")]
+    if others := [f for f in files if f in REFUSED or f.startswith("assets/") or not is_inside(f)]:
+        raise _not_of_keras(str(path), f"it holds {others[0]}, which is no part of a model that is converted")
+    if WEIGHTS in members:
+        _require_plain_hdf5(path)
+
+
+def _require_plain_hdf5(path: Path) -> None:
+    """Raise TgennError (T401) for weights that would fill the memory or lead to other files.
+
+    MissingEngineError without h5py.
+    """
+    _import_h5py()
+    if problem := hdf5_problem(path):
+        raise _not_of_keras(str(path), problem)
+
+
+def _not_of_keras(file: str, message: str) -> TgennError:
+    return TgennError(
+        Diagnostic(Location(file), "T401", message, "save the model again with Keras, as .keras")
+    )
 
 
 def _require_small(size: int, name: str, file: str) -> None:
     """Raise TgennError (T401) for a configuration that would fill the memory."""
     if size > MAX_CONFIG:
-        message = f"its {name} has {size} bytes, the largest that is read has {MAX_CONFIG}"
-        raise TgennError(Diagnostic(Location(file), "T401", message, "give a model that Keras wrote"))
+        raise _not_of_keras(file, f"its {name} has {size} bytes, the largest that is read has {MAX_CONFIG}")
 
 
 def _saved_model_config(path: Path) -> dict[str, Any]:
