@@ -6,17 +6,34 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
+import sys
+import time
+import tracemalloc
+from pathlib import Path
 
 import pytest
 from broken import VALID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from limits import memory
 from sample_networks import small_cnn
 
 from tgenn_gen import Network, TgennError
 from tgenn_gen.cli import main
 from tgenn_gen.document import DOCUMENT, document_data
+from tgenn_gen.encodings.constant_current import ConstantCurrent
+from tgenn_gen.meaning import meaning_problems
+from tgenn_gen.neurons.integrate import Integrate
+from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
+from tgenn_gen.neurons.maximum import Maximum
+from tgenn_gen.ops.avg_pool2d import AvgPool2D
+from tgenn_gen.ops.up_sampling import UpSampling
+from tgenn_gen.ops.windows import Windows
+from tgenn_gen.spec import Connection, Input, Output, Population
+from tgenn_gen.table import network_table
+from tgenn_gen.template_files import own_text
 
 KERNEL = "weights/dense.kernel.npy"
 RESTORE = "\n  hint: restore the file, or export the network again"
@@ -141,7 +158,7 @@ def test_weights_that_are_a_link_out_of_the_folder_are_refused_and_it_is_said_wh
     (folder / KERNEL).symlink_to(folder.parent / "kernel.npy")
     assert said() == (
         f"{DOCUMENT}:45:21: error[T301]: {KERNEL}: is a link that leads out of the document's folder\n"
-        "  hint: copy the file into the folder\n"
+        "  hint: copy the file into the folder; if you trust the document, --allow-outside reads files that documents share\n"
     )
 
 
@@ -151,8 +168,45 @@ def test_weights_behind_a_link_out_of_the_folder_are_refused(folder, said):
     edit(folder, (KERNEL, "link/kernel.npy"))
     assert said() == (
         f"{DOCUMENT}:45:21: error[T301]: link/kernel.npy: is a link that leads out of the document's folder\n"
-        "  hint: copy the file into the folder\n"
+        "  hint: copy the file into the folder; if you trust the document, --allow-outside reads files that documents share\n"
     )
+
+
+def link_out_that_is_too_long_to_follow(inside, name, outside):
+    """A link that seems to stay, where its path is taken for what it says from where it gets too long on.
+
+    16 folders of long names in one another, with short links to them; behind them, a link back up.
+    """
+    os.chdir(inside)
+    steps = "abcdefghijklmnop"
+    for step in steps:
+        Path("d" * 247).mkdir()
+        Path(step).symlink_to("d" * 247)
+        os.chdir("d" * 247)
+    Path("l" * 254).symlink_to("../" * len(steps) + ".")
+    os.chdir(inside)
+    up = os.path.relpath(outside.parent, inside)
+    Path(name).symlink_to(f"{'/'.join(steps)}/{'l' * 254}/{up}/{outside.name}")
+    assert Path(name).read_bytes() == outside.read_bytes()  # as the system has it
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the longest path is as on Linux")
+def test_a_link_out_of_the_folder_that_is_too_long_to_follow_is_not_read(folder, said, monkeypatch):
+    """CVE-2025-4517 was this."""
+    monkeypatch.chdir(folder)
+    shutil.move(folder / KERNEL, folder.parent / "secret.npy")
+    link_out_that_is_too_long_to_follow(folder / "weights", "dense.kernel.npy", folder.parent / "secret.npy")
+    assert f"{KERNEL}: cannot be read: File name too long" in said()
+    with pytest.raises(TgennError, match="cannot be read: File name too long"):
+        own_text(folder, KERNEL)
+
+
+def test_names_that_no_file_can_have_are_said_or_ignored(folder, capsys):
+    edit(folder, (KERNEL, '"weights/\\ud800.npy"'))
+    assert main(["lock", str(folder)]) == 2
+    assert "error[T301]: weights/\\ud800.npy: is not a path" in capsys.readouterr().err
+    with pytest.raises(TgennError, match="T603"):  # the kernel, which the document no longer names
+        small_cnn().save(folder, force=True)
 
 
 def test_weights_that_are_a_link_inside_the_folder_are_read(folder):
@@ -168,9 +222,64 @@ def test_all_weights_that_are_wrong_are_said_at_once_in_the_order_of_the_text(fo
     assert said() == (
         f"{DOCUMENT}:22:21: error[T302]: weights/conv1.kernel.npy: cannot be read: No such file or directory{RESTORE}\n"
         f"{DOCUMENT}:45:21: error[T301]: ../dense.kernel.npy: is not a path inside the document's folder\n"
-        "  hint: give one like weights/dense.kernel.npy\n"
+        "  hint: give one like weights/dense.kernel.npy; if you trust the document, --allow-outside reads files that documents share\n"
         f"{DOCUMENT}:54:21: error[T303]: weights/classes.kernel.npy: is not a .npy file of format 1.0{RESTORE}\n"
     )
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 150])
+@pytest.mark.parametrize("wrong", [{"op": "scale", "factor": 2.0}, {"op": "flatten"}])
+def test_of_very_many_mistakes_the_first_are_said_and_that_there_are_more(folder, said, count, wrong):
+    """What is behind them is not taken for right."""
+    data = document_data(small_cnn())
+    bad = [
+        {**data["populations"][2], "name": f"bad{i}", "inputs": [{"from": "conv2", "through": [wrong]}]}
+        for i in range(count)
+    ]
+    (folder / DOCUMENT).write_text(json.dumps({**data, "populations": [*data["populations"], *bad]}))
+    text = said()
+    assert text.count("error[T111]") + text.count("error[T112]") == min(count, 100)
+    assert ("error[T108]: has more mistakes than the 100 that are said" in text) == (count > 100)
+
+
+SIDE = 1024
+
+
+def large(neuron, shape, *through, sources=1):
+    """A network that has no weights, of large populations, and of one that takes the spikes of all of them."""
+    firsts = [
+        Population(f"p{i}", (SIDE, SIDE, 1), IntegrateAndFire(), (Connection("x"),)) for i in range(sources)
+    ]
+    last = Population("last", shape, neuron, tuple(Connection(p.name, through) for p in firsts))
+    return Network(
+        "large",
+        (Input("x", (SIDE, SIDE, 1), ConstantCurrent()),),
+        (*firsts, last),
+        (Output("last", neuron.readouts[0]),),
+    )
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        large(Integrate(), (SIDE, SIDE, 1), sources=16),
+        large(Integrate(), (SIDE, SIDE, 1), AvgPool2D((64, 64), (1, 1), "same")),
+        large(Maximum(4), (SIDE // 2, SIDE // 2, 1), Windows((2, 2), (2, 2), "valid"), sources=16),
+        large(Integrate(), (2 * SIDE, 2 * SIDE, 1), UpSampling((2, 2, 1))),
+    ],
+)
+def test_to_check_and_to_show_large_populations_takes_a_few_numbers_a_neuron(network):
+    """Text is small whatever shapes it gives: memory may not grow with windows, or with all sources at once."""
+    tracemalloc.start()
+    try:
+        meaning_problems(network)
+        checked = tracemalloc.get_traced_memory()[1]
+        network_table(network)
+        shown = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    largest = max(p.size for p in network.populations)
+    assert checked < 32 * largest and shown < 64 * largest
 
 
 def places(data, path=()):
@@ -214,3 +323,29 @@ def test_whatever_stands_in_a_document_it_is_read_or_said_to_be_wrong(tmp_path_f
         Network.load(folder)
     except TgennError as error:
         assert error.diagnostics and all(d.location.line for d in error.diagnostics)
+
+
+MANY = {
+    "numbers": ("a: [" + "1," * 500_000 + "]", 1),
+    "numbers far inside": ("[" * 30 + "1," * 500_000 + "]" * 30, 1),
+    "aliases": ("a: [" + "*a," * 300_000 + "]", 101),
+    "keys": ("".join(f"{i}:\n" for i in range(130_000)), 1),
+    "keys that are not known": ("".join(f"{i}:\n" for i in range(20_000)), 101),
+    "a key again and again": ("a:\n" * 300_000, 101),
+    "empty populations": ("populations: [" + "{}," * 90_000 + "]", 101),
+}
+
+
+@pytest.mark.parametrize("case", MANY)
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory is limited as on Linux")
+def test_a_document_of_very_many_mistakes_or_values_takes_seconds(folder, case):
+    """Of mistakes a hundred are said, and not more values are looked at than a megabyte of networks has."""
+    text, count = MANY[case]
+    (folder / DOCUMENT).write_text(text)
+    started = time.process_time()
+    with memory(2**30), pytest.raises(TgennError) as caught:
+        Network.load(folder)
+    assert time.process_time() - started < 20
+    assert len(caught.value.diagnostics) == count
+    if count == 1:
+        assert str(caught.value).endswith("error[T102]: has more than 100000 values")

@@ -18,7 +18,7 @@ def name_problems(data: Any) -> list[Problem]:
     """
     named = [*elements(data, "inputs"), *elements(data, "populations")]
     names = [text_of(element, "name") for _, element in named]
-    all_named = all(fits("name", name) for name in names)
+    all_named = all(fits("name", name) for name in names) and _all_are_mappings(data)
     sources = {
         name: [source for _, source in _sources(path, element)]
         for (path, element), name in zip(named, names, strict=True)
@@ -96,6 +96,12 @@ def elements(data: Any, section: str) -> list[tuple[PathInDocument, dict[str, An
     if not isinstance(items, list):
         return []
     return [((section, i), item) for i, item in enumerate(items) if isinstance(item, dict)]
+
+
+def _all_are_mappings(data: Any) -> bool:
+    """Whether inputs and populations are lists, and all in them could have a name."""
+    sections = [data.get(s) for s in ("inputs", "populations")] if isinstance(data, dict) else [None]
+    return all(isinstance(s, list) and all(isinstance(item, dict) for item in s) for s in sections)
 
 
 def text_of(element: dict[str, Any], key: str) -> str | None:

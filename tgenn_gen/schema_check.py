@@ -9,12 +9,13 @@ from collections.abc import Container, Iterator
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema
 
 from tgenn_gen.resources import resource_folder
-from tgenn_gen.source import PathInDocument, Problem, parse_scalar
+from tgenn_gen.source import MAX_PROBLEMS, MORE, PathInDocument, Problem, parse_scalar
 
 MAX_LISTED = 30  # words in a hint
 
@@ -87,8 +88,9 @@ def other_format(data: Any) -> list[Problem]:
 
 
 def schema_problems(data: Any) -> list[Problem]:
-    """Everything in which a document's data departs from the schema (T110 to T119)."""
-    return [problem for error in _validator().iter_errors(data) for problem in _explain(error)]
+    """That in which a document's data departs from the schema (T110 to T119); T108 after MAX_PROBLEMS."""
+    found = (problem for error in _validator().iter_errors(data) for problem in _explain(error))
+    return [*islice(found, MAX_PROBLEMS), *(Problem((), "T108", MORE) for _ in islice(found, 1))]
 
 
 def known_keys(data: Any, path: PathInDocument) -> list[str]:
@@ -133,9 +135,10 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         missing = [key for key in limit if key not in value]
         for key in missing:
             if error.message.startswith(repr(key)):
-                yield Problem(
-                    path, "T111", f"{what} has no '{key}'", f"add {key}: {_such_as(error.schema, key)}"
-                )
+                hint = f"add {key}: {_such_as(error.schema, key)}"
+                if key != "file" and fits("file", value.get("file")):
+                    hint = "run tgenn lock, which reads it from the file"
+                yield Problem(path, "T111", f"{what} has no '{key}'", hint)
     elif keyword == "const" and limit == "uniform":
         hint = suggestion(value, [limit])
         yield Problem(path, "T113", f"{what} is {_shown(value)}, expected a number or uniform", hint)

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,16 @@ import yaml
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 
 MAX_BYTES = 2**20  # a document of a thousand populations has half of that
+MAX_VALUES = 100_000  # of 13 characters each, as they have in a document
 MAX_DEPTH = 32
+MAX_PROBLEMS = 100  # that are said of a document's text, or of its data
+MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
 
 PathInDocument = tuple[str | int, ...]
 
+# YAML's lines, or a reader's eyes, are not those of an editor behind them.
+_MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONFLICT = re.compile("^(<<<<<<<|=======$|>>>>>>>)", re.MULTILINE)  # what git leaves
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
@@ -84,7 +91,7 @@ def parse_scalar(text: str) -> Any:
 
 
 def read_source(path: Path) -> Source:
-    """Read a YAML file. Raises TgennError with all that is wrong with its text (T101 to T107)."""
+    """Read a YAML file. Raises TgennError with all that is wrong with it (T101 to T107)."""
     name = str(path)
     try:
         if path.exists() and not path.is_file():
@@ -100,6 +107,11 @@ def read_source(path: Path) -> Source:
                 "give the path of a network.yaml, or of the folder it is in",
             )
         ) from None
+    return source_of(raw, name)
+
+
+def source_of(raw: bytes, name: str) -> Source:
+    """Parse a YAML file's bytes. Raises TgennError (T102 to T107)."""
     if len(raw) > MAX_BYTES:
         raise TgennError(Diagnostic(Location(name), "T102", f"larger than {MAX_BYTES // 2**20} MiB"))
     try:
@@ -113,6 +125,9 @@ def read_source(path: Path) -> Source:
 
 def parse_source(text: str, name: str) -> Source:
     """Parse YAML text. Raises TgennError (T103 to T107)."""
+    if misleading := [*islice(_MISLEADING.finditer(text), MAX_PROBLEMS)]:
+        hint = 'in quotes write "\\u{:04X}", or remove it'
+        raise TgennError([_not_allowed(name, text[: m.start()], m[0], hint) for m in misleading])
     reader = _Reader(name)
     try:
         events = yaml.parse(text, Loader=yaml.SafeLoader)
@@ -120,12 +135,12 @@ def parse_source(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
-        found = Diagnostic(place, "T103", f"not YAML: {error.problem}", _yaml_hint(error))
+        hint = "resolve the merge conflict" if _CONFLICT.search(text) else _yaml_hint(error)
+        found = Diagnostic(place, "T103", f"not YAML: {error.problem}", hint)
         raise TgennError([*reader.problems, found]) from None
     except yaml.reader.ReaderError as error:
-        place = _place(name, text[: error.position])
-        message = f"not YAML: character U+{_code_point(error.character):04X} is not allowed"
-        raise TgennError(Diagnostic(place, "T103", message, "remove it")) from None
+        before = text[: error.position]
+        raise TgennError(_not_allowed(name, before, error.character, "remove it")) from None
     except (ValueError, OverflowError):  # PyYAML, on an escape like "\UFFFFFFFF"
         escapes = (e for e in re.finditer(r"\\U([0-9a-fA-F]{8})", text) if int(e[1], 16) > sys.maxunicode)
         first = next(escapes, None)
@@ -135,6 +150,12 @@ def parse_source(text: str, name: str) -> Source:
     if reader.problems:
         raise TgennError(reader.problems)
     return Source(name, data, reader.values, reader.keys, text)
+
+
+def _not_allowed(name: str, before: str, character: int | str, hint: str) -> Diagnostic:
+    code = _code_point(character)
+    message = f"character U+{code:04X} is not allowed"
+    return Diagnostic(_place(name, before), "T103", message, hint.format(code))
 
 
 def _place(name: str, before: str) -> Location:
@@ -173,8 +194,11 @@ class _Reader:
         self.values: dict[PathInDocument, tuple[int, int]] = {(): (1, 1)}
         self.keys: dict[PathInDocument, tuple[int, int]] = {}
         self.problems: list[Diagnostic] = []
+        self.count = 0  # of values, also of those that are no part of the data
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
+        if len(self.problems) == MAX_PROBLEMS:
+            raise TgennError([*self.problems, Diagnostic(Location(self.name), "T108", MORE)])
         self.problems.append(Diagnostic(Location(self.name, *_position(event)), code, message, hint))
 
     def document(self, events: Iterator[yaml.Event]) -> Any:
@@ -191,6 +215,10 @@ class _Reader:
 
     def value(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
         self.values[path] = _position(event)
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self.problem(event, "T102", f"has more than {MAX_VALUES} values")
+            raise TgennError(self.problems)
         if len(path) > MAX_DEPTH:
             self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
             raise TgennError(self.problems)

@@ -56,7 +56,13 @@ class AvgPool2D(LinearMap):
         return linear_maps.avg_pool2d(x, self.pool, self.strides, self.padding)
 
     def paths(self, x: np.ndarray) -> np.ndarray:
-        return linear_maps.pooling_windows(x, self.pool, self.strides, self.padding).sum(axis=-1)
+        channels = x.shape[-1]  # sums over rows, then over columns: windows can be large
+        for taps, strides in (
+            ((self.pool[0], 1), (self.strides[0], 1)),
+            ((1, self.pool[1]), (1, self.strides[1])),
+        ):
+            x = linear_maps.depthwise_conv2d(x, np.ones((*taps, channels, 1)), strides, self.padding)
+        return x
 
     def python(self, x: str, weight: str) -> str:
         return f'avg_pool2d({x}, pool={self.pool}, strides={self.strides}, padding="{self.padding}")'
