@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import replace
@@ -15,6 +16,7 @@ from sample_networks import branched, small_cnn
 from tgenn_gen import Network
 from tgenn_gen.cli import main
 from tgenn_gen.document import DOCUMENT
+from tgenn_gen.formatting import canonical
 from tgenn_gen.neurons.integrate_and_fire import IntegrateAndFire
 
 KERNEL = "weights/dense.kernel.npy"
@@ -59,7 +61,7 @@ def test_values_are_set_and_comments_kept(folder, capsys):
         "simulation.timesteps: 7 -> 9\n"
         'image.encoding.kind: "constant_current" -> "spikes"\n'
         "classes.start: (not there) -> 3\n"
-        f"{folder / DOCUMENT}: written\n"
+        f"{folder / DOCUMENT}: written; tgenn generate writes its scripts\n"
     )
 
 
@@ -188,7 +190,7 @@ def test_lock_writes_what_the_weights_are_now(folder, capsys):
         "weights/conv1.bias.npy: other values, [3]\n"
         f"{KERNEL}: [24, 6] -> [24, 7]\n"
         "weights/classes.kernel.npy: [6, 5] -> [7, 5]\n"
-        f"{folder / DOCUMENT}: written\n"
+        f"{folder / DOCUMENT}: written; tgenn generate writes its scripts\n"
     )
     network = Network.load(folder)
     np.testing.assert_array_equal(network.tensors["weights/conv1.bias.npy"].values, bias)
@@ -271,3 +273,40 @@ def test_lock_reads_nothing_outside_of_the_folder(folder, capsys):
     (folder / DOCUMENT).write_text(text.replace(KERNEL, "../secret.npy"))
     (line,) = refused(folder, capsys, "lock")
     assert line.startswith(f"{DOCUMENT}:47:21: error[T301]: ../secret.npy: is not a path inside")
+
+
+def test_of_edits_at_once_none_is_lost_unsaid(tmp_path, capsys, monkeypatch):
+    """Another process writes the document between what this one reads and writes."""
+    small_cnn().save(tmp_path / "n")
+    path = tmp_path / "n" / DOCUMENT
+
+    def meanwhile(*arguments):
+        if "timesteps: 9" not in path.read_text():
+            path.write_text(path.read_text().replace("timesteps: 7", "timesteps: 9"))
+        return canonical(*arguments)
+
+    monkeypatch.setattr("tgenn_gen.formatting.canonical", meanwhile)
+    assert main(["set", str(tmp_path / "n"), "simulation.dt=0.5"]) == 2
+    said = capsys.readouterr().err
+    assert "error[T605]: was changed since it was read\n  hint: run the command again" in said
+    assert "timesteps: 9" in path.read_text() and "dt: 1.0" in path.read_text()
+    assert main(["set", str(tmp_path / "n"), "simulation.dt=0.5"]) == 0
+    assert "timesteps: 9" in path.read_text() and "dt: 0.5" in path.read_text()
+
+
+def test_a_document_is_edited_where_no_file_can_be_locked_and_the_folder_above_is_read_only(
+    tmp_path, monkeypatch
+):
+    fcntl = pytest.importorskip("fcntl", reason="not on Windows")
+
+    def no_locks(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / "above").mkdir()
+    small_cnn().save(tmp_path / "above/n")
+    (tmp_path / "above").chmod(0o555)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert main(["set", str(tmp_path / "above/n"), "simulation.dt=0.5"]) == 0
+    (tmp_path / "above").chmod(0o755)
+    small_cnn().save(tmp_path / "above/n", force=True)
+    assert "dt: 1.0" in (tmp_path / "above/n" / DOCUMENT).read_text()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from golden import GENERATED, golden_networks
+from sample_networks import small_cnn
 
 from tgenn_gen import Network, generate
 from tgenn_gen.cli import main
-from tgenn_gen.document import document_files, document_text
+from tgenn_gen.document import document_files, document_hash, document_text
 from tgenn_gen.errors import TgennError
 from tgenn_gen.stamps import stamped
 from tgenn_gen.writer import export_files, write_folder
@@ -67,6 +68,7 @@ def test_generated_scripts_are_python_that_imports_numpy_and_pygenn_alone(name):
         "re",
         "fcntl",
         "io",
+        "struct",
         "tokenize",
     }
     standard |= {"collections", "pathlib", "typing"}
@@ -197,7 +199,7 @@ def test_a_refused_export_says_what_force_would_lose(tmp_path):
         write_folder(folder, export_files(golden_networks()["small_cnn"]), force=False)
     assert str(refused.value) == (
         f"{folder}: error[T601]: the folder is not empty\n"
-        "  hint: choose another one, or give --force to replace the files that tgenn wrote there, "
+        "  hint: choose another one, or give --force to replace the document, weights and scripts in it, "
         "also what was edited by hand: model.cc"
     )
 
@@ -226,3 +228,38 @@ def test_generate_writes_into_an_existing_folder_from_python(tmp_path):
     network.save(tmp_path / "n")
     assert [p.name for p in generate(network, tmp_path / "n")] == ["simulate.py", "model.cc", "reference.py"]
     assert generate(network, tmp_path / "n") == []
+
+
+def test_check_tells_of_scripts_that_were_made_from_another_document(tmp_path, capsys):
+    small_cnn().save(tmp_path / "n")
+    generate(small_cnn(), tmp_path / "n")
+    assert main(["check", str(tmp_path / "n")]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["set", str(tmp_path / "n"), "dense.neuron.threshold=0.5"]) == 0
+    assert "written; tgenn generate writes its scripts" in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "n")]) == 0
+    note = "was made from another document: run tgenn generate"
+    scripts = ("simulate.py", "model.cc", "reference.py")
+    assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in scripts)
+    assert main(["generate", str(tmp_path / "n")]) == 0
+    capsys.readouterr()
+    assert main(["check", str(tmp_path / "n")]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_check_says_nothing_of_scripts_that_are_not_of_the_document(tmp_path, capsys):
+    """Another document beside them, templates that print no hash, files that cannot be read."""
+    folder = tmp_path / "n"
+    small_cnn().save(folder)
+    generate(small_cnn(), folder)
+    variant = (folder / "network.yaml").read_text().replace("timesteps: 7", "timesteps: 9")
+    (folder / "variant.yaml").write_text(variant)
+    assert main(["check", str(folder / "variant.yaml")]) == 0
+    (folder / "network.yaml").write_text(variant)
+    for script in ("simulate.py", "model.cc"):
+        text = (folder / script).read_text()
+        (folder / script).write_text(text.replace(document_hash(small_cnn()), "none"))
+    (folder / "reference.py").unlink()
+    (folder / "reference.py").symlink_to("/proc/self/mem")
+    assert main(["check", str(folder)]) == 0
+    assert capsys.readouterr().err == ""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from killed_writers import MOMENTS, files_in, networks
@@ -43,11 +46,15 @@ def python(*arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
-def after_kills(folder: Path, how: str) -> dict[str, int]:
-    process = python(TESTS / "killed_writers.py", folder, how)
+def printed_by(*arguments: object) -> Any:
+    process = python(*arguments)
     output, errors = process.communicate()
     assert process.returncode == 0, errors
-    found: dict[str, int] = json.loads(output)
+    return json.loads(output)
+
+
+def after_kills(folder: Path, how: str) -> dict[str, int]:
+    found: dict[str, int] = printed_by(TESTS / "killed_writers.py", folder, how)
     return found
 
 
@@ -71,6 +78,16 @@ def test_a_killed_export_into_a_new_folder_leaves_none_or_a_whole_one(tmp_path, 
     assert set(after_kills(tmp_path / "n", how)) <= {"none", "new"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged at once on Linux alone")
+@pytest.mark.parametrize("there", [True, False])
+def test_a_power_cut_leaves_the_old_folder_or_the_new_one(exported, tmp_path, there):
+    """In a model of a disk that keeps what was forced to it, and anything of the rest."""
+    found = printed_by(TESTS / "power_cuts.py", exported if there else exported.parent / "fresh")
+    assert set(found["meanwhile"]) == {"old", "new"}
+    assert min(found["meanwhile"].values()) > 10
+    assert set(found["at the end"]) == {"new"}
+
+
 def test_a_write_that_fails_changes_nothing(exported, monkeypatch):
     before, names = files_in(exported), sorted(p.name for p in exported.parent.iterdir())
     write_bytes = Path.write_bytes
@@ -85,6 +102,32 @@ def test_a_write_that_fails_changes_nothing(exported, monkeypatch):
         write_folder(exported, export_files(networks()[1]), force=True)
     assert files_in(exported) == before
     assert sorted(p.name for p in exported.parent.iterdir()) == names
+
+
+def test_a_disk_that_fails_changes_nothing(exported, monkeypatch):
+    before, names = files_in(exported), sorted(p.name for p in exported.parent.iterdir())
+    monkeypatch.setattr(os, "fsync", failing(lambda mode: True, OSError(5, "Input/output error")))
+    with pytest.raises(TgennError, match=r"T604\]: cannot be written: Input/output error"):
+        write_folder(exported, export_files(networks()[1]), force=True)
+    assert files_in(exported) == before
+    assert sorted(p.name for p in exported.parent.iterdir()) == names
+
+
+def test_a_file_system_that_forces_no_folders_to_the_disk_is_written_all_the_same(exported, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(stat.S_ISDIR, OSError(22, "Invalid argument")))
+    write_folder(exported, export_files(networks()[1]), force=True)
+    assert load(exported).name == "other"
+    assert [p.name for p in exported.parent.iterdir()] == ["n"]
+
+
+def failing(of: Callable[[int], bool], error: OSError) -> Callable[[int], None]:
+    """An fsync that fails for files of some modes."""
+
+    def fsync(file: int) -> None:
+        if of(os.fstat(file).st_mode):
+            raise error
+
+    return fsync
 
 
 @pytest.mark.parametrize("at_once", [True, False])

@@ -1,4 +1,4 @@
-"""Folders that change whole, by one process at a time: also where it is killed at any moment.
+"""Folders that change whole, by one process at a time: also where it is killed, or the power goes.
 
 No system renames a folder over one that has files in it. So a copy of the folder (its files are links)
 gets the new files, hidden beside it, and the two exchange their names in one system call. Then the folder
@@ -9,13 +9,17 @@ Linux exchanges names on most file systems. Elsewhere they are exchanged by rena
 nothing has the folder's name: the next command that reads or writes the folder gives it back (`restore`).
 Where a folder keeps its name for good, a mount point or one in a lower layer of a container, its files are
 replaced one by one, each whole: a mixture is then possible, which the hashes of the weights tell.
-This is about processes that end, not about power cuts: nothing is forced to the disk.
+
+For the sake of power cuts, files and their folders are forced to the disk before names are exchanged, and
+the folder above after it, before anything else changes: as far as the system's fsync does, which is not on
+Windows.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import secrets
 import shutil
@@ -24,6 +28,8 @@ from pathlib import Path
 
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 
+NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # of some network file systems
+NO_FSYNC = (errno.EINVAL, errno.EOPNOTSUPP)
 _IN_THIS_FOLDER, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 
 
@@ -37,9 +43,12 @@ def write_whole(folder: Path, files: Mapping[str, bytes], stale: Collection[str]
         if not named.exists():
             _replace(copy, files, _writing(files), stale)
             os.replace(copy, named)
+            _names_to_disk(named.parent)
             return
         if not named.is_mount():
             shutil.copytree(named, copy, symlinks=True, copy_function=_link)
+            for path, _, _ in os.walk(copy):
+                _names_to_disk(Path(path))
             _replace(copy, files, _writing(files), stale)
             if _exchange(named, copy):
                 with contextlib.suppress(OSError):  # the work is done, if in another folder than before
@@ -86,8 +95,22 @@ def alone_in(folder: Path) -> Iterator[None]:
         _put_in_order(folder)
         yield
     finally:
-        lock.unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # Windows removes no file that is open
+            lock.unlink(missing_ok=True)
         os.close(taken)
+
+
+@contextlib.contextmanager
+def in_turn(folder: Path) -> Iterator[None]:
+    """Wait for other processes that come this way with a folder; where it cannot be locked, nobody waits."""
+    with contextlib.ExitStack() as opened:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            file = os.open(folder, os.O_RDONLY)
+            opened.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def restore(folder: Path) -> None:
@@ -119,13 +142,17 @@ def _hidden(folder: Path, purpose: str) -> Path:
 
 
 def _writing(files: Mapping[str, bytes]) -> Callable[[str, Path], object]:
-    return lambda name, path: path.write_bytes(files[name])
+    def write(name: str, path: Path) -> None:
+        path.write_bytes(files[name])
+        _to_disk(path)
+
+    return write
 
 
 def _replace(
     folder: Path, names: Collection[str], put: Callable[[str, Path], object], stale: Collection[str]
 ) -> None:
-    """Replace files, with what `put` puts where it is told to, once all are there."""
+    """Replace files, on the disk too, with what `put` puts where it is told to, once all are there."""
     partial = f".{secrets.token_hex(4)}.part"
     paths = {name: folder / f"{name}{partial}" for name in names}
     try:
@@ -136,6 +163,8 @@ def _replace(
             (folder / name).unlink(missing_ok=True)
         for name, path in paths.items():
             os.replace(path, folder / name)
+        for inside in {p for name in (*names, *stale) for p in Path(name).parents}:
+            _names_to_disk(folder / inside)
     finally:
         for path in paths.values():
             path.unlink(missing_ok=True)
@@ -146,19 +175,40 @@ def _link(source: str | Path, target: str | Path) -> None:
         os.link(source, target)
     except OSError:  # not on every file system, and not of every file
         shutil.copy2(source, target)
+        _to_disk(Path(target))
+
+
+def _to_disk(path: Path) -> None:
+    """Force a file's content, or a folder's names, to the disk."""
+    if os.name == "nt":  # forces no file that is open for reading, and opens no folder
+        return
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in NO_FSYNC:
+            raise
+    finally:
+        os.close(file)
+
+
+def _names_to_disk(folder: Path) -> None:
+    """Force a folder's names to the disk, where the file system can and the folder may be read."""
+    with contextlib.suppress(OSError):
+        _to_disk(folder)
 
 
 def _exchange(named: Path, copy: Path) -> bool:
-    """Exchange two names, or say that the folder keeps its own."""
-    if _exchanged(named, copy):
-        return True
-    old = _hidden(named, "old")
-    try:
-        os.replace(named, old)
-    except OSError:
-        return False
-    os.replace(copy, named)
-    os.replace(old, copy)
+    """Exchange two names, on the disk too, or say that the folder keeps its own."""
+    if not _exchanged(named, copy):
+        old = _hidden(named, "old")
+        try:
+            os.replace(named, old)
+        except OSError:
+            return False
+        os.replace(copy, named)
+        os.replace(old, copy)
+    _names_to_disk(named.parent)
     return True
 
 
@@ -192,7 +242,11 @@ def _lock(file: int) -> None:
         import fcntl
     except ImportError:  # not on Windows
         return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def _put_in_order(folder: Path) -> None:

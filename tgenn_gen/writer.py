@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from pathlib import Path
 from tgenn_gen.document import DOCUMENT, SCHEMA, document_files, document_hash, named_weights
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.folders import alone_in, replace_files, unwritable, write_whole
-from tgenn_gen.render import TARGETS, render
+from tgenn_gen.paths import behind_links, is_inside
+from tgenn_gen.render import render
+from tgenn_gen.schema_check import fits
 from tgenn_gen.source import read_source
 from tgenn_gen.spec import FORMAT, Network
-from tgenn_gen.stamps import edit, is_generated
-from tgenn_gen.tensors import is_inside
+from tgenn_gen.stamps import TARGETS, content_of, edit, is_generated
 
 SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
 
@@ -37,7 +39,7 @@ def generate(
     """
     folder = Path(folder)
     files = _scripts(network, targets, templates)
-    changed = [name for name, content in files.items() if _content(folder / name) != content]
+    changed = [name for name, content in files.items() if content_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
     if changed:
         with alone_in(folder):
@@ -53,7 +55,7 @@ def stale_scripts(
     return {
         folder / name: _staleness(folder / name, sha256)
         for name, content in scripts.items()
-        if _content(folder / name) != content
+        if content_of(folder / name) != content
     }
 
 
@@ -63,7 +65,7 @@ def _scripts(network: Network, targets: tuple[str, ...], templates: str | Path |
 
 
 def _staleness(path: Path, document_sha256: str) -> str:
-    content = _content(path)
+    content = content_of(path)
     if content is None:
         return "is missing"
     if not is_generated(content):
@@ -75,9 +77,9 @@ def _staleness(path: Path, document_sha256: str) -> str:
     return "was made by another version of tgenn, or from other templates"
 
 
-def export_files(network: Network) -> dict[str, bytes]:
-    """All files of an exported network: the document, its weights, the scripts."""
-    return {**document_files(network), **_scripts(network, tuple(TARGETS), None)}
+def export_files(network: Network, templates: Path | None = None) -> dict[str, bytes]:
+    """All files of an exported network: the document, its weights, the scripts. Raises TgennError (T70x)."""
+    return {**document_files(network), **_scripts(network, tuple(TARGETS), templates)}
 
 
 def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -108,7 +110,7 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
         if there and not folder.is_dir():
             raise TgennError(Diagnostic(place, "T602", "is a file, not a folder", "choose another --output"))
         if there and not force and any(folder.iterdir()):
-            hint = "choose another one, or give --force to replace the files that tgenn wrote there"
+            hint = "choose another one, or give --force to replace the document, weights and scripts in it"
             edited = [name for name in sorted(TARGETS.values()) if _edit(folder / name)]
             if edited:
                 hint += f", also what was edited by hand: {', '.join(edited)}"
@@ -164,8 +166,8 @@ def _own_files(folder: Path) -> set[str]:
 
     A weight file counts if it still has the hash that the document gives: anything else may be somebody's.
     """
-    own = {name for name in TARGETS.values() if is_generated(_content(folder / name) or b"")}
-    if SCHEMA_MARK.encode() in (_content(folder / SCHEMA) or b"")[:1000]:
+    own = {name for name in TARGETS.values() if is_generated(content_of(folder / name) or b"")}
+    if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
         own.add(SCHEMA)
     try:
         data = read_source(folder / DOCUMENT).data
@@ -175,17 +177,18 @@ def _own_files(folder: Path) -> set[str]:
         return own
 
     for file, sha256 in named_weights(data.get("populations")):
-        path = folder / file
-        if is_inside(file) and path.resolve() == path:
-            content = _content(path)
-            if content is not None and hashlib.sha256(content).hexdigest() == sha256:
-                own.add(file)
+        if fits("file", file) and is_inside(file):
+            with contextlib.suppress(OSError):
+                content = content_of(folder / file)
+                is_itself = behind_links(folder, file)[0] == folder / file
+                if is_itself and content is not None and hashlib.sha256(content).hexdigest() == sha256:
+                    own.add(file)
     return own | {DOCUMENT}
 
 
 def _edit(path: Path) -> str:
     """What was done to a script by hand, if it is a generated one."""
-    content = _content(path)
+    content = content_of(path)
     return edit(content) if content is not None and is_generated(content) else ""
 
 
@@ -193,7 +196,7 @@ def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None
     hint = "make the change in network.yaml, or give --force to lose it"
     found = []
     for path in (folder / name for name in names):
-        if path.exists() and not is_generated(_content(path) or b""):
+        if path.exists() and not is_generated(content_of(path) or b""):
             found.append(_foreign(path))
         elif not force and (edited := _edit(path)):
             found.append(Diagnostic(Location(str(path)), "T606", edited, hint))
@@ -201,12 +204,7 @@ def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None
         raise TgennError(found)
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes() if path.is_file() else None
-    except OSError:
-        return None
-
-
 def _foreign(path: Path) -> Diagnostic:
-    return Diagnostic(Location(str(path)), "T603", "was not written by tgenn", "move it out of the way")
+    changed = ", or was changed since" if path.suffix == ".npy" else ""
+    message, hint = f"was not written by tgenn{changed}", "move it out of the way"
+    return Diagnostic(Location(str(path)), "T603", message, hint)
