@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tgenn_gen import Network, TgennError, __version__, generate
-from tgenn_gen.cli import main
+from tgenn_gen.cli import export_main, main
 from tgenn_gen.document import document_data, document_hash
 from tgenn_gen.lower import lower
 from tgenn_gen.render import render
@@ -377,6 +377,71 @@ def test_templates_hold_nothing_that_changes_from_run_to_run(said, mine):
     assert "'lipsum' is undefined" in said()
     mine("weights.py.j2", "{{ [1, 2] | random }}")
     assert "No filter named 'random'." in said()
+
+
+# tgenn-export.
+
+
+@pytest.fixture
+def export_says(tmp_path, capsys):
+    """What `tgenn-export --templates mine` says of a model that is not there, which it looks for later."""
+
+    def run() -> str:
+        before = sorted(tmp_path.rglob("*"))
+        arguments = ["no.keras", "--normalize", "none", "--templates", str(tmp_path / "mine")]
+        assert export_main([*arguments, "--output", str(tmp_path / "out")]) == 2
+        assert sorted(tmp_path.rglob("*")) == before
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        return captured.err.replace(f"{tmp_path}/", "")
+
+    return run
+
+
+WRONG = {  # in weights.py.j2
+    "T702": (None, "mine/weights.py.j2: error[T702]: cannot be read: not a regular file"),
+    "T703": ("{% endfor %}", "mine/weights.py.j2:1: error[T703]: Encountered unknown tag 'endfor'."),
+}
+
+
+@pytest.mark.parametrize("code", WRONG)
+def test_an_export_says_what_is_wrong_with_templates_before_it_looks_at_the_model(export_says, mine, code):
+    text, expected = WRONG[code]
+    mine("weights.py.j2/README", "") if text is None else mine("weights.py.j2", text)
+    found = [line for line in export_says().splitlines() if not line.startswith("note: ")]
+    assert expected in found[0]
+    assert not any("T401" in line for line in found)
+
+
+def test_an_export_names_a_folder_of_templates_that_is_not_there(export_says):
+    assert export_says().startswith("mine: error[T702]: is not a folder\n")
+
+
+def test_an_export_names_templates_that_do_nothing(export_says, mine):
+    mine("npy.h", "")
+    note, *others = export_says().splitlines()
+    assert note.startswith("note: mine/npy.h: overrides no template")
+    assert "no.keras: error[T401]: there is no such file" in others
+
+
+@pytest.mark.keras
+def test_an_export_takes_templates_as_generate_does(tmp_path, mine, capsys):
+    keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+    image, dense = keras.Input((3,), name="image"), keras.layers.Dense(2, "relu")
+    keras.Sequential([image, dense, keras.layers.Dense(2)], name="tiny").save(tmp_path / "m.keras")
+    folder = mine("weights.py.j2", "WEIGHTS = '{{ plan.name }}'\n")
+    arguments = [str(tmp_path / "m.keras"), "--normalize", "model", "--templates", str(folder)]
+    assert export_main([*arguments, "--output", str(tmp_path / "n")]) == 0
+    assert "WEIGHTS = 'tiny'\n" in (tmp_path / "n/reference.py").read_text()
+    assert main(["generate", str(tmp_path / "n"), "--templates", str(folder), "--check"]) == 0
+    assert main(["generate", str(tmp_path / "n"), "--check"]) == 1
+    mine(
+        "weights.py.j2", "{{ plan.populations[2].name }}\n"
+    )  # it depends on the network: said when it is made
+    before = sorted(tmp_path.rglob("*"))
+    assert export_main([*arguments, "--output", str(tmp_path / "other")]) == 2
+    assert f"{folder / 'weights.py.j2'}:1: error[T704]: " in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 # Strings that are template syntax.

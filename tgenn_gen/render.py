@@ -23,10 +23,9 @@ from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.lower import lower
 from tgenn_gen.plan import CLASSES, Plan
 from tgenn_gen.spec import Network
-from tgenn_gen.stamps import HEADER, HEADER_BYTES, is_generated, stamped
+from tgenn_gen.stamps import HEADER, HEADER_BYTES, TARGETS, is_generated, stamped
 from tgenn_gen.template_files import TEMPLATES, built_in_path, name_hint, own_text, require_folder
 
-TARGETS = {"pygenn": "simulate.py", "cpp": "model.cc", "numpy": "reference.py"}
 MAX_BYTES = 2**25  # a script of a thousand populations has a sixth of that
 MAX_MESSAGE = 200  # characters of what a template makes Jinja2 say
 
@@ -107,6 +106,11 @@ def render(
     if found:
         raise TgennError(found)
     return texts
+
+
+def require_templates(folder: Path) -> None:
+    """Raise TgennError (T702, T703) for templates of one's own that cannot be read, or are none."""
+    _own(folder)
 
 
 def _own(folder: Path) -> jinja2.Environment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from tgenn_gen.errors import printable
 
@@ -13,6 +14,14 @@ FINE, DIFFERENCE, BAD_INPUT, MISSING_ENGINE = 0, 1, 2, 3
 def say(text: str) -> None:
     """A line to the user on stderr."""
     print(printable(text), file=sys.stderr)
+
+
+def say_without_effect(templates: Path) -> None:
+    """Name the files in a folder of templates that do nothing. Raises TgennError (T702)."""
+    from tgenn_gen.template_files import without_effect
+
+    for path, hint in without_effect(templates):
+        say(f"note: {path}: overrides no template, and none there names it: {hint}")
 
 
 def show_progress(done: int, total: int) -> None:

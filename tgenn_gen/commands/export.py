@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tgenn_gen.commands.console import FINE, say, show_progress
+from tgenn_gen.commands.arguments import add_templates
+from tgenn_gen.commands.console import FINE, say, say_without_effect, show_progress
 from tgenn_gen.numbers import positive_number
 
 
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
         type=positive_number,
         help="uint8 data is divided by this before it reaches the network (255; 1 where the model rescales)",
     )
+    add_templates(parser)
     parser.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
     add_method_options(parser)
     return parser
@@ -42,8 +44,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Convert, check, generate and write, in one go."""
     from tgenn_gen.conversion import convert
     from tgenn_gen.options import method_of
+    from tgenn_gen.render import require_templates
     from tgenn_gen.writer import export_files, reserved
 
+    if arguments.templates is not None:
+        say_without_effect(arguments.templates)
+        require_templates(arguments.templates)
     with reserved(arguments.output, force=arguments.force) as write:
         network = convert(
             arguments.model,
@@ -53,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             name=arguments.name,
             progress=show_progress,
         )
-        write(export_files(network))
+        write(export_files(network, arguments.templates))
     for change in network.provenance.get("changes", ()):
         say(f"note: {change}")
     method = network.provenance["normalization"]
@@ -69,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(f"note: the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
         if data["ann_accuracy"] < 0.5:
             say("note: that is low: was the model trained on data that was prepared in another way?")
+        if data["smallest"] >= 0 and 50 < data["largest"] <= 255 and network.inputs[0].uint8_divisor > 1:
+            say("note: so large values were not divided: for uint8 data like them give --uint8-divisor 1")
     for network_input in network.inputs:
         divisor = f"{network_input.uint8_divisor:g}"
         say(f"note: {network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from tgenn_gen.commands.console import DIFFERENCE, FINE, say
+from tgenn_gen.commands.arguments import add_document, add_templates
+from tgenn_gen.commands.console import DIFFERENCE, FINE, say, say_without_effect
 
 
 def add(commands: Any) -> None:
@@ -14,16 +14,11 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "generate", help="write simulate.py, model.cc and reference.py beside a document"
     )
-    command.add_argument("path", metavar="SPEC", type=Path, help="a network.yaml, or the folder it is in")
+    add_document(command)
     command.add_argument(
         "--target", default="pygenn,cpp,numpy", metavar="NAMES", help="which of %(default)s (all)"
     )
-    command.add_argument(
-        "--templates",
-        metavar="DIR",
-        type=Path,
-        help="templates of your own, which override the built-in ones of their names: see tgenn templates",
-    )
+    add_templates(command)
     command.add_argument(
         "--check",
         action="store_true",
@@ -37,16 +32,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Generate the scripts, or check that they are up to date."""
     from tgenn_gen import writer
     from tgenn_gen.document import document_path, load
-    from tgenn_gen.template_files import without_effect
 
-    network = load(arguments.path)
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
     folder = document_path(arguments.path).parent
     targets = tuple(t for t in arguments.target.split(",") if t)
-    given = str(arguments.path)
+    given = f"{arguments.path}{' --allow-outside' if arguments.allow_outside else ''}"
     if arguments.templates is not None:
         given += f" --templates {arguments.templates}"
-        for path, hint in without_effect(arguments.templates):
-            say(f"note: {path}: overrides no template, and none there names it: {hint}")
+        say_without_effect(arguments.templates)
     if arguments.check:
         stale = writer.stale_scripts(network, folder, targets, arguments.templates)
         for path, reason in stale.items():

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
         metavar="DIR",
         type=Path,
         help="copy them into DIR, over no file that is there: change some, delete the others, and "
-        "give DIR to tgenn generate --templates",
+        "give DIR to tgenn generate, or to tgenn-export, with --templates",
     )
     command.set_defaults(run=run)
 
