@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn
+from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
 from tgenn_gen import TgennError, evaluate, simulate
 from tgenn_gen.activations import ann_currents
 from tgenn_gen.cli import main
-from tgenn_gen.evaluation import relu_outputs
+from tgenn_gen.evaluation import range_problem, relu_outputs
 
 
 @pytest.mark.parametrize("network", [small_cnn(), *of_all_kinds().values()], ids=lambda n: n.name)
@@ -53,13 +53,44 @@ def documents(tmp_path):
     return tmp_path
 
 
+@pytest.mark.parametrize(
+    ("calibration", "x", "said"),
+    [
+        ((0.0, 1.0), np.full((2, 7, 10, 2), 255.0) * [[[[0, 1]]]], "data runs from 0 to 255, "),
+        ((0.0, 255.0), np.full((2, 7, 10, 2), 255, np.uint8) * np.uint8([0, 1]), "data runs from 0 to 1, "),
+        ((0.0, 1.0), np.full((2, 7, 10, 2), 255, np.uint8) * np.uint8([0, 1]), ""),
+        (("a", None), np.full((2, 7, 10, 2), 255.0), ""),
+        ((0, 10**400), np.full((2, 7, 10, 2), 255.0), ""),
+        ((0.0, 5e-324), np.full((2, 7, 10, 2), 255.0), "data runs from 255 to 255, "),
+    ],
+)
+def test_data_that_was_prepared_in_another_way_than_the_calibration_data_is_told(
+    tmp_path, capsys, calibration, x, said
+):
+    noted = dict(zip(("smallest", "largest"), calibration, strict=True))
+    replace(small_cnn(), provenance={"calibration": noted}).save(tmp_path / "n")
+    np.savez(tmp_path / "data.npz", x=x.astype(x.dtype if x.dtype == np.uint8 else np.float32), y=[0, 1])
+    assert main(["evaluate", str(tmp_path / "n"), "--data", str(tmp_path / "data.npz")]) == 0
+    err = capsys.readouterr().err
+    assert ("may be prepared in another way" in err) == bool(said) and said in err
+
+
+def test_the_range_of_several_inputs_is_each_in_its_own_unit():
+    network = next(n for n in with_several().values() if len(n.inputs) > 1)
+    divided = tuple(replace(i, uint8_divisor=1.0 + n) for n, i in enumerate(network.inputs))
+    network = replace(network, inputs=divided, provenance={"calibration": {"smallest": 0, "largest": 1}})
+    examples = {i.name: np.full((2, *i.shape), 60 * i.uint8_divisor, np.uint8) for i in network.inputs}
+    for order in (list(examples), list(examples)[::-1]):
+        assert "from 60 to 60" in range_problem(network, {name: examples[name] for name in order})
+
+
 def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
     files = ["--json", str(documents / "r.json"), "--plot", str(documents / "p.png")]
     paths = [str(documents / "a"), str(documents / "b/network.yaml")]
     command = ["evaluate", *paths, "--data", str(documents / "data.npz"), *files]
     assert main([*command, "--limit", "10", "--timesteps", "9"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    header = "| network | ANN | T = 2 | T = 4 | T = 8 | T = 9 | spikes per example |"
+    header = "| network | with ReLU | T = 2 | T = 4 | T = 8 | T = 9 | spikes per example |"
     assert lines[0] == header and [line.split(" | ")[0] for line in lines[2:]] == [f"| {p}" for p in paths]
     data = json.loads((documents / "r.json").read_text())
     assert [n["name"] for n in data["networks"]] == paths

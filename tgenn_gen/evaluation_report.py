@@ -30,10 +30,15 @@ def _measures(evaluation: Evaluation, ann: Scores | None) -> Iterator[tuple[str,
         yield shown, key == "accuracy", found[f"{key}_per_step"], best[key]
 
 
+def _best(ann: Scores | None) -> str:
+    """What is compared with: without the ANN's scores, those of the document with ReLUs for neurons."""
+    return "with ReLU" if ann is None else "ANN"
+
+
 def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> str:
     """The evaluations side by side, in Markdown: a row an output; accuracies in %, or mean squared errors."""
     steps = shown_steps(max(e.timesteps for e in evaluations))
-    header = ["network", "ANN", *(f"T = {t}" for t in steps), "spikes per example"]
+    header = ["network", _best(ann), *(f"T = {t}" for t in steps), "spikes per example"]
     rows = []
     for e in evaluations:
         for name, accuracy, per_step, best in _measures(e, ann):
@@ -74,7 +79,9 @@ def plot_evaluations(evaluations: Sequence[Evaluation], ann: Scores | None, path
             steps = np.arange(1, len(per_step) + 1)
             (line,) = axis.plot(steps, percent * np.array(per_step), label=name)
             color = line.get_color()
-            axis.axhline(percent * best, linestyle="--", linewidth=1, color=color, label=f"{name}: ANN")
+            axis.axhline(
+                percent * best, linestyle="--", linewidth=1, color=color, label=f"{name}: {_best(ann)}"
+            )
         axis.set(xlabel="time steps", ylabel="accuracy (%)" if kind else "mean squared error", xscale="log")
         axis.legend()
     write_file(path, lambda file: figure.savefig(file, format="png", dpi=120))

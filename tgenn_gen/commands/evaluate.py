@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.commands.arguments import add_allow_outside
 from tgenn_gen.commands.console import FINE, say, show_progress
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.numbers import seed_number, whole_number
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     command.add_argument("--seed", metavar="S", type=seed_number, default=0, help="for random numbers (0)")
     command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
     command.add_argument("--plot", metavar="FILE.png", type=Path, help="accuracy against steps (matplotlib)")
+    add_allow_outside(command)
     command.set_defaults(run=run)
 
 
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from tgenn_gen.document import load
-    from tgenn_gen.evaluation import evaluate
+    from tgenn_gen.evaluation import evaluate, range_problem
     from tgenn_gen.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
     from tgenn_gen.reference import input_table, output_table
     from tgenn_gen.runtime import command_line
@@ -48,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         command_line.check_plot(arguments.plot)
     command_line.check_outputs(arguments, ("json", "plot"))
-    networks = {path: load(path) for path in arguments.paths}
+    networks = {path: load(path, allow_outside=arguments.allow_outside) for path in arguments.paths}
     first, network = next(iter(networks.items()))
     inputs, outputs = input_table(network), output_table(network)
     for path, other in networks.items():
@@ -70,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
         scores = ann_scores(arguments.model, examples, targets, inputs, outputs)
         ann = {name: score.results() for name, score in scores.items()}
+    for path, network in networks.items():
+        if problem := range_problem(network, examples):
+            say(f"note: {path}: {problem}")
     count = count_of(examples)
     found = []
     for path, network in networks.items():
