@@ -146,7 +146,8 @@ class NeuronGroup:
         if "spike_count" not in v:
             if start and step == start:
                 v["V"][:] = current
-            v["read"][:] = v["V"] if step >= start else 0
+            if "read" in v:  # an output
+                v["read"][:] = v["V"] if step >= start else 0
             return
         weight = 2.0 ** (timesteps - 1 - emitted) if few_spike else 1.0
         spikes = v["V"] - before if maximum and not few_spike else self.spikes(v, current, step, weight)
