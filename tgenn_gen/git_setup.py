@@ -7,13 +7,14 @@ from pathlib import Path
 from tgenn_gen.errors import Diagnostic, Location, TgennError, printable
 from tgenn_gen.folders import replace_files
 from tgenn_gen.git import git
-from tgenn_gen.render import TARGETS
+from tgenn_gen.stamps import TARGETS
 
 DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
     *(f"{script} -diff linguist-generated" for script in TARGETS.values()),
 )
+IGNORED = ("*_sparse_CODE*", "*_toeplitz_CODE*")  # what GeNN builds beside simulate.py, and locks
 # git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.
 TEXTCONV = (
     'f() { tgenn show "$1" 2>/dev/null'
@@ -22,16 +23,17 @@ TEXTCONV = (
 
 
 def set_up(folder: Path) -> list[str]:
-    """Add what is missing to `folder`/.gitattributes and git's configuration; lines on what was done.
+    """Add what is missing to .gitattributes and .gitignore in `folder`, and to git's configuration.
 
-    Raises TgennError: T607 what git says, T604 .gitattributes cannot be read or written.
+    Lines on what was done. Raises TgennError: T607 what git says, T604 a file cannot be read or written.
     """
     git("rev-parse", "--show-toplevel", place=str(folder), folder=folder, hint="git init makes a repository")
-    return [*_add_attributes(folder), *_configure(folder)]
+    added = [*_add(folder / ".gitattributes", ATTRIBUTES), *_add(folder / ".gitignore", IGNORED)]
+    return [*added, *_configure(folder)]
 
 
-def _add_attributes(folder: Path) -> list[str]:
-    path = folder / ".gitattributes"
+def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
+    """Add those of the lines that a file has not."""
     try:
         old = path.read_bytes() if path.exists() else b""
     except OSError as error:
@@ -39,11 +41,11 @@ def _add_attributes(folder: Path) -> list[str]:
             Diagnostic(Location(str(path)), "T604", f"cannot be read: {error.strerror}")
         ) from None
     there = [line.split() for line in old.decode(errors="replace").splitlines()]
-    missing = [line for line in ATTRIBUTES if line.split() not in there]
+    missing = [line for line in lines if line.split() not in there]
     if not missing:
         return [f"{path}: has all lines"]
     end = b"" if old.endswith(b"\n") or not old else b"\n"
-    replace_files(folder, {path.name: old + end + "".join(f"{line}\n" for line in missing).encode()})
+    replace_files(path.parent, {path.name: old + end + "".join(f"{line}\n" for line in missing).encode()})
     return [f"{path}: {len(missing)} lines added, to be committed:", *(f"  {line}" for line in missing)]
 
 
