@@ -20,6 +20,7 @@ import io
 import json
 import os
 import re
+import struct
 import sys
 import time
 import tokenize
@@ -437,6 +438,10 @@ Examples = dict[str, np.ndarray]  # {input: (n, *shape)}
 Targets = dict[str, np.ndarray]  # {output population: class numbers (n,), or values (n, *shape)}
 Table = dict[str, dict[str, Any]]  # the network's INPUTS and OUTPUTS, by name
 
+MAX_UNPACKED = 2**30  # bytes that an archive may always have, unpacked
+MAX_RATIO = 100  # of an .npz's arrays to its size, beyond that
+NAMES_SHOWN = 10
+
 # What reading a damaged, foreign or hostile .npz raises.
 UNREADABLE = (
     OSError,
@@ -446,6 +451,10 @@ UNREADABLE = (
     RuntimeError,
     MemoryError,
     SyntaxError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    struct.error,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
@@ -454,8 +463,21 @@ UNREADABLE = (
 
 def fail(message: str, status: int = 2) -> NoReturn:
     """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
-    print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    print(f"{Path(sys.argv[0]).name}: error: {shown}", file=sys.stderr)
     raise SystemExit(status)
+
+
+def archive_problem(archive: zipfile.ZipFile, size: int, ratio: int) -> str:
+    """Why a zip archive of `size` bytes is not unpacked; "" if it is, to 1 GiB + ratio x size at most."""
+    unpacked = sum(entry.file_size for entry in archive.infolist())
+    limit = MAX_UNPACKED + ratio * size
+    if unpacked > limit:
+        return f"unpacked it has {unpacked} bytes, at most {limit} are read"
+    for entry in archive.infolist():  # other methods unpack a block of any size at once
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            return f"its entry {entry.filename} is neither stored nor deflated"
+    return ""
 
 
 def input_arrays(
@@ -471,7 +493,9 @@ def input_arrays(
     for keys, ending in layouts:
         if all(key in there for key in keys.values()):
             return keys, ending
-    has = f"; it has {', '.join(there) or 'none'}"
+    shown = list(there)[:NAMES_SHOWN]
+    more = f" and {len(there) - len(shown)} more" if len(there) > len(shown) else ""
+    has = f"; it has {', '.join(shown) or 'none'}{more}"
     if len(inputs) == 1:
         *names, last = dict.fromkeys(key for keys, _ in layouts for key in keys.values())
         raise LookupError(f"no array {', '.join(names)} or {last} in it{has}")
@@ -496,16 +520,18 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
         if path.exists() and not path.is_file():
             fail(f"{path}: is not a regular file")
         with path.open("rb") as start:
-            if start.read(2) not in (b"PK", b"\x93N"):  # NumPy would call anything else a pickle
-                fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
-        file = np.load(path, allow_pickle=False)
-        if isinstance(file, np.ndarray):
-            fail(f"{path}: expected an .npz with arrays x and y, got a single array")
-        with file as arrays:
+            if start.read(2) == b"\x93N":
+                fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+        with zipfile.ZipFile(path) as archive:
+            if problem := archive_problem(archive, path.stat().st_size, MAX_RATIO):
+                raise ValueError(f"{problem}: save it with np.savez, uncompressed")
+        with np.load(path, allow_pickle=False) as arrays:
             keys, ending = input_arrays(inputs, arrays.files, ("", "_test"))
             examples = {name: arrays[key] for name, key in keys.items()}
             target_keys = target_arrays(outputs, arrays.files, ending, keys.values())
             targets = {name: np.asarray(arrays[key]) for name, key in target_keys.items()}
+    except zipfile.BadZipFile:
+        fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
     except UNREADABLE as error:
         fail(f"{path}: cannot be read as .npz: {error}")
     except LookupError as error:
@@ -943,4 +969,4 @@ def run(
 
 if __name__ == "__main__":
     guarded(main)
-# tgenn_gen: the sha256 of all lines above is f7694690e7958425eec5dece1d64de44d5742e1aeb717efc47959e8c8e0d5565
+# tgenn_gen: the sha256 of all lines above is a640c126400b7c277e95b47f6da8f12aa1df59035ca709581cc81efea85338b2
