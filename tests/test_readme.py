@@ -10,6 +10,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from anns import data_file
 
@@ -113,10 +114,37 @@ def test_a_document_is_edited_compared_and_printed_as_it_stands(folder, tmp_path
     assert "diff.tgenn-npy.textconv: set" in run(setup, tmp_path)
     assert "neuron.threshold: 1.0 -> 0.8" in run(f"{diff} || test $? = 1", tmp_path)
     assert "[5, 5, 1, 16]" in run(show, tmp_path)
+    effect_of_an_edit(tmp_path)
     assert run(block("generate"), tmp_path) == ""
     assert "all scripts are up to date" in run(block("templates"), tmp_path)
     assert "plan.populations[0]" in run(block("plan"), tmp_path)
     assert "nothing to migrate" in run(block("migrate"), tmp_path)
+
+
+def effect_of_an_edit(folder: Path) -> None:
+    """A threshold and a weight changed by hand show in git diff, check leads on, and both have an effect."""
+    shutil.copy(DATA, folder / "mnist.npz")
+    *_, simulate = block("by_hand").splitlines()
+    before = float(re.search(r"accuracy: ([0-9.]+)", run(simulate, folder))[1])
+    document = folder / "mnist/network.yaml"
+    text = document.read_text()
+    line = next(line for line in text.splitlines() if "threshold: 0.8" in line)
+    edited = line.replace("threshold: 0.8", "threshold: 0.9") + "  # tried on a Monday"
+    document.write_text(text.replace(line, edited))
+    change, diff, check, lock, generate, simulate = block("by_hand").splitlines()
+    run(change, folder)
+    shown = run(diff, folder)
+    assert re.search(r"^-\[7\] .*\n\+\[7\] +-100.0$", shown, re.M)
+    assert f"\n-{line}\n+{edited}\n" in shown and "Binary files" not in shown
+    said = run(f"{{ {check}\n}} 2>&1 || test $? = 2", folder)
+    assert "error[T307]: weights/dense_1.bias.npy: has sha256" in said and "run tgenn lock" in said
+    assert "weights/dense_1.bias.npy: other values, [10]" in run(lock, folder)
+    assert edited in document.read_text()
+    assert "simulate.py: written" in run(generate, folder)
+    after = float(re.search(r"accuracy: ([0-9.]+)", run(simulate, folder))[1])
+    with np.load(DATA) as data:
+        sevens = np.mean(data["y_test"][:2000] == 7)
+    assert sevens > 0.09 and after == pytest.approx(before - sevens, abs=0.02)
 
 
 def test_results_in_the_readme_come_with_the_command_that_gives_them():
