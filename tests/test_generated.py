@@ -238,7 +238,7 @@ def test_check_tells_of_scripts_that_were_made_from_another_document(tmp_path, c
     assert main(["set", str(tmp_path / "n"), "dense.neuron.threshold=0.5"]) == 0
     assert "written; tgenn generate writes its scripts" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "n")]) == 0
-    note = "was made from another document: run tgenn generate"
+    note = f"was made from another document: run tgenn generate {tmp_path / 'n'}"
     scripts = ("simulate.py", "model.cc", "reference.py")
     assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in scripts)
     assert main(["generate", str(tmp_path / "n")]) == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import sys
 import zipfile
 import zlib
 
@@ -17,8 +16,6 @@ from tgenn_gen.encodings.constant_current import ConstantCurrent
 from tgenn_gen.errors import TgennError
 from tgenn_gen.runtime.data import read_data
 from tgenn_gen.spec import Input
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the memory is limited as on Linux")
 
 X = np.random.default_rng(0).random((6, 4), np.float32)
 GIB = 2**30

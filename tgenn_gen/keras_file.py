@@ -57,8 +57,8 @@ def refuse_code(path: Path) -> None:
     if keras_2 and class_name not in NESTED:
         raise TgennError(subclassed(Location(str(path)), str(class_name)))
     parts = [part for part in _dictionaries(config) if "class_name" in part]
-    refused = [not may_be_built(part, keras_2) for part in parts]
-    if not any(refused):
+    judged = [(part, may_be_built(part, keras_2)) for part in parts]
+    if all(may for _, may in judged):
         _require_written_by_keras(path, members)
         return
     found = [
@@ -67,11 +67,11 @@ def refuse_code(path: Path) -> None:
             "T404",
             *unsupported_class(_called(part)),
         )
-        for index, (part, is_refused) in enumerate(zip(parts, refused, strict=True))
-        if _name(part) and (is_refused or not (is_converted(part) or is_part(part)))
+        for index, (part, may) in enumerate(judged)
+        if _name(part) and not (may and (is_converted(part) or is_part(part)))
     ]
     if not found:
-        names = sorted({_called(part) for part, is_refused in zip(parts, refused, strict=True) if is_refused})
+        names = sorted({_called(part) for part, may in judged if not may})
         hint = "build the model of Keras' own layers and functions alone"
         message = f"the model names code that is not Keras' own: {', '.join(names)}"
         found = [Diagnostic(Location(str(path)), "T404", message, hint)]

@@ -64,9 +64,8 @@ class _Revision:
             joined = f"./{joined}"
         elif not is_inside(joined):
             message = "leads out of the repository: the revision has no such file"
-            raise TgennError(
-                Diagnostic(place, "T301", f"{file}: {message}", "compare the documents in files")
-            )
+            hint = "check the revision out, and compare that folder"
+            raise TgennError(Diagnostic(place, "T301", f"{file}: {message}", hint))
         return _content(f"{revision}{joined}")
 
 

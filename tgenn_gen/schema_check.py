@@ -15,7 +15,7 @@ from typing import Any
 import jsonschema
 
 from tgenn_gen.resources import resource_folder
-from tgenn_gen.source import MAX_PROBLEMS, MORE, PathInDocument, Problem, parse_scalar
+from tgenn_gen.source import MAX_PROBLEMS, MEND, MORE, PathInDocument, Problem, parse_scalar
 
 MAX_LISTED = 30  # words in a hint
 
@@ -90,7 +90,7 @@ def other_format(data: Any) -> list[Problem]:
 def schema_problems(data: Any) -> list[Problem]:
     """That in which a document's data departs from the schema (T110 to T119); T108 after MAX_PROBLEMS."""
     found = (problem for error in _validator().iter_errors(data) for problem in _explain(error))
-    return [*islice(found, MAX_PROBLEMS), *(Problem((), "T108", MORE) for _ in islice(found, 1))]
+    return [*islice(found, MAX_PROBLEMS), *(Problem((), "T108", MORE, MEND) for _ in islice(found, 1))]
 
 
 def known_keys(data: Any, path: PathInDocument) -> list[str]:

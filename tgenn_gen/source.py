@@ -22,6 +22,7 @@ MAX_BYTES = 2**20  # a document of a thousand populations has half of that
 MAX_VALUES = 100_000  # of 13 characters each, as they have in a document
 MAX_DEPTH = 32
 MAX_PROBLEMS = 100  # that are said of a document's text, or of its data
+MEND = "mend these, and check it again"
 MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
 
 PathInDocument = tuple[str | int, ...]
@@ -198,7 +199,7 @@ class _Reader:
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
         if len(self.problems) == MAX_PROBLEMS:
-            raise TgennError([*self.problems, Diagnostic(Location(self.name), "T108", MORE)])
+            raise TgennError([*self.problems, Diagnostic(Location(self.name), "T108", MORE, MEND)])
         self.problems.append(Diagnostic(Location(self.name, *_position(event)), code, message, hint))
 
     def document(self, events: Iterator[yaml.Event]) -> Any:
@@ -217,7 +218,7 @@ class _Reader:
         self.values[path] = _position(event)
         self.count += 1
         if self.count > MAX_VALUES:
-            self.problem(event, "T102", f"has more than {MAX_VALUES} values")
+            self.problem(event, "T102", f"has more than {MAX_VALUES} values", "arrays belong in .npy files")
             raise TgennError(self.problems)
         if len(path) > MAX_DEPTH:
             self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")

@@ -47,7 +47,10 @@ def edit(content: bytes) -> str:
 
 
 def of_another_document(folder: Path, document_sha256: str) -> list[str]:
-    """The generated files in the folder that were made from a document of another hash."""
+    """The generated files in the folder that were made from a document of another hash.
+
+    Of those without one, which templates of one's own may have made, nothing can be said.
+    """
     contents = {name: content_of(folder / name) or b"" for name in TARGETS.values()}
     return [
         name

@@ -179,9 +179,9 @@ def _own_files(folder: Path) -> set[str]:
     for file, sha256 in named_weights(data.get("populations")):
         if fits("file", file) and is_inside(file):
             with contextlib.suppress(OSError):
-                content = content_of(folder / file)
-                is_itself = behind_links(folder, file)[0] == folder / file
-                if is_itself and content is not None and hashlib.sha256(content).hexdigest() == sha256:
+                path, _ = behind_links(folder, file)
+                content = content_of(path) if path == folder / file else None
+                if content is not None and hashlib.sha256(content).hexdigest() == sha256:
                     own.add(file)
     return own | {DOCUMENT}
 

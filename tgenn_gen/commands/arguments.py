@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tgenn_gen.source import Source
+    from tgenn_gen.weight_files import WeightFolder
 
 
 def add_document(command: argparse.ArgumentParser) -> None:
@@ -19,6 +25,21 @@ def add_allow_outside(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read weights outside of the document's folder, too, as where documents share some",
     )
+
+
+def document_of(arguments: argparse.Namespace) -> tuple[Path, Source, WeightFolder]:
+    """The document that is given, its text and the folder of its weights. Raises TgennError (T10x)."""
+    from tgenn_gen.document import document_path
+    from tgenn_gen.source import read_source
+    from tgenn_gen.weight_files import WeightFolder
+
+    path = document_path(arguments.path)
+    return path, read_source(path), WeightFolder(path.parent, arguments.allow_outside)
+
+
+def as_given(arguments: argparse.Namespace) -> str:
+    """The document for another command, in a message."""
+    return f"{shlex.quote(str(arguments.path))}{' --allow-outside' if arguments.allow_outside else ''}"
 
 
 def add_templates(command: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.commands.arguments import add_allow_outside
+from tgenn_gen.commands.arguments import add_allow_outside, as_given
 from tgenn_gen.commands.console import FINE, say
 from tgenn_gen.errors import TgennError
 
@@ -46,8 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     network = load(arguments.path, allow_outside=arguments.allow_outside)
     path = document_path(arguments.path)
     if path.name == DOCUMENT:  # whose scripts they are
+        hint = f"run tgenn generate {as_given(arguments)}"
         for script in of_another_document(path.parent, document_hash(network)):
-            say(f"note: {path.parent / script}: was made from another document: run tgenn generate")
+            say(f"note: {path.parent / script}: was made from another document: {hint}")
     neurons = sum(p.size for p in network.populations)
     print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")
     return FINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.commands.arguments import add_document
+from tgenn_gen.commands.arguments import add_document, document_of
 from tgenn_gen.commands.console import DIFFERENCE, FINE, say
 
 
@@ -21,14 +21,10 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the canonical form, or check that it is there."""
-    from tgenn_gen.document import document_path
     from tgenn_gen.formatting import canonical, rewrite
-    from tgenn_gen.source import read_source
-    from tgenn_gen.weight_files import WeightFolder
 
-    path = document_path(arguments.path)
-    source = read_source(path)
-    text = canonical(source, WeightFolder(path.parent, arguments.allow_outside))
+    path, source, files = document_of(arguments)
+    text = canonical(source, files)
     if text == source.text:
         print(f"{path}: is in its canonical form")
         return FINE

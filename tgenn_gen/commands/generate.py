@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.commands.arguments import add_document, add_templates
+from tgenn_gen.commands.arguments import add_document, add_templates, as_given
 from tgenn_gen.commands.console import DIFFERENCE, FINE, say, say_without_effect
 
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     network = load(arguments.path, allow_outside=arguments.allow_outside)
     folder = document_path(arguments.path).parent
     targets = tuple(t for t in arguments.target.split(",") if t)
-    given = f"{arguments.path}{' --allow-outside' if arguments.allow_outside else ''}"
+    given = as_given(arguments)
     if arguments.templates is not None:
         given += f" --templates {arguments.templates}"
         say_without_effect(arguments.templates)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.commands.arguments import add_document
+from tgenn_gen.commands.arguments import add_document, document_of
 from tgenn_gen.commands.console import FINE
 
 
@@ -20,16 +20,12 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the document up to date with its weight files."""
-    from tgenn_gen.document import document_path
     from tgenn_gen.formatting import write_changes
     from tgenn_gen.locking import locked
-    from tgenn_gen.source import read_source
-    from tgenn_gen.weight_files import WeightFolder
 
-    path = document_path(arguments.path)
-    files = WeightFolder(path.parent, arguments.allow_outside)
-    source, changes = locked(read_source(path), files)
-    write_changes(path, source, files, changes)
+    path, source, files = document_of(arguments)
+    changed, changes = locked(source, files)
+    write_changes(path, changed, files, changes)
     for change in changes:
         print(change)
     print(

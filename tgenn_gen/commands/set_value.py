@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.commands.arguments import add_document
+from tgenn_gen.commands.arguments import add_document, document_of
 from tgenn_gen.commands.console import FINE
 from tgenn_gen.errors import printable
 
@@ -25,15 +25,12 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Change values, all or none."""
-    from tgenn_gen.document import document_path
     from tgenn_gen.editing import edited
     from tgenn_gen.formatting import write_changes
-    from tgenn_gen.source import read_source
-    from tgenn_gen.weight_files import WeightFolder
 
-    path = document_path(arguments.path)
-    source, changes = edited(read_source(path), arguments.edits)
-    write_changes(path, source, WeightFolder(path.parent, arguments.allow_outside), changes)
+    path, source, files = document_of(arguments)
+    changed, changes = edited(source, arguments.edits)
+    write_changes(path, changed, files, changes)
     for change in changes:
         print(printable(change))
     print(

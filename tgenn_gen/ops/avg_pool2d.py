@@ -56,13 +56,10 @@ class AvgPool2D(LinearMap):
         return linear_maps.avg_pool2d(x, self.pool, self.strides, self.padding)
 
     def paths(self, x: np.ndarray) -> np.ndarray:
-        channels = x.shape[-1]  # sums over rows, then over columns: windows can be large
-        for taps, strides in (
-            ((self.pool[0], 1), (self.strides[0], 1)),
-            ((1, self.pool[1]), (1, self.strides[1])),
-        ):
-            x = linear_maps.depthwise_conv2d(x, np.ones((*taps, channels, 1)), strides, self.padding)
-        return x
+        (rows, columns), (row_stride, column_stride), channels = self.pool, self.strides, x.shape[-1]
+        of_rows, of_columns = np.ones((rows, 1, channels, 1)), np.ones((1, columns, channels, 1))
+        x = linear_maps.depthwise_conv2d(x, of_rows, (row_stride, 1), self.padding)  # windows can be large
+        return linear_maps.depthwise_conv2d(x, of_columns, (1, column_stride), self.padding)
 
     def python(self, x: str, weight: str) -> str:
         return f'avg_pool2d({x}, pool={self.pool}, strides={self.strides}, padding="{self.padding}")'
