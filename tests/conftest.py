@@ -10,7 +10,7 @@ from cpp_models import HAS_GENN_SOURCE
 
 os.environ.setdefault(
     "TF_ENABLE_ONEDNN_OPTS", "0"
-)  # as tgenn_gen.keras_import does, and before keras is imported
+)  # as tgenn_gen.keras_reader.loading does, and before keras is imported
 MISSING = {  # by marker: why its tests are skipped
     marker: reason
     for marker, reason, there in (

@@ -8,60 +8,49 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from golden import GENERATED, golden_networks
 
-from tgenn_gen.encodings import ENCODINGS
-from tgenn_gen.neurons import NEURONS
-from tgenn_gen.ops import OPS
-from tgenn_gen.readouts import READOUTS
-from tgenn_gen.runtime import kernels, neurons
-from tgenn_gen.schema_check import schema
-from tgenn_gen.stamps import TARGETS
-from tgenn_gen.supported import LAYERS
+from tgenn_gen.codegen.stamps import TARGETS
+from tgenn_gen.document.schema_check import schema
+from tgenn_gen.keras_reader.supported_layers import LAYERS
+from tgenn_gen.network.encodings import ENCODINGS
+from tgenn_gen.network.neurons import NEURONS
+from tgenn_gen.network.ops import OPS
+from tgenn_gen.network.readouts import READOUTS
+from tgenn_gen.runtime import kernels, neuron_updates
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tgenn_gen"
 
-# From the bottom up: a module may import those above it in this list.
-ORDER = """
-    errors folders numbers resources source stamps git comments paths runtime.data archives tensors
-    genn_code keras_model identifiers
-    runtime.linear_maps runtime.kernels kinds spec runtime.random_numbers runtime.encodings
-    runtime.neurons runtime.readouts runtime.building runtime.command_line
-    ops.checks ops.sliding ops.one_axis ops.axes ops.mixing ops.flatten ops.reshape ops.scale ops.dense
-    ops.avg_pool2d ops.conv2d ops.depthwise_conv2d ops.conv2d_transpose ops.avg_pool1d ops.conv1d
-    ops.depthwise_conv1d ops.conv1d_transpose ops.windows ops.pad ops.crop ops.up_sampling ops.permute ops
-    neurons.few_spike neurons.integrate neurons.integrate_and_fire neurons.maximum
-    neurons.signed_integrate_and_fire neurons
-    encodings.constant_current encodings.integrate_and_fire encodings.poisson encodings.spikes encodings
-    readouts schema_check weight_files array_summary names meaning intact document revisions
-    network_diff network_diff_report reference
-    calibration chains signals methods options supported max_pooling walk fold layer_table
-    activations layerwise normalize corrections method_check
-    keras_known hdf5_file keras_file keras_names keras_graph keras_import conversion
-    connectivity neuron_models plan source_text lower template_files render writer git_setup
-    formatting editing locking evaluation evaluation_report table example_files demo
-    commands.console commands.arguments commands.check commands.fmt commands.set_value commands.lock
-    commands.layers commands.generate commands.show commands.diff commands.git_setup commands.evaluate
-    commands.data commands.plan commands.templates commands.migrate commands.demo commands.export commands
-    cli __main__
-""".split()
+# From the bottom up: a folder, or a module beside the folders, imports only those in the rows above its own.
+ROWS = """
+    errors version runtime
+    files
+    network
+    document keras_reader
+    engine codegen diff editing
+    project
+    conversion
+    cli
+    __main__
+"""
 
 
 def modules() -> dict[str, Path]:
-    paths = {
-        p.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): p for p in PACKAGE.rglob("*.py")
-    }
-    return {name.removesuffix(".__init__"): path for name, path in paths.items() if path.stat().st_size}
+    """All modules and packages by their dotted names within tgenn_gen, but for tgenn_gen itself."""
+    paths = {p.relative_to(PACKAGE).with_suffix("").as_posix(): p for p in PACKAGE.rglob("*.py")}
+    del paths["__init__"]
+    return {name.removesuffix("/__init__").replace("/", "."): path for name, path in paths.items()}
 
 
-def imported(tree: ast.Module) -> set[str]:
-    """The package's modules that a module imports when it is imported itself."""
+def imported(path: Path) -> set[str]:
+    """The package's modules that a module imports, wherever it does."""
     found = set()
-    for node in tree.body:
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tgenn_gen":
             base = node.module.removeprefix("tgenn_gen").removeprefix(".")
             names = [f"{base}.{a.name}".removeprefix(".") for a in node.names]
@@ -69,21 +58,70 @@ def imported(tree: ast.Module) -> set[str]:
     return found - {""}
 
 
-def test_imports_go_strictly_downward():
-    assert sorted(ORDER) == sorted(set(modules()) - {"__init__", "runtime"})
-    for name in ORDER:
-        below = set(ORDER[: ORDER.index(name)])
-        upward = imported(ast.parse(modules()[name].read_text())) - below
-        assert not upward, f"{name} imports {sorted(upward)}"
+def listed(folder: str) -> list[str]:
+    """What a folder's __init__ lists, in its order."""
+    lines = ast.get_docstring(ast.parse(modules()[folder].read_text())).splitlines()
+    return [line.split()[0] for line in lines if line.startswith("    ")]
 
 
-def test_only_keras_import_imports_keras_and_only_when_called():
+def test_a_folder_imports_only_folders_below_it():
+    level = {name: number for number, row in enumerate(ROWS.strip().splitlines()) for name in row.split()}
+    assert set(level) == {name.split(".")[0] for name in modules()}
+    for name, path in modules().items():
+        own = name.split(".")[0]
+        for other in {i.split(".")[0] for i in imported(path)} - {own}:
+            assert level[other] < level[own], f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("folder", sorted({p.rpartition(".")[0] for p in modules()} - {"", "cli.commands"}))
+def test_in_a_folder_a_module_imports_only_those_above_it_in_the_list_of_its_init(folder):
+    inside = {
+        name.removeprefix(f"{folder}."): p for name, p in modules().items() if name.startswith(folder + ".")
+    }
+    order = listed(folder)
+    assert sorted(order) == sorted({name.split(".")[0] for name in inside})
+    for name, path in inside.items():
+        own = name.split(".")[0]
+        used = {
+            i.removeprefix(f"{folder}.").split(".")[0] for i in imported(path) if i.startswith(folder + ".")
+        }
+        upward = used - {own} - set(order[: order.index(own)])
+        assert not upward, f"{folder}.{name} imports {sorted(upward)}"
+
+
+def test_no_command_imports_another():
+    for name, path in modules().items():
+        if name.startswith("cli.commands."):
+            assert not [i for i in imported(path) if i.startswith("cli.commands")], name
+
+
+def test_folders_are_small_and_no_two_modules_or_classes_have_one_name():
+    assert len([*PACKAGE.glob("*.py")]) <= 4
+    for folder in {p.parent for p in modules().values()}:
+        assert len([*folder.glob("*.py")]) <= 22, folder
+    names = Counter(name.split(".")[-1] for name in modules())
+    assert not [name for name, count in names.items() if count > 1]
+    classes = Counter(
+        node.name
+        for path in modules().values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in classes.items() if count > 1]
+
+
+def test_tests_stand_in_folders_of_the_names_of_the_package():
+    folders = {p.name for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"}
+    assert folders - {"benchmarks", "support"} == {name for name in ROWS.split() if (PACKAGE / name).is_dir()}
+
+
+def test_only_the_loading_of_models_imports_keras_and_only_when_called():
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             heavy = {n.split(".")[0] for n in names} & {"keras", "tensorflow", "tf_keras"}
-            assert not heavy or name == "keras_import", f"{name} imports {heavy}"
+            assert not heavy or name == "keras_reader.loading", f"{name} imports {heavy}"
 
 
 def test_run_time_modules_import_the_standard_library_and_numpy_alone():
@@ -101,14 +139,9 @@ def test_run_time_modules_import_the_standard_library_and_numpy_alone():
 @pytest.mark.parametrize(("kinds", "prefix"), [(OPS, "op_"), (NEURONS, "neuron_"), (ENCODINGS, "encoding_")])
 def test_every_kind_has_a_module_a_schema_fragment_a_golden_case_and_a_row_in_the_readme(kinds, prefix):
     folder = {"op_": "ops", "neuron_": "neurons", "encoding_": "encodings"}[prefix]
-    files = {p.stem for p in (PACKAGE / folder).glob("*.py")} - {
-        "__init__",
-        "checks",
-        "sliding",
-        "one_axis",
-        "axes",
-        "mixing",
-    }
+    files = {p.stem for p in (PACKAGE / "network" / folder).glob("*.py")}
+    files -= {"__init__", "linear_map", "neuron", "encoding"}
+    files = {name.removesuffix("_input") for name in files}
     fragments = {name.removeprefix(prefix) for name in schema()["$defs"] if name.startswith(prefix)}
     key = "op" if prefix == "op_" else "kind"
     golden = " ".join((GENERATED / name / "network.yaml").read_text() for name in golden_networks())
@@ -136,7 +169,11 @@ def test_every_target_has_a_template_and_every_supported_layer_stands_in_the_rea
 
 def test_what_plans_call_is_there_in_cpp_under_the_same_name():
     called = [f for f in vars(kernels).values() if inspect.isfunction(f)]
-    called += [neurons.rate_weights, neurons.few_spike_weights, *(r.output for r in READOUTS.values())]
+    called += [
+        neuron_updates.rate_weights,
+        neuron_updates.few_spike_weights,
+        *(r.output for r in READOUTS.values()),
+    ]
     headers = " ".join(p.read_text() for p in (ROOT / "templates" / "cpp").glob("*.h"))
     for function in called:
         assert re.search(rf"\b(Floats|Doubles) {function.__name__}\(", headers), function.__name__
@@ -145,7 +182,7 @@ def test_what_plans_call_is_there_in_cpp_under_the_same_name():
 WITHOUT_TENSORFLOW = (
     "import sys\n"
     "for name in ('tensorflow', 'keras', 'h5py', 'sklearn', 'pygenn'): sys.modules[name] = None\n"
-    "from tgenn_gen.cli import main, export_main\n"
+    "from tgenn_gen.cli.main import main, export_main\n"
 )
 
 

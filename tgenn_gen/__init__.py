@@ -1,9 +1,24 @@
 """Trained Keras networks as spiking networks on GeNN: a readable document, and code generated from it.
 
 network = tgenn_gen.convert("model.keras", "calibration.npz")
-network.save("my_network")
+tgenn_gen.save(network, "my_network")
 tgenn_gen.generate(network, "my_network")
 result = tgenn_gen.simulate(network, x_test[:100])
+
+One folder a stage, and each imports only folders above it in this list:
+
+    runtime       what generated scripts run on
+    files         files and folders
+    network       a network as a value
+    document      network.yaml to a network, and back
+    keras_reader  a Keras model file to a plain graph
+    engine        NumPy runs a network
+    codegen       a network to the text of its scripts
+    diff          what differs between networks
+    editing       documents changed in place
+    project       a project's folder on disk
+    conversion    a Keras graph to a spiking network
+    cli           the command line
 """
 
 from __future__ import annotations
@@ -11,16 +26,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from tgenn_gen.conversion import convert
-    from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
-    from tgenn_gen.evaluation import Evaluation, evaluate
-    from tgenn_gen.methods import PRESETS, Method
-    from tgenn_gen.reference import Result, simulate
-    from tgenn_gen.spec import Network
-    from tgenn_gen.writer import generate
+from tgenn_gen.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from tgenn_gen.conversion.convert import convert
+    from tgenn_gen.conversion.methods import PRESETS, Method
+    from tgenn_gen.document.reading import load
+    from tgenn_gen.engine.evaluation import Evaluation, evaluate
+    from tgenn_gen.engine.simulation import Result, simulate
+    from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
+    from tgenn_gen.network.model import Network
+    from tgenn_gen.project.writing import generate, save
+
 __all__ = [
     "PRESETS",
     "Diagnostic",
@@ -30,25 +47,30 @@ __all__ = [
     "Network",
     "Result",
     "TgennError",
+    "__version__",
     "convert",
     "evaluate",
     "generate",
+    "load",
+    "save",
     "simulate",
 ]
 
 _HOMES = {
     "Diagnostic": "errors",
-    "Evaluation": "evaluation",
+    "Evaluation": "engine.evaluation",
     "MissingEngineError": "errors",
-    "Method": "methods",
-    "Network": "spec",
-    "PRESETS": "methods",
-    "Result": "reference",
+    "Method": "conversion.methods",
+    "Network": "network.model",
+    "PRESETS": "conversion.methods",
+    "Result": "engine.simulation",
     "TgennError": "errors",
-    "convert": "conversion",
-    "evaluate": "evaluation",
-    "generate": "writer",
-    "simulate": "reference",
+    "convert": "conversion.convert",
+    "evaluate": "engine.evaluation",
+    "generate": "project.writing",
+    "load": "document.reading",
+    "save": "project.writing",
+    "simulate": "engine.simulation",
 }
 
 

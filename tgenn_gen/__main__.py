@@ -2,6 +2,6 @@
 
 import sys
 
-from tgenn_gen.cli import main
+from tgenn_gen.cli.main import main
 
 sys.exit(main())

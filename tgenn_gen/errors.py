@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 def printable(text: str) -> str:
@@ -40,6 +41,12 @@ class Diagnostic:
     message: str
     hint: str = ""
 
+    @classmethod
+    def at(cls, place: Location | Path | str, code: str, message: str, hint: str = "") -> Diagnostic:
+        """One at a location, or at a file, an option or a function of that name."""
+        location = place if isinstance(place, Location) else Location(str(place))
+        return cls(location, code, message, hint)
+
     def __str__(self) -> str:
         hint = f"\n  hint: {printable(self.hint)}" if self.hint else ""
         return f"{self.location}: error[{self.code}]: {printable(self.message)}{hint}"
@@ -52,6 +59,11 @@ class TgennError(Exception):
         found = [diagnostics] if isinstance(diagnostics, Diagnostic) else diagnostics
         self.diagnostics = tuple(sorted(set(found)))
         super().__init__("\n".join(map(str, self.diagnostics)))
+
+    @classmethod
+    def at(cls, place: Location | Path | str, code: str, message: str, hint: str = "") -> TgennError:
+        """An error of one diagnostic (Diagnostic.at)."""
+        return cls(Diagnostic.at(place, code, message, hint))
 
 
 class MissingEngineError(Exception):

@@ -2,8 +2,7 @@
 
     python tests/benchmarks/fuzz.py document|npy|npz|keras [--seconds 600] [--corpus FOLDER]
 
-Needs atheris (pip install atheris). Seeds are the documents of tests/invalid, tests/formats and generated/,
-and small arrays, archives and models made here; FOLDER keeps what was found to reach new code, for the next
+Needs atheris (pip install atheris). Seeds are the documents of tests/document and generated/, and small
 time. An input may take 10 s, and 1 GiB above what the process has at the start. A find ends the run and is
 written to crash-*, timeout-* or oom-* in the present folder; `fuzz.py TARGET FILE` shows it again.
 
@@ -37,18 +36,18 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 with atheris.instrument_imports(include=["tgenn_gen", "yaml"]):
-    from tgenn_gen import Network, TgennError
-    from tgenn_gen.array_summary import array_data
-    from tgenn_gen.calibration import open_calibration
-    from tgenn_gen.encodings.constant_current import ConstantCurrent
+    from tgenn_gen import TgennError, load
+    from tgenn_gen.conversion.calibration import open_calibration
+    from tgenn_gen.diff.array_summary import array_data
+    from tgenn_gen.document.source import read_source
+    from tgenn_gen.document.weight_files import WeightFolder, current_reference, read_tensor
+    from tgenn_gen.editing.formatting import canonical
+    from tgenn_gen.editing.lock_weights import locked
     from tgenn_gen.errors import Location
-    from tgenn_gen.formatting import canonical
-    from tgenn_gen.keras_file import UNREADABLE, is_keras_2, refuse_code
-    from tgenn_gen.locking import locked
+    from tgenn_gen.keras_reader.model_file import UNREADABLE, is_keras_2, refuse_code
+    from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
+    from tgenn_gen.network.model import Input
     from tgenn_gen.runtime.data import read_data
-    from tgenn_gen.source import read_source
-    from tgenn_gen.spec import Input
-    from tgenn_gen.weight_files import WeightFolder, current_reference, read_tensor
 
 SECONDS, MEMORY = 10, 1024  # of an input; MiB
 VALUES = (
@@ -63,7 +62,7 @@ def document(folder: Path, data: bytes) -> None:
         locked(read_source(folder / "network.yaml"), WeightFolder(folder))
     with contextlib.suppress(TgennError):
         canonical(read_source(folder / "network.yaml"), WeightFolder(folder))
-    Network.load(folder)
+    load(folder)
 
 
 def npy(folder: Path, data: bytes) -> None:
@@ -79,7 +78,7 @@ def npz(folder: Path, data: bytes) -> None:
     path = folder / "x.npz"
     path.write_bytes(data)
     with contextlib.suppress(TgennError):
-        list(open_calibration(path, (Input("image", (4,), ConstantCurrent()),)).batches(10))
+        list(open_calibration(path, (Input("image", (4,), ConstantCurrentInput()),)).batches(10))
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.suppress(SystemExit):
         read_data(path, {"image": {"shape": (4,), "uint8_divisor": 255.0}}, {"y": {"shape": (5,)}}, None)
     if said.getvalue().count("\n") > 1:
@@ -95,7 +94,11 @@ def keras(folder: Path, data: bytes) -> None:
 
 
 def documents() -> list[bytes]:
-    found = [p for f in ("tests/invalid", "tests/formats", "generated") for p in (ROOT / f).rglob("*.yaml")]
+    found = [
+        p
+        for f in ("tests/document/invalid", "tests/document/formats", "generated")
+        for p in (ROOT / f).rglob("*.yaml")
+    ]
     return [p.read_bytes() for p in found]
 
 

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen import PRESETS, convert
-from tgenn_gen.keras_import import load_model
-from tgenn_gen.writer import export_files, write_folder
+from tgenn_gen.keras_reader.loading import load_model
+from tgenn_gen.project.writing import export_files, write_folder
 
 BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
 CALIBRATION = 256  # examples

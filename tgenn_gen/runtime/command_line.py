@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.runtime.data import Examples, Table, count_of, fail, read_data, scores_of
-from tgenn_gen.runtime.encodings import values_problem
+from tgenn_gen.runtime.input_encodings import values_problem
 
 # A simulation yields one of these for each batch of examples:
 #   outputs       {population: (steps, batch, *shape)}: the readout after each step, or after the last alone

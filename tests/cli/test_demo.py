@@ -1,0 +1,49 @@
+"""tgenn demo, as a newcomer sees it."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+
+import pytest
+
+pytest.importorskip("keras", reason="TensorFlow is not installed")
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from tgenn_gen.cli import demo_network
+from tgenn_gen.cli.main import main
+
+pytestmark = pytest.mark.keras
+
+
+def rows(output: str) -> dict[str, str]:
+    """The table's rows by their first column."""
+    table = output[output.index("ANN accuracy") : output.index("what to try next")]
+    return {line[:20].strip(): line[20:].strip() for line in table.splitlines() if line[:20].strip()}
+
+
+def test_the_demo_shows_what_is_lost_in_under_two_minutes(tmp_path, capsys):
+    started = time.perf_counter()
+    assert main(["demo", "--output", str(tmp_path / "demo")]) == 0
+    assert time.perf_counter() - started < 120
+    table = rows(capsys.readouterr().out)
+    ann, snn = (float(table[f"{kind} accuracy"].split()[0]) for kind in ("ANN", "SNN"))
+    assert ann > 93 and snn > ann - 2
+    assert table["SNN accuracy"].endswith("after 16 time steps")
+    assert table["engine"].startswith("GeNN" if find_spec("pygenn") else "NumPy")
+    assert main(["generate", "--check", str(tmp_path / "demo/digits")]) == 0
+
+    assert main(["demo", "--output", str(tmp_path / "demo")]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path / 'demo'}: error[T601]: the folder is not empty\n"
+        "  hint: give another one with --output, or remove it\n"
+    )
+
+
+def test_where_pygenn_cannot_be_imported_the_demo_runs_in_numpy(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(demo_network, "_imports", lambda module: False)
+    monkeypatch.setattr(demo_network, "EPOCHS", 2)
+    assert main(["demo", "--output", str(tmp_path / "demo")]) == 0
+    assert rows(capsys.readouterr().out)["engine"].startswith(
+        "NumPy (PyGeNN cannot be imported), backend numpy"
+    )

@@ -1,0 +1,171 @@
+"""tgenn-export's options, and the method they make."""
+
+from __future__ import annotations
+
+import pytest
+
+from tgenn_gen import PRESETS, Method, TgennError
+from tgenn_gen.cli.commands.export import parser as export_parser
+from tgenn_gen.cli.method_options import method_of
+from tgenn_gen.conversion.method_check import check_method
+from tgenn_gen.conversion.methods import DEFAULT_PRESET, tensor_genn
+from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
+from tgenn_gen.network.encodings.poisson import PoissonInput
+from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
+
+
+def method(*options: str) -> Method:
+    return method_of(export_parser().parse_args(["m.keras", "--output", "d", *options]))
+
+
+def test_a_preset_is_what_its_name_says_and_the_default_one_is_low_latency():
+    assert method() == PRESETS[DEFAULT_PRESET] == PRESETS["low_latency"]
+    for name, preset in PRESETS.items():
+        assert method("--preset", name) == preset
+
+
+def test_tensor_genn_takes_its_parameters_as_options():
+    """The settings of TensorGeNN's CIFAR-10 results."""
+    options = "--threshold -58 --dense-capacitance 0.1 --capacitance 0.01 --timesteps 3750 --input-gain 0.02"
+    expected = tensor_genn(-58.0, 0.1, 0.01, 3750, 0.02)
+    assert method("--preset", "tensor_genn", *options.split()) == expected
+    assert expected.neuron == IntegrateAndFireNeuron(-58.0, "to_rest", "uniform", -60.0, 0.01)
+    assert expected.dense_neuron == IntegrateAndFireNeuron(-58.0, "to_rest", "uniform", -60.0, 0.1)
+    assert expected.encoding == IntegrateAndFireInput(-58.0, "to_rest", "uniform", -60.0, 0.01, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--neuron few_spike --timesteps 8", {"neuron": FewSpikeNeuron(), "timesteps": 8}),
+        (
+            "--neuron integrate_and_fire --reset zero --v-init 0.25",
+            {"neuron": IntegrateAndFireNeuron(reset="zero", v_init=0.25)},
+        ),
+        ("--neuron integrate_and_fire --threshold 2", {"neuron": IntegrateAndFireNeuron(2.0, v_init=1.0)}),
+        ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFireNeuron(negative_threshold=-1.0)}),
+        ("--encoding poisson --signed", {"encoding": PoissonInput(True)}),
+        ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
+        ("--normalize none", {"normalize": "none", "per_channel": False}),
+        ("--correct bias,potential", {"corrections": ("bias", "potential")}),
+        ("--correct none", {"corrections": ()}),
+        (
+            "--neuron integrate_and_fire --v-rest=-1",
+            {"neuron": IntegrateAndFireNeuron(v_init=0.0, v_rest=-1.0)},
+        ),
+        (
+            "--encoding integrate_and_fire --threshold 2 --input-gain 3",
+            {
+                "neuron": SignedIntegrateAndFireNeuron(2.0, v_init=1.0),
+                "encoding": IntegrateAndFireInput(2.0, v_init=1.0, gain=3.0),
+            },
+        ),
+        ("--readout spike_count --readout-start 3", {"readout": "spike_count", "readout_start": 3}),
+        ("--dt 0.5 --pooling spiking", {"dt": 0.5, "pooling": "spiking"}),
+    ],
+)
+def test_an_option_changes_what_it_names_and_nothing_else(options, expected):
+    from dataclasses import replace
+
+    assert method(*options.split()) == replace(PRESETS[DEFAULT_PRESET], **expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "messages"),
+    [
+        ("--neuron few_spike --reset zero", ["--reset is not for few_spike"]),
+        (
+            "--neuron few_spike --capacitance 1 --v-rest -60",
+            ["--v-rest is not for few_spike", "--capacitance is not for few_spike"],
+        ),
+        (
+            "--signed --input-gain 2",
+            [
+                "--signed is not for encoding constant_current",
+                "--input-gain is not for encoding constant_current",
+            ],
+        ),
+        (
+            "--dense-capacitance 2",
+            ["--dense-capacitance is not for signed_integrate_and_fire"],
+        ),
+        ("--signed", ["--signed is not for encoding constant_current"]),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_all_at_once(options, messages):
+    with pytest.raises(TgennError) as caught:
+        method(*options.split())
+    assert sorted(d.message for d in caught.value.diagnostics) == sorted(messages)
+    assert {d.code for d in caught.value.diagnostics} == {"T408"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--threshold x", "--v-init nan", "--timesteps 0", "--capacitance -1", "--readout-start -1", "--dt 1e99"],
+)
+def test_numbers_out_of_range_are_refused_by_name(options, capsys):
+    with pytest.raises(SystemExit) as caught:
+        method(*options.split())
+    assert caught.value.code == 2
+    assert options.split()[0] in capsys.readouterr().err
+
+
+def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
+    found = method("--preset", "tensor_genn", "--capacitance", "0.5")
+    assert found.neuron.capacitance == 0.5 and found.dense_neuron.capacitance == 1.0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "messages"),
+    [
+        (Method("percent"), ["'percent' is no normalization"]),
+        (Method(None), ["'None' is no normalization"]),
+        (Method("model", per_channel=True), ["normalization 'model' has no scales a channel"]),
+        (Method("data", readout="last"), ["'last' is no readout"]),
+        (
+            Method("mse", neuron=IntegrateAndFireNeuron(reset="zero")),
+            ["normalization 'mse' is for reset"],
+        ),
+        (
+            Method(neuron=FewSpikeNeuron(), encoding=PoissonInput()),
+            ["few-spike neurons cannot take the rate code"],
+        ),
+        (
+            Method(neuron=IntegrateAndFireNeuron(v_rest=2.0)),
+            ["the threshold, 1, is not above"],
+        ),
+        (Method(neuron=IntegrateAndFireNeuron(reset="zero", v_rest=-1.0)), ["reset zero sets V to 0"]),
+        (Method(neuron=IntegrateAndFireNeuron("a")), ['threshold is "a", expected']),
+        (Method(neuron=SignedIntegrateAndFireNeuron(v_init="uniform")), ['v_init is "uniform", expected']),
+        (
+            Method(
+                neuron=IntegrateAndFireNeuron(v_init="uniform"),
+                corrections=("potential", "weights"),
+                pooling="max",
+            ),
+            ["'max' is no pooling", "potentials drawn at random", "there is no correction 'weights'"],
+        ),
+    ],
+)
+def test_a_method_that_cannot_be_used_is_refused_with_all_that_is_wrong(chosen, messages):
+    with pytest.raises(TgennError) as caught:
+        check_method(chosen, has_data=True)
+    found = sorted(d.message for d in caught.value.diagnostics)
+    assert len(found) == len(messages)
+    assert all(text.startswith(message) for text, message in zip(found, sorted(messages), strict=True)), found
+
+
+@pytest.mark.parametrize("readout", ["membrane", "first_spike"])
+def test_an_offset_is_refused_where_spikes_are_not_counted(readout):
+    """Where the first spike is read, all classes that an offset raises would spike at once."""
+    with pytest.raises(TgennError) as caught:
+        check_method(Method(readout=readout, corrections=("offset",)), has_data=True)
+    assert caught.value.diagnostics[0].message == "the correction 'offset' is for spike counts"
+
+
+def test_a_method_that_needs_data_is_refused_without():
+    with pytest.raises(TgennError) as caught:
+        check_method(Method("none", corrections=("bias",)), has_data=False)
+    assert caught.value.diagnostics[0].message == "corrections need calibration data"

@@ -1,0 +1,240 @@
+"""How GeNN keeps synapses: both ways make the same ones, counted right, and spikes as in NumPy."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+from connectivity_code import built_synapses, needs_compiler
+from golden import GENERATED, golden_networks
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_networks import (
+    Weights,
+    every_op,
+    examples_for,
+    of_all_kinds,
+    pooled_dense,
+    small_cnn,
+)
+from scripts import results, run_script
+from test_linear_maps import chains
+
+from tgenn_gen import generate, save
+from tgenn_gen.cli.main import main
+from tgenn_gen.codegen.connectivity import connectivity, synapses
+from tgenn_gen.codegen.size_table import WIDTH, network_table
+from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
+from tgenn_gen.network.encodings.encoding import Encoding
+from tgenn_gen.network.encodings.poisson import PoissonInput
+from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
+from tgenn_gen.network.neurons.integrate import IntegrateNeuron
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.maximum import MaximumNeuron
+from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
+from tgenn_gen.network.ops.avg_pool2d import AvgPool2D
+from tgenn_gen.network.ops.conv2d import Conv2D
+from tgenn_gen.network.ops.dense import Dense
+from tgenn_gen.network.ops.flatten import Flatten
+from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.ops.permute import Permute
+from tgenn_gen.network.ops.reshape import Reshape
+from tgenn_gen.network.ops.scale import Scale
+from tgenn_gen.network.tensors import Tensor
+
+
+def kept(through: tuple[LinearMap, ...], shape: Shape, neuron: Neuron):
+    return connectivity(
+        Connection("x", through), shape, ("weight",) * len(through), neuron.fan_in(len(through))
+    )
+
+
+@needs_compiler
+@given(chains(), st.booleans())
+@settings(deadline=None, max_examples=120)
+def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
+    tmp_path_factory, case, to_maxima
+):
+    shape, through = case
+    connection = Connection("x", through)
+    trains = connection.apply(np.zeros(shape, np.float32)).shape[-1]
+    found = kept(through, shape, MaximumNeuron(trains) if to_maxima else IntegrateNeuron())
+    folder = tmp_path_factory.mktemp("synapses")
+    toeplitz, sparse = built_synapses(found.scatters, found.neurons, folder)
+    assert sorted(toeplitz.tolist()) == sorted(sparse.tolist())
+    assert len(sparse) == synapses(connection, shape)
+    assert np.bincount(sparse[:, 0], minlength=1).max() <= found.fan_out
+
+
+@given(chains(longest=1))
+@settings(deadline=None, max_examples=200)
+def test_the_paths_through_a_map_are_the_inputs_that_each_output_depends_on(case):
+    shape, through = case
+    x = np.random.default_rng(0).integers(1, 9, shape).astype(np.float64)
+    basis = np.eye(x.size).reshape(-1, *shape)
+    for linear_map in through:
+        depends = linear_map.apply(basis).reshape(x.size, -1) != 0
+        np.testing.assert_array_equal(linear_map.paths(x).ravel(), x.ravel() @ depends)
+
+
+def ones(*shape: int) -> Tensor:
+    return Tensor("k.npy", np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    ("shape", "through", "neuron", "dense"),
+    [
+        ((6,), (Dense(ones(6, 2)),), IntegrateNeuron(), True),
+        ((3, 2), (Flatten((3, 2)), Dense(ones(6, 4)), Reshape((4,), (2, 2))), IntegrateNeuron(), True),
+        ((1, 1, 6), (Conv2D((1, 1), "same", ones(1, 1, 6, 4)),), IntegrateNeuron(), True),
+        ((3, 2), (Dense(ones(2, 4)),), IntegrateNeuron(), False),  # on the last axis
+        ((3, 2), (Permute((1, 0)), Flatten((2, 3)), Dense(ones(6, 4))), IntegrateNeuron(), False),
+        ((1, 1, 6), (Conv2D((1, 1), "same", ones(1, 1, 3, 4), groups=2),), IntegrateNeuron(), False),
+        ((3, 1), (Flatten((3, 1)), Scale(ones(3)), Dense(ones(3, 4))), IntegrateNeuron(), False),
+        ((6,), (Dense(ones(6, 4)), Reshape((4,), (2, 2))), MaximumNeuron(2), False),
+        ((3, 2), (Flatten((3, 2)),), IntegrateNeuron(), False),
+    ],
+)
+def test_dense_is_one_kernel_from_all_neurons_to_all(shape, through, neuron, dense):
+    assert kept(through, shape, neuron).dense == dense
+
+
+def convolutional(name: str, encoding: Encoding, neuron: Neuron) -> Network:
+    """Strided, even, overlapping and delayed: all connections but the first can be TOEPLITZ."""
+    w = Weights(7)
+
+    def kernel(file: str, *shape: int):
+        return w(file, *shape, low=-5, high=10)
+
+    stem = Conv2D((1, 1), "same", kernel("stem", 2, 3, 2, 2))
+    middle = Conv2D((2, 1), "same", kernel("middle", 4, 3, 2, 3))
+    overlapping = AvgPool2D((2, 2), (1, 1), "same")
+    after_pool = Conv2D((1, 2), "valid", kernel("pooled", 2, 2, 3, 4))
+    late = Conv2D((1, 1), "same", kernel("late", 3, 2, 4, 4))
+    delayed = (
+        AvgPool2D((2, 2), (2, 2), "valid"),
+        Conv2D((1, 1), "same", kernel("delayed", 3, 2, 2, 4)),
+    )
+    out = (AvgPool2D((4, 1), (4, 1), "valid"), Flatten((1, 3, 4)), Dense(kernel("out", 12, 5)))
+    return Network(
+        name=name,
+        inputs=(Input("image", (9, 7, 2), encoding, uint8_divisor=1.0),),
+        populations=(
+            Population("stem", (9, 7, 2), neuron, (Connection("image", (stem,)),)),
+            Population("middle", (5, 7, 3), neuron, (Connection("stem", (middle,)),)),
+            Population("pooled", (4, 3, 4), neuron, (Connection("middle", (overlapping, after_pool)),)),
+            Population(
+                "late", (4, 3, 4), neuron, (Connection("pooled", (late,)), Connection("stem", delayed))
+            ),
+            Population("out", (5,), IntegrateNeuron(), (Connection("late", out),)),
+        ),
+        outputs=(Output("out", "membrane"),),
+        simulation=Simulation(1.0, 9),
+    )
+
+
+CONVOLUTIONAL = {
+    "convolutional": convolutional("convolutional", ConstantCurrentInput(), IntegrateAndFireNeuron()),
+    "signed": convolutional("signed", PoissonInput(signed=True), SignedIntegrateAndFireNeuron()),
+}
+
+
+def saved(network: Network, folder):
+    save(network, folder)
+    generate(network, folder)
+    np.savez(folder / "data.npz", **examples_for(network, 4))
+    return folder
+
+
+@pytest.mark.genn
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
+    folder = saved(CONVOLUTIONAL[name], tmp_path / name)
+    text = (folder / "simulate.py").read_text()
+    assert "NOT_TOEPLITZ = {  # the other connections: what they are, and why\n}" in text
+    assert "axonal_delay_steps = 2" in text
+    assert ("signed_pulse()" in text) == (name == "signed")
+    _, expected, _ = results(folder / "reference.py", folder / "data.npz", "--seed", 3)
+    assert all(expected[f"spike_counts/{population}"].any() for population in ("middle", "pooled", "late"))
+    for matrix in ("sparse", "toeplitz"):
+        result, found, _ = results(
+            folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", matrix
+        )
+        assert result["connectivity"] == matrix
+        for array, values in expected.items():
+            np.testing.assert_array_equal(found[array], values, err_msg=f"{matrix} {array}")
+
+
+@pytest.mark.genn
+@pytest.mark.parametrize("name", ["every_op", "signed_maximum", "few_spike_maximum"])
+def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_path, name):
+    network = {"every_op": every_op(), **of_all_kinds()}[name]
+    folder = saved(network, tmp_path / name)
+    _, expected, _ = results(folder / "reference.py", folder / "data.npz", "--seed", 3)
+    _, found, _ = results(
+        folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", "toeplitz"
+    )
+    for array, values in expected.items():
+        np.testing.assert_array_equal(found[array], values, err_msg=array)
+
+
+@pytest.mark.genn
+def test_toeplitz_says_which_connections_cannot_be(tmp_path):
+    folder = saved(pooled_dense(), tmp_path / "lenet")
+    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "simulate.py: note: fc1_to_fc2 is DENSE, a full matrix\n"
+
+
+def test_auto_is_sparse_on_a_cpu_up_to_a_limit_and_toeplitz_elsewhere(monkeypatch):
+    spec = importlib.util.spec_from_file_location("simulate", GENERATED / "small_cnn" / "simulate.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    needed = sum(script.SPARSE_BYTES.values())
+    for limit, on_cpu in ((needed, "SPARSE"), (needed - 1, "TOEPLITZ")):
+        monkeypatch.setattr(script, "MAX_SPARSE_BYTES", limit)
+        assert script.matrix_type("auto", "single_threaded_cpu") == on_cpu
+        assert script.matrix_type("auto", "cuda") == script.matrix_type("auto", "hip") == "TOEPLITZ"
+        for backend in ("single_threaded_cpu", "cuda"):
+            assert script.matrix_type("sparse", backend) == "SPARSE"
+            assert script.matrix_type("toeplitz", backend) == "TOEPLITZ"
+
+
+def test_show_as_json_holds_exact_numbers(capsys):
+    assert main(["show", "--json", str(GENERATED / "small_cnn")]) == 0
+    data = json.loads(capsys.readouterr().out)
+    # conv2: 7 x 5 x 3 neurons; each is in one pool, which is in up to 3 columns of the kernel, for 4 filters.
+    # Of the 3 pooled columns, the outer ones feed 2 columns: 2 wide (2 neurons) and 1 wide; the middle one 3.
+    pairs = 7 * 3 * (2 * 2 + 2 * 3 + 1 * 2) * 4
+    assert data["populations"]["conv2"] == {
+        "neurons": 24,
+        "synapses": pairs,
+        "weights": 2 * 3 * 3 * 4 + 24,
+        "bytes": 4 * (2 * 3 * 3 * 4 + 24),
+        "sparse": 105 * 3 * 4 * 8,
+        "toeplitz": (2 * 2) * (2 * 3 * 3 * 4) * 4,
+    }
+    assert data["populations"]["conv1"]["synapses"] == 0  # the host computes its current
+    assert data["populations"]["dense"]["sparse"] == data["populations"]["dense"]["toeplitz"] == 24 * 6 * 4
+    assert data["total"]["neurons"] == 105 + 24 + 6 + 5
+
+
+def test_show_counts_kernels_and_biases_but_neither_scales_nor_potentials():
+    network = golden_networks()["binary"]
+    assert "scale" in str(sorted(network.tensors)) and "v_init" in str(sorted(network.tensors))
+    counted = [
+        t.values.size for f, t in network.tensors.items() if not f.endswith(("stem.scale.npy", "v_init.npy"))
+    ]
+    (total,) = (line for line in network_table(network).splitlines() if line.startswith("total"))
+    assert f"{sum(counted) * 4 / 1024:.1f} KiB" in total
+
+
+@pytest.mark.parametrize("network", [small_cnn(), *golden_networks().values()], ids=lambda n: n.name)
+def test_the_table_is_not_wide_and_names_the_encoding(network):
+    table = network_table(network)
+    assert max(map(len, table.splitlines())) <= WIDTH
+    assert network.inputs[0].encoding.describe() in table

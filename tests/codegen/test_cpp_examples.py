@@ -1,0 +1,195 @@
+"""The examples, targets and scores of model.cc, compared with what runtime/data.py makes of the arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cpp_runtime import done, needs_compiler, refused, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tgenn_gen.runtime import data
+from tgenn_gen.runtime.command_line import NO_TARGETS
+from tgenn_gen.runtime.input_encodings import values_problem
+
+pytestmark = needs_compiler
+few = settings(max_examples=25, deadline=None)
+IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False)}}
+BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True)}}
+SEVERAL = {**IMAGES, "flat": {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}}
+CLASSES = {"classes": {"shape": (5,)}}
+MAP = {"map": {"shape": (3, 2, 1)}}
+LEVEL = {"level": {"shape": (1,)}}
+
+
+def described(inputs: data.Table, outputs: data.Table) -> bytes:
+    """The network for the program's standard input."""
+    lines = []
+    for name, x in inputs.items():
+        low, high, binary = x["values"]
+        bounds = [float(max(low, -3e38)), float(min(high, 3e38)), int(binary)]
+        lines.append(["input", name, x["uint8_divisor"], *bounds, *x["shape"]])
+    lines += [["output", name, *y["shape"]] for name, y in outputs.items()]
+    return "\n".join(" ".join(map(str, line)) for line in lines).encode()
+
+
+def save(folder, **arrays):
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+
+
+def images(count, dtype=np.float32):
+    values = np.random.default_rng(count).integers(0, 255, (count, 2, 3, 1))
+    return values.astype(dtype) if dtype == np.uint8 else (values / 128).astype(dtype)
+
+
+@few
+@given(st.integers(1, 9), st.integers(0, 12), st.booleans(), st.booleans(), st.data())
+def test_examples_come_to_the_network_as_in_python(tmp_path_factory, count, limit, uint8, whole, drawn):
+    folder = tmp_path_factory.mktemp("examples")
+    x = {"image": images(count, np.uint8 if uint8 else np.float32), "flat": np.ones((count, 4), np.uint8)}
+    save(folder, image=x["image"] if whole else x["image"][..., 0], flat=x["flat"])
+    shown = min(limit or count, count)
+    first = drawn.draw(st.integers(0, shown))
+    part = drawn.draw(st.integers(0, shown - first))
+    expected = data.currents_of(x, first, first + part, SEVERAL)
+    for name in x:
+        ended = run("examples", folder, limit, name, first, part, input=described(SEVERAL, CLASSES))
+        assert (ended.returncode, ended.stderr) == (0, f"{shown}\n".encode())
+        assert ended.stdout == expected[name].tobytes()
+
+
+def changed(x, index, value):
+    x = x.copy()
+    x[index] = value
+    return x
+
+
+BAD_EXAMPLES = {
+    "another shape": (IMAGES, np.zeros((4, 3, 2, 1), np.float32)),
+    "one axis": (IMAGES, np.zeros(4, np.float32)),
+    "an axis too many": (IMAGES, np.zeros((4, 2, 3, 1, 1), np.float32)),
+    "none": (IMAGES, images(0)),
+    "NaN in the last of 2500": (IMAGES, changed(images(2500), (-1, -1, -1, 0), np.nan)),
+    "infinity": (IMAGES, changed(images(1001), (1000, 0, 0, 0), -np.inf)),
+    "values too large, late": (IMAGES, changed(images(1700), 1300, 2.75)),
+    "values too small": (IMAGES, changed(images(4), 3, -1.0000001)),
+    "values from zero": (IMAGES, changed(-0.0 * images(4), 3, 1e9)),
+    "not binary": (BINARY, changed(np.ones((1500, 2, 3, 1), np.float32), (1400, 1), [[0.1], [7], [8]])),
+    "uint8 that is not binary": (BINARY, images(4, np.uint8)),
+}
+
+
+@pytest.mark.parametrize("case", BAD_EXAMPLES)
+def test_examples_that_cannot_be_used_are_refused_as_in_python(tmp_path, case):
+    inputs, x = BAD_EXAMPLES[case]
+    save(tmp_path, image=x)
+    problem = data.examples_problem({"image": x}, inputs) or values_problem({"image": x}, inputs)
+    assert problem
+    said = refused("examples", tmp_path, 0, "image", 0, 0, input=described(inputs, CLASSES))
+    assert said == f"{tmp_path}/image.npy: {problem}"
+
+
+def test_examples_beyond_the_limit_are_not_looked_at(tmp_path):
+    save(tmp_path, image=changed(images(12), 7, np.nan))
+    network = described(IMAGES, CLASSES)
+    assert done("examples", tmp_path, 7, "image", 6, 1, input=network) == images(12)[6:7].tobytes()
+    assert "example 7 holds NaN" in refused("examples", tmp_path, 8, "image", 0, 1, input=network)
+
+
+def test_examples_of_other_types_are_refused(tmp_path):
+    save(tmp_path, image=images(4, np.float64))
+    said = refused("examples", tmp_path, 0, "image", 0, 1, input=described(IMAGES, CLASSES))
+    expected = "examples are <f8, expected <f4 or |u1: tgenn data writes what can be read"
+    assert said == f"{tmp_path}/image.npy: {expected}"
+
+
+def test_inputs_with_unequal_numbers_of_examples_are_refused_as_in_python(tmp_path):
+    x = {"image": images(3), "flat": np.zeros((4, 4), np.float32)}
+    save(tmp_path, **x)
+    said = refused("examples", tmp_path, 2, "image", 0, 1, input=described(SEVERAL, CLASSES))
+    assert said == f"{tmp_path}: {data.lengths_problem(x)}"
+
+
+def test_missing_examples_are_said(tmp_path):
+    network = described(SEVERAL, CLASSES)
+    said = refused("examples", tmp_path / "no", 0, "image", 0, 1, input=network)
+    assert said == f"{tmp_path / 'no'}: there is no such folder here: tgenn data makes it"
+    save(tmp_path, image=images(3))
+    said = refused("examples", tmp_path, 0, "image", 0, 1, input=network)
+    assert said == f"{tmp_path}/flat.npy: cannot be read: No such file or directory"
+
+
+LABELS = np.arange(1500) % 5
+MAPS = np.random.default_rng(1).normal(size=(1500, 3, 2, 1))
+BAD_TARGETS = {
+    "one-hot": (CLASSES, np.eye(5, dtype=np.float32)[LABELS]),
+    "one-hot bytes": (CLASSES, np.eye(5, dtype=np.uint8)[LABELS]),
+    "too large": (CLASSES, changed(LABELS, 1400, 5)),
+    "too small": (CLASSES, changed(LABELS, 3, -1).astype(np.int32)),
+    "too few": (CLASSES, LABELS[:1499]),
+    "too many": (CLASSES, np.arange(1501) % 5),
+    "not whole": (CLASSES, LABELS.astype(np.float32)),
+    "of another shape": (CLASSES, np.zeros((1500, 6), np.float32)),
+    "NaN": (CLASSES, changed(np.ones((1500, 5), np.float32), (1234, 4), np.nan)),
+    "classes for a map": (MAP, LABELS),
+    "a map of another shape": (MAP, MAPS.reshape(1500, 2, 3, 1)),
+    "infinity": (MAP, changed(MAPS.astype(np.float32), 1100, np.inf)),
+    "numbers too large": (MAP, changed(changed(MAPS, 1200, -1e39), 1300, np.nan)),
+    "several levels": (LEVEL, np.zeros((1500, 2), np.float32)),
+}
+
+
+@pytest.mark.parametrize("limit", [0, 10])
+@pytest.mark.parametrize("case", BAD_TARGETS)
+def test_targets_that_cannot_be_used_are_refused_as_in_python_whatever_the_limit(tmp_path, case, limit):
+    outputs, y = BAD_TARGETS[case]
+    (name,) = outputs
+    save(tmp_path, image=images(1500), **{name: y})
+    problem = data.targets_problem(name, y, outputs[name]["shape"], 1500)
+    assert problem
+    said = refused("examples", tmp_path, limit, "image", 0, 0, input=described(IMAGES, outputs))
+    problem = problem.replace(f"{name} is {y.dtype} ", f"{name} is {y.dtype.str} ")
+    assert said == f"{tmp_path}/{name}.npy: {problem}"
+
+
+TARGETS = {
+    "classes": (CLASSES, LABELS),
+    "classes in bytes": (CLASSES, LABELS.astype(np.uint8)),
+    "classes in a column": (CLASSES, LABELS.astype(np.int32)[:, None]),
+    "values of a vector": (CLASSES, np.random.default_rng(2).normal(size=(1500, 5))),
+    "bytes of a vector": (CLASSES, images(1500, np.uint8)[:, 0, :].repeat(2, axis=1).reshape(1500, 6)[:, :5]),
+    "a map": (MAP, MAPS.astype(np.float32)),
+    "a map in double precision": (MAP, 1e6 * MAPS),
+    "a map in whole numbers": (MAP, (100 * MAPS).astype(np.int32)),
+    "a map without its last axis": (MAP, MAPS[..., 0]),
+    "an image": (MAP, images(1500, np.uint8).reshape(1500, 3, 2, 1)),
+    "a level": (LEVEL, MAPS[:, 0, 0, 0]),
+    "a level in whole numbers": (LEVEL, LABELS[:, None]),
+}
+
+
+@pytest.mark.parametrize("batch", [1, 64, 1500])
+@pytest.mark.parametrize("case", TARGETS)
+def test_scores_are_those_of_python(tmp_path, case, batch):
+    """Outputs are small whole numbers, so that several are the largest."""
+    outputs, y = TARGETS[case]
+    ((name, output),) = outputs.items()
+    shown = np.random.default_rng(3).integers(-2, 3, (1500, *output["shape"])).astype(np.float32)
+    save(tmp_path, image=images(1500), **{name: y, f"{name}.given": shown})
+    shaped = data.shaped_targets(y, output["shape"])
+    assert not data.targets_problem(name, shaped, output["shape"], 1500)
+    score = data.scores_of({name: shaped}, IMAGES)[name]
+    for first in range(0, 1500, batch):
+        score.add(shown[None, first : first + batch])
+    printed = done("score", tmp_path, batch, 16, input=described(IMAGES, outputs)).decode()
+    assert printed == score.line(16) + "\n"
+
+
+def test_outputs_without_targets_have_no_score(tmp_path):
+    shown = np.eye(5, dtype=np.float32)
+    save(
+        tmp_path, image=images(5), **{"classes.given": shown, "level.given": shown[:, :1]}, level=shown[:, 0]
+    )
+    printed = done("score", tmp_path, 2, 8, input=described(IMAGES, {**CLASSES, **LEVEL})).decode()
+    assert printed == f"{NO_TARGETS}\nmean squared error: 0 (5 examples, 8 steps)\n"

@@ -1,0 +1,222 @@
+"""Generated model.cc, built by genn-buildmodel.sh for the CPU backend, equals simulate.py exactly."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from anns import data_file
+from cpp_models import GENN_PATH, arrays, build, run_again
+from golden import GENERATED, golden_networks
+from sample_networks import examples_for, of_all_kinds, small_cnn, targets_for
+from scripts import results
+
+from tgenn_gen import Network, generate, save
+from tgenn_gen.cli.main import main
+
+pytestmark = [pytest.mark.genn, pytest.mark.genn_cpp]
+EXAMPLES = 6
+NETWORKS = {
+    **golden_networks(),
+    # the readout first_spike, potentials and scales by tensors, maxima of the few-spike code
+    **{name: of_all_kinds()[name] for name in ("poisson", "few_spike_maximum")},
+}
+
+
+def written(network: Network, folder: Path, count: int = EXAMPLES) -> Path:
+    """A generated folder with its examples, data.npz and examples/; that of the network."""
+    save(network, folder)
+    generate(network, folder)
+    np.savez(folder / "data.npz", **examples_for(network, count), **targets_for(network, count))
+    assert main(["data", str(folder), str(folder / "data.npz")]) == 0
+    return folder
+
+
+def assert_equals_simulate(
+    folder: Path, done: subprocess.CompletedProcess[str], data: Path | None = None, **settings: object
+) -> None:
+    """A run of model.cc gave what simulate.py gives with these settings: numbers, types and score lines."""
+    assert done.returncode == 0, done.stderr
+    options = [word for name, value in settings.items() for word in (f"--{name}", value)]
+    _, expected, stdout = results(folder / "simulate.py", data or folder / "data.npz", *options)
+    found = arrays(folder / "out")
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+        assert found[name].dtype == array.dtype
+    said = [line for line in done.stdout.splitlines() if line != "model build complete"]
+    assert said[-len(stdout.splitlines()) :] == stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def first_runs(tmp_path_factory):
+    """{network: (its folder, what building model.cc and running it gave)}; two at a time."""
+
+    folders = {name: tmp_path_factory.mktemp(name) / "network" for name in NETWORKS}
+
+    def first_run(name: str):
+        folder = written(NETWORKS[name], folders[name])
+        return folder, build(folder, output="out")
+
+    first, *others = NETWORKS
+    done = {first: first_run(first)}  # alone: it may have to build GeNN
+    with ThreadPoolExecutor(2) as pool:
+        return {**done, **dict(zip(others, pool.map(first_run, others), strict=True))}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_model_cc_equals_simulate_py_exactly(first_runs, name):
+    folder, done = first_runs[name]
+    assert_equals_simulate(folder, done)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_same_build_runs_with_any_number_of_steps_and_examples(first_runs, name):
+    folder, _ = first_runs[name]
+    settings = {"timesteps": max(o.start for o in NETWORKS[name].outputs) + 1, "limit": 4, "seed": 5}
+    assert_equals_simulate(folder, run_again(folder, output="out", **settings), **settings)
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike"])
+def test_toeplitz_synapses_give_the_same_at_many_steps(first_runs, name):
+    folder, _ = first_runs[name]
+    settings = {"connectivity": "toeplitz", "timesteps": 15}
+    assert_equals_simulate(folder, run_again(folder, output="out", **settings), **settings)
+
+
+def assert_compiles_without_a_warning(model: Path) -> None:
+    """Against GeNN's headers."""
+    include = Path(GENN_PATH) / "include" / "genn"
+    command = ["g++", "-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"]
+    command += [f"-I{include}/genn", f"-I{include}/third_party", str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", sorted(golden_networks()))
+def test_model_cc_compiles_without_a_warning(name):
+    assert_compiles_without_a_warning(GENERATED / name / "model.cc")
+
+
+@pytest.fixture
+def copy(first_runs, tmp_path):
+    """A copy of the small network, built, that a test may damage."""
+    folder, _ = first_runs["small_cnn"]
+    copied = Path(shutil.copytree(folder, tmp_path / "network"))
+    shutil.rmtree(copied / "out")
+    return copied
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, message: str) -> None:
+    """One line on stderr, a status that is not 0, and nothing written."""
+    assert done.returncode != 0
+    assert done.stderr == f"{message}\n"
+    assert not (folder / "out").exists()
+    assert "accuracy" not in done.stdout
+
+
+def test_weights_that_are_not_those_of_the_document_are_refused(copy):
+    file = next(iter(sorted((copy / "weights").iterdir())))
+    content = file.read_bytes()
+    foreign = f"weights/{file.name}: is not the file that this model was generated for: run tgenn generate"
+    for damaged in (content[:-1], content + b"\0", b"\x93NUMPX" + content[6:], b"", content[:-1] + b"\1"):
+        file.write_bytes(damaged)
+        assert_refused(run_again(copy, output="out"), copy, foreign)
+    file.unlink()
+    missing = f"weights/{file.name}: cannot be read: run this in the folder of network.yaml"
+    assert_refused(run_again(copy, output="out"), copy, missing)
+
+
+def test_what_is_wrong_with_the_examples_is_said_before_anything_is_built(copy):
+    for code in copy.glob("*_CODE"):
+        shutil.rmtree(code)
+    examples = np.load(copy / "examples/image.npy")
+    np.save(copy / "examples/image.npy", examples[:, :, :-1])
+    done = run_again(copy, output="out")
+    assert done.returncode != 0
+    assert done.stderr == (
+        "examples/image.npy: an example has shape (7, 9, 2), the network takes (7, 10, 2)\n"
+    )
+    assert not list(copy.glob("*_CODE")) and not (copy / "out").exists()
+
+
+def test_a_build_of_another_document_does_not_run(copy):
+    document = copy / "network.yaml"
+    document.write_text(document.read_text().replace("threshold: 1.0", "threshold: 0.5", 1))
+    assert main(["generate", str(copy)]) == 0
+    message = "model.cc: was generated anew since this was built: build it again"
+    assert_refused(run_again(copy, output="out"), copy, message)
+
+
+def test_a_failed_run_leaves_no_results_and_those_of_the_run_before_whole(copy):
+    assert run_again(copy, output="out").returncode == 0
+    before = arrays(copy / "out")
+    (copy / "out/output.npy.part").mkdir()
+    done = run_again(copy, output="out", limit=2)
+    assert done.returncode != 0
+    assert done.stderr.startswith("out/output.npy: cannot be written: ")
+    (copy / "out/output.npy.part").rmdir()
+    (copy / "out/output.npy").rename(copy / "kept.npy")
+    (copy / "out/output.npy").mkdir()
+    assert run_again(copy, output="out", limit=2).returncode != 0
+    (copy / "out/output.npy").rmdir()
+    (copy / "kept.npy").rename(copy / "out/output.npy")
+    for name, array in arrays(copy / "out").items():
+        np.testing.assert_array_equal(array, before[name])
+    assert not list((copy / "out").rglob("*.part"))
+
+
+def test_the_cpu_backend_takes_one_example_at_a_time(copy):
+    assert_refused(
+        run_again(copy, output="out", batch_size=2),
+        copy,
+        "TGENN_RUN_BATCH_SIZE: the CPU backend simulates one example at a time",
+    )
+
+
+def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_that_runs(tmp_path):
+    network = small_cnn()
+    names = ["int", "a.b", "a-b", "a_b"]
+    renamed = dict(zip([p.name for p in network.populations], names, strict=True))
+    renamed["image"] = "class"
+    populations = tuple(
+        replace(p, name=renamed[p.name], inputs=tuple(replace(c, source=renamed[c.source]) for c in p.inputs))
+        for p in network.populations
+    )
+    network = replace(
+        network,
+        name="operator",
+        inputs=tuple(replace(i, name=renamed[i.name]) for i in network.inputs),
+        populations=populations,
+        outputs=tuple(replace(o, population=renamed[o.population]) for o in network.outputs),
+    )
+    folder = written(network, tmp_path / "network")
+    assert_equals_simulate(folder, build(folder, output="out"))
+
+
+@pytest.mark.keras
+@pytest.mark.data
+@pytest.mark.skipif(
+    data_file("mnist.npz") is None, reason="no mnist.npz in $TGENN_DATA or ~/.cache/tgenn-data"
+)
+def test_mnist_gives_the_same_outputs_and_spike_counts_as_simulate_py(tmp_path):
+    """The network of 2019, as trained: its weights are not dyadic."""
+    from anns import trained
+
+    from tgenn_gen.cli.main import export_main
+
+    data = tmp_path / "mnist.npz"
+    with np.load(data_file("mnist.npz")) as arrays:
+        parts = {"x_train": 2000, "x_test": 100, "y_test": 100}
+        np.savez(data, **{name: arrays[name][:count] for name, count in parts.items()})
+    folder = tmp_path / "mnist"
+    model = trained("mnist_2019", data_file("mnist.npz"))
+    assert export_main([str(model), "--calibration", str(data), "--output", str(folder)]) == 0
+    assert main(["data", str(folder), str(data)]) == 0
+    assert_compiles_without_a_warning(folder / "model.cc")
+    assert_equals_simulate(folder, build(folder, output="out"), data)

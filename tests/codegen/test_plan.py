@@ -1,0 +1,70 @@
+"""The plan that templates print: documented, versioned, and shown by `tgenn plan`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, fields
+
+import jinja2
+import pytest
+from golden import GENERATED, golden_networks
+
+from tgenn_gen import load
+from tgenn_gen.cli.main import main
+from tgenn_gen.codegen.lowering import lower
+from tgenn_gen.codegen.plan import CLASSES, PLAN_VERSION
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_every_field_of_the_plan_is_documented(cls):
+    entries = re.findall(r"^    (\w+(?:, \w+)*)  +\S", cls.__doc__, re.MULTILINE)
+    assert [name for entry in entries for name in entry.split(", ")] == [f.name for f in fields(cls)]
+
+
+PLAN_1 = """
+    Plan: plan_version name identifier version document_sha256 dt timesteps max_timesteps latency delayed
+        signed inputs weights neuron_models populations genn_populations outputs step_weights random synapses
+        max_sparse_bytes largest_population spiking driven streams reference_functions simulate_functions
+        building data command_line
+    InputPlan: name identifier shape encoding uint8_divisor values values_cpp spikes
+    WeightPlan: key file shape sha256
+    NeuronModelPlan: identifier params variables sim_code threshold reset
+    PopulationPlan: name identifier shape size description activation depth stream bias neurons neuron_model
+        neuron_params variables tensors spikes driven last_read connections
+    ConnectionPlan: identifier source source_identifier source_size description variable numpy from_input
+        genn_matrix not_toeplitz kernel signed row_build_code diagonal_build_code sparse_bytes kernel_size
+        fan_out delay
+    OutputPlan: name shape scale start read output spikes
+"""
+
+
+def test_what_version_1_of_the_plan_has_stays_while_that_is_its_version():
+    """A field that goes, or gets another name: PLAN_VERSION goes up, and its fields stand here."""
+    assert PLAN_VERSION == 1
+    there = {cls.__name__: {f.name for f in fields(cls)} for cls in CLASSES}
+    promised = re.findall(r"(\w+):([\w\s]+?)(?=\s+\w+:|\s*$)", PLAN_1)
+    assert len(promised) == len(CLASSES)
+    for name, names in promised:
+        assert set(names.split()) <= there[name], name
+
+
+def test_plan_prints_expressions_that_give_their_values_in_a_template(capsys):
+    assert main(["plan", str(GENERATED / "branched")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    plan = lower(load(GENERATED / "branched"))
+    assert (
+        f"plan.populations[1].connections[0].kernel = {plan.populations[1].connections[0].kernel!r}" in lines
+    )
+    environment = jinja2.Environment()
+    for line in lines:
+        expression, value = line.split(" = ", 1)
+        found = repr(environment.compile_expression(expression)(plan=plan))
+        assert found == value or (value.endswith("...") and found.startswith(value[:-3])), expression
+
+
+def test_plan_prints_all_of_it_as_json(capsys):
+    assert main(["plan", str(GENERATED / "few_spike" / "network.yaml"), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["plan_version"] == PLAN_VERSION
+    assert printed == json.loads(json.dumps(asdict(lower(golden_networks()["few_spike"]))))

@@ -1,0 +1,215 @@
+"""The document: round trips, canonical bytes, what the YAML reader makes of scalars."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_networks import branched, small_cnn
+
+from tgenn_gen import Network, TgennError, load, save
+from tgenn_gen.document.canonical_text import document_data, document_files, document_text
+from tgenn_gen.document.schema_check import schema
+from tgenn_gen.document.source import parse_source
+from tgenn_gen.network.encodings import ENCODINGS
+from tgenn_gen.network.model import Connection, Input, Output, Population, Simulation
+from tgenn_gen.network.neurons import NEURONS
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.ops import OPS
+
+positive = st.floats(1e-30, 1e30)
+texts = st.text(max_size=30)
+
+
+@st.composite
+def networks(draw) -> Network:
+    network = draw(st.sampled_from([small_cnn(), branched()]))
+    neuron = IntegrateAndFireNeuron(
+        draw(positive), draw(st.sampled_from(["subtract", "zero"])), draw(st.floats(-9, 9))
+    )
+    first = network.populations[0]
+    first = replace(first, neuron=neuron, scale=draw(positive))
+    return replace(
+        network,
+        populations=(first, *network.populations[1:]),
+        simulation=Simulation(draw(st.floats(1e-9, 1000)), draw(st.integers(1, 100000))),
+        provenance=draw(st.dictionaries(texts, texts | st.booleans() | st.none() | st.integers() | positive)),
+    )
+
+
+@given(networks())
+@settings(deadline=None, max_examples=40)
+def test_a_saved_network_loads_as_the_same_network(tmp_path_factory, network):
+    folder = tmp_path_factory.mktemp("network") / "saved"
+    save(network, folder)
+    assert load(folder) == network
+    assert load(folder / "network.yaml") == network
+
+
+@given(networks())
+@settings(deadline=None, max_examples=40)
+def test_other_yaml_readers_read_the_same_data(network):
+    """PyYAML's own loader knows YAML 1.1: no value means one thing here and another there."""
+    assert yaml.safe_load(document_text(network)) == document_data(network)
+
+
+def test_the_same_network_gives_the_same_bytes_in_another_process():
+    code = (
+        "import hashlib; from sample_networks import branched\n"
+        "from tgenn_gen.document.reading import document_files\n"
+        "print(hashlib.sha256(repr(document_files(branched())).encode()).hexdigest())"
+    )
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={
+                **os.environ,
+                "PYTHONHASHSEED": seed,
+                "PYTHONPATH": str(Path(__file__).parent.parent / "support"),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "random")
+    }
+    assert len(digests) == 1
+
+
+def test_weights_are_plain_float32_npy_files(tmp_path):
+    save(small_cnn(), tmp_path / "n")
+    kernel = np.load(tmp_path / "n/weights/conv1.kernel.npy", allow_pickle=False)
+    assert kernel.dtype == np.dtype("<f4") and kernel.flags.c_contiguous
+    np.testing.assert_array_equal(kernel, small_cnn().tensors["weights/conv1.kernel.npy"].values)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("1.0e+5", 1e5),
+        ("+.5", 0.5),
+        ("12", 12),
+        ("-0", 0),
+        ("no", "no"),
+        ("on", "on"),
+        ("1_000", "1_000"),
+        ("12:30", "12:30"),
+        ("true", True),
+        ("null", None),
+        ("~", None),
+        ("'1'", "1"),
+        ('"no"', "no"),
+        (".inf", float("inf")),
+    ],
+)
+def test_scalars_are_read_by_the_core_schema_of_yaml_1_2(text, value):
+    read = parse_source(f"key: {text}", "x.yaml").data["key"]
+    assert read == value and type(read) is type(value)
+
+
+def test_positions_count_from_one_and_point_at_values():
+    source = parse_source("a:\n  - b: 1\n    c: {d: 2}\n", "x.yaml")
+    assert str(source.location(("a", 0, "c", "d"))) == "x.yaml:3:12"
+    assert str(source.location(("a", 0, "c", "d"), key=True)) == "x.yaml:3:9"
+    assert str(source.location(("a", 0, "missing"))) == "x.yaml:2:5"
+
+
+def test_documents_that_are_written_fulfil_the_published_schema():
+    for network in (small_cnn(), branched()):
+        jsonschema.Draft202012Validator(schema()).validate(document_data(network))
+
+
+def test_defaults_in_the_schema_are_those_of_the_dataclasses():
+    network, defs = document_data(small_cnn()), schema()["$defs"]
+    named = {
+        Simulation: schema()["properties"]["simulation"],
+        Input: defs["input"],
+        Population: defs["population"],
+        Connection: defs["connection"],
+        Output: defs["output"],
+    }
+    named |= {cls: defs[f"neuron_{kind}"] for kind, cls in NEURONS.items()}
+    named |= {cls: defs[f"encoding_{kind}"] for kind, cls in ENCODINGS.items()}
+    named |= {cls: defs[f"op_{op}"] for op, cls in OPS.items()}
+    for cls, fragment in named.items():
+        fields = {{"source": "from"}.get(f.name, f.name): f for f in dataclasses.fields(cls)}
+        keys = set(fragment["properties"]) - {"op", "kind"}
+        assert set(fields) == keys, cls
+        for key in keys:
+            if "default" in fragment["properties"][key]:
+                default = fragment["properties"][key]["default"]
+                assert fields[key].default == (tuple(default) if isinstance(default, list) else default), (
+                    cls,
+                    key,
+                )
+            else:
+                required = key in fragment.get("required", ()) or fields[key].default is None
+                assert required, (cls, key)
+    assert network["format"] == schema()["properties"]["format"]["const"]
+
+
+def test_document_files_are_the_document_its_schema_and_its_weights():
+    files = document_files(small_cnn())
+    assert sorted(files) == sorted(["network.yaml", "network.schema.json", *small_cnn().tensors])
+
+
+def test_the_first_line_points_editors_at_the_schema_beside_the_document():
+    """A relative path: it works offline, and wherever the folder is moved."""
+    files = document_files(small_cnn())
+    line = files["network.yaml"].decode().splitlines()[0]
+    file = line.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(files[file]) == schema()
+
+
+def test_a_schema_that_tgenn_wrote_is_replaced_and_another_one_is_not(tmp_path):
+    save(small_cnn(), tmp_path / "n")
+    file = tmp_path / "n/network.schema.json"
+    content = file.read_text()
+    file.write_text(content.replace("urn:tgenn:network:1", "urn:tgenn:network:0"))
+    save(small_cnn(), tmp_path / "n", force=True)
+    assert file.read_text() == content
+    file.write_text("{}")
+    with pytest.raises(TgennError, match=r"network.schema.json: error\[T603\]: was not written by tgenn"):
+        save(small_cnn(), tmp_path / "n", force=True)
+    assert file.read_text() == "{}"
+
+
+def test_numpy_numbers_are_written_as_numbers(tmp_path):
+    network = replace(
+        small_cnn(), simulation=Simulation(np.float64(0.5), np.int64(4)), provenance={"a": np.float32(0.5)}
+    )
+    save(network, tmp_path / "n")
+    assert load(tmp_path / "n") == network
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path):
+    network = small_cnn()
+    kernel = network.population("dense").inputs
+    twin = replace(network.population("dense"), name="twin", inputs=kernel)
+    network = replace(network, populations=(*network.populations[:3], twin, network.populations[3]))
+    save(network, tmp_path / "n")
+    loaded = load(tmp_path / "n")
+    first, second = (loaded.population(n).inputs[0].through[1].kernel for n in ("dense", "twin"))
+    assert first is second
+
+
+def test_where_activations_are_clipped_is_written_only_where_they_are(tmp_path):
+    network = small_cnn()
+    assert "max_value" not in document_text(network)
+    first, *others = network.populations
+    network = replace(network, populations=(replace(first, max_value=6.0), *others))
+    save(network, tmp_path / "n")
+    assert "max_value: 6.0" in (tmp_path / "n/network.yaml").read_text()
+    assert load(tmp_path / "n") == network

@@ -1,0 +1,250 @@
+"""Model files that claim what is not so: refused in words before Keras reads them, and in 1 GiB of memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from limits import memory
+
+h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+
+from tgenn_gen.errors import MissingEngineError, TgennError  # noqa: E402
+from tgenn_gen.keras_reader.hdf5_file import hdf5_problem  # noqa: E402
+from tgenn_gen.keras_reader.model_file import refuse_code  # noqa: E402
+
+GIB = 2**30
+CONFIG = json.dumps({"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": []}})
+HINT = "save the model again with Keras, as .keras"
+TOO_LARGE = "HDF5 cannot read it in the memory that such a file takes"
+
+
+def weights(write=None) -> bytes:
+    file = io.BytesIO()
+    with h5py.File(file, "w") as opened:
+        opened["layers/dense/vars/0"] = np.zeros((4, 2), np.float32)
+        opened.attrs["model_config"] = CONFIG
+        if write:
+            write(opened)
+    return file.getvalue()
+
+
+def keras_file(path, write=None, method=zipfile.ZIP_STORED, **others):
+    """A .keras file, with other content than Keras writes."""
+    content = {"metadata.json": '{"keras_version": "3.15.1"}', "config.json": CONFIG}
+    content["model.weights.h5"] = weights(write)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, data in {**content, **others}.items():
+            archive.writestr(name, data)
+
+
+def said(path) -> str:
+    with memory(GIB), pytest.raises(TgennError) as caught:
+        refuse_code(path)
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.hint) == ("T401", HINT)
+    return found.message
+
+
+def to_another_file(file):
+    file.create_dataset("x", (4,), "f4", external=[("/etc/passwd", 0, 16)])
+
+
+def virtual(file):
+    layout = h5py.VirtualLayout((4,), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "x", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+WRITERS = {
+    "a link to another file": (
+        lambda f: f.update({"layers/x": h5py.ExternalLink("/etc/passwd", "/")}),
+        "x in it is a link to elsewhere",
+    ),
+    "a link to another place": (
+        lambda f: f.update({"x": h5py.SoftLink("/layers")}),
+        "x in it is a link to elsewhere",
+    ),
+    "numbers in another file": (to_another_file, "the numbers of /x in it are in another file"),
+    "numbers of other files": (virtual, "the numbers of /x in it are in another file"),
+    "texts of any length": (
+        lambda f: f.create_dataset("x", (3,), h5py.string_dtype()),
+        "/x in it has elements of any length",
+    ),
+    "a huge shape that takes no place": (
+        lambda f: f.create_dataset("x", (2**40, 4), "f4", chunks=(1024, 4), compression="gzip"),
+        "unpacked it has 17592186044424 bytes",
+    ),
+    "a huge chunk": (
+        lambda f: f.create_dataset("x", (1,), "f4", maxshape=(None,), chunks=(2**29,), compression="gzip"),
+        "unpacked it has 2147483656 bytes",
+    ),
+    "many names of one array": (
+        lambda f: (
+            f.create_dataset("x", (2**18,), "f4", compression="gzip"),
+            *[f.update({f"x{i}": f["x"]}) for i in range(2000)],
+        ),
+        "unpacked it has ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITERS)
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_weights_that_keras_does_not_write_are_refused(tmp_path, name, case):
+    write, expected = WRITERS[case]
+    path = tmp_path / name
+    if name == "m.keras":
+        keras_file(path, write)
+    else:
+        path.write_bytes(weights(write))
+    assert expected in said(path)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_weights_are_read_packed_or_not_and_in_groups_that_hold_themselves(tmp_path, name):
+    def write(file):
+        file.create_dataset("x", data=np.arange(10), chunks=(3,), compression="gzip", shuffle=True)
+        file["layers/again"] = file["layers"]
+
+    path = tmp_path / name
+    if name == "m.keras":
+        keras_file(path, write)
+    else:
+        path.write_bytes(weights(write))
+    refuse_code(path)
+
+
+def test_an_archive_of_what_no_converted_layer_has_is_refused(tmp_path):
+    path = tmp_path / "m.keras"
+    for other in ("model.weights.npz", "assets/x", "../x", "/x"):
+        keras_file(path, **{other: "x"})
+        assert said(path) == f"it holds {other}, which is no part of a model that is converted"
+
+
+def test_an_archive_with_two_configurations_is_refused(tmp_path):
+    path = tmp_path / "m.keras"
+    keras_file(path)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning):
+        archive.writestr("config.json", CONFIG)
+    assert said(path) == "2 of its entries are named config.json"
+
+
+def test_an_archive_packed_without_a_bound_is_refused(tmp_path):
+    keras_file(tmp_path / "m.keras", method=zipfile.ZIP_BZIP2)
+    assert said(tmp_path / "m.keras") == "its entry metadata.json is neither stored nor deflated"
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_a_configuration_that_python_would_make_thirty_times_larger_is_refused(tmp_path, name):
+    config = '{"module": "keras", "class_name": "Sequential", "config": [' + "{}," * 2**24 + "{}]}"
+    path = tmp_path / name
+    if name == "m.keras":
+        keras_file(path, **{"config.json": config})
+    else:
+        with h5py.File(path, "w") as file:
+            file.attrs["model_config"] = config
+    assert f"has {len(config)} bytes, the largest that is read has 8388608" in said(path)
+
+
+def test_many_layers_that_are_refused_take_no_longer_than_their_number(tmp_path):
+    layers = [{"class_name": "Evil", "config": {"name": f"e{i}"}} for i in range(20000)]
+    config = {"module": "keras", "class_name": "Sequential", "config": {"layers": layers}}
+    keras_file(tmp_path / "m.keras", **{"config.json": json.dumps(config)})
+    started = time.process_time()
+    with pytest.raises(TgennError) as caught:
+        refuse_code(tmp_path / "m.keras")
+    assert caught.value.diagnostics[0].code == "T404"
+    assert time.process_time() - started < 5
+
+
+def test_an_attribute_of_one_long_text_many_times_is_refused(tmp_path):
+    """Each of its elements is a length, an address and a number: the same ones, 2000 times a megabyte."""
+    path, count = tmp_path / "m.h5", 2000
+    text = h5py.string_dtype()
+    raw = weights(lambda f: f.attrs.create("names", ["a" * 2**20] + ["b"] * (count - 1), dtype=text))
+    length = (2**20).to_bytes(4, "little")
+    places = (i for i in range(len(raw)) if raw[i : i + 4] == length)
+    elements = next(i for i in places if raw[i + 16 : i + 20] == b"\1\0\0\0")
+    path.write_bytes(raw[:elements] + raw[elements : elements + 16] * count + raw[elements + 16 * count :])
+    assert said(path) == TOO_LARGE
+
+
+def test_a_file_on_which_hdf5_never_ends_is_refused(tmp_path, monkeypatch):
+    """The length of a text in the heap is such that what follows it is the text itself."""
+    monkeypatch.setattr("tgenn_gen.keras_reader.hdf5_file.SECONDS", 5)
+    path, raw = tmp_path / "m.h5", bytearray(weights())
+    path.write_bytes(raw)
+    assert hdf5_problem(path) == ""  # in that time
+    heap = raw.index(b"GCOL")
+    raw[heap + 24 : heap + 32] = (2**64 - 16).to_bytes(8, "little")
+    path.write_bytes(raw)
+    assert said(path).startswith("HDF5 ")  # does not come to its end, or no longer begins
+
+
+def test_damaged_weights_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("tgenn_gen.keras_reader.hdf5_file.SECONDS", 5)
+    whole, rng = weights(), np.random.default_rng(0)
+    path, problems = tmp_path / "m.h5", []
+    for _ in range(8):
+        raw = np.frombuffer(whole, np.uint8).copy()
+        raw[rng.integers(0, 3000, 60)] = rng.integers(0, 256, 60)
+        path.write_bytes(raw.tobytes())
+        problems.append(hdf5_problem(path))
+    assert any(problems) and all(not p or p.startswith("HDF5 ") for p in problems), problems
+
+
+def test_nothing_in_the_present_folder_is_run(tmp_path, monkeypatch):
+    """Where a stranger's model is unpacked, there may be files named like modules beside it."""
+    for name in ("json", "h5py", "sys", "tgenn_gen", "io", "pathlib"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", *sys.path])  # as in a notebook
+    keras_file(tmp_path / "m.keras")
+    assert hdf5_problem(tmp_path / "m.keras") == ""
+    assert not (tmp_path / "ran").exists()
+
+
+def test_without_h5py_what_is_missing_is_said(tmp_path, monkeypatch):
+    keras_file(tmp_path / "m.keras")
+    (tmp_path / "m.h5").write_bytes(weights())
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    for name in ("m.keras", "m.h5"):
+        with pytest.raises(MissingEngineError, match="reading a Keras model needs TensorFlow"):
+            refuse_code(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_models_are_read_where_memory_is_limited_already(tmp_path, name):
+    """As clusters do: the limit of the process that reads first cannot be above that one."""
+    path = tmp_path / name
+    if name == "m.keras":
+        keras_file(path)
+    else:
+        path.write_bytes(weights())
+    code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); "
+    code += "from tgenn_gen.keras_reader.hdf5_file import hdf5_problem; from pathlib import Path; "
+    code += "print(repr(hdf5_problem(Path(sys.argv[1]))))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, path],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.stdout == "''\n", done.stderr
+
+
+def test_what_is_not_the_file_s_fault_is_not_said_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "tgenn_gen.keras_reader.hdf5_file.CHECK", "raise ImportError('libhdf5.so is missing')"
+    )
+    keras_file(tmp_path / "m.keras")
+    assert said(tmp_path / "m.keras") == "reading it with HDF5 failed: ImportError: libhdf5.so is missing"

@@ -1,0 +1,125 @@
+"""What is refused of neurons, encodings and readouts that are each fine, and not together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sample_networks import examples_for, of_all_kinds
+
+from tgenn_gen import TgennError, simulate
+from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.network.encodings.poisson import PoissonInput
+from tgenn_gen.network.model import Simulation
+from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
+from tgenn_gen.network.neurons.integrate import IntegrateNeuron
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.tensors import Tensor
+
+
+def changed(name, population=None, **changes):
+    """A sample network with other fields: of one population, or of itself."""
+    network = of_all_kinds()[name]
+    if population is None:
+        return replace(network, **changes)
+    return replace(
+        network,
+        populations=tuple(replace(p, **changes) if p.name == population else p for p in network.populations),
+    )
+
+
+def output(name, **changes):
+    network = of_all_kinds()[name]
+    return replace(network, outputs=(replace(network.outputs[0], **changes),))
+
+
+CASES = {
+    "a rate code among few spikes": (
+        changed("few_spike", "branch", neuron=IntegrateAndFireNeuron()),
+        "T213",
+        "'branch' has a rate code, 'stem' has the few-spike code",
+    ),
+    "an output that does not know of the code": (
+        changed("few_spike", "classes", neuron=IntegrateNeuron()),
+        "T213",
+        "'classes' has a rate code, 'stem' has the few-spike code",
+    ),
+    "few spikes from a rate-coded input": (
+        changed(
+            "few_spike", inputs=(replace(of_all_kinds()["few_spike"].inputs[0], encoding=PoissonInput()),)
+        ),
+        "T213",
+        "'stem' has the few-spike code, 'image' has a rate code",
+    ),
+    "too many steps for few spikes": (
+        changed("few_spike", simulation=Simulation(1.0, 17)),
+        "T210",
+        "17 steps, with the few-spike code at most 16",
+    ),
+    "a late readout of few spikes": (
+        output("few_spike", start=2),
+        "T210",
+        "with the few-spike code the first steps",
+    ),
+    "a readout that never starts": (
+        output("signed", start=7),
+        "T210",
+        "the readout starts after 7 steps",
+    ),
+    "a readout of another neuron": (
+        output("signed", readout="spike_count"),
+        "T207",
+        "has no readout spike_count",
+    ),
+    "a threshold below rest": (
+        changed("binary", "branch", neuron=IntegrateAndFireNeuron(-61.0, "to_rest", -60.0, -60.0)),
+        "T211",
+        "the threshold, -61, is not above the resting potential, -60",
+    ),
+    "a threshold that is 0 in float32": (
+        changed("binary", "branch", neuron=IntegrateAndFireNeuron(1e-50)),
+        "T211",
+        "the threshold, 1e-50, is not above the resting potential, 0",
+    ),
+    "potentials of another shape": (
+        changed("few_spike", "stem", neuron=FewSpikeNeuron(v_init=Tensor("weights/v.npy", np.zeros(5)))),
+        "T206",
+        "has shape [5], expected [3] or [3, 5, 3]",
+    ),
+    "scales of another shape": (
+        changed("signed", "branch", scale=Tensor("weights/s.npy", np.ones(5))),
+        "T206",
+        "has shape [5], expected [3]",
+    ),
+    "a scale of 0": (
+        changed("signed", "branch", scale=Tensor("weights/s.npy", np.array([1.0, 0.0, 1.0]))),
+        "T212",
+        "holds values that are not above 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_does_not_go_together_is_refused(case):
+    network, code, message = CASES[case]
+    with pytest.raises(TgennError) as caught:
+        require_valid(network)
+    first = caught.value.diagnostics[0]
+    assert first.code == code and message in first.message
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("poisson", lambda x: -x, "the encoding takes 0 to 1, the input runs from -1"),
+        ("signed_poisson", lambda x: 2 * x, "the encoding takes -1 to 1, the input runs from -2"),
+        ("physical", lambda x: x + 1, "the encoding takes 0 to 1, the input runs from 1"),
+        ("binary", lambda x: x / 2, "the encoding takes 0 and 1 alone, the input holds 0.5"),
+    ],
+)
+def test_input_that_the_encoding_cannot_take_is_refused(name, change, message):
+    network = of_all_kinds()[name]
+    with pytest.raises(TgennError) as caught:
+        simulate(network, change(examples_for(network, 8)["image"]))
+    assert message in str(caught.value)

@@ -1,0 +1,50 @@
+"""The C++ headers in templates/cpp, compiled into the program that cpp_runtime.cc is."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+FOLDER = TemporaryDirectory(prefix="tgenn-cpp-")  # removed at the end
+SUPPORT = Path(__file__).parent
+HEADERS = SUPPORT.parent.parent / "templates" / "cpp"
+FLAGS = "-std=c++17 -O1 -Wall -Wextra -Wpedantic -Werror".split()
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler, g++")
+
+
+@cache
+def program() -> Path:
+    """The program, compiled once a session; with sanitizers where the compiler has them."""
+    path = Path(FOLDER.name) / "cpp_runtime"
+    command = ["g++", *FLAGS, f"-I{HEADERS.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]
+    if subprocess.run([*command, *SANITIZED], capture_output=True, check=False).returncode:
+        subprocess.run(command, check=True)
+    return path
+
+
+def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
+    """The program's end."""
+    command = [str(program()), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, check=False, timeout=20, **options)
+
+
+def done(*arguments: object, **options: object) -> bytes:
+    """What the program prints."""
+    ended = run(*arguments, **options)
+    assert ended.returncode == 0, ended.stderr.decode()
+    return ended.stdout
+
+
+def refused(*arguments: object, **options: object) -> str:
+    """What the program says, in one line, when it fails."""
+    ended = run(*arguments, **options)
+    said = ended.stderr.decode()
+    assert (ended.returncode, ended.stdout, said.count("\n")) == (2, b"", 1), said
+    return said.removesuffix("\n")

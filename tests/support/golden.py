@@ -1,0 +1,37 @@
+"""The golden networks in generated/, made here: `python tests/support/golden.py` writes their documents anew.
+
+The scripts beside them are made by `tgenn generate generated/<name>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sample_networks import branched, every_op, of_all_kinds, small_cnn, with_several
+
+from tgenn_gen import generate, save
+from tgenn_gen.network.model import Network
+
+GENERATED = Path(__file__).parent.parent.parent / "generated"
+
+
+def golden_networks() -> dict[str, Network]:
+    """{folder: network}."""
+    kinds = of_all_kinds()
+    return {
+        "small_cnn": small_cnn(),
+        "branched": replace(branched(), name="branched"),
+        "every_op": every_op(),
+        "mixed_inputs": with_several()["mixed_inputs"],
+        **{
+            name: kinds[name]
+            for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")
+        },
+    }
+
+
+if __name__ == "__main__":
+    for name, network in golden_networks().items():
+        save(network, GENERATED / name, force=True)
+        generate(network, GENERATED / name, force=True)

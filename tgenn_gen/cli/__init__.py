@@ -1,0 +1,12 @@
+"""The command line: arguments in, messages and exit statuses out. What commands do is in the other folders.
+
+A module imports only those above it:
+
+    argument_types  numbers as argparse takes them
+    arguments       arguments that several commands take
+    console         messages, progress and exit statuses
+    method_options  the conversion options of tgenn-export
+    demo_network    the network of tgenn demo
+    commands        one module a command
+    main            tgenn and tgenn-export
+"""

@@ -1,0 +1,55 @@
+"""tgenn data: an .npz as the .npy files that model.cc reads."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.cli.argument_types import whole_number
+from tgenn_gen.cli.arguments import add_document
+from tgenn_gen.cli.console import FINE
+from tgenn_gen.errors import TgennError
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("data", help="an .npz's examples and targets as the .npy files of model.cc")
+    add_document(command)
+    command.add_argument("data", metavar="DATA.npz", type=Path, help="examples and targets, as for evaluate")
+    command.add_argument(
+        "--output",
+        metavar="DIR",
+        type=Path,
+        help="the folder to write (default: examples beside the document)",
+    )
+    command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write examples and targets as .npy files."""
+    from tgenn_gen.document.reading import document_path, load
+    from tgenn_gen.engine.simulation import input_table, output_table
+    from tgenn_gen.project.example_files import example_files, require_writable_examples, write_examples
+    from tgenn_gen.runtime.data import read_data
+    from tgenn_gen.runtime.input_encodings import values_problem
+
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
+    document = document_path(arguments.path).parent
+    folder = document / "examples" if arguments.output is None else arguments.output
+    inputs, outputs = input_table(network), output_table(network)
+    kept = [arguments.data, *(document / file for file in network.tensors)]
+    require_writable_examples(folder, [*inputs, *outputs], kept)
+    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    if problem := values_problem(examples, inputs):
+        raise TgennError.at(arguments.data, "T503", problem)
+    files = example_files(examples, targets)
+    stale = write_examples(folder, files, outputs)
+    for name, array in files.items():
+        before = {**examples, **targets}[name].dtype
+        change = "" if before == array.dtype else f", made of {before}"
+        print(f"{folder / name}.npy: {array.dtype} {array.shape}{change}")
+    for path in stale:
+        print(f"{path}: removed: the data has no targets for it")
+    return FINE

@@ -1,0 +1,105 @@
+"""tgenn evaluate: accuracy after every step, of one document or several."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.cli.argument_types import seed_number, whole_number
+from tgenn_gen.cli.arguments import add_allow_outside
+from tgenn_gen.cli.console import FINE, say, show_progress
+from tgenn_gen.errors import TgennError
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("evaluate", help="accuracy after every step, of one document or several")
+    command.add_argument("paths", metavar="SPEC", type=Path, nargs="+", help="a network.yaml, or its folder")
+    command.add_argument(
+        "--data",
+        metavar="F.npz",
+        type=Path,
+        required=True,
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
+        "class numbers, or values of the output's shape",
+    )
+    command.add_argument("--model", metavar="MODEL", type=Path, help="the Keras model: the ANN")
+    command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
+    command.add_argument(
+        "--timesteps", metavar="T", type=whole_number, help="steps (default: the document's)"
+    )
+    command.add_argument("--seed", metavar="S", type=seed_number, default=0, help="for random numbers (0)")
+    command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
+    command.add_argument("--plot", metavar="FILE.png", type=Path, help="accuracy against steps (matplotlib)")
+    add_allow_outside(command)
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a table of accuracies."""
+    from dataclasses import replace
+
+    from tgenn_gen.document.reading import load
+    from tgenn_gen.engine.evaluation import evaluate, range_problem
+    from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
+    from tgenn_gen.engine.simulation import input_table, output_table
+    from tgenn_gen.runtime import command_line
+    from tgenn_gen.runtime.data import count_of, read_data
+
+    if arguments.plot is not None:
+        command_line.check_plot(arguments.plot)
+    command_line.check_outputs(arguments, ("json", "plot"))
+    networks = {path: load(path, allow_outside=arguments.allow_outside) for path in arguments.paths}
+    first, network = next(iter(networks.items()))
+    inputs, outputs = input_table(network), output_table(network)
+    for path, other in networks.items():
+        message = ""
+        if _seen(input_table(other)) != _seen(inputs):
+            message = f"has inputs of other shapes, names or uint8_divisor than {first}"
+        elif _seen(output_table(other)) != _seen(outputs):
+            message = f"has outputs of other names or shapes than {first}"
+        if message:
+            raise TgennError.at(path, "T507", message, "evaluate it alone")
+    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    if not targets:
+        names = ", ".join(["y", *outputs])
+        message = f"holds no targets: none of {names} (or with _test at the end)"
+        raise TgennError.at(arguments.data, "T507", message, "add them to the file")
+    ann = None
+    if arguments.model is not None:
+        from tgenn_gen.conversion.convert import ann_scores
+
+        scores = ann_scores(arguments.model, examples, targets, inputs, outputs)
+        ann = {name: score.results() for name, score in scores.items()}
+    for path, network in networks.items():
+        if problem := range_problem(network, examples):
+            say(f"note: {path}: {problem}")
+    count = count_of(examples)
+    found = []
+    for path, network in networks.items():
+        say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
+        own_outputs = zip(output_table(network), outputs, strict=True)
+        evaluation = evaluate(
+            network,
+            dict(zip(input_table(network), examples.values(), strict=True)),
+            {own: targets[name] for own, name in own_outputs if name in targets},
+            timesteps=arguments.timesteps,
+            seed=arguments.seed,
+            progress=show_progress,
+        )
+        found.append(replace(evaluation, name=str(path)))
+        if ann is None and "bias" in network.provenance.get("corrections", ()):
+            say(f"note: {path}: its biases were corrected: give --model for the accuracy of the ANN")
+    if arguments.json is not None:
+        command_line.write_json(arguments.json, evaluation_data(found, ann))
+    if arguments.plot is not None:
+        plot_evaluations(found, ann, arguments.plot)
+    print(evaluation_table(found, ann))
+    return FINE
+
+
+def _seen(table: dict[str, dict[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """What matters about inputs, or outputs, to the data that they take; names where there are several."""
+    several = len(table) > 1
+    return [(name if several else "", row["shape"], row.get("uint8_divisor")) for name, row in table.items()]

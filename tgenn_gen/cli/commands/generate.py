@@ -1,0 +1,55 @@
+"""tgenn generate: the scripts of a document."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tgenn_gen.cli.arguments import add_document, add_templates, as_given
+from tgenn_gen.cli.console import DIFFERENCE, FINE, say, say_without_effect
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser(
+        "generate", help="write simulate.py, model.cc and reference.py beside a document"
+    )
+    add_document(command)
+    command.add_argument(
+        "--target", default="pygenn,cpp,numpy", metavar="NAMES", help="which of %(default)s (all)"
+    )
+    add_templates(command)
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; exit 1 if a script is missing, not up to date or edited by hand",
+    )
+    command.add_argument("--force", action="store_true", help="write anew what was edited by hand, too")
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Generate the scripts, or check that they are up to date."""
+    from tgenn_gen.document.reading import document_path, load
+    from tgenn_gen.project import writing
+
+    network = load(arguments.path, allow_outside=arguments.allow_outside)
+    folder = document_path(arguments.path).parent
+    targets = tuple(t for t in arguments.target.split(",") if t)
+    given = as_given(arguments)
+    if arguments.templates is not None:
+        given += f" --templates {arguments.templates}"
+        say_without_effect(arguments.templates)
+    if arguments.check:
+        stale = writing.stale_scripts(network, folder, targets, arguments.templates)
+        for path, reason in stale.items():
+            say(f"{path}: {reason}")
+        if stale:
+            say(f"tgenn generate {given} writes them anew; with --force also what was edited by hand")
+        return DIFFERENCE if stale else FINE
+    changed = writing.generate(network, folder, targets, arguments.templates, force=arguments.force)
+    for path in changed:
+        print(f"{path}: written")
+    if not changed:
+        print("all scripts are up to date")
+    return FINE

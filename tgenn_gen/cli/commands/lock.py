@@ -1,0 +1,34 @@
+"""tgenn lock: shapes and hashes of weights that were changed by hand."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tgenn_gen.cli.arguments import add_document, document_of
+from tgenn_gen.cli.console import FINE
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser(
+        "lock", help="write the shapes and hashes of changed weights into a document"
+    )
+    add_document(command)
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Bring the document up to date with its weight files."""
+    from tgenn_gen.editing.formatting import write_changes
+    from tgenn_gen.editing.lock_weights import locked
+
+    path, source, files = document_of(arguments)
+    changed, changes = locked(source, files)
+    write_changes(path, changed, files, changes)
+    for change in changes:
+        print(change)
+    print(
+        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'says what the weights are'}"
+    )
+    return FINE

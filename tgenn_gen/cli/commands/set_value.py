@@ -1,0 +1,39 @@
+"""tgenn set: values of a document changed from a script."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from tgenn_gen.cli.arguments import add_document, document_of
+from tgenn_gen.cli.console import FINE
+from tgenn_gen.errors import printable
+
+
+def add(commands: Any) -> None:
+    """Its options."""
+    command = commands.add_parser("set", help="change values of a document, comments kept")
+    add_document(command)
+    command.add_argument(
+        "edits",
+        metavar="PATH=VALUE",
+        nargs="+",
+        help="such as conv2d.neuron.threshold=0.8, simulation.timesteps=32, conv2d.inputs.0.from=image",
+    )
+    command.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Change values, all or none."""
+    from tgenn_gen.editing.formatting import write_changes
+    from tgenn_gen.editing.set_values import edited
+
+    path, source, files = document_of(arguments)
+    changed, changes = edited(source, arguments.edits)
+    write_changes(path, changed, files, changes)
+    for change in changes:
+        print(printable(change))
+    print(
+        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'has these values already'}"
+    )
+    return FINE

@@ -1,0 +1,138 @@
+"""tgenn demo: a small CNN on scikit-learn's digits (real data, in its wheel), from training to spikes."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.conversion.convert import convert
+from tgenn_gen.errors import MissingEngineError, TgennError
+from tgenn_gen.keras_reader.loading import import_keras
+from tgenn_gen.network.model import Network
+from tgenn_gen.project.writing import export_files, require_writable_target, write_folder
+
+EPOCHS = 20
+TEST_EXAMPLES = 360
+
+
+def run_demo(folder: Path) -> None:
+    """Train, export, generate and run in `folder`, which must be new; print a table of what came of it.
+
+    Raises TgennError (T601) and MissingEngineError.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        hint = "give another one with --output, or remove it"
+        raise TgennError.at(folder, "T601", "the folder is not empty", hint)
+    require_writable_target(folder, force=False)
+    keras = import_keras()
+    if find_spec("sklearn") is None:
+        raise MissingEngineError("the demo's data comes with scikit-learn: pip install 'tgenn-gen[demo]'")
+    started = time.perf_counter()
+    x_train, y_train, x_test, y_test = _digits()
+    print(f"training a CNN on {len(x_train)} digits, 8 x 8 pixels ...", flush=True)
+    model, accuracy = _train(keras, x_train, y_train, x_test, y_test)
+    print("converting it with the training examples as calibration data ...", flush=True)
+    network = convert(model, x_train, name="digits")
+
+    target = folder / "digits"
+    files = {f"digits/{name}": content for name, content in export_files(network).items()}
+    files["train.npz"], files["test.npz"] = _npz(x_train, y_train), _npz(x_test, y_test)
+    write_folder(folder, files, force=False)
+    model.save(folder / "digits.keras")
+
+    script = "simulate.py" if _imports("pygenn") else "reference.py"
+    print(f"running {target / script} ...", flush=True)
+    result = _run(target / script, folder)
+    _print_table(network, folder, script, accuracy, result, time.perf_counter() - started)
+
+
+def _npz(x: np.ndarray, y: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, x=x, y=y)
+    return buffer.getvalue()
+
+
+def _imports(module: str) -> bool:
+    """Whether a module can be imported, tried in another process."""
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Training and test examples, float32 (n, 8, 8, 1) in 0..1, and labels."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    x, y = (data.images[..., None] / 16).astype(np.float32), data.target.astype(np.int64)
+    order = np.random.default_rng(0).permutation(len(x))
+    test, train = order[:TEST_EXAMPLES], order[TEST_EXAMPLES:]
+    return x[train], y[train], x[test], y[test]
+
+
+def _train(
+    keras: Any, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
+) -> tuple[Any, float]:
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(16, 3, padding="same", use_bias=False, name="conv1"),
+            layers.BatchNormalization(name="norm1"),
+            layers.ReLU(name="relu1"),
+            layers.AveragePooling2D(2, name="pool1"),
+            layers.Conv2D(32, 3, padding="same", activation="relu", name="conv2"),
+            layers.Flatten(name="flatten"),
+            layers.Dropout(0.3, name="dropout"),
+            layers.Dense(10, activation="softmax", name="classes"),
+        ],
+        name="digits",
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x_train, y_train, epochs=EPOCHS, batch_size=64, verbose=0)
+    return model, float(model.evaluate(x_test, y_test, verbose=0)[1])
+
+
+def _run(script: Path, folder: Path) -> dict[str, Any]:
+    """Run a generated script as a person would; what it wrote with --json."""
+    report = folder / "result.json"
+    command = [sys.executable, str(script), "--data", str(folder / "test.npz"), "--json", str(report)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["it gave no reason"]
+        raise MissingEngineError(f"{script} ended with status {done.returncode}: {lines[-1]}")
+    result: dict[str, Any] = json.loads(report.read_text())
+    return result
+
+
+def _print_table(
+    network: Network, folder: Path, script: str, accuracy: float, result: dict[str, Any], seconds: float
+) -> None:
+    steps = result["accuracy_per_step"]
+    engine = "GeNN" if script == "simulate.py" else "NumPy (PyGeNN cannot be imported)"
+    rows = [
+        ("ANN accuracy", f"{100 * accuracy:.2f} % of {result['n']} test digits"),
+        ("SNN accuracy", f"{100 * result['accuracy']:.2f} % after {result['timesteps']} time steps"),
+        ("  after 4, 8 steps", f"{100 * steps[3]:.2f} %, {100 * steps[7]:.2f} %"),
+        ("spikes per example", f"{sum(result['spikes_per_example'].values()):.0f}"),
+        ("engine", f"{engine}, backend {result['backend']}, {result['examples_per_second']:.0f} examples/s"),
+        ("files written", f"{folder / 'digits'}: network.yaml, weights/ ({len(network.tensors)} files),"),
+        ("", "simulate.py (PyGeNN), model.cc (GeNN, C++), reference.py (NumPy)"),
+        ("time", f"{seconds:.0f} s in all"),
+    ]
+    print()
+    for name, value in rows:
+        print(f"{name:20} {value}")
+    print("\nwhat to try next:")
+    print(f"  less {folder / 'digits' / 'network.yaml'}")
+    print(f"  tgenn show {folder / 'digits'}")
+    print(f"  python {folder / 'digits' / script} --data {folder / 'test.npz'} --timesteps 4")
+    print("  edit a threshold in network.yaml, then: tgenn generate", folder / "digits")

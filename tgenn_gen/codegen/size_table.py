@@ -1,0 +1,153 @@
+"""A network as a table, for people, and the same numbers for programs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+
+from tgenn_gen.codegen.connectivity import Connectivity, connectivity, synapses
+from tgenn_gen.network.model import Connection, Network, Population
+
+WIDTH = 110  # columns, where names are not too long
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a population is, or a network.
+
+    synapses    of its inputs; a current that the host computes has none
+    weights     numbers in kernels and biases
+    bytes       of these numbers
+    sparse      bytes that GeNN needs for the synapses with `--connectivity sparse`
+    toeplitz    the same with `--connectivity toeplitz`
+    """
+
+    neurons: int
+    synapses: int
+    weights: int
+    bytes: int
+    sparse: int
+    toeplitz: int
+
+
+def population_extents(network: Network) -> dict[str, Extent]:
+    """The extent of each population, by name."""
+    shapes = network.shapes
+    extents = {}
+    for population in network.populations:
+        connections = [c for c in population.inputs if _spikes(network, c)]
+        kept = [_connectivity(c, shapes[c.source], population) for c in connections]
+        weights = _weights([population])
+        extents[population.name] = Extent(
+            neurons=population.size,
+            synapses=sum(synapses(c, shapes[c.source]) for c in connections),
+            weights=weights,
+            bytes=weights * 4,
+            sparse=sum(k.sparse_bytes for k in kept),
+            toeplitz=sum(k.toeplitz_bytes for k in kept),
+        )
+    return extents
+
+
+def _spikes(network: Network, connection: Connection) -> bool:
+    """Whether a connection's source spikes; if not, the host computes a current."""
+    encodings = {i.name: i.encoding for i in network.inputs}
+    return connection.source not in encodings or encodings[connection.source].spikes
+
+
+def _connectivity(connection: Connection, shape: tuple[int, ...], population: Population) -> Connectivity:
+    maps = len(connection.through)
+    return connectivity(connection, shape, ("",) * maps, population.neuron.fan_in(maps))
+
+
+def _weights(populations: Iterable[Population]) -> int:
+    """The numbers in their kernels and biases; one file is counted once."""
+    sizes = {}
+    for population in populations:
+        tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
+        tensors += [] if population.bias is None else [population.bias]
+        sizes.update({t.file: t.values.size for t in tensors})
+    return sum(sizes.values())
+
+
+def total_extent(network: Network, extents: dict[str, Extent]) -> Extent:
+    """The extent of the network; populations can share weights."""
+    rows = [asdict(extent) for extent in extents.values()]
+    total = Extent(**{name: sum(row[name] for row in rows) for name in rows[0]})
+    weights = _weights(network.populations)
+    return replace(total, weights=weights, bytes=weights * 4)
+
+
+def network_data(network: Network) -> dict[str, object]:
+    """What network_table says, as JSON: neurons, synapses and bytes of each population, and in total."""
+    extents = population_extents(network)
+    return {
+        "name": network.name,
+        "populations": {name: asdict(extent) for name, extent in extents.items()},
+        "total": asdict(total_extent(network, extents)),
+    }
+
+
+def network_table(network: Network) -> str:
+    """Populations with their neurons, synapses and memory, and what each is made of below it; and a total."""
+    extents = population_extents(network)
+    head = ("population", "shape", "neurons", "synapses", "weights", "sparse", "toeplitz", "scale")
+    rows = [(p.name, _by(p.shape), *_columns(extents[p.name]), _short_scale(p)) for p in network.populations]
+    total = ("total", "", *_columns(total_extent(network, extents)), "")
+    widths = [max(map(len, column)) for column in zip(head, *rows, total, strict=True)]
+    rule = "-" * sum(widths, 2 * (len(widths) - 1))
+    lines = [*_heading(network), "", _line(head, widths), rule]
+    for population, row in zip(network.populations, rows, strict=True):
+        lines += [_line(row, widths), *_details(population)]
+    lines += [
+        rule,
+        _line(total, widths),
+        "weights: kernels and biases, in the document.",
+        "sparse, toeplitz: what GeNN needs for the synapses with that --connectivity of simulate.py.",
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _heading(network: Network) -> list[str]:
+    simulation = network.simulation
+    outputs = ", ".join(f"{o.readout} of {o.population}" for o in network.outputs)
+    steps = f"{simulation.timesteps} steps of {simulation.dt:g} ms an example"
+    lines = [f"{network.name}: {steps}; read out: {outputs}"]
+    return lines + [f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}" for i in network.inputs]
+
+
+def _columns(extent: Extent) -> tuple[str, ...]:
+    memory = (extent.bytes, extent.sparse, extent.toeplitz)
+    return (f"{extent.neurons:,}", f"{extent.synapses:,}", *map(_memory, memory))
+
+
+def _details(population: Population) -> list[str]:
+    chains = [
+        f"from {c.source}: {', '.join(m.describe() for m in c.through) or 'one to one'}"
+        for c in population.inputs
+    ]
+    text = "; ".join([population.neuron.describe(), *chains])
+    return textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
+
+
+def _line(row: tuple[str, ...], widths: list[int]) -> str:
+    """A line of the table; all but the name and the shape are numbers."""
+    cells = zip(row, widths, strict=True)
+    return "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(cells))
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _short_scale(population: Population) -> str:
+    low, high = population.scales.min(), population.scales.max()
+    return f"{low:.3g}" if low == high else f"{low:.3g}-{high:.3g}"
+
+
+def _memory(size: int) -> str:
+    """In the largest unit of which it is one."""
+    units = ("B", "KiB", "MiB", "GiB")
+    power = min(max(size.bit_length() - 1, 0) // 10, len(units) - 1)
+    return f"{size / 1024**power:.1f} {units[power]}" if power else f"{size} B"

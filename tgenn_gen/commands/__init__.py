@@ -1,1 +1,0 @@
-"""The commands: one module each, with its options (add) and what it does (run)."""

@@ -1,0 +1,156 @@
+"""The statistics of the activations of the ANN that a network stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tgenn_gen.conversion.calibration import Calibration
+from tgenn_gen.engine.ann import ann_currents
+from tgenn_gen.engine.simulation import input_table
+from tgenn_gen.errors import TgennError
+from tgenn_gen.network.model import Network, Population
+from tgenn_gen.runtime.data import count_of, takes_classes
+from tgenn_gen.runtime.input_encodings import values_problem
+
+Progress = Callable[[int, int], None]
+
+
+# Bins of float32 numbers are their leading bits. Those of 2^-40 to 2^24 are told apart.
+_SMALLEST, _LARGEST = np.array([2.0**-40, 2.0**24], np.float32).view(np.uint32)
+
+
+PART = 2**20  # values that are counted at a time, to bound memory
+
+
+@dataclass
+class ActivationHistogram:
+    """The distribution of a stream of activations in fixed memory, whatever its batches.
+
+    One histogram a channel (the last axis), or a single one for `channels` 1. Bins are the exponent and
+    the first `mantissa_bits` bits of positive float32 numbers, which sort as the numbers do: a relative
+    width of at most 2^-mantissa_bits. Zero and what is negative share bin 0. `values`: how many a channel
+    there will be; counts take half the memory where they are fewer than 2^32.
+    """
+
+    channels: int = 1
+    mantissa_bits: int = 11
+    values: int = 2**32
+    counts: np.ndarray = field(init=False)
+    largest: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        bins = int(_LARGEST - _SMALLEST >> self._dropped) + 1
+        self.counts = np.zeros((self.channels, bins), np.uint32 if self.values < 2**32 else np.int64)
+        self.largest = np.zeros(self.channels)
+
+    @property
+    def _dropped(self) -> np.uint32:
+        return np.uint32(23 - self.mantissa_bits)
+
+    def add(self, values: np.ndarray) -> None:
+        """Count values (..., channels); those below 0 count as 0, what a ReLU makes of them."""
+        rows, part = values.reshape(-1, self.channels), max(1, PART // self.channels)
+        for start in range(0, len(rows), part):
+            self._add(rows[start : start + part])
+
+    def _add(self, values: np.ndarray) -> None:
+        rows = np.maximum(values, 0, dtype=np.float32)
+        bits = np.clip(rows.view(np.uint32), _SMALLEST, _LARGEST - 1)
+        bins = (bits - _SMALLEST >> self._dropped).astype(np.intp) + (rows >= 2.0**-40)
+        width = self.counts.shape[1]
+        flat = (bins + width * np.arange(self.channels)).reshape(-1)
+        if flat.size > self.counts.size:
+            counts = np.bincount(flat, minlength=self.counts.size).astype(self.counts.dtype)
+            self.counts += counts.reshape(self.counts.shape)
+        else:
+            np.add.at(self.counts.reshape(-1), flat, 1)
+        np.maximum(self.largest, rows.max(axis=0, initial=0), out=self.largest)
+
+    def upper_edges(self) -> np.ndarray:
+        """The largest value that each bin can hold, (bins,)."""
+        edges = _SMALLEST + (np.arange(self.counts.shape[1], dtype=np.uint32) << self._dropped)
+        values = edges.view(np.float32).astype(np.float64)
+        values[0] = 0
+        return values
+
+    def percentile(self, percent: float) -> np.ndarray:
+        """The upper edge of the bin that `percent` of values lie below, (channels,); the maximum for 100."""
+        if percent >= 100:
+            return self.largest.copy()
+        cumulative = np.cumsum(self.counts, axis=1)
+        index = (cumulative < percent / 100 * cumulative[:, -1:]).sum(axis=1)
+        return np.minimum(self.upper_edges()[index], self.largest)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What calibration data shows: the ANN's activations, and the data's range, over all inputs.
+
+    accuracy: of the ANN's first output, None where that has no classes or the data no labels.
+    """
+
+    histograms: dict[str, ActivationHistogram]
+    accuracy: float | None
+    smallest: float
+    largest: float
+
+
+def _counted_at(network: Network) -> dict[str, list[str]]:
+    """{population: those whose activations are counted there}: at a maximum, if nothing else reads them.
+
+    What is below the largest in every window does not matter.
+    """
+    readers: dict[str, list[Population]] = {}
+    for population in network.populations:
+        for source in {c.source for c in population.inputs}:
+            readers.setdefault(source, []).append(population)
+    outputs = {o.population for o in network.outputs}
+    counted: dict[str, list[str]] = {p.name: [] for p in network.populations}
+    for population in network.populations:
+        if not population.neuron.spikes or population.neuron.relays:
+            continue
+        at, behind = population, readers.get(population.name, [])
+        while at.name not in outputs and len(behind) == 1 and behind[0].neuron.relays:
+            if behind[0].shape[-1] != population.shape[-1]:
+                break
+            at, behind = behind[0], readers.get(behind[0].name, [])
+        counted[at.name].append(population.name)
+    return counted
+
+
+def measure(
+    network: Network, calibration: Calibration, per_channel: bool = False, progress: Progress | None = None
+) -> Measurement:
+    """Run the folded network (scales 1) as an ANN over the calibration data.
+
+    Raises TgennError (T506) for values that an input's encoding cannot take.
+    """
+    inputs = input_table(network)
+    output = network.population(network.outputs[0].population)
+    histograms, counted = {}, _counted_at(network)
+    for p in (p for p in network.populations if p.neuron.spikes and not p.neuron.relays):
+        channels, bits = (p.shape[-1], 6) if per_channel else (1, 11)
+        histograms[p.name] = ActivationHistogram(channels, bits, calibration.count * p.size // channels)
+    done, correct, labelled = 0, 0, takes_classes(output.shape)
+    smallest, largest = np.inf, -np.inf
+    for examples, labels in calibration.batches(network.largest):
+        lowest = min(float(x.min()) for x in examples.values())
+        if problem := values_problem(examples, inputs):
+            hint = "use --signed, or another --encoding" if lowest < 0 else "use another --encoding"
+            raise TgennError.at(calibration.file, "T506", problem, hint)
+        labelled = labelled and labels is not None
+        for population, current in ann_currents(network, examples):
+            for name in counted[population.name]:
+                histograms[name].add(population.activation(current))
+            if labelled and population is output:
+                correct += int((population.logits(current).argmax(axis=-1) == labels).sum())
+        smallest = min(smallest, lowest)
+        largest = max(largest, *(float(x.max()) for x in examples.values()))
+        done += count_of(examples)
+        if progress is not None:
+            progress(done, calibration.count)
+    accuracy = correct / calibration.count if labelled else None
+    return Measurement(histograms, accuracy, smallest, largest)

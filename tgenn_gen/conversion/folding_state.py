@@ -1,0 +1,118 @@
+"""The state of folding a Keras model: what its tensors are so far, the populations, what is refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from tgenn_gen.conversion import chains
+from tgenn_gen.conversion.methods import Method
+from tgenn_gen.conversion.signals import Signal
+from tgenn_gen.errors import Diagnostic, Location
+from tgenn_gen.keras_reader.keras_model import KerasLayer, KerasModel
+from tgenn_gen.keras_reader.supported_layers import Reason
+from tgenn_gen.network.model import Connection, Population
+from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.ops.dense import Dense
+from tgenn_gen.network.tensors import Tensor
+
+
+@dataclass(frozen=True)
+class FoldedOutput:
+    """The population that is read, whether a softmax is left out, and whether a ReLU's spikes are read."""
+
+    population: str
+    softmax: bool
+    rectified: bool
+
+
+@dataclass
+class Walk:
+    """The state between two layers: the signals and populations so far, and what cannot be converted."""
+
+    model: KerasModel
+    method: Method
+    names: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+    populations: list[Population] = field(default_factory=list)
+    signals: dict[str, Signal | None] = field(default_factory=dict)
+    outputs: list[FoldedOutput] = field(default_factory=list)
+    refused: dict[str, list[Reason]] = field(default_factory=dict)
+    homes: dict[str, list[str]] = field(default_factory=dict)  # layer: the populations that it is part of
+    folded: dict[str, str] = field(default_factory=dict)  # layers that are folded into kernels: their class
+    rescaled: set[str] = field(default_factory=set)  # the inputs that the model itself rescales
+
+    def __post_init__(self) -> None:
+        self.named = {self.names[layer.name].lower() for layer in self.model.layers if not layer.inputs}
+
+    @property
+    def spiking(self) -> set[str]:
+        """The names of populations of neurons; inputs are none, even where they spike."""
+        return {p.name for p in self.populations if p.neuron.spikes}
+
+    @property
+    def problems(self) -> list[Diagnostic]:
+        """Everything that cannot be converted, by layer."""
+        return [
+            Diagnostic.at(Location(self.model.file, layer_index=index, layer=layer.layer), "T404", *reason)
+            for index, layer in enumerate(self.model.layers)
+            for reason in self.refused.get(layer.name, ())
+        ]
+
+    def neuron(self, signal: Signal) -> Neuron:
+        """The neurons that stand for a ReLU of a signal."""
+        dense = any(isinstance(m, Dense) for b in signal.branches for m in b.through)
+        return self.method.dense_neuron if dense and self.method.dense_neuron else self.method.neuron
+
+    def population(self, signal: Signal, neuron: Neuron, name: str, maximum: float | None = None) -> Signal:
+        """Make a population of a signal; what it emits. `name`: where the signal's own is taken, or none."""
+        name = self._free_name(signal.name, name)
+        bias = None
+        if signal.bias is not None and signal.bias.any():
+            bias = Tensor(f"weights/{name}.bias.npy", _one_a_channel(signal.bias))
+        for layer in dict.fromkeys(signal.layers):
+            self.homes.setdefault(layer, []).append(name)
+            if layer in self.folded:
+                self.notes.append(f"{layer}: {self.folded[layer]} folded into {name}")
+        inputs = chains.named(signal.branches, name)
+        self.populations.append(Population(name, signal.shape, neuron, inputs, bias=bias, max_value=maximum))
+        return Signal(signal.shape, (Connection(name),), positive=True)
+
+    def _free_name(self, *wanted: str) -> str:
+        """The first of the names that no population has; else the last one, numbered."""
+        layers = {name.lower() for name in self.names.values()}
+        numbered = (f"{wanted[-1]}_{number}" for number in count(2))
+        free = (name for name in wanted if name and name.lower() not in self.named)
+        others = (name for name in numbered if name.lower() not in self.named | layers)
+        name = next(free, "") or next(others)
+        self.named.add(name.lower())
+        return name
+
+
+def _one_a_channel(bias: np.ndarray) -> np.ndarray:
+    """A bias that is the same at every position as one value a channel."""
+    rows = bias.reshape(-1, bias.shape[-1])
+    return rows[0] if (rows == rows[0]).all() else bias
+
+
+def population_names(layers: tuple[KerasLayer, ...]) -> tuple[dict[str, str], list[str]]:
+    """{layer name: a name that a document may have}; and notes about those that differ."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    notes = []
+    for layer in layers:
+        name, number = identifier(layer.name), 2
+        while name.lower() in taken:
+            name, number = f"{identifier(layer.name)}_{number}", number + 1
+        taken.add(name.lower())
+        names[layer.name] = name
+        if name != layer.name:
+            notes.append(f"layer {layer.name!r} is called {name} in the document")
+    return names, notes
+
+
+def identifier(name: str) -> str:
+    return re.sub(r"^[.-]|[^A-Za-z0-9_.-]", "_", name)[:100] or "_"

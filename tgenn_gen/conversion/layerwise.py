@@ -1,0 +1,107 @@
+"""A spiking network run layer by layer on a sample of calibration data, to adjust each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.conversion.calibration import Calibration
+from tgenn_gen.engine.simulation import made
+from tgenn_gen.network.model import Network, Population
+from tgenn_gen.runtime.data import Examples, count_of
+from tgenn_gen.runtime.neuron_updates import time_blocks
+from tgenn_gen.runtime.random_numbers import random_keys
+
+SAMPLE = 256  # examples at most
+MEMORY = 2**28  # bytes at most of one population's spikes: one byte each
+PART = 2**24  # elements of a part of currents, at most
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What candidates for one population get and do, given what the populations before it emit.
+
+    Both give parts (steps, examples, *shape) of all examples, in their order.
+    """
+
+    currents: Callable[[Population], Iterator[np.ndarray]]
+    emitted: Callable[[Population], Iterator[np.ndarray]]
+
+
+Adjust = Callable[[Population, Trial], Population]
+
+
+def sample_size(network: Network, calibration: Calibration, timesteps: int) -> int:
+    """How many calibration examples a sample has: as many as memory allows, at most 256."""
+    return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest)))
+
+
+def sample_of(network: Network, calibration: Calibration, timesteps: int) -> Examples:
+    """Calibration examples {input: (sample_size, *shape)}, evenly spaced over all of them."""
+    size = sample_size(network, calibration, timesteps)
+    wanted = np.arange(size) * calibration.count // size
+    found: dict[str, list[np.ndarray]] = {i.name: [] for i in network.inputs}
+    done = 0
+    for examples, _ in calibration.batches(network.largest):
+        count = count_of(examples)
+        chosen = wanted[(wanted >= done) & (wanted < done + count)] - done
+        for name, x in examples.items():
+            found[name].append(x[chosen])
+        done += count
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
+    """The network, one population after the other adjusted on what the adjusted ones before it emit.
+
+    adjust(population, trial) gives the population as it is to be.
+    """
+    dt = network.simulation.dt
+    numbers = np.arange(count_of(examples))
+    courses = {name: x[None] for name, x in examples.items()}
+    for stream, i in enumerate(network.inputs):
+        if i.encoding.spikes:
+            running = made(i.encoding.call(dt), timesteps, random_keys(0, stream, numbers), i.shape)
+            courses[i.name] = _run(running, courses[i.name], timesteps)
+    last_read_by = network.last_read_by
+    adjusted = []
+    for stream, population in enumerate(network.populations, len(network.inputs)):
+        trial = _trial(courses, population, timesteps, dt, random_keys(0, stream, numbers))
+        adjusted.append(adjust(population, trial))
+        courses[population.name] = np.concatenate([*trial.emitted(adjusted[-1])], axis=1)
+        for source in last_read_by[population.name]:
+            del courses[source]
+    return replace(network, populations=tuple(adjusted))
+
+
+def _trial(
+    courses: dict[str, np.ndarray], population: Population, timesteps: int, dt: float, keys: np.ndarray
+) -> Trial:
+    largest = max(population.size, *(int(np.prod(c.shape[2:])) for c in courses.values()))
+    size = max(1, PART // (timesteps * largest))
+    parts = [slice(start, start + size) for start in range(0, len(keys), size)]
+
+    def currents(candidate: Population) -> Iterator[np.ndarray]:
+        for part in parts:
+            yield candidate.current({name: course[:, part] for name, course in courses.items()})
+
+    def emitted(candidate: Population) -> Iterator[np.ndarray]:
+        for part, current in zip(parts, currents(candidate), strict=True):
+            yield _run(
+                made(candidate.neuron.call(dt), timesteps, keys[part], candidate.shape), current, timesteps
+            )
+
+    return Trial(currents, emitted)
+
+
+def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:
+    """What neurons emit in all time steps, (timesteps, batch, ...)."""
+    emitted, start = [], 0
+    for steps in time_blocks(timesteps):
+        part = current if len(current) == 1 else current[start : start + steps]
+        emitted.append(neurons.run(part, steps))
+        start += steps
+    return np.concatenate(emitted)

@@ -1,0 +1,76 @@
+"""Whether a conversion method can be used, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tgenn_gen.conversion.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data, parse_normalization
+from tgenn_gen.document.canonical_text import document_data
+from tgenn_gen.document.schema_check import schema_problems
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.network.encodings.encoding import Encoding
+from tgenn_gen.network.model import Connection, Input, Network, Population
+from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.readouts import READOUTS
+
+
+def check_method(method: Method, has_data: bool) -> None:
+    """Raise TgennError (T408) with everything about a method that cannot be used."""
+    place, found = Location("options"), []
+
+    def refuse(message: str, hint: str = "") -> None:
+        found.append(Diagnostic.at(place, "T408", message, hint))
+
+    try:
+        parse_normalization(method.normalize)
+        if needs_data(method.normalize) and not has_data:
+            refuse(
+                f"normalization '{method.normalize}' needs calibration data",
+                "give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps",
+            )
+        if method.per_channel and method.normalize in WHOLE_LAYERS:
+            refuse(f"normalization '{method.normalize}' has no scales a channel", "leave --per-channel out")
+    except ValueError as error:
+        refuse(str(error))
+    if method.readout not in READOUTS:
+        refuse(f"'{method.readout}' is no readout: use {', '.join(READOUTS)}")
+    if not method.neuron.spikes or method.neuron.relays:
+        hint = "use one that spikes by a threshold, such as IntegrateAndFire()"
+        what = "only pass spikes on" if method.neuron.spikes else "never spike"
+        refuse(f"neurons of kind {method.neuron.kind} {what}", hint)
+    if method.pooling not in ("folded", "spiking"):
+        refuse(f"'{method.pooling}' is no pooling: use folded or spiking")
+    if method.max_pool not in ("spiking", "average"):
+        refuse(f"'{method.max_pool}' is no max-pooling: use spiking or average")
+    unknown = [c for c in method.corrections if c not in CORRECTIONS]
+    if unknown:
+        refuse(f"there is no correction '{', '.join(unknown)}'", f"there are {', '.join(CORRECTIONS)}")
+    elif "offset" in method.corrections and method.readout != "spike_count":
+        refuse("the correction 'offset' is for spike counts", "use --readout spike_count, or leave it out")
+    elif method.corrections and not has_data:
+        refuse("corrections need calibration data", "give --calibration TRAINING.npz")
+    neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]
+    if "potential" in method.corrections and any(getattr(n, "v_init", "") == "uniform" for n in neurons):
+        refuse("potentials drawn at random cannot be corrected", "give --v-init a number")
+    if method.normalize == "mse" and any(getattr(n, "reset", "subtract") != "subtract" for n in neurons):
+        refuse("normalization 'mse' is for reset by subtraction", "use --reset subtract, or another one")
+    if method.neuron.few_spike and method.encoding.spikes:
+        hint = "use --encoding constant_current"
+        refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
+    for message, hint in _parameter_problems(neurons, method.encoding, method.dt):
+        refuse(message, hint)
+    if found:
+        raise TgennError(found)
+
+
+def _parameter_problems(
+    neurons: Sequence[Neuron], encoding: Encoding, dt: float
+) -> Iterator[tuple[str, str]]:
+    """What the schema, and the kinds themselves, have against parameters."""
+    for neuron in neurons:
+        probe = Population("probe", (1,), neuron, (Connection("input"),))
+        network = Network("probe", (Input("input", (1,), encoding),), (probe,), ())
+        problems = schema_problems(document_data(network))
+        yield from ((p.message, p.hint) for p in problems if p.path[:1] != ("outputs",))
+        if not problems or all(p.path[:1] == ("outputs",) for p in problems):
+            yield from ((text, "") for text in (neuron.problem(dt), encoding.problem(dt)) if text)

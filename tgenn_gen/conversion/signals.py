@@ -1,0 +1,125 @@
+"""What a Keras tensor is in terms of the neurons before it: a sum of chains of linear maps, and a bias.
+
+Every layer between two non-linearities maps such sums to such sums, branches and merges too. So a residual
+Add or a Concatenate costs no neurons: the population behind it has several inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tgenn_gen.conversion import chains
+from tgenn_gen.keras_reader.keras_model import KerasLayer
+from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.model import Connection
+from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.ops.pad import Pad
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """A tensor of `shape`: the sum of what `branches` give, and `bias`, float64 of that shape (None: 0).
+
+    positive   whether it is never negative
+    name       what a population made of it is called: the last layer that mixes; `mixed` if there is one
+    layers     the names of the layers in it
+    softmax    whether a softmax of it was left out
+    pooled     the max-pooling layer that waits for the ReLU behind it, as the maximum is of activations
+    raised     where it is an activation after maps that never decrease: those, as (gain, offset, layer)
+    raised_of  and that activation
+    """
+
+    shape: Shape
+    branches: tuple[Connection, ...]
+    bias: np.ndarray | None = None
+    positive: bool = False
+    name: str = ""
+    mixed: bool = False
+    layers: tuple[str, ...] = ()
+    softmax: bool = False
+    pooled: KerasLayer | None = None
+    raised: tuple[tuple[np.ndarray, np.ndarray, str], ...] = ()
+    raised_of: Signal | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is what one source emits, and nothing else."""
+        return self.bias is None and len(self.branches) == 1 and not self.branches[0].through
+
+    @property
+    def routed(self) -> bool:
+        """Whether each of its elements is one that a single source emits, or 0."""
+        routes = len(self.branches) == 1 and all(m.routing for m in self.branches[0].through)
+        return self.bias is None and routes
+
+
+def mapped(signal: Signal, maps: Sequence[LinearMap], layer: str) -> Signal:
+    """The signal after a layer that is these maps. Raises CannotMergeError where two kernels stay two."""
+    branches, bias, shape = list(signal.branches), signal.bias, signal.shape
+    for linear_map in maps:
+        branches = [replace(b, through=chains.append(b.through, linear_map)) for b in branches]
+        bias = None if bias is None else linear_map.apply(bias.astype(np.float32)).astype(np.float64)
+        shape = linear_map.output_shape(shape)
+    kernel = any(m.tensors for m in maps)
+    return replace(
+        signal,
+        shape=shape,
+        branches=tuple(branches),
+        bias=bias,
+        positive=signal.positive and not kernel,
+        name=layer if kernel or not signal.mixed else signal.name,
+        mixed=kernel or signal.mixed,
+        layers=(*signal.layers, layer),
+        raised=(),
+        raised_of=None,
+    )
+
+
+def affine(signal: Signal, gain: np.ndarray, offset: np.ndarray, layer: str) -> Signal:
+    """gain x + offset, both (channels,) or (1,)."""
+    gain = np.broadcast_to(gain, signal.shape[-1:])
+    rises = bool((gain >= 0).all()) and (signal.positive or signal.raised_of is not None)
+    branches = tuple(replace(b, through=chains.scale_channels(b.through, gain)) for b in signal.branches)
+    bias = offset if signal.bias is None else signal.bias * gain + offset
+    return replace(
+        signal,
+        branches=branches,
+        bias=np.broadcast_to(bias, signal.shape).astype(np.float64),
+        positive=signal.positive and bool((gain >= 0).all() and (offset >= 0).all()),
+        name=signal.name or layer,
+        layers=(*signal.layers, layer),
+        raised=(*signal.raised, (gain, offset, layer)) if rises else (),
+        raised_of=(signal.raised_of or signal) if rises else None,
+    )
+
+
+def summed(signals: Sequence[Signal], factors: Sequence[float], layer: str) -> Signal:
+    """The sum of factor x signal, of signals of one shape."""
+    branches, bias = [], None
+    for signal, factor in zip(signals, factors, strict=True):
+        branches += [replace(b, through=chains.multiply(b.through, factor)) for b in signal.branches]
+        if signal.bias is not None:
+            bias = factor * signal.bias + (0 if bias is None else bias)
+    return Signal(
+        signals[0].shape,
+        tuple(branches),
+        bias,
+        all(s.positive for s in signals) and min(factors) >= 0,
+        layer,
+        True,
+        (*(name for s in signals for name in s.layers), layer),
+    )
+
+
+def concatenated(signals: Sequence[Signal], axis: int, layer: str) -> Signal:
+    """The signals one behind the other on an axis: each with zeros in the others' place, and their sum."""
+    total, padded, done = sum(s.shape[axis] for s in signals), [], 0
+    for signal in signals:
+        before, after = [0] * len(signal.shape), [0] * len(signal.shape)
+        before[axis], after[axis] = done, total - done - signal.shape[axis]
+        padded.append(mapped(signal, (Pad(tuple(before), tuple(after)),), layer))
+        done += signal.shape[axis]
+    return summed(padded, [1.0] * len(padded), layer)

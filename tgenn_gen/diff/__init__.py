@@ -1,0 +1,9 @@
+"""What differs between two networks, and numbers about arrays.
+
+A module imports only those above it:
+
+    array_summary  the numbers of a .npy file
+    revisions      documents in git revisions
+    network_diff   the differences between two networks
+    diff_report    differences as text and JSON
+"""

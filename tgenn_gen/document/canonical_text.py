@@ -1,0 +1,171 @@
+"""A network as the canonical text of its document: the same network gives the same bytes.
+
+The keys are the fields of the dataclasses, but for `from` (source), `op` and `kind`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import yaml
+
+from tgenn_gen.document.name_check import name_problems
+from tgenn_gen.document.schema_check import schema_problems, schema_text
+from tgenn_gen.document.source import Source, parse_scalar
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.files.paths import is_inside
+from tgenn_gen.network.checks import file_problems, meaning_problems
+from tgenn_gen.network.model import Connection, Network
+from tgenn_gen.network.tensors import Tensor
+
+FORMAT = "tgenn/1"
+DOCUMENT = "network.yaml"
+SCHEMA = "network.schema.json"  # beside each document: editors find it there with no network
+# What is not seen, or turns around what is: only text in double quotes has it, and it is escaped there.
+_INVISIBLE = re.compile(
+    "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+HEADER = f"# yaml-language-server: $schema={SCHEMA}\n"
+
+
+def _data(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.reference()
+    if isinstance(value, tuple | list):
+        return [_data(v) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _data(v) for k, v in value.items()}
+    if isinstance(value, np.generic):
+        return value.item()
+    if hasattr(value, "__dataclass_fields__"):
+        data = {
+            f.name: _data(v)
+            for f in fields(value)
+            if (v := getattr(value, f.name)) is not None and not ("rarely" in f.metadata and v == f.default)
+        }
+        for discriminator in ("op", "kind"):
+            if hasattr(type(value), discriminator):
+                data = {discriminator: getattr(type(value), discriminator), **data}
+        if isinstance(value, Connection):
+            data = {"from": data.pop("source"), **data}
+        return data
+    return value
+
+
+def document_data(network: Network) -> dict[str, Any]:
+    """The network as plain data, keys in the document's order."""
+    data = {
+        "format": FORMAT,
+        "name": network.name,
+        "provenance": _data(network.provenance),
+        "simulation": _data(network.simulation),
+        "inputs": _data(network.inputs),
+        "populations": [
+            {
+                k: v
+                for k in ("name", "shape", "neuron", "scale", "bias", "max_value", "inputs")
+                if (v := d.get(k)) is not None
+            }
+            for d in _data(network.populations)
+        ],
+        "outputs": _data(network.outputs),
+    }
+    return {k: v for k, v in data.items() if v != {}}
+
+
+def document_text(network: Network) -> str:
+    """The canonical text: the same network gives the same bytes."""
+    node = _node(document_data(network))
+    text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
+    return HEADER + _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Indents the items of a list below its key."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+def _node(data: Any, flow: bool = False) -> yaml.Node:
+    if isinstance(data, dict):
+        flow = flow or all(_is_leaf(v) for v in data.values())
+        entries = [(_node(k), _node(v, flow)) for k, v in data.items()]
+        return yaml.MappingNode("tag:yaml.org,2002:map", entries, flow_style=flow)
+    if isinstance(data, list):
+        flow = flow or not any(
+            isinstance(v, dict | list) or " " in str(v) for v in data
+        )  # sentences: one a line
+        return yaml.SequenceNode("tag:yaml.org,2002:seq", [_node(v, flow) for v in data], flow_style=flow)
+    if isinstance(data, str):
+        plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9a-f]{64}", data) and parse_scalar(data) == data
+        ambiguous = data.lower() in ("yes", "no", "on", "off", "y", "n")  # YAML 1.1
+        style = None if plain and not ambiguous else '"'
+        return yaml.ScalarNode("tag:yaml.org,2002:str", data, style=style)
+    if data is None:
+        return yaml.ScalarNode("tag:yaml.org,2002:null", "null")
+    if isinstance(data, bool):
+        return yaml.ScalarNode("tag:yaml.org,2002:bool", "true" if data else "false")
+    kind = "float" if isinstance(data, float) else "int"
+    return yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", _number(data))
+
+
+def _is_leaf(value: Any) -> bool:
+    return not isinstance(value, dict) and not (
+        isinstance(value, list) and any(isinstance(v, dict | list) for v in value)
+    )
+
+
+def _number(value: float) -> str:
+    """Shortest text that reads back the same, as a float in YAML 1.1 and 1.2 (1.0e-05, not 1e-05)."""
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text
+
+
+def require_valid(network: Network) -> None:
+    """Raise TgennError for a network built in memory that no document could hold, or that has no meaning."""
+    data = document_data(network)
+    problems = schema_problems(data) or [
+        *name_problems(data),
+        *meaning_problems(network),
+        *file_problems(network),
+    ]
+    if problems:
+        raise TgennError(Source(f"network '{network.name}'", data).diagnostics(problems))
+
+
+def document_files(network: Network) -> dict[str, bytes]:
+    """network.yaml, its schema and weights, {path: bytes}.
+
+    Raises TgennError: it has no meaning, T301 weights that are not below the folder (see load).
+    """
+    require_valid(network)
+    if outside := [file for file in sorted(network.tensors) if not is_inside(file)]:
+        place, message = Location(f"network '{network.name}'"), "is not below the folder that is written"
+        hint = "give its Tensor a file like weights/dense.kernel.npy"
+        raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
+    weights = {f: t.npy() for f, t in sorted(network.tensors.items())}
+    return {DOCUMENT: document_text(network).encode(), SCHEMA: schema_text().encode(), **weights}
+
+
+def document_hash(network: Network) -> str:
+    """The sha256 of the canonical document, and with it of all weights."""
+    return hashlib.sha256(document_text(network).encode()).hexdigest()
+
+
+def named_weights(data: object) -> Iterator[tuple[str, object]]:
+    """The weights that data names, which may be anything: file, and the sha256 given with it."""
+    if isinstance(data, dict):
+        if isinstance(data.get("file"), str):
+            yield data["file"], data.get("sha256")
+        data = list(data.values())
+    if isinstance(data, list):
+        for item in data:
+            yield from named_weights(item)

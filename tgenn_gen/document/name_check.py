@@ -1,0 +1,110 @@
+"""The names of a document and where they are used: in any data, whether or not it fulfils the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tgenn_gen.document.schema_check import fits, suggestion
+from tgenn_gen.network.problems import PathInDocument, Problem
+
+MAX_HINTS = 50  # each compares a name with all the others, or follows all sources
+
+
+def name_problems(data: Any) -> list[Problem]:
+    """Names that stand twice (T201), and sources and outputs that there are not (T202).
+
+    Where a name is missing or malformed, nobody can tell which names there are not.
+    """
+    named = [*elements(data, "inputs"), *elements(data, "populations")]
+    names = [text_of(element, "name") for _, element in named]
+    all_named = all(fits("name", name) for name in names) and _all_are_mappings(data)
+    sources = {
+        name: [source for _, source in _sources(path, element)]
+        for (path, element), name in zip(named, names, strict=True)
+    }
+    last = {name: index for index, name in enumerate(names)}
+    known: dict[str, str] = {}  # by what they are in lower case
+    before: set[str | None] = set()
+    found: list[Problem] = []
+    for index, ((path, element), name) in enumerate(zip(named, names, strict=True)):
+        for place, source in _sources(path, element):
+            if source in before:
+                continue
+            if source == name:
+                message = f"'{source}' cannot be its own source"
+                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+            elif len(found) < MAX_HINTS and name in _all_sources(source, sources):
+                message = f"'{source}' gets its input from '{name}'"
+                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+            elif last.get(source, -1) > index:
+                hint = "populations stand in topological order: move it up"
+                message = f"'{source}' comes only later in the document"
+                found.append(Problem(place, "T202", message, hint))
+            elif all_named:
+                message = f"there is no input or population '{source}'"
+                others = [n for n in last if n and n != name]
+                hint = suggestion(source, others) if len(found) < MAX_HINTS else ""
+                found.append(Problem(place, "T202", message, hint))
+        if name is not None and name.lower() in known:
+            message = f"the name '{name}' stands here a second time"
+            if name not in before:
+                other = known[name.lower()]
+                message = f"the name '{name}' differs from '{other}' in upper and lower case alone"
+            hint = "names are unique, whatever their case"
+            found.append(Problem((*path, "name"), "T201", message, hint))
+        elif name is not None:
+            known[name.lower()] = name
+        before.add(name)
+    return found + (_unknown_outputs(data) if all_named else [])
+
+
+def _unknown_outputs(data: Any) -> list[Problem]:
+    names = {str(element["name"]): None for _, element in elements(data, "populations")}
+    found: list[Problem] = []
+    for path, element in elements(data, "outputs"):
+        name = text_of(element, "population")
+        if names and name is not None and fits("name", name) and name not in names:
+            message = f"there is no population '{name}'"
+            hint = suggestion(name, list(names)) if len(found) < MAX_HINTS else ""
+            found.append(Problem((*path, "population"), "T202", message, hint))
+    return found
+
+
+def _all_sources(name: str, sources: Mapping[str | None, list[str]]) -> set[str]:
+    """All that a population gets its input from, through whatever populations."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        new = set(sources.get(pending.pop(), ())) - found
+        found |= new
+        pending += new
+    return found
+
+
+def _sources(path: PathInDocument, population: dict[str, Any]) -> Iterator[tuple[PathInDocument, str]]:
+    """The names that a population's inputs come from, each with the path of its place."""
+    for (_, position), connection in elements(population, "inputs"):
+        source = text_of(connection, "from")
+        if source is not None and fits("name", source):
+            yield (*path, "inputs", position, "from"), source
+
+
+def elements(data: Any, section: str) -> list[tuple[PathInDocument, dict[str, Any]]]:
+    """The mappings that a section, a list, holds, by their paths; none where it is something else."""
+    items = data.get(section) if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        return []
+    return [((section, i), item) for i, item in enumerate(items) if isinstance(item, dict)]
+
+
+def _all_are_mappings(data: Any) -> bool:
+    """Whether inputs and populations are lists, and all in them could have a name."""
+    sections = [data.get(s) for s in ("inputs", "populations")] if isinstance(data, dict) else [None]
+    return all(isinstance(s, list) and all(isinstance(item, dict) for item in s) for s in sections)
+
+
+def text_of(element: dict[str, Any], key: str) -> str | None:
+    """What a mapping has under a key, if that is text."""
+    value = element.get(key)
+    return value if isinstance(value, str) else None

@@ -1,0 +1,133 @@
+"""A document, and its weights, to the network that it holds."""
+
+from __future__ import annotations
+
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+from tgenn_gen.document.canonical_text import DOCUMENT
+from tgenn_gen.document.name_check import name_problems
+from tgenn_gen.document.schema_check import fits, other_format, schema_problems
+from tgenn_gen.document.source import MAX_PROBLEMS, Source, read_source
+from tgenn_gen.document.valid_part import intact_part
+from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
+from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.files.folders import restore
+from tgenn_gen.network.checks import meaning_problems
+from tgenn_gen.network.encodings import ENCODINGS
+from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
+from tgenn_gen.network.neurons import NEURONS
+from tgenn_gen.network.ops import OPS
+from tgenn_gen.network.problems import PathInDocument
+from tgenn_gen.network.tensors import Tensor
+
+
+def document_path(path: Path) -> Path:
+    """The network.yaml that `path` names: itself, or the one in that folder.
+
+    Raises TgennError (T604, T605) where a killed process left the folder without its name, and it stays so.
+    """
+    restore(path)
+    restore(path.parent)
+    return path / DOCUMENT if path.is_dir() else path
+
+
+def load(path: str | Path, *, allow_outside: bool = False) -> Network:
+    """Read a network.yaml (or the folder it is in) and its weights.
+
+    allow_outside: also weights that are not below its folder, such as those that documents share.
+    Raises TgennError with everything that is wrong.
+    """
+    path = document_path(Path(path))
+    return load_source(read_source(path), WeightFolder(path.parent, allow_outside))
+
+
+def load_source(source: Source, files: WeightFiles) -> Network:
+    """The network that a document's text says, with its weights from `files`. Raises TgennError."""
+    if other := other_format(source.data):  # what else is in it says nothing then
+        raise TgennError(source.diagnostics(other))
+    departures = schema_problems(source.data)
+    found = source.diagnostics([*departures, *name_problems(source.data)])
+    if len(departures) > MAX_PROBLEMS:  # what is behind them may be wrong, too
+        raise TgennError(found)
+    tensors, unread = _read_tensors(source, files)
+    found += unread
+    part = intact_part(source, departures) if departures else source
+    if part is None:
+        raise TgennError(found)
+    if departures:  # its places are others
+        tensors, _ = _read_tensors(part, files)
+    network = _network(part.data, tensors)
+    found += part.diagnostics(meaning_problems(network))
+    if found:
+        raise TgennError(found)
+    return network
+
+
+def _read_tensors(
+    source: Source, files: WeightFiles
+) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
+    """All tensors by the path of their reference; of a document with other mistakes, those that are whole."""
+    tensors: dict[PathInDocument, Tensor] = {}
+    read: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
+    found: list[Diagnostic] = []
+
+    def visit(data: Any, path: PathInDocument) -> None:
+        if isinstance(data, dict):
+            if "file" in data and fits("tensor", data):
+                key = (data["file"], data["sha256"], tuple(data["shape"]))
+                try:
+                    if key not in read:
+                        read[key] = read_tensor(files, data, source.location(path))
+                    tensors[path] = read[key]
+                except TgennError as error:
+                    found.extend(error.diagnostics)
+                    tensors[path] = Tensor.placeholder(data["file"], tuple(data["shape"]))
+                return
+            for key, value in data.items():
+                visit(value, (*path, key))
+        elif isinstance(data, list):
+            for index, value in enumerate(data):
+                visit(value, (*path, index))
+
+    if isinstance(source.data, dict):
+        visit(source.data.get("populations"), ("populations",))
+    return tensors, found
+
+
+def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Network:
+    def build(cls: Any, data: dict[str, Any], path: PathInDocument) -> Any:
+        values = {f.name: value(f, data[f.name], (*path, f.name)) for f in fields(cls) if f.name in data}
+        return cls(**values)
+
+    def value(field: Field[Any], data: Any, path: PathInDocument) -> Any:
+        if path in tensors:
+            return tensors[path]
+        if str(field.type).startswith("float") and not isinstance(data, str):
+            return float(data)
+        return tuple(data) if isinstance(data, list) else data
+
+    def population(data: dict[str, Any], path: PathInDocument) -> Population:
+        inputs = []
+        for index, item in enumerate(data["inputs"]):
+            through = tuple(
+                build(OPS[op["op"]], op, (*path, "inputs", index, "through", position))
+                for position, op in enumerate(item.get("through", []))
+            )
+            inputs.append(Connection(item["from"], through))
+        neuron = build(NEURONS[data["neuron"]["kind"]], data["neuron"], (*path, "neuron"))
+        return build(Population, {**data, "inputs": tuple(inputs), "neuron": neuron}, path)
+
+    def network_input(data: dict[str, Any], path: PathInDocument) -> Input:
+        encoding = build(ENCODINGS[data["encoding"]["kind"]], data["encoding"], (*path, "encoding"))
+        return build(Input, {**data, "encoding": encoding}, path)
+
+    return Network(
+        name=data["name"],
+        inputs=tuple(network_input(d, ("inputs", i)) for i, d in enumerate(data["inputs"])),
+        populations=tuple(population(d, ("populations", i)) for i, d in enumerate(data["populations"])),
+        outputs=tuple(build(Output, d, ()) for d in data["outputs"]),
+        simulation=build(Simulation, data.get("simulation", {}), ("simulation",)),
+        provenance=data.get("provenance", {}),
+    )

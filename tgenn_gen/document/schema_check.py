@@ -1,0 +1,221 @@
+"""Validation against the JSON Schema in schema/, with messages about the user's mistake."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Container, Iterator
+from copy import deepcopy
+from difflib import get_close_matches
+from functools import cache
+from itertools import islice
+from typing import Any
+
+import jsonschema
+
+from tgenn_gen.document.source import MAX_PROBLEMS, MEND, MORE, parse_scalar
+from tgenn_gen.files.resources import resource_folder
+from tgenn_gen.network.problems import PathInDocument, Problem
+
+MAX_LISTED = 30  # words in a hint
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "number": "a finite number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+def schema_text() -> str:
+    """The JSON Schema of network.yaml."""
+    return (resource_folder("schema") / "network.schema.json").read_text("utf-8")
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of network.yaml, parsed."""
+    parsed: dict[str, Any] = json.loads(schema_text())
+    return parsed
+
+
+# What the patterns of the schema allow, by the key they are for.
+_FORMS: dict[str | int, str] = {
+    "file": "a path of letters, digits and _ . - / that ends in .npy",
+    "sha256": "64 hexadecimal digits in lower case",
+}
+_NAME = "letters, digits and _ . -, with no . or - at the start"
+
+
+def _is_integer(_: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(checker: object, value: object) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+@cache
+def _validator(definition: str = "") -> Any:
+    """Of the schema, or of one of its definitions."""
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
+    validator: Any = jsonschema.validators
+    whole = schema()
+    part = {"$defs": whole["$defs"], "$ref": f"#/$defs/{definition}"} if definition else whole
+    return validator.extend(base, type_checker=types)(part)
+
+
+def fits(definition: str, data: Any) -> bool:
+    """Whether data is what one of the schema's definitions ("name", "tensor") demands."""
+    valid: bool = _validator(definition).is_valid(data)
+    return valid
+
+
+def other_format(data: Any) -> list[Problem]:
+    """That a document is of a format that this version does not know (T117)."""
+    current = schema()["properties"]["format"]["const"]
+    found = re.fullmatch(r"tgenn/([0-9]{1,9})", str(data.get("format"))) if isinstance(data, dict) else None
+    if not found or found[0] == current:
+        return []
+    if int(found[1]) < int(current.removeprefix("tgenn/")):
+        return [Problem(("format",), "T117", f"there is no format {found[0]}", "formats begin with tgenn/1")]
+    message = f"the format {found[0]} is newer than {current}, which this version of tgenn reads"
+    return [Problem(("format",), "T117", message, "use the version of tgenn that wrote it, or a newer one")]
+
+
+def schema_problems(data: Any) -> list[Problem]:
+    """That in which a document's data departs from the schema (T110 to T119); T108 after MAX_PROBLEMS."""
+    found = (problem for error in _validator().iter_errors(data) for problem in _explain(error))
+    return [*islice(found, MAX_PROBLEMS), *(Problem((), "T108", MORE, MEND) for _ in islice(found, 1))]
+
+
+def known_keys(data: Any, path: PathInDocument) -> list[str]:
+    """The keys that a mapping in a document's data may have; none where it may have any."""
+    probe = deepcopy(data)
+    mapping = probe
+    for part in path:
+        mapping = mapping[part]
+    mapping["\0"] = None
+    for error in _validator().iter_errors(probe):
+        if error.validator == "additionalProperties" and tuple(error.absolute_path) == path:
+            schema_of_it: Any = error.schema
+            return sorted(schema_of_it.get("properties", ()))
+    return []
+
+
+def suggestion(word: str, allowed: list[str], but: Container[str] = ()) -> str:
+    """The word that was meant, of those allowed but not there yet; or those that are allowed."""
+    more = f" and {len(allowed) - MAX_LISTED} more" if len(allowed) > MAX_LISTED else ""
+    hint = f"known here: {', '.join(allowed[:MAX_LISTED])}{more}"
+    if close := get_close_matches(word, [a for a in allowed if a not in but], n=1):
+        hint = f"did you mean '{close[0]}'?"
+    return "; ".join(filter(None, (_look_alike(word), hint)))
+
+
+def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
+    """What an error of the validator means to the user."""
+    path, keyword = tuple(error.absolute_path), str(error.validator)
+    limit: Any = error.validator_value
+    value: Any = error.instance
+    what = _named(path)
+    allowed: list[str]
+    if keyword == "additionalProperties":
+        allowed = sorted(error.schema["properties"]) if isinstance(error.schema, dict) else []
+        for key in value:
+            if key not in allowed:
+                hint = suggestion(key, allowed, but=value)
+                if value[key] is None and re.split(r":(?=\S)", key)[0] in allowed:
+                    hint = "a space belongs behind the colon"
+                yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
+    elif keyword == "required":
+        missing = [key for key in limit if key not in value]
+        for key in missing:
+            if error.message.startswith(repr(key)):
+                hint = f"add {key}: {_such_as(error.schema, key)}"
+                if key != "file" and fits("file", value.get("file")):
+                    hint = "run tgenn lock, which reads it from the file"
+                yield Problem(path, "T111", f"{what} has no '{key}'", hint)
+    elif keyword == "const" and limit == "uniform":
+        hint = suggestion(value, [limit])
+        yield Problem(path, "T113", f"{what} is {_shown(value)}, expected a number or uniform", hint)
+    elif keyword == "type":
+        names = [limit] if isinstance(limit, str) else limit
+        expected = " or ".join(_TYPES[n] for n in names)
+        message = f"{what} is {_shown(value)}, expected {expected}"
+        yield Problem(path, "T112", message, _other_type(value, names, path))
+    elif keyword in ("enum", "const"):
+        allowed = [str(v) for v in (limit if keyword == "enum" else [limit])]
+        hint = suggestion(str(value), allowed) if len(allowed) > 1 else f"write {allowed[0]}"
+        expected = ", ".join(allowed) if len(allowed) > 1 else allowed[0]
+        yield Problem(path, "T113", f"{what} is {_shown(value)}, expected {expected}", hint)
+    elif keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
+        relation = {
+            "minimum": "at least",
+            "exclusiveMinimum": "more than",
+            "maximum": "at most",
+            "exclusiveMaximum": "less than",
+        }[keyword]
+        yield Problem(path, "T114", f"{what} is {_shown(value)}, expected {relation} {limit}")
+    elif keyword in ("minItems", "maxItems"):
+        relation = "at least" if keyword == "minItems" else "at most"
+        yield Problem(path, "T115", f"{what} has {len(value)} items, expected {relation} {limit}")
+    elif keyword in ("pattern", "maxLength"):
+        rule = f"at most {limit} characters" if keyword == "maxLength" else _FORMS.get(path[-1], _NAME)
+        yield Problem(path, "T116", f"{what} is {_shown(value)}, expected {rule}", _look_alike(value))
+    else:
+        yield Problem(path, "T119", f"{what} is {_shown(value)}, which is not allowed here")
+
+
+def _such_as(fragment: Any, key: str) -> str:
+    """What can stand for a key that is missing: all the words there are, or an example."""
+    field = fragment["properties"][key]
+    field = {**schema()["$defs"].get(field.get("$ref", "").removeprefix("#/$defs/"), {}), **field}
+    words = field.get("enum", [field["const"]] if "const" in field else [])
+    if words:
+        return " or ".join(words)
+    example = field["examples"][0]
+    plain = all(isinstance(v, int | float) for v in (example if isinstance(example, list) else [example]))
+    return f"..., such as {json.dumps(example)}" if plain else "..."
+
+
+def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
+    """How a value of another type is written as the one that is expected; "" where there is no telling."""
+    if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",)):
+        return "an array stands in a .npy file: {file: ..., shape: ..., dtype: float32, sha256: ...}"
+    if isinstance(value, float) and expected == ["integer"] and value.is_integer():
+        return f"write {int(value)}"
+    if isinstance(value, str):
+        meant = {"yes": True, "on": True, "no": False, "off": False}.get(value.lower(), parse_scalar(value))
+        if any(_validator().is_type(meant, name) for name in expected):
+            return f"write {json.dumps(meant)}" + ("" if isinstance(meant, bool) else ", without quotes")
+    return ""
+
+
+def _named(path: PathInDocument) -> str:
+    """The words for a place: "the document", "threshold", "inputs[0]"."""
+    words = ""
+    for part in path[-2:] if path and isinstance(path[-1], int) else path[-1:]:
+        words += f"[{part}]" if isinstance(part, int) else f"{part}"
+    return words or "the document"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "empty"
+    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _look_alike(word: str) -> str:
+    """The first character of a word that can be taken for another one, or not be seen."""
+    strange = next((c for c in word if not (c.isascii() and c.isprintable())), "")
+    return f"it has the character U+{ord(strange):04X}" if strange else ""

@@ -1,0 +1,252 @@
+"""YAML text to plain data, with the position of every key and value.
+
+Scalars are read as YAML 1.2's core schema has them: `1e-3` is a number and `no` is a string, whatever
+YAML 1.1 says. Aliases, tags, duplicate keys and deep nesting are refused: documents come from strangers.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.network.problems import PathInDocument, Problem
+
+MAX_BYTES = 2**20  # a document of a thousand populations has half of that
+MAX_VALUES = 100_000  # of 13 characters each, as they have in a document
+MAX_DEPTH = 32
+MAX_PROBLEMS = 100  # that are said of a document's text, or of its data
+MEND = "mend these, and check it again"
+MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
+
+# YAML's lines, or a reader's eyes, are not those of an editor behind them.
+_MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONFLICT = re.compile("^(<<<<<<<|=======$|>>>>>>>)", re.MULTILINE)  # what git leaves
+_INTEGER = re.compile(r"[-+]?[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_WORDS |= {sign + word: float(sign + "inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")}
+_WORDS |= {word: float("nan") for word in (".nan", ".NaN", ".NAN")}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A document's data, and where each part of it stands in the text."""
+
+    file: str
+    data: Any
+    values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+    text: str = ""
+
+    def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
+        """The problems with their places in the text; for data that was never text, with their paths."""
+        found = []
+        for p in problems:
+            if self.values:
+                found.append(Diagnostic.at(self.location(p.path, key=p.at_key), p.code, p.message, p.hint))
+            else:
+                where = ".".join(map(str, p.path))
+                found.append(Diagnostic.at(self.file, p.code, f"{where}: {p.message}", p.hint))
+        return found
+
+    def location(self, path: PathInDocument, *, key: bool = False) -> Location:
+        """Where the value at `path` stands, or its key; the nearest enclosing place if it is absent."""
+        if key and path in self.keys:
+            return Location(self.file, *self.keys[path])
+        while path and path not in self.values:
+            path = path[:-1]
+        return Location(self.file, *self.values.get(path, (1, 1)))
+
+
+def parse_scalar(text: str) -> Any:
+    """A plain (unquoted) scalar's value by YAML 1.2's core schema."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.fullmatch(text):
+        # int() refuses numbers of more than some thousand digits
+        return int(text) if len(text) < 4000 else float(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
+
+
+def read_source(path: Path) -> Source:
+    """Read a YAML file. Raises TgennError with all that is wrong with it (T101 to T107)."""
+    name = str(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "not a regular file")
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise TgennError.at(
+            name,
+            "T101",
+            f"cannot be read: {error.strerror}",
+            "give the path of a network.yaml, or of the folder it is in",
+        ) from None
+    return source_of(raw, name)
+
+
+def source_of(raw: bytes, name: str) -> Source:
+    """Parse a YAML file's bytes. Raises TgennError (T102 to T107)."""
+    if len(raw) > MAX_BYTES:
+        raise TgennError.at(name, "T102", f"larger than {MAX_BYTES // 2**20} MiB")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place = _place(name, raw[: error.start].decode("utf-8"))
+        hint = "save it as UTF-8"
+        raise TgennError.at(place, "T102", "not UTF-8 text: not a network document", hint) from None
+    return parse_source(text, name)
+
+
+def parse_source(text: str, name: str) -> Source:
+    """Parse YAML text. Raises TgennError (T103 to T107)."""
+    if misleading := [*islice(_MISLEADING.finditer(text), MAX_PROBLEMS)]:
+        hint = 'in quotes write "\\u{:04X}", or remove it'
+        raise TgennError([_not_allowed(name, text[: m.start()], m[0], hint) for m in misleading])
+    reader = _Reader(name)
+    try:
+        events = yaml.parse(text, Loader=yaml.SafeLoader)
+        data = reader.document(events)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
+        hint = "resolve the merge conflict" if _CONFLICT.search(text) else _yaml_hint(error)
+        found = Diagnostic.at(place, "T103", f"not YAML: {error.problem}", hint)
+        raise TgennError([*reader.problems, found]) from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        raise TgennError(_not_allowed(name, before, error.character, "remove it")) from None
+    except (ValueError, OverflowError):  # PyYAML, on an escape like "\UFFFFFFFF"
+        escapes = (e for e in re.finditer(r"\\U([0-9a-fA-F]{8})", text) if int(e[1], 16) > sys.maxunicode)
+        first = next(escapes, None)
+        place = _place(name, text[: first.start()]) if first else Location(name)
+        message = "not YAML: an escape of no character"
+        raise TgennError.at(place, "T103", message, "Unicode ends with \\U0010FFFF") from None
+    if reader.problems:
+        raise TgennError(reader.problems)
+    return Source(name, data, reader.values, reader.keys, text)
+
+
+def _not_allowed(name: str, before: str, character: int | str, hint: str) -> Diagnostic:
+    code = _code_point(character)
+    message = f"character U+{code:04X} is not allowed"
+    return Diagnostic.at(_place(name, before), "T103", message, hint.format(code))
+
+
+def _place(name: str, before: str) -> Location:
+    """The place in a file that stands behind the text `before`."""
+    return Location(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
+    """What to do about text that is not YAML."""
+    problem = error.problem or ""
+    if "'\\t'" in problem:
+        return "indent with spaces"
+    if problem.startswith("mapping values"):
+        return "text with a colon in it needs quotes"
+    if error.context and error.context_mark:
+        mark = error.context_mark
+        return f"{error.context}, which begins at line {mark.line + 1}, column {mark.column + 1}"
+    return ""
+
+
+def _code_point(character: int | str) -> int:
+    """PyYAML gives a character as either."""
+    return character if isinstance(character, int) else ord(character)
+
+
+def _position(event: Any) -> tuple[int, int]:
+    """Line and column of an event's first character, from 1."""
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+class _Reader:
+    """Builds data from YAML events, noting positions and problems as it goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.values: dict[PathInDocument, tuple[int, int]] = {(): (1, 1)}
+        self.keys: dict[PathInDocument, tuple[int, int]] = {}
+        self.problems: list[Diagnostic] = []
+        self.count = 0  # of values, also of those that are no part of the data
+
+    def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
+        if len(self.problems) == MAX_PROBLEMS:
+            raise TgennError([*self.problems, Diagnostic.at(self.name, "T108", MORE, MEND)])
+        self.problems.append(Diagnostic.at(Location(self.name, *_position(event)), code, message, hint))
+
+    def document(self, events: Iterator[yaml.Event]) -> Any:
+        data: Any = None
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.problem(event, "T104", "a second document in one file", "remove it, and its ---")
+                    return data
+                data = self.value(next(events), events, ())
+        return data
+
+    def value(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
+        self.values[path] = _position(event)
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self.problem(event, "T102", f"has more than {MAX_VALUES} values", "arrays belong in .npy files")
+            raise TgennError(self.problems)
+        if len(path) > MAX_DEPTH:
+            self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
+            raise TgennError(self.problems)
+        if isinstance(event, yaml.AliasEvent):
+            self.problem(
+                event, "T106", f"alias *{event.anchor}", "write the value out: documents have no aliases"
+            )
+            return None
+        if event.tag is not None and event.tag != "!":
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.problem(event, "T106", f"tag {tag}", "remove it: documents have no tags")
+        if isinstance(event, yaml.ScalarEvent):
+            return parse_scalar(event.value) if event.style is None else event.value
+        if isinstance(event, yaml.SequenceStartEvent):
+            items: list[Any] = []
+            while not isinstance(item := next(events), yaml.SequenceEndEvent):
+                items.append(self.value(item, events, (*path, len(items))))
+            return items
+        mapping: dict[str, Any] = {}
+        while not isinstance(item := next(events), yaml.MappingEndEvent):
+            self.entry(item, events, path, mapping)
+        return mapping
+
+    def entry(
+        self, event: Any, events: Iterator[yaml.Event], path: PathInDocument, mapping: dict[str, Any]
+    ) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            self.problem(event, "T103", "a key that is not text", "keys are names such as threshold")
+            self.value(event, events, (*path, "?"))
+            self.value(next(events), events, (*path, "?"))
+            return
+        inner = (*path, event.value)
+        if event.value in mapping:
+            line = self.keys[inner][0]
+            self.problem(
+                event,
+                "T107",
+                f"key '{event.value}' stands here a second time",
+                f"the first is at line {line}",
+            )
+            self.value(next(events), events, (*path, "?"))
+            return
+        self.keys[inner] = _position(event)
+        mapping[event.value] = self.value(next(events), events, inner)

@@ -1,0 +1,36 @@
+"""What can be judged of a document beyond its mistakes against the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from tgenn_gen.document.source import Source
+from tgenn_gen.network.problems import PathInDocument, Problem
+
+_SECTIONS = ("inputs", "populations", "outputs")
+
+
+def intact_part(source: Source, problems: Iterable[Problem]) -> Source | None:
+    """A document without the inputs, populations and outputs that depart from the schema (`problems`).
+
+    What it says keeps its places in the text. None where a section is missing, or where what all the
+    others depend on, the simulation, departs from the schema.
+    """
+    data, places = source.data, {p.path[:2] for p in problems}
+    if not isinstance(data, dict) or any(not isinstance(data.get(s), list) for s in _SECTIONS):
+        return None
+    if any(path[:1] == ("simulation",) for path in places):
+        return None
+    kept = {s: [i for i in range(len(data[s])) if (s, i) not in places] for s in _SECTIONS}
+    moved: dict[PathInDocument, PathInDocument] = {
+        (s, old): (s, new) for s, indices in kept.items() for new, old in enumerate(indices)
+    }
+
+    def places_of(old: dict[PathInDocument, tuple[int, int]]) -> dict[PathInDocument, tuple[int, int]]:
+        inner = {p: at for p, at in old.items() if len(p) < 2 or p[:2] in moved or p[0] not in _SECTIONS}
+        return {(*moved.get(p[:2], p[:2]), *p[2:]): at for p, at in inner.items()}
+
+    sections = {s: [data[s][i] for i in indices] for s, indices in kept.items()}
+    part = {"name": "", "simulation": data.get("simulation", {}), **sections}
+    return replace(source, data=part, values=places_of(source.values), keys=places_of(source.keys))

@@ -1,0 +1,34 @@
+"""The ANN that a network stands for, run in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from tgenn_gen.network.model import Network, Population
+from tgenn_gen.runtime.data import Examples
+
+
+def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Population, np.ndarray]]:
+    """Run a folded network as an ANN on {input: (batch, *shape)}: each population's current."""
+    return ann_rates(network, examples, dict.fromkeys((p.name for p in network.populations), 1.0))
+
+
+def ann_rates(
+    network: Network, values: Examples, units: Mapping[str, float]
+) -> Iterator[tuple[Population, np.ndarray]]:
+    """Run a network as an ANN: each population's current / {population: unit}, no activation yet.
+
+    values: what the inputs give, {input: (batch, *shape)}.
+    """
+    values = dict(values)
+    last_read_by = network.last_read_by
+    for population in network.populations:
+        unit = units[population.name]
+        current = population.current(values)
+        rates = current if unit == 1 else current / np.float32(unit)
+        values[population.name] = population.activation(rates)
+        yield population, rates
+        for source in last_read_by[population.name]:
+            del values[source]  # nothing reads it any more

@@ -1,0 +1,149 @@
+"""Accuracy, or error, of outputs after every time step, against the ANN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.engine.ann import ann_rates
+from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
+from tgenn_gen.errors import TgennError
+from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.data import (
+    Examples,
+    Table,
+    Targets,
+    count_of,
+    currents_of,
+    scores_of,
+    shaped_targets,
+    targets_problem,
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation on n examples gives.
+
+    outputs              {population: its scores}, for those with targets: accuracy and accuracy_per_step,
+                         0 to 1, or mean_squared_error, mean_absolute_error and mean_squared_error_per_step
+    relu_outputs         the same, after one step, of the document with ReLUs for neurons: the ANN's scores,
+                         unless biases were corrected
+    spikes_per_example   of all populations
+    """
+
+    name: str
+    n: int
+    timesteps: int
+    outputs: dict[str, dict[str, Any]]
+    relu_outputs: dict[str, dict[str, Any]]
+    spikes_per_example: float
+
+    @property
+    def accuracy_per_step(self) -> tuple[float, ...]:
+        """Of the first output that has targets, (timesteps,). Raises KeyError for a regression."""
+        return tuple(next(iter(self.outputs.values()))["accuracy_per_step"])
+
+    @property
+    def relu_accuracy(self) -> float:
+        """The ANN's accuracy, of the first output that has targets. Raises KeyError for a regression."""
+        accuracy: float = next(iter(self.relu_outputs.values()))["accuracy"]
+        return accuracy
+
+
+def evaluate(
+    network: Network,
+    x: np.ndarray | Mapping[str, np.ndarray],
+    y: np.ndarray | Mapping[str, np.ndarray],
+    *,
+    timesteps: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Simulate examples in NumPy, and compare outputs with targets.
+
+    x: as :func:`tgenn_gen.simulate` takes it. y: class numbers (n,), or values (n, *output shape), of the
+    first output, or {output population: either}. timesteps: steps an example, by default the document's.
+    progress: called with (examples done, all). Raises TgennError as simulate does.
+    """
+    examples, timesteps = checked(network, x, timesteps, seed)
+    inputs, outputs = input_table(network), output_table(network)
+    count = count_of(examples)
+    targets = _targets(y, outputs, count)
+    scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
+    spikes, done = 0, 0
+    for read, counts in simulated_batches(network, examples, timesteps, seed):
+        size = next(iter(read.values())).shape[1]
+        found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
+        for name in targets:
+            scores[name].add(read[name])
+            relu_scores[name].add(found[name][None])
+        spikes += sum(int(c.sum(dtype=np.int64)) for c in counts.values())
+        done += size
+        if progress is not None:
+            progress(done, count)
+    return Evaluation(
+        network.name,
+        count,
+        timesteps,
+        {name: score.results() for name, score in scores.items()},
+        {name: score.results() for name, score in relu_scores.items()},
+        spikes / count,
+    )
+
+
+def _targets(y: Any, outputs: Table, count: int) -> Targets:
+    """{output: class numbers or values}, in the outputs' order. Raises TgennError (T503)."""
+    given = dict(y) if isinstance(y, Mapping) else {next(iter(outputs)): y}
+    unknown = [str(name) for name in given if name not in outputs]
+    problem = f"no output {', '.join(unknown)}; there are {', '.join(outputs)}" if unknown else ""
+    problem = problem or ("" if given else "expected targets of one output at least")
+    targets: Targets = {}
+    for name in (n for n in outputs if n in given):
+        shape = outputs[name]["shape"]
+        targets[name] = shaped_targets(np.asarray(given[name]), shape)
+        key = name if isinstance(y, Mapping) else "y"
+        problem = problem or targets_problem(key, targets[name], shape, count)
+    if problem:
+        raise TgennError.at("evaluate", "T503", problem)
+    return targets
+
+
+def range_problem(network: Network, examples: Examples) -> str:
+    """What makes it likely that data was prepared in another way than the calibration data; "" if nothing.
+
+    The provenance says what that ran from and to; there may be anything in it.
+    """
+    calibration = network.provenance.get("calibration")
+    noted = [calibration.get(k) for k in ("smallest", "largest")] if isinstance(calibration, Mapping) else []
+    bounds = [float(b) for b in noted if isinstance(b, int | float) and abs(b) < 1e30]
+    if len(bounds) != 2 or not bounds[0] < bounds[1]:
+        return ""
+    low, high = np.inf, -np.inf
+    for network_input in network.inputs:
+        x = examples.get(network_input.name, next(iter(examples.values())))  # one may have any name
+        divisor = network_input.uint8_divisor if x.dtype == np.uint8 else 1
+        low, high = min(low, float(x.min()) / divisor), max(high, float(x.max()) / divisor)
+    if 1 / 20 < (high - low) / (bounds[1] - bounds[0]) < 2:
+        return ""
+    found = f"data runs from {low:g} to {high:g}, the calibration data from {bounds[0]:g} to {bounds[1]:g}"
+    return f"{found}: it may be prepared in another way"
+
+
+def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
+    """{output: (batch, *shape)} for {input: (batch, *shape)}, with the ANN's activations for neurons."""
+    dt = network.simulation.dt
+    values = {i.name: examples[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
+    units = {p.name: p.neuron.unit(dt) for p in network.populations}
+    outputs = [o.population for o in network.outputs]
+    found = {
+        p.name: p.logits(rates) * p.scales
+        for p, rates in ann_rates(network, values, units)
+        if p.name in outputs
+    }
+    return {name: found[name] for name in outputs}

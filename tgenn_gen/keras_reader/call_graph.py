@@ -1,0 +1,343 @@
+"""A Keras model's graph of calls, read from the model itself: Keras 3's, and Keras 2's as tf_keras has it.
+
+Nothing is computed, and keras is not imported: the package is given as a Library.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.keras_reader.keras_model import KerasLayer
+from tgenn_gen.keras_reader.keras_names import (
+    Library,
+    activation_name,
+    class_name,
+    keras_3_config,
+    weight_name,
+)
+from tgenn_gen.keras_reader.known_classes import OF_TWO
+
+MERGES_OF_TWO = {
+    **{f"keras.ops.{layer}": layer for layer in OF_TWO.values()},
+    **{f"tf.{function}": layer for function, layer in OF_TWO.items()},
+}
+PRECISION = ("float64", "float32", "float16", "bfloat16")  # from the most to the least precise
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The calls that the outputs need and all inputs, in topological order; the names of inputs, outputs."""
+
+    layers: tuple[KerasLayer, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    compute_dtype: str
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a call gives: the call's place in the list of calls, and a tensor of the shape it has there."""
+
+    call: int
+    tensor: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.tensor.shape)[1:]
+
+
+@dataclass
+class _Call:
+    """A call before it has a name."""
+
+    path: tuple[str, ...]
+    operation: Any
+    class_name: str
+    arguments: Mapping[str, Any]
+    inputs: tuple[_Value, ...]
+    output: Any
+
+
+@dataclass
+class _Walk:
+    library: Library
+    calls: list[_Call] = field(default_factory=list)
+
+    def call(self, call: _Call) -> _Value:
+        self.calls.append(call)
+        return _Value(len(self.calls) - 1, call.output)
+
+
+def graph_of(model: Any, library: Library) -> Any:
+    """The object that has a model's nodes: a functional model itself; None for what is neither kind of model.
+
+    A class that computes something of its own in call has a graph as well, which says nothing about it.
+    """
+    if not isinstance(model, library.package.Model) or not library.own(type(model).call):
+        return None
+    graph = getattr(model, "_functional", None) if not library.is_keras_2 else model
+    graph = model if graph is None else graph
+    return graph if getattr(graph, "_nodes_by_depth", None) and graph.inputs else None
+
+
+def read_graph(model: Any, library: Library) -> Graph:
+    """A model's graph, nested models taken apart."""
+    walk = _Walk(library)
+    graph = graph_of(model, library)
+    values = {}
+    for tensor in graph.inputs:
+        operation = tensor._keras_history[0]
+        call = _Call((operation.name,), operation, "InputLayer", {}, (), tensor)
+        values[id(tensor)] = walk.call(call)
+    inputs = [values[id(tensor)] for tensor in graph.inputs]
+    outputs = _run(graph, values, (), {}, walk)
+    calls = _needed(walk.calls, [*inputs, *outputs])
+    names = dict(zip(calls, _names([call.path for call in calls.values()]), strict=True))
+    weights: dict[int, dict[str, np.ndarray]] = {}
+    dtypes = [_compute_dtype(call) for call in calls.values()]
+    least = max((d for d in dtypes if d in PRECISION), key=PRECISION.index, default="float32")
+    return Graph(
+        tuple(_layer(call, names[number], names, weights, library) for number, call in calls.items()),
+        tuple(names[value.call] for value in inputs),
+        tuple(names[value.call] for value in outputs),
+        least,
+    )
+
+
+def _needed(calls: list[_Call], results: list[_Value]) -> dict[int, _Call]:
+    """Those calls that results need, by their place; a nested model may have outputs that nothing reads."""
+    needed = {value.call for value in results}
+    for number in reversed(range(len(calls))):
+        if number in needed:
+            needed.update(value.call for value in calls[number].inputs)
+    return {number: calls[number] for number in sorted(needed)}
+
+
+def _run(
+    graph: Any, values: dict[int, _Value], path: tuple[str, ...], extra: Mapping[str, Any], walk: _Walk
+) -> list[_Value]:
+    """Go through a model's nodes as Keras does, from the values of its inputs to those of its outputs."""
+    inputs = set(values)
+    for depth in sorted(graph._nodes_by_depth, reverse=True):
+        for node in graph._nodes_by_depth[depth]:
+            tensors = walk.library.flatten(node.outputs)
+            if all(id(tensor) in inputs for tensor in tensors):
+                continue
+            found = _apply(node, values, path, extra, walk)
+            values.update({id(tensor): value for tensor, value in zip(tensors, found, strict=True)})
+    return [values[id(tensor)] for tensor in graph.outputs]
+
+
+def _apply(
+    node: Any, values: dict[int, _Value], path: tuple[str, ...], extra: Mapping[str, Any], walk: _Walk
+) -> list[_Value]:
+    """The values that one node gives."""
+    operation = node.layer if walk.library.is_keras_2 else node.operation
+    arguments = _arguments(node, operation, walk.library)
+    operands, further = _operands(operation, arguments, walk.library)
+    further = {**extra, **further}
+    inputs = tuple(values[id(tensor)] for tensor in operands)
+    nested = graph_of(operation, walk.library)
+    if nested is None:
+        tensors = _outputs(node, operation, inputs, values, walk.library)
+        name = _operation_class(operation, inputs, further, walk.library)
+        return [
+            walk.call(_Call((*path, operation.name), operation, name, further, inputs, tensor))
+            for tensor in tensors
+        ]
+    inputs = tuple(values[id(tensor)] for tensor in _in_order(nested, next(iter(arguments.values())), walk))
+    for value, tensor in zip(inputs, nested.inputs, strict=True):
+        if len(value.shape) != len(tensor.shape) - 1:
+            further["inputs"] = f"of shape {value.shape} where {tuple(tensor.shape)[1:]} is taken"
+    inner = {id(tensor): value for tensor, value in zip(nested.inputs, inputs, strict=True)}
+    return _run(nested, inner, (*path, operation.name), further, walk)
+
+
+def _in_order(nested: Any, argument: Any, walk: _Walk) -> list[Any]:
+    """The tensors that a nested model is called with, in the order of its inputs."""
+    if isinstance(argument, dict) and not isinstance(nested.input, dict):
+        return [argument[tensor._keras_history[0].name] for tensor in nested.inputs]
+    return walk.library.flatten(argument)
+
+
+def _arguments(node: Any, operation: Any, library: Library) -> dict[str, Any]:
+    """A call's arguments by the names of the parameters, in their order."""
+    if library.is_keras_2:
+        args, kwargs = node.call_args, node.call_kwargs
+    else:
+        args, kwargs = node.arguments.args, node.arguments.kwargs
+    bound = inspect.signature(operation.call).bind(*args, **kwargs)
+    named: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            named.update(value)
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            named.update({f"{name}_{n}": item for n, item in enumerate(value)})
+        else:
+            named[name] = value
+    return named
+
+
+def _operands(
+    operation: Any, arguments: Mapping[str, Any], library: Library
+) -> tuple[list[Any], dict[str, Any]]:
+    """The tensors that a call reads, and what else it was called with, except what says nothing.
+
+    Of a layer the first argument is what it reads; of an operation like x + y, any may be.
+    """
+    first = next(iter(arguments), "")
+    tensors: list[Any] = []
+    further: dict[str, Any] = {}
+    for name, value in arguments.items():
+        parts = library.flatten(value)
+        found = [part for part in parts if hasattr(part, "_keras_history")]
+        tensors += found
+        is_layer = isinstance(operation, library.package.layers.Layer) and not _is_tf_function(operation)
+        if found and len(found) == len(parts) and (name == first or not is_layer):
+            continue
+        if value is not False and any(part is not None for part in parts):
+            further[name] = value
+    return tensors, {name: _described(value, library) for name, value in further.items()}
+
+
+def _described(value: Any, library: Library) -> Any:
+    """An argument as a plain value: itself, or in words."""
+    if isinstance(value, bool | int | float | str):
+        return value
+    tensors = [part for part in library.flatten(value) if hasattr(part, "_keras_history")]
+    if tensors:
+        return "the output of " + ", ".join(f"'{t._keras_history[0].name}'" for t in tensors)
+    return f"{type(value).__name__} {value}"[:60]
+
+
+def _outputs(
+    node: Any, operation: Any, inputs: tuple[_Value, ...], values: dict[int, _Value], library: Library
+) -> list[Any]:
+    """The tensors that a call gives, of the shape that they have here.
+
+    In a nested model they may have been defined for another shape, such as images of any size.
+    """
+    tensors = library.flatten(node.outputs)
+    defined = node.keras_inputs if library.is_keras_2 else node.input_tensors
+    if all(value.shape == tuple(t.shape)[1:] for value, t in zip(inputs, defined, strict=True)):
+        return tensors
+    if library.is_keras_2:
+        shapes = [(None, *value.shape) for value in inputs]
+        shape = operation.compute_output_shape(shapes[0] if len(shapes) == 1 else shapes)
+        return [library.package.Input(tuple(shape)[1:], dtype=tensors[0].dtype)]
+    args, kwargs = node.arguments.fill_in({id(t): v.tensor for t, v in zip(defined, inputs, strict=True)})
+    return library.flatten(operation.compute_output_spec(*args, **kwargs))
+
+
+def _is_tf_function(operation: Any) -> bool:
+    """Whether it is how Keras 2 writes a function of TensorFlow, such as x + y."""
+    return type(operation).__name__ == "TFOpLambda"
+
+
+def _operation_class(
+    operation: Any, inputs: tuple[_Value, ...], further: Mapping[str, Any], library: Library
+) -> str:
+    """The class of what is called; for x + y and x - y of outputs of one shape Add and Subtract."""
+    name = class_name(operation, library)
+    function = operation.get_config()["function"] if _is_tf_function(operation) else ""
+    is_layer = isinstance(operation, library.package.layers.Layer)
+    if function:
+        name = f"tf.{function}"
+    elif not is_layer and hasattr(library.package.layers, name):
+        name = f"keras.ops.{name}"
+    alike = len(inputs) == 2 and inputs[0].shape == inputs[1].shape and not further
+    return MERGES_OF_TWO.get(name, name) if alike else name
+
+
+def _names(paths: list[tuple[str, ...]]) -> list[str]:
+    """A name for each call: the layer's own where no other has it, else with its models' before it."""
+    distinct = list(dict.fromkeys(paths))
+    shared = Counter(path[-1] for path in distinct)
+    taken: set[str] = set()
+
+    def free(name: str, number: int) -> str:
+        found = name if number == 1 else f"{name}_{number}"
+        while found in taken:
+            number += 1
+            found = f"{name}_{number}"
+        taken.add(found)
+        return found
+
+    outer_first = sorted(distinct, key=len)
+    first = {
+        path: free(path[-1] if len(path) == 1 or shared[path[-1]] == 1 else "_".join(path), 1)
+        for path in outer_first
+    }
+    names = []
+    calls: Counter[tuple[str, ...]] = Counter()
+    for path in paths:
+        calls[path] += 1
+        names.append(first[path] if calls[path] == 1 else free(first[path], calls[path]))
+    return names
+
+
+def _layer(
+    call: _Call,
+    name: str,
+    names: Mapping[int, str],
+    weights: dict[int, dict[str, np.ndarray]],
+    library: Library,
+) -> KerasLayer:
+    operation = call.operation
+    if id(operation) not in weights:
+        weights[id(operation)] = dict(_weights(operation))
+    return KerasLayer(
+        name=name,
+        class_name=call.class_name,
+        config=_config(call, library),
+        weights=weights[id(operation)],
+        inputs=tuple(names[value.call] for value in call.inputs),
+        output_shape=tuple(call.output.shape)[1:],
+        input_shapes=tuple(value.shape for value in call.inputs),
+        layer="/".join(call.path),
+    )
+
+
+def _config(call: _Call, library: Library) -> dict[str, Any]:
+    operation = call.operation
+    if _is_tf_function(operation) or not isinstance(operation, library.package.layers.Layer):
+        config: dict[str, Any] = {}
+    else:
+        config = dict(operation.get_config())
+    if library.is_keras_2:
+        config = keras_3_config(call.class_name, config)
+    if callable(getattr(operation, "activation", None)):
+        config["activation"] = activation_name(operation.activation, library)
+    config["dtype"] = _policy(call)
+    return {**config, "call_arguments": dict(call.arguments)} if call.arguments else config
+
+
+def _policy(call: _Call) -> str:
+    """The name of the dtype policy; of an input and an operation the dtype of what it gives."""
+    policy = getattr(call.operation, "dtype_policy", None)
+    name = getattr(policy, "name", None)
+    output = getattr(call.output.dtype, "name", call.output.dtype)
+    return str(name if call.inputs and name else output)
+
+
+def _compute_dtype(call: _Call) -> str:
+    output = getattr(call.output.dtype, "name", call.output.dtype)
+    return str(getattr(call.operation, "compute_dtype", None) or output) if call.inputs else str(output)
+
+
+def _weights(operation: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and values, float32 or float64: the shorter floats are in float32 without loss."""
+    for weight in getattr(operation, "weights", []):
+        values = np.asarray(weight.numpy())
+        short = values.dtype.name in ("float16", "bfloat16")
+        yield (
+            weight_name(type(operation).__name__, weight.name),
+            values.astype(np.float32) if short else values,
+        )

@@ -1,0 +1,99 @@
+"""The classes that a model file may name, in each version of Keras: Keras is given nothing else to build.
+
+Whatever else a file names, Keras would look up and call: any function of TensorFlow, any class of a module.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tgenn_gen.keras_reader.supported_layers import LAYERS
+
+NESTED = frozenset({"Functional", "Model", "Sequential"})
+OF_TWO = {"__operators__.add": "Add", "math.subtract": "Subtract"}  # Keras 2's x + y and x - y
+TRAINING = ("keras.optimizers", "keras.losses", "keras.metrics")
+
+ACTIVATION_FUNCTIONS = frozenset(
+    "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
+    "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign "
+    "sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold".split()
+)
+# What the attributes of a layer consist of.
+PARTS = frozenset(
+    # initializers
+    "Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal "
+    "LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform TruncatedNormal "
+    "VarianceScaling Zeros "
+    # regularizers and constraints
+    "L1 L1L2 L2 OrthogonalRegularizer MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm "
+    # dtypes
+    "DTypePolicy DTypePolicyMap FloatDTypePolicy Policy QuantizedDTypePolicy QuantizedFloat8DTypePolicy "
+    # plain values
+    "SeedGenerator TensorShape __bytes__ __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__ "
+    "__tuple__".split()
+)
+# Layers of Keras 3 that are not converted, but do nothing when they are built: all that is wrong with a model
+# is then said at once. Layers that read files or carry code are not among them.
+HARMLESS = frozenset(
+    "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
+    "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AveragePooling3D Bidirectional "
+    "CategoryEncoding CenterCrop Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping3D "
+    "Discretization Dot ELU EinsumDense Embedding GRU GRUCell GlobalAveragePooling3D GlobalMaxPooling3D "
+    "GroupNormalization GroupQueryAttention LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling3D "
+    "Maximum MelSpectrogram Minimum MultiHeadAttention Multiply PReLU RMSNormalization RNN RandomBrightness "
+    "RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom RepeatVector Resizing "
+    "ReversibleEmbedding STFTSpectrogram SimpleRNN SimpleRNNCell SpatialDropout3D SpectralNormalization "
+    "StackedRNNCells TimeDistributed UnitNormalization UpSampling3D ZeroPadding3D".split()
+)
+
+
+def is_converted(part: dict[str, Any]) -> bool:
+    """Whether what has a class is a layer that is converted, or a model of such layers."""
+    class_name = part["class_name"]
+    is_function = class_name == "TFOpLambda" and function_of(part) in OF_TWO
+    return isinstance(class_name, str) and (is_function or class_name in NESTED or class_name in LAYERS)
+
+
+def is_part(part: dict[str, Any]) -> bool:
+    """Whether what has a class belongs to an attribute of a layer."""
+    class_name = part["class_name"]
+    if class_name == "function":
+        return isinstance(part.get("config"), str) and part["config"] in ACTIVATION_FUNCTIONS
+    return isinstance(class_name, str) and class_name in PARTS
+
+
+def may_be_built(part: dict[str, Any], keras_2: bool) -> bool:
+    """Whether Keras may be given what has a class: by that, and by the module that it is said to be of."""
+    if not _is_own(part, keras_2):
+        return False
+    if is_converted(part) or is_part(part):
+        return True
+    return not keras_2 and (part["class_name"] in HARMLESS or _is_operation(part) or _trains(part))
+
+
+def function_of(part: dict[str, Any]) -> str:
+    """The function of TensorFlow that a layer of Keras 2 stands for; "" if none is named."""
+    config = part.get("config")
+    function = config.get("function") if isinstance(config, dict) else None
+    return function if isinstance(function, str) else ""
+
+
+def _is_own(part: dict[str, Any], keras_2: bool) -> bool:
+    """Whether a module and a registered name, where they are given, are such as Keras writes."""
+    own = ("keras", "tf_keras", "builtins") if keras_2 else ("keras", "builtins")
+    module, class_name = part.get("module"), part["class_name"]
+    names = (None, "", class_name, part.get("config") if class_name == "function" else class_name)
+    is_text = isinstance(class_name, str) and isinstance(module, str | None)
+    return (
+        is_text and (module is None or module.split(".")[0] in own) and part.get("registered_name") in names
+    )
+
+
+def _is_operation(part: dict[str, Any]) -> bool:
+    """Whether it is one of Keras 3's operations, such as x * y."""
+    return str(part.get("module")).startswith("keras.src.ops.") and part["class_name"].isidentifier()
+
+
+def _trains(part: dict[str, Any]) -> bool:
+    """Whether it is how a nested model of Keras 3 was trained: an optimizer, a loss, a metric."""
+    return part.get("module") in TRAINING and part["class_name"][:1].isupper()

@@ -1,0 +1,249 @@
+"""What a network must fulfil beyond the schema and names that there are: shapes, codes, readouts."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.model import Connection, Network, Population
+from tgenn_gen.network.neurons.maximum import MAX_WINDOW
+from tgenn_gen.network.ops.linear_map import ShapeError
+from tgenn_gen.network.problems import PathInDocument, Problem
+from tgenn_gen.network.tensors import Tensor
+
+MAX_STEPS = 100_000  # as the schema says
+MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels; sums of them are still exact in float32
+MAX_NEURONS = 2**26  # a population's: 64 channels of 1024x1024
+
+
+def meaning_problems(network: Network) -> list[Problem]:
+    """All else that is wrong with a network (T203 to T219).
+
+    Of a source or an output that there is not (name_problems) nothing is said.
+    """
+    found: list[Problem] = []
+    shapes: dict[str, Shape] = {}
+    spiking: dict[str, bool] = {}
+    for index, network_input in enumerate(network.inputs):
+        shapes[network_input.name], spiking[network_input.name] = network_input.shape, True
+        if (elements := prod(network_input.shape)) > MAX_NEURONS:
+            message = f"{elements} elements, at most {MAX_NEURONS}"
+            found.append(Problem(("inputs", index, "shape"), "T208", message))
+        if problem := network_input.encoding.problem(network.simulation.dt):
+            found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
+    for index, population in enumerate(network.populations):
+        path: PathInDocument = ("populations", index)
+        before = len(found)
+        if population.size > MAX_NEURONS:
+            found.append(
+                Problem((*path, "shape"), "T208", f"{population.size} neurons, at most {MAX_NEURONS}")
+            )
+        for position, connection in enumerate(population.inputs):
+            place = (*path, "inputs", position)
+            if connection.source not in shapes:
+                continue
+            if not spiking[connection.source]:
+                found.append(
+                    Problem(
+                        (*place, "from"),
+                        "T203",
+                        f"'{connection.source}' never spikes, so nothing comes from it",
+                        "give it a neuron that spikes, such as integrate_and_fire",
+                    )
+                )
+            found += _chain_problems(connection, shapes[connection.source], population, place)
+        found += _neuron_problems(network, population, path)
+        found += _bias_problems(population, path)
+        if all(connection.source in shapes for connection in population.inputs):
+            found += _relay_problems(network, population, path)
+        if len(found) == before:
+            found += _overlap_problems(population, shapes, path)
+        shapes[population.name], spiking[population.name] = population.shape, population.neuron.spikes
+    found += _output_problems(network)
+    return found
+
+
+def _chain_problems(
+    connection: Connection, shape: Shape, population: Population, place: PathInDocument
+) -> list[Problem]:
+    kernels = [i for i, m in enumerate(connection.through) if m.has_kernel]
+    if len(kernels) > 1:
+        return [
+            Problem(
+                (*place, "through", kernels[1]),
+                "T204",
+                f"a second kernel in the chain from '{connection.source}'",
+                "merge the two kernels, or put a population between them",
+            )
+        ]
+    for position, linear_map in enumerate(connection.through):
+        try:
+            shape = linear_map.output_shape(shape)
+        except ShapeError as error:
+            return [Problem((*place, "through", position), "T205", f"{linear_map.op} {error}")]
+        if prod(shape) > MAX_NEURONS:
+            message = f"{linear_map.op} gives {prod(shape)} elements, at most {MAX_NEURONS}"
+            return [Problem((*place, "through", position), "T208", message)]
+    expected = population.neuron.current_shape(population.shape)
+    if shape != expected:
+        message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' "
+        if expected == population.shape:
+            return [Problem(place, "T205", message + f"has shape {list(expected)}")]
+        message += f"({population.neuron.describe()}) takes {list(expected)}"
+        hint = "end the chain with op: windows; window is the product of its pool"
+        return [Problem(place, "T205", message, hint)]
+    return []
+
+
+def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
+    found = []
+    neuron = population.neuron
+    if problem := neuron.problem(network.simulation.dt):
+        found.append(Problem((*path, "neuron", "threshold"), "T211", problem))
+    tensors: list[tuple[PathInDocument, Tensor]] = [
+        (("neuron", name), tensor) for name, tensor in neuron.tensors.items()
+    ]
+    if isinstance(population.scale, Tensor):
+        tensors.append((("scale",), population.scale))
+    for place, tensor in tensors:
+        allowed = [population.shape[-1:]]
+        if place[0] == "neuron" and len(population.shape) > 1:
+            allowed.append(population.shape)
+        if tensor.values.shape not in allowed:
+            expected = " or ".join(str(list(shape)) for shape in allowed)
+            message = f"has shape {list(tensor.values.shape)}, expected {expected}"
+            found.append(Problem((*path, *place), "T206", message))
+    if isinstance(population.scale, Tensor) and not (population.scales > 0).all():
+        found.append(Problem((*path, "scale"), "T212", "holds values that are not above 0"))
+    if neuron.few_spike != network.few_spike or (neuron.few_spike and network.spiking_inputs):
+        others = [p.name for p in network.populations if p.neuron.few_spike != neuron.few_spike]
+        others += network.spiking_inputs
+        code, other = ("the few-spike code", "a rate code")[:: 1 if neuron.few_spike else -1]
+        message = f"'{population.name}' has {code}, '{others[0]}' has {other}"
+        hint = "use one code in the whole network; integrate and maximum take few spikes with few_spike: true"
+        if neuron.few_spike and network.spiking_inputs:
+            hint = "few-spike neurons take constant_current: change the encoding of the input"
+        found.append(Problem((*path, "neuron"), "T213", message, hint))
+    return found
+
+
+def _relay_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
+    """What is wrong with a population that passes spikes on: with what comes to it, and what it adds."""
+    found, neuron, name = [], population.neuron, population.name
+    if not (neuron.spikes and not neuron.relays) and population.max_value is not None:
+        message = f"'{name}' ({neuron.kind}) clips nothing"
+        hint = "leave it out; max_value is for populations that spike by a threshold"
+        found.append(Problem((*path, "max_value"), "T219", message, hint))
+    if not neuron.relays:
+        return found
+    if population.bias is not None:
+        message = f"'{name}' ({neuron.kind}) takes spikes alone"
+        hint = "leave the bias out, or put a population with it before"
+        found.append(Problem((*path, "bias"), "T219", message, hint))
+    size = neuron.current_shape(())[-1]
+    if size > MAX_WINDOW:
+        message = f"a maximum of {size}, at most {MAX_WINDOW}: GeNN tells no more apart in one float32 sum"
+        hint = "use two populations one after the other, each with a smaller window, such as rows and columns"
+        found.append(Problem((*path, "neuron", "window"), "T217", message, hint))
+    signed = [c.source for c in population.inputs if c.source in network.signed]
+    if neuron.signed != bool(signed):
+        message = (
+            f"'{signed[0]}' emits spikes with a sign" if signed else "no source emits spikes with a sign"
+        )
+        hint = f"set signed: {'true' if signed else 'false'}"
+        found.append(Problem((*path, "neuron", "signed"), "T218", message, hint))
+    currents = {i.name for i in network.inputs if not i.encoding.spikes}
+    for position, connection in enumerate(population.inputs):
+        place = (*path, "inputs", position)
+        if connection.source in currents:
+            message = f"'{name}' ({neuron.kind}) takes spikes, '{connection.source}' gives a current"
+            hint = "put a population that spikes between them, or give the input an encoding that spikes"
+            found.append(Problem((*place, "from"), "T217", message, hint))
+        for index, linear_map in enumerate(connection.through):
+            if linear_map.routing and not linear_map.tensors:
+                continue
+            message = f"{linear_map.op} weighs spikes, "
+            message += f"'{name}' ({neuron.kind}) takes them as they are"
+            hint = "put a population that spikes between them; maps without weights can stay"
+            found.append(Problem((*place, "through", index), "T217", message, hint))
+    return found
+
+
+def _overlap_problems(
+    population: Population, shapes: dict[str, Shape], path: PathInDocument
+) -> list[Problem]:
+    """Whether spikes of several sources come together at a population that passes them on, else fine."""
+    sources = [c.source for c in population.inputs]
+    if not population.neuron.relays or len(sources) == 1:
+        return []
+    if any(source not in shapes or prod(shapes[source]) > MAX_NEURONS for source in sources):
+        return []  # said elsewhere
+    paths = np.zeros(population.neuron.current_shape(population.shape), np.float32)
+    for connection in population.inputs:
+        paths += connection.apply(np.ones(shapes[connection.source], np.float32))
+    if paths.max() <= 1:
+        return []
+    message = f"an element of a window of '{population.name}' gets spikes of more than one source"
+    hint = "give each source channels of its own, or put a population that adds them before"
+    return [Problem((*path, "inputs"), "T217", message, hint)]
+
+
+def _bias_problems(population: Population, path: PathInDocument) -> list[Problem]:
+    if population.bias is None or population.bias.values.shape in (population.shape, population.shape[-1:]):
+        return []
+    message = f"has shape {list(population.bias.values.shape)}, expected {[population.shape[-1]]}"
+    if len(population.shape) > 1:
+        message += f" (one a channel) or {list(population.shape)} (one a neuron)"
+    return [Problem((*path, "bias"), "T206", message)]
+
+
+def _output_problems(network: Network) -> list[Problem]:
+    found = []
+    names = [p.name for p in network.populations]
+    timesteps = network.simulation.timesteps
+    if network.few_spike and timesteps > MAX_FEW_SPIKE_STEPS:
+        message = f"{timesteps} steps, with the few-spike code at most {MAX_FEW_SPIKE_STEPS}"
+        found.append(Problem(("simulation", "timesteps"), "T210", message))
+    for index, output in enumerate(network.outputs):
+        path: PathInDocument = ("outputs", index)
+        if output.start >= timesteps:
+            message = f"the readout starts after {output.start} steps, of {timesteps} that there are"
+            found.append(Problem((*path, "start"), "T210", message, "leave some steps to read"))
+        if output.start and network.few_spike:
+            message = "with the few-spike code the first steps count most: a readout starts at 0"
+            found.append(Problem((*path, "start"), "T210", message, "leave start out"))
+        if output.population not in names:
+            continue
+        if output.population in [o.population for o in network.outputs[:index]]:
+            message = f"'{output.population}' is read out a second time"
+            found.append(
+                Problem((*path, "population"), "T214", message, "an output population has one readout")
+            )
+        population = network.population(output.population)
+        if output.readout not in population.neuron.readouts:
+            found.append(
+                Problem(
+                    (*path, "readout"),
+                    "T207",
+                    f"'{population.name}' ({population.neuron.kind}) has no readout {output.readout}",
+                    f"use readout: {' or '.join(population.neuron.readouts)}, or another kind of neuron",
+                )
+            )
+    return found
+
+
+def file_problems(network: Network) -> list[Problem]:
+    """What is wrong with a network's weights: for one built in memory, a reader has said it."""
+    found, seen = [], network.tensors
+    for index, population in enumerate(network.populations):
+        path: PathInDocument = ("populations", index)
+        for tensor in population.tensors:
+            if seen[tensor.file] != tensor:
+                found.append(
+                    Problem(path, "T209", f"two different arrays are to be written to {tensor.file}")
+                )
+            elif not np.isfinite(tensor.values).all():
+                found.append(Problem(path, "T308", f"{tensor.file} holds NaN or infinity"))
+    return found

@@ -1,0 +1,54 @@
+"""Integrate-and-fire input: each element of an example is a current into a neuron; its spikes are the input.
+
+As TensorGeNN (2019) and ml_genn's IntegrateFireInput do; regular spikes, at a rate that the threshold sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tgenn_gen.network.calls import Call
+from tgenn_gen.network.encodings.encoding import Encoding
+from tgenn_gen.network.fields import rarely
+from tgenn_gen.network.genn_code import Updates
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+
+
+@dataclass(frozen=True)
+class IntegrateAndFireInput(Encoding):
+    """Neurons as :class:`IntegrateAndFire` has them, with I = gain x the example, in 0..1.
+
+    gain: without unit, or in nA with a capacitance. A neuron spikes at most once a step: at every step for
+    what is above scale(dt).
+    """
+
+    kind: ClassVar[str] = "integrate_and_fire"
+    low = 0.0
+    high = 1.0
+    threshold: float = 1.0
+    reset: str = "subtract"
+    v_init: float | str = 0.5
+    v_rest: float = rarely(0.0)
+    capacitance: float | None = rarely(None)
+    gain: float = rarely(1.0)
+
+    @property
+    def neuron(self) -> IntegrateAndFireNeuron:
+        """The neurons; gain x the example is their current."""
+        return IntegrateAndFireNeuron(self.threshold, self.reset, self.v_init, self.v_rest, self.capacitance)
+
+    def call(self, dt: float) -> Call:
+        return self.neuron.call(dt, self.gain)
+
+    def genn(self, dt: float) -> Updates:
+        return self.neuron.genn(dt, self.gain)
+
+    def scale(self, dt: float) -> float:
+        return self.neuron.unit(dt) / self.gain
+
+    def problem(self, dt: float) -> str:
+        return self.neuron.problem(dt, self.gain)
+
+    def describe(self) -> str:
+        return f"{self.neuron.describe()}, gain {self.gain:g}"

@@ -1,0 +1,28 @@
+"""Binary input as it is: an input neuron spikes at every step where the example is 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tgenn_gen.network.calls import Call
+from tgenn_gen.network.encodings.encoding import Encoding
+from tgenn_gen.network.genn_code import Updates
+from tgenn_gen.runtime import input_encodings
+
+
+@dataclass(frozen=True)
+class SpikesInput(Encoding):
+    """Examples of 0 and 1."""
+
+    kind: ClassVar[str] = "spikes"
+    binary: ClassVar[bool] = True
+
+    def call(self, dt: float) -> Call:
+        return Call(input_encodings.Spikes)
+
+    def genn(self, dt: float) -> Updates:
+        return Updates(update="", threshold="I != 0.0")
+
+    def describe(self) -> str:
+        return "spikes, as in the example"

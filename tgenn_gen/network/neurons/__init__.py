@@ -1,0 +1,31 @@
+"""The neurons: one module a kind.
+
+A module imports only those above it:
+
+    neuron                     the contract
+    few_spike
+    integrate
+    integrate_and_fire
+    maximum
+    signed_integrate_and_fire
+"""
+
+from tgenn_gen.network.neurons import (
+    few_spike,
+    integrate,
+    integrate_and_fire,
+    maximum,
+    signed_integrate_and_fire,
+)
+from tgenn_gen.network.neurons.neuron import Neuron
+
+NEURONS: dict[str, type[Neuron]] = {
+    cls.kind: cls
+    for cls in (
+        few_spike.FewSpikeNeuron,
+        integrate.IntegrateNeuron,
+        integrate_and_fire.IntegrateAndFireNeuron,
+        maximum.MaximumNeuron,
+        signed_integrate_and_fire.SignedIntegrateAndFireNeuron,
+    )
+}

@@ -1,0 +1,114 @@
+"""Integrate-and-fire neurons without leak: V += I; a spike where V >= threshold, then a reset.
+
+Reset by subtraction (Rueckauer et al. 2017, eq. 3) keeps what is above the threshold, and the firing rate
+converges to the clipped activation with an error of at most threshold / steps; reset to zero or to rest
+(Diehl et al. 2015) loses it. v_init = threshold / 2 centres that error (Bu et al. 2022, optimized
+potential initialization).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tgenn_gen.network.calls import Call, Uniform
+from tgenn_gen.network.fields import rarely
+from tgenn_gen.network.genn_code import Updates, uniform
+from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.runtime import neuron_updates
+
+SMALLEST_GAIN, LARGEST_GAIN = 1e-30, 1e30
+
+
+@dataclass(frozen=True)
+class IntegrateAndFireNeuron(Neuron):
+    """V += I, without units; or, with a capacitance in nF, V += I dt / capacitance in mV (I in nA).
+
+    threshold  above v_rest; a neuron spikes where V reaches it
+    reset      "subtract": V -= threshold - v_rest; "zero": V = 0; "to_rest": V = v_rest
+    v_init     V at local step 0: a number; one a channel or a neuron (a tensor); or "uniform": random,
+               between v_rest and threshold, anew for each example
+    """
+
+    kind: ClassVar[str] = "integrate_and_fire"
+    readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
+    threshold: float = 1.0
+    reset: str = "subtract"
+    v_init: float | str | Tensor = 0.5
+    v_rest: float = rarely(0.0)
+    capacitance: float | None = rarely(None)
+
+    @property
+    def head_start(self) -> float:
+        if self.v_init == "uniform":
+            return 0.5
+        start = float(self.v_init.values.mean()) if isinstance(self.v_init, Tensor) else float(self.v_init)
+        return (start - self.v_rest) / (self.threshold - self.v_rest)
+
+    def gain(self, dt: float) -> float:
+        """What a current of 1 adds to V in one time step."""
+        return 1.0 if self.capacitance is None else dt / self.capacitance
+
+    def call(self, dt: float, input_gain: float = 1.0) -> Call:
+        v_init = Uniform(self.v_rest, self.threshold) if self.v_init == "uniform" else self.v_init
+        arguments = {"threshold": self.threshold, "reset": self.reset, "v_init": v_init}
+        if self.v_rest:
+            arguments["v_rest"] = self.v_rest
+        if self.capacitance is not None or input_gain != 1:
+            arguments["gain"] = input_gain * self.gain(dt)
+        return Call(neuron_updates.IntegrateAndFire, arguments)
+
+    def genn(self, dt: float, input_gain: float = 1.0) -> Updates:
+        params = [("threshold", self.threshold)]
+        start, reset = "V = v_init;", "V -= threshold;"
+        tensors: tuple[str, ...] = ()
+        if isinstance(self.v_init, Tensor):
+            tensors = ("v_init",)
+        elif self.v_init == "uniform":
+            drawn = uniform("u", "0xffffffffu")
+            start = f"{drawn}\nV = v_rest + ((threshold - v_rest) * u);"
+        else:
+            params.append(("v_init", float(self.v_init)))
+        if self.v_rest or self.reset == "to_rest" or self.v_init == "uniform":
+            params.append(("v_rest", self.v_rest))
+            reset = "V -= threshold - v_rest;"
+        update = "V += I;"
+        if self.capacitance is not None or input_gain != 1:
+            params.append(("gain", input_gain * self.gain(dt)))
+            update = "V += gain * I;"
+            parts = ["the input's gain"] if input_gain != 1 else []
+            parts += ["dt / capacitance"] if self.capacitance is not None else []
+            update += f"  // gain: {' x '.join(parts)}"
+        return Updates(
+            update=update,
+            threshold="V >= threshold",
+            reset={"subtract": reset, "zero": "V = 0.0;", "to_rest": "V = v_rest;"}[self.reset],
+            start=start,
+            params=tuple(params),
+            tensors=tensors,
+            random=self.v_init == "uniform",
+        )
+
+    def unit(self, dt: float) -> float:
+        return (self.threshold - self.v_rest) / self.gain(dt)
+
+    def problem(self, dt: float, input_gain: float = 1.0) -> str:
+        if self.reset == "zero" and self.v_rest:
+            return f"reset zero sets V to 0, and the resting potential is {self.v_rest:g}: use to_rest"
+        if np.float32(self.threshold) <= np.float32(self.v_rest):
+            rest = f"{self.v_rest:.9g}, in float32"
+            return f"the threshold, {self.threshold:.9g}, is not above the resting potential, {rest}"
+        if not SMALLEST_GAIN <= input_gain * self.gain(dt) <= LARGEST_GAIN:
+            gain = f"{input_gain * self.gain(dt):g}"
+            hint = "choose another capacitance, gain or dt"
+            return f"a current of 1 changes V by {gain} in a step, out of range: {hint}"
+        return ""
+
+    def describe(self) -> str:
+        words = [f"integrate_and_fire, threshold {self.threshold:g}, reset {self.reset}"]
+        words += [f"rest {self.v_rest:g}"] if self.v_rest else []
+        words += [] if self.capacitance is None else [f"capacitance {self.capacitance:g} nF"]
+        return ", ".join(words)

@@ -1,0 +1,21 @@
+"""What is required of a kernel and of a window."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tgenn_gen.network.ops.linear_map import ShapeError
+
+MAX_WINDOW_ELEMENTS = 2**16
+
+
+def require_size(window: tuple[int, int]) -> None:
+    """Raise ShapeError for a window that is too large."""
+    if window[0] * window[1] > MAX_WINDOW_ELEMENTS:
+        raise ShapeError(f"a window of {window[0]}x{window[1]} is larger than {MAX_WINDOW_ELEMENTS} elements")
+
+
+def require_kernel(kernel: np.ndarray, axes: str) -> None:
+    """Raise ShapeError for a kernel that has not these axes, such as "(inputs, units)"."""
+    if kernel.ndim != axes.count(",") + 1:
+        raise ShapeError(f"needs a kernel {axes}, it is {kernel.shape}")

@@ -1,0 +1,46 @@
+"""Maps on (steps, channels): they are maps on images of one row, (1, steps, channels)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+
+from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.genn_code import Scatter
+from tgenn_gen.network.ops.linear_map import LinearMap, ShapeError
+from tgenn_gen.network.tensors import Tensor
+
+
+class OneAxis(LinearMap):
+    """A map on (steps, channels)."""
+
+    @property
+    @abstractmethod
+    def on_images(self) -> LinearMap:
+        """The map on (1, steps, channels) that it is; its kernel, if it has one, holds no values."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) != 2:
+            raise ShapeError(f"takes (steps, channels), its input is {shape}")
+        return self.on_images.output_shape((1, *shape))[1:]
+
+    def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
+        on_images = self.on_images.scatter((1, *shape), level, weight)
+        title = f"// {self.describe()}: {shape} -> {self.output_shape(shape)}"
+        return replace(on_images, lines=(title, *on_images.lines[1:]))
+
+
+def of_one_row(kernel: Tensor) -> Tensor:
+    """A kernel of the shape that `kernel` has on images of one row, without its values."""
+    return Tensor.placeholder("", (1, *kernel.values.shape))
+
+
+def require_channels(shape: Shape, channels: int) -> None:
+    """Raise ShapeError where `shape` is not (steps, channels)."""
+    if len(shape) != 2 or shape[1] != channels:
+        raise ShapeError(f"takes (steps, {channels}), its input is {shape}")
+
+
+def words(strides: int, dilation: int) -> str:
+    """What of a convolution along one axis is not as usual."""
+    return (f" strides {strides}" if strides > 1 else "") + (f" dilation {dilation}" if dilation > 1 else "")

@@ -1,0 +1,40 @@
+"""Readouts: what is read of the output population: the functions of runtime.readouts by kind.
+
+membrane     the membrane potential of integrators
+spike_count  the spikes, with their sign and the weight of their step (Diehl et al. 2015)
+first_spike  the step of the first spike: the earliest one wins (time to first spike)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tgenn_gen.runtime import readout_functions
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A kind of readout.
+
+    read     the value that is read after each step, of what the population emitted
+    output   that value in the units of the ANN's activations
+    unit     what that value is, in words
+    """
+
+    read: Callable[..., np.ndarray]
+    output: Callable[..., np.ndarray]
+    unit: str
+
+
+READOUTS = {
+    "membrane": Readout(readout_functions.read_membrane, readout_functions.mean_per_step, "V / steps"),
+    "spike_count": Readout(
+        readout_functions.read_spike_count, readout_functions.mean_per_step, "spikes per step"
+    ),
+    "first_spike": Readout(
+        readout_functions.read_first_spike, readout_functions.earliest, "1 / step of the first spike"
+    ),
+}

@@ -1,0 +1,62 @@
+"""What git has to know of the files of a network: how .npy files are shown, and which are generated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tgenn_gen.codegen.stamps import TARGETS
+from tgenn_gen.errors import TgennError, printable
+from tgenn_gen.files.folders import replace_files
+from tgenn_gen.files.git import git
+
+DRIVER = "tgenn-npy"
+ATTRIBUTES = (
+    f"*.npy -text diff={DRIVER}",
+    *(f"{script} -diff linguist-generated" for script in TARGETS.values()),
+)
+IGNORED = ("*_sparse_CODE*", "*_toeplitz_CODE*")  # what GeNN builds beside simulate.py, and locks
+# git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.
+TEXTCONV = (
+    'f() { tgenn show "$1" 2>/dev/null'
+    ' || echo "not shown by tgenn show: $(git hash-object --no-filters -- "$1")"; }; f'
+)
+
+
+def set_up(folder: Path) -> list[str]:
+    """Add what is missing to .gitattributes and .gitignore in `folder`, and to git's configuration.
+
+    Lines on what was done. Raises TgennError: T607 what git says, T604 a file cannot be read or written.
+    """
+    git("rev-parse", "--show-toplevel", place=str(folder), folder=folder, hint="git init makes a repository")
+    added = [*_add(folder / ".gitattributes", ATTRIBUTES), *_add(folder / ".gitignore", IGNORED)]
+    return [*added, *_configure(folder)]
+
+
+def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
+    """Add those of the lines that a file has not."""
+    try:
+        old = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise TgennError.at(path, "T604", f"cannot be read: {error.strerror}") from None
+    there = [line.split() for line in old.decode(errors="replace").splitlines()]
+    missing = [line for line in lines if line.split() not in there]
+    if not missing:
+        return [f"{path}: has all lines"]
+    end = b"" if old.endswith(b"\n") or not old else b"\n"
+    replace_files(path.parent, {path.name: old + end + "".join(f"{line}\n" for line in missing).encode()})
+    return [f"{path}: {len(missing)} lines added, to be committed:", *(f"  {line}" for line in missing)]
+
+
+def _configure(folder: Path) -> list[str]:
+    key = f"diff.{DRIVER}.textconv"
+
+    def config(*arguments: str) -> str:
+        said = git("config", "--local", *arguments, place=str(folder), folder=folder)
+        return said.decode(errors="replace").strip()
+
+    old = config("--default", "", "--get", key)
+    if old == TEXTCONV:
+        return [f"git config {key}: is set"]
+    config("--replace-all", key, TEXTCONV)
+    was = printable(f"; it was {old}") if old else ""
+    return [f"git config {key}: set, in this clone alone{was}"]
