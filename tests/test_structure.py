@@ -115,13 +115,13 @@ def test_tests_stand_in_folders_of_the_names_of_the_package():
     assert folders - {"benchmarks", "support"} == {name for name in ROWS.split() if (PACKAGE / name).is_dir()}
 
 
-def test_only_the_loading_of_models_imports_keras_and_only_when_called():
+def test_one_module_imports_keras_and_only_when_called():
     for name, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             heavy = {n.split(".")[0] for n in names} & {"keras", "tensorflow", "tf_keras"}
-            assert not heavy or name == "keras_reader.loading", f"{name} imports {heavy}"
+            assert not heavy or name == "keras_reader.libraries", f"{name} imports {heavy}"
 
 
 def test_run_time_modules_import_the_standard_library_and_numpy_alone():

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 from killed_writers import files_in
 
 from tgenn_gen.cli.main import export_main
-from tgenn_gen.keras_reader.loading import import_keras
+from tgenn_gen.keras_reader.libraries import import_keras
 
 AT_ONCE = 5  # pairs of exports
 FOREIGN = {"notes.txt": b"mine", "weights/mine.npy": b"mine"}

@@ -151,10 +151,7 @@ CASES = {
         lambda p: changed(p, size=2**31, packed=2**31),
         "unpacked it has 2147483648 bytes",
     ),
-    "two sizes": (
-        lambda p: changed(p, size=2**20),
-        "x holds 1048448 bytes of data, its shape needs 96",
-    ),
+    "two sizes": (lambda p: changed(p, size=2**20), "x holds 1048448 bytes of data, its shape needs 96"),
     "two sizes of what is deflated": (
         lambda p: changed(p, size=2**20, method=DEFLATED),
         "",  # it cannot be unpacked at all

@@ -16,7 +16,6 @@ import pytest
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen.cli.main import export_main, main  # noqa: E402
-from tgenn_gen.keras_reader.model_file import _fields  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
@@ -301,21 +300,13 @@ def changed_config(path, change):
 
 def change_saved_model(path, change):
     """Of a SavedModel's metadata, the node of the model itself."""
-    _, root = next(
-        field for field in _fields(path.read_bytes()) if b"root" in dict(_fields(field[1])).values()
-    )
-    described = json.loads(dict(_fields(root))[5])
-    described["config"] = change({"config": described["config"]})["config"]
-    node = protobuf_field(3, b"root") + protobuf_field(5, json.dumps(described).encode())
-    path.write_bytes(protobuf_field(1, node))
+    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
-
-def protobuf_field(number: int, content: bytes) -> bytes:
-    size, length = len(content), b""
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+    metadata = SavedMetadata.FromString(path.read_bytes())
+    root = next(node for node in metadata.nodes if node.node_path == "root")
+    described = json.loads(root.metadata)
+    root.metadata = json.dumps({**described, **change({"config": described["config"]})})
+    path.write_bytes(metadata.SerializeToString())
 
 
 CALLS = {
@@ -492,7 +483,7 @@ MODELS = {
     "ReLU with everything": (
         lambda: chain(layers.Dense(3), layers.ReLU(6, 0.25, 0.5, name="r"), layers.Dense(2)),
         [
-            "layer 'r': error[T404]: ReLU with threshold=0.5, which neurons cannot express\n  hint: use ReLU without threshold, and train again",
+            "layer 'r': error[T404]: ReLU with threshold=0.5, which neurons cannot express\n  hint: use ReLU without threshold, and train again"
         ],
     ),
     "ReLU that is always 0": (

@@ -255,21 +255,21 @@ MODELS = {
         lambda: keras.Model(IMAGE, {"ab": layers.MaxPooling2D(2, name="p")(IMAGE)}, name="m"),
         [
             "layer 'p': error[T404]: max-pooling of what may be negative, at an output\n"
-            "  hint: put a ReLU before the max-pooling or right behind it, or use --max-pool average",
+            "  hint: put a ReLU before the max-pooling or right behind it, or use --max-pool average"
         ],
     ),
     "max-pooling between convolutions without a ReLU": (
         lambda: chain(layers.Conv2D(3, 2), layers.MaxPooling2D(2, name="p"), layers.Conv2D(2, 2, name="c")),
         [
             "layer 'c': error[T404]: Conv2D of a max-pooling, 'p', of what may be negative\n"
-            "  hint: put a ReLU before the max-pooling or right behind it, or use --max-pool average",
+            "  hint: put a ReLU before the max-pooling or right behind it, or use --max-pool average"
         ],
     ),
     "windows larger than neurons take": (
         lambda: chain(layers.ReLU(), layers.MaxPooling2D((17, 2), strides=1, name="p"), shape=(40, 5, 2)),
         [
             "layer 'p': error[T404]: windows of 17 elements on an axis, more than 15\n"
-            "  hint: pool twice with smaller windows",
+            "  hint: pool twice with smaller windows"
         ],
     ),
     "an Add that broadcasts": (
@@ -280,7 +280,7 @@ MODELS = {
         ),
         [
             "layer 'add': error[T404]: Add of tensors of several shapes, (6, 5, 2), (1, 1, 2)\n"
-            "  hint: give them one shape: broadcasting is not supported",
+            "  hint: give them one shape: broadcasting is not supported"
         ],
     ),
     "variable input": (

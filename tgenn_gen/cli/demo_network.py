@@ -15,7 +15,7 @@ import numpy as np
 
 from tgenn_gen.conversion.convert import convert
 from tgenn_gen.errors import MissingEngineError, TgennError
-from tgenn_gen.keras_reader.loading import import_keras
+from tgenn_gen.keras_reader.libraries import import_keras
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.writing import export_files, require_writable_target, write_folder
 

@@ -14,14 +14,9 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.keras_reader.keras_model import KerasLayer
-from tgenn_gen.keras_reader.keras_names import (
-    Library,
-    activation_name,
-    class_name,
-    keras_3_config,
-    weight_name,
-)
+from tgenn_gen.keras_reader.keras_names import activation_name, class_name, keras_3_config, weight_name
 from tgenn_gen.keras_reader.known_classes import OF_TWO
+from tgenn_gen.keras_reader.libraries import Library
 
 MERGES_OF_TWO = {
     **{f"keras.ops.{layer}": layer for layer in OF_TWO.values()},

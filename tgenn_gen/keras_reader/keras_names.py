@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from tgenn_gen.keras_reader.libraries import Library
+
 # Attributes of Keras 2 that have another name in Keras 3, or say nothing there.
 RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 HOW_COMPUTED = frozenset({"fused"})  # by which kernel, not what
-
-
-@dataclass(frozen=True)
-class Library:
-    """keras or tf_keras: the package, and how it takes nested arguments apart and puts them together."""
-
-    package: Any
-    flatten: Callable[[Any], list[Any]]
-    pack: Callable[[Any, list[Any]], Any]
-
-    @property
-    def is_keras_2(self) -> bool:
-        return str(self.package.__version__).startswith("2.")
-
-    def own(self, value: Any) -> bool:
-        """Whether a class or function is the library's, and not one of the model's author."""
-        return str(value.__module__).split(".")[0] == self.package.__name__.split(".")[0]
 
 
 def class_name(operation: Any, library: Library) -> str:
