@@ -16,7 +16,7 @@ from limits import memory
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed")
 
-from tgenn_gen.errors import MissingEngineError, TgennError  # noqa: E402
+from tgenn_gen.errors import TgennError  # noqa: E402
 from tgenn_gen.keras_reader.hdf5_file import hdf5_problem  # noqa: E402
 from tgenn_gen.keras_reader.model_file import open_model_file, refuse_code, refuse_other_content  # noqa: E402
 
@@ -36,12 +36,14 @@ def weights(write=None) -> bytes:
     return file.getvalue()
 
 
-def keras_file(path, write=None, method=zipfile.ZIP_STORED, **others):
-    """A .keras file, with other content than Keras writes."""
-    content = {"metadata.json": '{"keras_version": "3.15.1"}', "config.json": CONFIG}
-    content["model.weights.h5"] = weights(write)
+def write_model(path, write=None, method=zipfile.ZIP_STORED, **others):
+    """A .keras or .h5 file with other weights, a .keras file with other entries than Keras writes."""
+    if path.suffix == ".h5":
+        path.write_bytes(weights(write))
+        return
+    entries = {"metadata.json": '{"keras_version": "3.15.1"}', "config.json": CONFIG}
     with zipfile.ZipFile(path, "w", method) as archive:
-        for name, data in {**content, **others}.items():
+        for name, data in {**entries, "model.weights.h5": weights(write), **others}.items():
             archive.writestr(name, data)
 
 
@@ -70,36 +72,29 @@ def virtual(file):
     file.create_virtual_dataset("x", layout)
 
 
+def many_names(file):
+    file.create_dataset("x", (2**18,), "f4", compression="gzip")
+    file.update({f"x{i}": file["x"] for i in range(2000)})
+
+
+def packed(shape, chunks):
+    """An array that takes no place."""
+    return lambda f: f.create_dataset("x", shape, "f4", maxshape=(None,), chunks=chunks, compression="gzip")
+
+
+LINK, ELSEWHERE = "x in it is a link to elsewhere", "the numbers of /x in it are in another file"
 WRITERS = {
-    "a link to another file": (
-        lambda f: f.update({"layers/x": h5py.ExternalLink("/etc/passwd", "/")}),
-        "x in it is a link to elsewhere",
-    ),
-    "a link to another place": (
-        lambda f: f.update({"x": h5py.SoftLink("/layers")}),
-        "x in it is a link to elsewhere",
-    ),
-    "numbers in another file": (to_another_file, "the numbers of /x in it are in another file"),
-    "numbers of other files": (virtual, "the numbers of /x in it are in another file"),
+    "a link to another file": (lambda f: f.update({"layers/x": h5py.ExternalLink("/etc/passwd", "/")}), LINK),
+    "a link to another place": (lambda f: f.update({"x": h5py.SoftLink("/layers")}), LINK),
+    "numbers in another file": (to_another_file, ELSEWHERE),
+    "numbers of other files": (virtual, ELSEWHERE),
     "texts of any length": (
         lambda f: f.create_dataset("x", (3,), h5py.string_dtype()),
         "/x in it has elements of any length",
     ),
-    "a huge shape that takes no place": (
-        lambda f: f.create_dataset("x", (2**40, 4), "f4", chunks=(1024, 4), compression="gzip"),
-        "unpacked it has 17592186044424 bytes",
-    ),
-    "a huge chunk": (
-        lambda f: f.create_dataset("x", (1,), "f4", maxshape=(None,), chunks=(2**29,), compression="gzip"),
-        "unpacked it has 2147483656 bytes",
-    ),
-    "many names of one array": (
-        lambda f: (
-            f.create_dataset("x", (2**18,), "f4", compression="gzip"),
-            *[f.update({f"x{i}": f["x"]}) for i in range(2000)],
-        ),
-        "unpacked it has ",
-    ),
+    "a huge shape": (packed((2**42,), (1024,)), "unpacked it has 17592186044424 bytes"),
+    "a huge chunk": (packed((1,), (2**29,)), "unpacked it has 2147483656 bytes"),
+    "many names of one array": (many_names, "unpacked it has "),
 }
 
 
@@ -107,12 +102,8 @@ WRITERS = {
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 def test_weights_that_keras_does_not_write_are_refused(tmp_path, name, case):
     write, expected = WRITERS[case]
-    path = tmp_path / name
-    if name == "m.keras":
-        keras_file(path, write)
-    else:
-        path.write_bytes(weights(write))
-    assert expected in said(path)
+    write_model(tmp_path / name, write)
+    assert expected in said(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
@@ -121,50 +112,58 @@ def test_weights_are_read_packed_or_not_and_in_groups_that_hold_themselves(tmp_p
         file.create_dataset("x", data=np.arange(10), chunks=(3,), compression="gzip", shuffle=True)
         file["layers/again"] = file["layers"]
 
-    path = tmp_path / name
-    if name == "m.keras":
-        keras_file(path, write)
-    else:
-        path.write_bytes(weights(write))
-    check(path)
+    write_model(tmp_path / name, write)
+    check(tmp_path / name)
 
 
-def test_an_archive_of_what_no_converted_layer_has_is_refused(tmp_path):
-    path = tmp_path / "m.keras"
-    for other in ("model.weights.npz", "assets/x", "../x", "/x"):
-        keras_file(path, **{other: "x"})
-        assert said(path) == f"it holds {other}, which is no part of a model that is converted"
-
-
-def test_an_archive_with_two_configurations_is_refused(tmp_path):
-    path = tmp_path / "m.keras"
-    keras_file(path)
+def twice(path):
+    write_model(path)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning):
         archive.writestr("config.json", CONFIG)
-    assert said(path) == "2 of its entries are named config.json"
 
 
-def test_an_archive_packed_without_a_bound_is_refused(tmp_path):
-    keras_file(tmp_path / "m.keras", method=zipfile.ZIP_BZIP2)
-    assert said(tmp_path / "m.keras") == "its entry metadata.json is neither stored nor deflated"
+def holds(name):
+    return f"it holds {name}, which is no part of a model that is converted"
+
+
+def bomb(path):
+    write_model(path, method=zipfile.ZIP_DEFLATED, **{"model.weights.h5": bytes(2**27)})
+
+
+ARCHIVES = {
+    "other weights": (lambda p: write_model(p, **{"model.weights.npz": "x"}), holds("model.weights.npz")),
+    "assets of layers": (lambda p: write_model(p, **{"assets/x": "x"}), holds("assets/x")),
+    "a file of the folder above": (lambda p: write_model(p, **{"../x": "x"}), holds("../x")),
+    "a file of the root": (lambda p: write_model(p, **{"/x": "x"}), holds("/x")),
+    "two configurations": (twice, "2 of its entries are named config.json"),
+    "a method without a bound": (
+        lambda p: write_model(p, method=zipfile.ZIP_BZIP2),
+        "its entry metadata.json is neither stored nor deflated",
+    ),
+    "a bomb": (bomb, "unpacked it has 1342178"),
+}
+
+
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_an_archive_that_keras_does_not_write_is_refused(tmp_path, monkeypatch, case):
+    monkeypatch.setattr("tgenn_gen.runtime.data.MAX_UNPACKED", 2**26)
+    write, expected = ARCHIVES[case]
+    write(tmp_path / "m.keras")
+    assert said(tmp_path / "m.keras").startswith(expected)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 def test_a_configuration_that_python_would_make_thirty_times_larger_is_refused(tmp_path, name):
-    config = '{"module": "keras", "class_name": "Sequential", "config": [' + "{}," * 2**24 + "{}]}"
+    config = '{"module": "keras", "class_name": "Sequential", "config": [' + "{}," * 2**22 + "{}]}"
     path = tmp_path / name
-    if name == "m.keras":
-        keras_file(path, **{"config.json": config})
-    else:
-        with h5py.File(path, "w") as file:
-            file.attrs["model_config"] = config
+    write_model(path, lambda file: file.attrs.update(model_config=config), **{"config.json": config})
     assert f"has {len(config)} bytes, the largest that is read has 8388608" in said(path)
 
 
 def test_many_layers_that_are_refused_take_no_longer_than_their_number(tmp_path):
     layers = [{"class_name": "Evil", "config": {"name": f"e{i}"}} for i in range(20000)]
     config = {"module": "keras", "class_name": "Sequential", "config": {"layers": layers}}
-    keras_file(tmp_path / "m.keras", **{"config.json": json.dumps(config)})
+    write_model(tmp_path / "m.keras", **{"config.json": json.dumps(config)})
     started = time.process_time()
     with pytest.raises(TgennError) as caught:
         check(tmp_path / "m.keras")
@@ -172,6 +171,7 @@ def test_many_layers_that_are_refused_take_no_longer_than_their_number(tmp_path)
     assert time.process_time() - started < 5
 
 
+@pytest.mark.slow
 def test_an_attribute_of_one_long_text_many_times_is_refused(tmp_path):
     """Each of its elements is a length, an address and a number: the same ones, 2000 times a megabyte."""
     path, count = tmp_path / "m.h5", 2000
@@ -184,6 +184,7 @@ def test_an_attribute_of_one_long_text_many_times_is_refused(tmp_path):
     assert said(path) == TOO_LARGE
 
 
+@pytest.mark.slow
 def test_a_file_on_which_hdf5_never_ends_is_refused(tmp_path, monkeypatch):
     """The length of a text in the heap is such that what follows it is the text itself."""
     monkeypatch.setattr("tgenn_gen.keras_reader.hdf5_file.SECONDS", 5)
@@ -196,6 +197,7 @@ def test_a_file_on_which_hdf5_never_ends_is_refused(tmp_path, monkeypatch):
     assert said(path).startswith("HDF5 ")  # does not come to its end, or no longer begins
 
 
+@pytest.mark.slow
 def test_damaged_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("tgenn_gen.keras_reader.hdf5_file.SECONDS", 5)
     whole, rng = weights(), np.random.default_rng(0)
@@ -214,36 +216,18 @@ def test_nothing_in_the_present_folder_is_run(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w').close()\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])  # as in a notebook
-    keras_file(tmp_path / "m.keras")
+    write_model(tmp_path / "m.keras")
     assert hdf5_problem(tmp_path / "m.keras") == ""
     assert not (tmp_path / "ran").exists()
 
 
-def test_without_h5py_what_is_missing_is_said(tmp_path, monkeypatch):
-    keras_file(tmp_path / "m.keras")
-    (tmp_path / "m.h5").write_bytes(weights())
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    for name in ("m.keras", "m.h5"):
-        with pytest.raises(MissingEngineError, match="reading a Keras model needs TensorFlow"):
-            check(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
-def test_models_are_read_where_memory_is_limited_already(tmp_path, name):
+def test_models_are_read_where_memory_is_limited_already(tmp_path):
     """As clusters do: the limit of the process that reads first cannot be above that one."""
-    path = tmp_path / name
-    if name == "m.keras":
-        keras_file(path)
-    else:
-        path.write_bytes(weights())
+    write_model(tmp_path / "m.keras")
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31)); "
     code += "from tgenn_gen.keras_reader.hdf5_file import hdf5_problem; from pathlib import Path; "
     code += "print(repr(hdf5_problem(Path(sys.argv[1]))))"
-    done = subprocess.run(
-        [sys.executable, "-c", code, path],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-    )
+    command = [sys.executable, "-c", code, tmp_path / "m.keras"]
+    with_one_thread = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=with_one_thread)
     assert done.stdout == "''\n", done.stderr
