@@ -530,6 +530,7 @@ def test_a_model_of_tf_keras_in_memory_is_read(tf_keras):
     assert {layer.config["dtype"] for layer in read.values()} == {"float32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.keras", "m.h5", "saved_model"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_depthwise_and_transposed_convolutions_of_keras_2_are_those_of_keras_3(tmp_path, name):
