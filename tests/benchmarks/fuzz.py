@@ -41,7 +41,7 @@ with atheris.instrument_imports(include=["tgenn_gen", "yaml"]):
     from tgenn_gen.diff.array_summary import array_data
     from tgenn_gen.document.source import read_source
     from tgenn_gen.document.weight_files import WeightFolder, current_reference, read_tensor
-    from tgenn_gen.editing.formatting import canonical
+    from tgenn_gen.editing.formatting import formatted
     from tgenn_gen.editing.lock_weights import locked
     from tgenn_gen.errors import Location
     from tgenn_gen.keras_reader.model_file import open_model_file, refuse_code
@@ -61,7 +61,7 @@ def document(folder: Path, data: bytes) -> None:
     with contextlib.suppress(TgennError):
         locked(read_source(folder / "network.yaml"), WeightFolder(folder))
     with contextlib.suppress(TgennError):
-        canonical(read_source(folder / "network.yaml"), WeightFolder(folder))
+        formatted(read_source(folder / "network.yaml"), WeightFolder(folder))
     load(folder)
 
 

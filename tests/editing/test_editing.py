@@ -16,7 +16,9 @@ from sample_networks import branched, small_cnn
 from tgenn_gen import load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.document.canonical_text import DOCUMENT
-from tgenn_gen.editing.formatting import canonical
+from tgenn_gen.document.source import parse_source
+from tgenn_gen.editing.set_values import edited
+from tgenn_gen.editing.text_edits import edited_text, edits_towards
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 
 KERNEL = "weights/dense.kernel.npy"
@@ -97,13 +99,83 @@ def test_of_names_with_dots_the_longest_that_has_the_field_is_meant(tmp_path):
 
 
 def test_a_document_that_has_the_values_is_not_written(folder, capsys):
-    """Not even where its form is not canonical."""
-    with (folder / DOCUMENT).open("a") as file:
-        file.write("   # end\n")
     before = (folder / DOCUMENT).stat()
     assert main(["set", str(folder), "conv1.scale=2.0", "conv1.neuron.reset=subtract"]) == 0
     assert capsys.readouterr().out == f"{folder / DOCUMENT}: has these values already\n"
     assert (folder / DOCUMENT).stat() == before
+
+
+HANDWRITTEN = """\
+provenance:
+    note: |-   # of many lines
+      # text
+      more
+
+    words: # below:
+    - one
+    - "two"
+simulation:    {dt:  1e0,
+  timesteps: 07, } # few
+empty:
+inputs:
+ -  name:
+        image
+    encoding: { kind: constant_current }   # no spikes
+    uint8_divisor: 255 # bytes
+
+    # of the image
+    shape:
+     - 7 # rows
+     - 10
+populations: []
+name: 'small_cnn'"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "old", "new"),
+    [
+        ("simulation.dt=0.50", "1e0", "0.5"),
+        ("simulation.timesteps=7", "", ""),
+        ("image.name=picture", "        image", "        picture"),
+        ("image.uint8_divisor=1", "255", "1"),
+        ("image.shape.1=11", "10", "11"),
+        ("name=small", "'small_cnn'", "small"),
+        ("name=", "'small_cnn'", "null"),
+        ("empty={a: 1}", "empty:", "empty: {a: 1}"),
+        (
+            "provenance.note=short",
+            "|-   # of many lines\n      # text\n      more",
+            "short   # of many lines",
+        ),
+        ("provenance.words=[a b]", '- one\n    - "two"', '  ["a b"]'),
+        ("provenance.words.0={a: {b: -0.0}}", "one", "{a: {b: -0.0}}"),
+        ("provenance.more=[1, {a: no}]", '- "two"', '- "two"\n    more: [1, {a: "no"}]'),
+        ("image.shape=[6]", "\n     - 7 # rows\n     - 10", " [6]"),
+        ("image.encoding={kind: spikes}", "constant_current", "spikes"),
+        ("image.encoding={kind: spikes, gain: 2.0}", "constant_current", "spikes, gain: 2.0"),
+        ("simulation={dt: 1.0, timesteps: 7, a: b}", "07", "07, a: b"),
+        ("format=tgenn/1", "'small_cnn'", "'small_cnn'\nformat: tgenn/1"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_in_a_handwritten_document_only_the_value_changes(edit, old, new, line_end):
+    before, old, new = (text.replace("\n", line_end) for text in (HANDWRITTEN, old, new))
+    assert not old or before.count(old) == 1
+    source = parse_source(before, DOCUMENT)
+    data, _ = edited(source, [edit])
+    after = edited_text(source, edits_towards(source, data), data)
+    assert after == (before.replace(old, new) if old else before)
+    assert parse_source(after, DOCUMENT).data == data
+
+
+def test_a_value_that_cannot_be_written_where_it_stands_is_refused(folder, capsys):
+    """{note} is YAML for {note: null}: the text has no place for another value."""
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(f"{text}provenance: {{note}}\n")
+    assert refused(folder, capsys, "set", "provenance.note=1") == [
+        f"{DOCUMENT}: error[T123]: this change cannot be made in its text: other values would change "
+        "hint: change it in an editor"
+    ]
 
 
 def test_places_that_are_not_there_are_all_said_with_what_was_meant(folder, capsys):
@@ -206,12 +278,23 @@ def test_lock_writes_what_the_weights_are_now(folder, capsys):
     assert capsys.readouterr().out == f"{folder / DOCUMENT}: says what the weights are\n"
 
 
-def test_lock_completes_a_reference_that_names_its_file_alone(folder, capsys):
+@pytest.mark.parametrize(
+    ("before", "comment", "between", "after"),
+    [(" {", "", ", ", "}"), ("\n      ", "  # mine", "\n      ", "")],
+)
+def test_lock_completes_a_reference_that_names_its_file_alone(
+    folder, capsys, before, comment, between, after
+):
+    """In braces, or on lines of their own."""
     np.save(folder / "weights/dense.bias.npy", np.ones(6, np.float32))
     text = (folder / DOCUMENT).read_text()
-    dense = "    scale: 1.0\n    bias: {file: weights/dense.bias.npy}\n"
-    (folder / DOCUMENT).write_text(text.replace("    scale: 1.0\n", dense))
+    start = f"    scale: 1.0\n    bias:{before}file: weights/dense.bias.npy"
+    (folder / DOCUMENT).write_text(text.replace("    scale: 1.0\n", f"{start}{comment}{after}\n"))
     assert main(["lock", str(folder)]) == 0
+    digest = hashlib.sha256((folder / "weights/dense.bias.npy").read_bytes()).hexdigest()
+    added = ["shape: [6]", "dtype: float32", f"sha256: {digest}"]
+    new = start + comment + "".join(f"{between}{line}" for line in added) + after
+    assert (folder / DOCUMENT).read_text() == text.replace("    scale: 1.0\n", f"{new}\n")
     assert capsys.readouterr().out.startswith("weights/dense.bias.npy: new, [6]\n")
     np.testing.assert_array_equal(load(folder).population("dense").bias.values, np.ones(6))
 
@@ -283,9 +366,9 @@ def test_of_edits_at_once_none_is_lost_unsaid(tmp_path, capsys, monkeypatch):
     def meanwhile(*arguments):
         if "timesteps: 9" not in path.read_text():
             path.write_text(path.read_text().replace("timesteps: 7", "timesteps: 9"))
-        return canonical(*arguments)
+        return edited_text(*arguments)
 
-    monkeypatch.setattr("tgenn_gen.editing.formatting.canonical", meanwhile)
+    monkeypatch.setattr("tgenn_gen.editing.text_edits.edited_text", meanwhile)
     assert main(["set", str(tmp_path / "n"), "simulation.dt=0.5"]) == 2
     said = capsys.readouterr().err
     assert "error[T605]: was changed since it was read\n  hint: run the command again" in said

@@ -1,4 +1,4 @@
-"""Documents as people write them: keys in any order, numbers spelt otherwise, comments everywhere."""
+"""Documents as people write them: keys in any order, any indentation, numbers spelt otherwise, comments."""
 
 from __future__ import annotations
 
@@ -11,51 +11,44 @@ from typing import Any
 
 @dataclass
 class Hand:
-    """Writes data as YAML. `comments` holds those that it wrote: each ends in ;, and names the key it is at.
-
-    It names no key where it is not at one: before the first of all, or between a dash and its item.
-    """
+    """Writes data as YAML. `comments` holds those that it wrote."""
 
     rng: random.Random
     often: float  # how often there is a comment where one can be
     comments: list[str] = field(default_factory=list)
 
     def document(self, data: dict[str, Any]) -> str:
-        head = self.own("", 0)
-        return "\n".join([*head, *self.block(data, 0), *self.own("", 3)]) + "\n"
+        lines = [*self.own(0), *self.block(data, 0), *self.own(3), ""]
+        return self.rng.choice(["\n", "\n", "\r\n"]).join(lines)
 
-    def comment(self, key: str) -> str:
+    def comment(self) -> str:
         if self.rng.random() >= self.often:
             return ""
-        at = f" at {key}:" if key else ""
-        odd = self.rng.choice(["[", "a: b #", "- x", "{'", '"'])
-        self.comments.append(f"#{len(self.comments)} {odd}{at};")
+        self.comments.append(f"#{len(self.comments)} " + self.rng.choice(["[", "a: b #", "- x:", "{'", '"']))
         return self.comments[-1]
 
-    def behind(self, key: str) -> str:
-        comment = self.comment(key)
+    def behind(self) -> str:
+        comment = self.comment()
         return f"{' ' * self.rng.randint(1, 3)}{comment}" if comment else ""
 
-    def own(self, key: str, indent: int) -> list[str]:
-        lines = [f"{' ' * indent}{comment}" for _ in range(2) if (comment := self.comment(key))]
-        return [*lines, ""] if lines and self.rng.random() < 0.3 else lines
+    def own(self, indent: int) -> list[str]:
+        lines = [f"{' ' * indent}{comment}" for _ in range(2) if (comment := self.comment())]
+        return [*lines, ""] if self.rng.random() < 0.3 * self.often else lines
 
-    def block(self, data: Any, indent: int, first: str | None = "") -> list[str]:
-        """Lines; first: the key that comments before the first line are said to be at, None for its own."""
+    def block(self, data: Any, indent: int) -> list[str]:
         lines: list[str] = []
-        for number, (key, value) in enumerate(self.entries(data)):
-            named = key or ""
-            lines += self.own(first if number == 0 and first is not None else named, indent)
-            start = " " * indent + (f"{self.text(key)}:" if key else "-")
-            inline = not isinstance(value, dict | list) or not value or self.rng.random() < 0.3
-            if inline:
-                shown = self.flow(value, indent + 2)
-                lines.append(f"{start} {shown}{self.behind(named if is_one_line(value) else '')}")
-            elif key:
-                lines += [f"{start}{self.behind(named)}", *self.block(value, indent + 2, None)]
+        for key, value in self.entries(data):
+            lines += self.own(indent)
+            start = " " * indent + ("-" if key is None else f"{self.text(key)}:")
+            gap = self.rng.randint(1, 3)
+            if not isinstance(value, dict | list) or not value or self.rng.random() < 0.3:
+                lines.append(f"{start}{' ' * gap}{self.flow(value, indent + 2)}{self.behind()}")
+            elif key is None:
+                first, *others = self.block(value, indent + 1 + gap)
+                lines += [f"{start}{' ' * gap}{first.lstrip()}", *others]
             else:
-                item = self.block(value, indent + 2)
-                lines += [f"{start} {item[0].lstrip()}", *item[1:]]
+                deeper = gap if isinstance(value, dict) else gap - 1  # the dashes may stand below the key
+                lines += [f"{start}{self.behind()}", *self.block(value, indent + deeper)]
         return lines
 
     def entries(self, data: Any) -> list[tuple[str | None, Any]]:
@@ -70,14 +63,12 @@ class Hand:
         for key, value in self.entries(data):
             written += before
             if self.rng.random() < 0.2:
-                written += "\n".join(["", *self.own(key or "", indent), " " * indent])
-            written += (f"{self.text(key)}: " if key else "") + self.flow(value, indent)
-            before = ", "
-            if self.rng.random() < 0.3 and (
-                comment := self.behind(key if key and is_one_line(value) else "")
-            ):
+                written += "\n".join(["", *self.own(indent), " " * indent])
+            written += ("" if key is None else f"{self.text(key)}: ") + self.flow(value, indent)
+            before = self.rng.choice([", ", ",", " , "])
+            if self.rng.random() < 0.3 and (comment := self.behind()):
                 before = f",{comment}\n{' ' * indent}"
-        if before.strip(", "):
+        if "#" in before:
             written += before
         return ("{%s}" if isinstance(data, dict) else "[%s]") % written
 
@@ -98,10 +89,3 @@ class Hand:
         if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*", value) and value not in ("true", "null"):
             ways += 3 * [value]
         return self.rng.choice(ways)
-
-
-def is_one_line(value: Any) -> bool:
-    """Whether the canonical form has it on the line of its key."""
-    if isinstance(value, dict):
-        return not any(isinstance(v, dict | list) for v in value.values())
-    return not isinstance(value, list) or not any(isinstance(v, dict | list | str) for v in value)

@@ -80,9 +80,17 @@ def document_data(network: Network) -> dict[str, Any]:
 
 def document_text(network: Network) -> str:
     """The canonical text: the same network gives the same bytes."""
-    node = _node(document_data(network))
+    return HEADER + _serialized(_node(document_data(network)))
+
+
+def flow_text(data: Any) -> str:
+    """A value as canonical text has it within brackets, on one line."""
+    return _serialized(_node([data], flow=True))[1:-2]
+
+
+def _serialized(node: yaml.Node) -> str:
     text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
-    return HEADER + _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+    return _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
 
 
 class _Dumper(yaml.SafeDumper):

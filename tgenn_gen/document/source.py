@@ -45,6 +45,7 @@ class Source:
     data: Any
     values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
+    spans: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)  # values' starts and ends
     text: str = ""
 
     def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
@@ -136,7 +137,7 @@ def parse_source(text: str, name: str) -> Source:
         raise TgennError.at(place, "T103", message, "Unicode ends with \\U0010FFFF") from None
     if reader.problems:
         raise TgennError(reader.problems)
-    return Source(name, data, reader.values, reader.keys, text)
+    return Source(name, data, reader.values, reader.keys, reader.spans, text)
 
 
 def _not_allowed(name: str, before: str, character: int | str, hint: str) -> Diagnostic:
@@ -180,6 +181,8 @@ class _Reader:
         self.name = name
         self.values: dict[PathInDocument, tuple[int, int]] = {(): (1, 1)}
         self.keys: dict[PathInDocument, tuple[int, int]] = {}
+        self.spans: dict[PathInDocument, tuple[int, int]] = {}
+        self.end = 0  # of the last scalar or bracket in the text: there ends what has no bracket of its own
         self.problems: list[Diagnostic] = []
         self.count = 0  # of values, also of those that are no part of the data
 
@@ -201,6 +204,12 @@ class _Reader:
         return data
 
     def value(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
+        self.end = event.end_mark.index
+        data = self.contents(event, events, path)
+        self.spans[path] = event.start_mark.index, self.end
+        return data
+
+    def contents(self, event: Any, events: Iterator[yaml.Event], path: PathInDocument) -> Any:
         self.values[path] = _position(event)
         self.count += 1
         if self.count > MAX_VALUES:
@@ -223,11 +232,17 @@ class _Reader:
             items: list[Any] = []
             while not isinstance(item := next(events), yaml.SequenceEndEvent):
                 items.append(self.value(item, events, (*path, len(items))))
+            self.end_at(item)
             return items
         mapping: dict[str, Any] = {}
         while not isinstance(item := next(events), yaml.MappingEndEvent):
             self.entry(item, events, path, mapping)
+        self.end_at(item)
         return mapping
+
+    def end_at(self, event: Any) -> None:
+        if event.end_mark.index > event.start_mark.index:  # a bracket; the end of a block is nowhere
+            self.end = event.end_mark.index
 
     def entry(
         self, event: Any, events: Iterator[yaml.Event], path: PathInDocument, mapping: dict[str, Any]

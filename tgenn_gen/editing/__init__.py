@@ -1,9 +1,9 @@
-"""Changes to a document that keep what the user wrote.
+"""Changes to a document that leave the rest of its text alone.
 
 A module imports only those above it:
 
-    comments      comments and their places
-    formatting    canonical text with comments; writing an edited document
+    text_edits    spans of the text replaced, and the document written
+    formatting    tgenn fmt
     set_values    tgenn set
     lock_weights  tgenn lock
 """

@@ -1,50 +1,42 @@
-"""A document rewritten: canonical text that keeps the comments."""
+"""Canonical spelling of a document's values, each where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
-from tgenn_gen.document.canonical_text import HEADER, document_text
+from tgenn_gen.document.canonical_text import document_data, flow_text
 from tgenn_gen.document.reading import load_source
-from tgenn_gen.document.source import MAX_BYTES, Source, read_source
+from tgenn_gen.document.source import Source
 from tgenn_gen.document.weight_files import WeightFiles
-from tgenn_gen.editing.comments import with_comments
-from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import in_turn, replace_files
+from tgenn_gen.editing.text_edits import LINE_END, Edit, edited_text
+from tgenn_gen.network.problems import PathInDocument
 
 
-def canonical(source: Source, files: WeightFiles) -> str:
-    """The canonical text of what a document says, with its comments. Raises TgennError as load does.
+def formatted(source: Source, files: WeightFiles) -> str:
+    """The text with each value that stands on one line as document_text would spell it there.
 
-    The line that leads editors to the schema is a comment too: one that is there stays as it is.
+    Lines, indentation, the order of keys and comments stay. Raises TgennError as load does.
     """
-    text = document_text(load_source(source, files))
-    if HEADER.partition("=")[0] in source.text:
-        text = text.removeprefix(HEADER)
-    return with_comments(text, source)
+    data = _typed(source.data, document_data(load_source(source, files)))
+    return edited_text(source, _respellings(source, data, ()), data)
 
 
-def write_changes(path: Path, source: Source, files: WeightFiles, changes: Sequence[str]) -> None:
-    """Write a document whose data has these changes; without any it is checked alone. Raises TgennError."""
-    text = canonical(source, files)
-    if changes:
-        rewrite(path, source, text)
+def _typed(data: Any, canonical: Any) -> Any:
+    """The data of a document with numbers of the network's types: 1.0 for 1 where it has floats."""
+    if isinstance(data, dict):
+        return {key: _typed(value, canonical.get(key, value)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_typed(value, other) for value, other in zip(data, canonical, strict=True)]
+    return canonical
 
 
-def rewrite(path: Path, source: Source, text: str) -> None:
-    """Replace a document that was read as `source`, whole or not at all; a link to it stays a link.
-
-    Raises TgennError: T102 the text would be too large to be read again, T604 it cannot be written, T605
-    it was changed since it was read.
-    """
-    content = text.encode()
-    if len(content) > MAX_BYTES:
-        message = f"would be larger than {MAX_BYTES // 2**20} MiB in its canonical form"
-        raise TgennError.at(path, "T102", message)
-    real = path.resolve()
-    with in_turn(real.parent):
-        if read_source(path).text != source.text:
-            message, hint = "was changed since it was read", "run the command again"
-            raise TgennError.at(path, "T605", message, hint)
-        replace_files(real.parent, {real.name: content})
+def _respellings(source: Source, value: Any, path: PathInDocument) -> Iterator[Edit]:
+    start, end = source.spans[path]
+    text = source.text[start:end]
+    one_line = not LINE_END.search(text)
+    if isinstance(value, dict | list) and not (one_line and text[0] in "{["):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _respellings(source, inner, (*path, key))
+    elif one_line and text and text[0] not in "|>" and text != (canonical := flow_text(value)):
+        yield start, end, canonical

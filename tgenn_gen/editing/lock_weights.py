@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 from tgenn_gen.document.source import Source
@@ -12,8 +11,8 @@ from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.problems import PathInDocument
 
 
-def locked(source: Source, files: WeightFiles) -> tuple[Source, list[str]]:
-    """The source with shapes, dtypes and hashes as the weight files have them; the changes.
+def locked(source: Source, files: WeightFiles) -> tuple[Any, list[str]]:
+    """The document's data with shapes, dtypes and hashes as the weight files have them; the changes.
 
     A reference may name its file alone. Raises TgennError with all files that cannot be read, or hold no
     float32 in C order (T301 to T304).
@@ -49,7 +48,7 @@ def locked(source: Source, files: WeightFiles) -> tuple[Source, list[str]]:
         visit(data.get("populations"), ("populations",))
     if found:
         raise TgennError(found)
-    return replace(source, data=data), list(changes.values())
+    return data, list(changes.values())
 
 
 def _change(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 from tgenn_gen.document.name_check import elements, text_of
@@ -18,8 +17,8 @@ from tgenn_gen.network.problems import PathInDocument
 _NAMED_BY = {"inputs": "name", "populations": "name", "outputs": "population"}
 
 
-def edited(source: Source, edits: Sequence[str]) -> tuple[Source, list[str]]:
-    """The source with other values in its data, one after the other, and what changed, a line each.
+def edited(source: Source, edits: Sequence[str]) -> tuple[Any, list[str]]:
+    """The document's data with other values, set one after the other, and what changed, a line each.
 
     edits: PATH=VALUE, VALUE in YAML; PATH has fields and indices of lists between dots, and starts with the
     name of an input, a population or an output, or with a field of the document. Raises TgennError with all
@@ -36,7 +35,7 @@ def edited(source: Source, edits: Sequence[str]) -> tuple[Source, list[str]]:
             found += error.diagnostics
     if found:
         raise TgennError(found)
-    return replace(source, data=data), changes
+    return data, changes
 
 
 def _apply(data: dict[str, Any], edit: str) -> list[str]:

@@ -20,12 +20,12 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the document up to date with its weight files."""
-    from tgenn_gen.editing.formatting import write_changes
     from tgenn_gen.editing.lock_weights import locked
+    from tgenn_gen.editing.text_edits import write_data
 
     path, source, files = document_of(arguments)
-    changed, changes = locked(source, files)
-    write_changes(path, changed, files, changes)
+    data, changes = locked(source, files)
+    write_data(path, source, data, files)
     for change in changes:
         print(change)
     print(

@@ -12,7 +12,7 @@ from tgenn_gen.errors import printable
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("set", help="change values of a document, comments kept")
+    command = commands.add_parser("set", help="change values of a document, and nothing else in its text")
     add_document(command)
     command.add_argument(
         "edits",
@@ -25,12 +25,12 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Change values, all or none."""
-    from tgenn_gen.editing.formatting import write_changes
     from tgenn_gen.editing.set_values import edited
+    from tgenn_gen.editing.text_edits import write_data
 
     path, source, files = document_of(arguments)
-    changed, changes = edited(source, arguments.edits)
-    write_changes(path, changed, files, changes)
+    data, changes = edited(source, arguments.edits)
+    write_data(path, source, data, files)
     for change in changes:
         print(printable(change))
     print(
