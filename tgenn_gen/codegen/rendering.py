@@ -1,7 +1,6 @@
-"""Plan to text: {path: text}, by the templates in templates/, or those of one's own that override them.
+"""Plan to text: {path: text}, by the templates in templates/, or those of a user that override them.
 
-Templates are rendered in Jinja2's sandbox: they see the plan, and no Python, no files and no environment.
-What would make two runs differ is left out, and what a template makes has a limit.
+Templates are plain Jinja2: a user's own are trusted code, as scripts are.
 """
 
 from __future__ import annotations
@@ -12,73 +11,36 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jinja2
-from jinja2.exceptions import SecurityError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.plan import CLASSES, Plan
 from tgenn_gen.codegen.stamps import HEADER, HEADER_BYTES, TARGETS, is_generated, stamped
-from tgenn_gen.codegen.template_files import TEMPLATES, built_in_path, name_hint, own_text, require_folder
+from tgenn_gen.codegen.template_files import BUILT_IN, TEMPLATES, name_hint, require_folder
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.network.model import Network
-
-MAX_BYTES = 2**25  # a script of a thousand populations has a sixth of that
-MAX_MESSAGE = 200  # characters of what a template makes Jinja2 say
 
 _LANGUAGE = "templates are Jinja2: https://jinja.palletsprojects.com/en/stable/templates/"
 _FIELDS = "tgenn plan SPEC shows what there is"
 
 
-class _Sandbox(ImmutableSandboxedEnvironment):
-    """The sandbox, in which no product or power is too large for the memory."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if _extent(operator, left, right) > MAX_BYTES:
-            raise SecurityError(f"what {operator} makes here is too large")
-        return super().call_binop(context, operator, left, right)
-
-
-def _extent(operator: str, left: Any, right: Any) -> int:
-    """About how many characters, elements or bits a product or power will have."""
-    if isinstance(left, int) and isinstance(right, int):
-        bits = left.bit_length()
-        return bits * abs(right) if operator == "**" else bits + right.bit_length()
-    sequence, count = (left, right) if hasattr(left, "__len__") else (right, left)
-    return len(sequence) * count if hasattr(sequence, "__len__") and isinstance(count, int) else 0
-
-
-def _environment(folder: Path | None) -> jinja2.Environment:
-    """The built-in templates, and those of `folder` before them."""
-
-    def load(name: str) -> tuple[str, str, None] | None:
-        if folder is not None and (own := own_text(folder, name)) is not None:
-            return own, str(folder / name), None
-        if name not in TEMPLATES:
-            return None
-        path = built_in_path(name)
-        return path.read_text("utf-8"), str(path), None
-
-    environment = _Sandbox(
-        loader=jinja2.FunctionLoader(load),
+def _environment(*folders: Path) -> jinja2.Environment:
+    """The templates of these folders: where several have one of a name, that of the first."""
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders, encoding="utf-8-sig"),  # editors on Windows write such a mark
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # what is printed is code, not HTML: the plan holds nothing but safe strings
+        autoescape=False,  # what is printed is code, not HTML: names and paths in the plan were checked
     )
-    del environment.globals["lipsum"], environment.filters["random"]  # by chance: never the same bytes again
-    return environment
 
 
 @cache
 def _built_in() -> jinja2.Environment:
-    return _environment(None)
+    return _environment(BUILT_IN)
 
 
 def render(
@@ -109,68 +71,59 @@ def render(
 
 
 def require_templates(folder: Path) -> None:
-    """Raise TgennError (T702, T703) for templates of one's own that cannot be read, or are none."""
+    """Raise TgennError (T702, T703) with all templates of a user that cannot be read or compiled."""
     _own(folder)
 
 
 def _own(folder: Path) -> jinja2.Environment:
-    """The environment of a folder of templates, compiled: all that are none are named at once."""
+    """The environment of a user's folder, with all its templates compiled. Raises TgennError (T702, T703)."""
     require_folder(folder)
-    environment = _environment(folder)
+    environment = _environment(folder, BUILT_IN)
     found: list[Diagnostic] = []
     for name in TEMPLATES:
+        path = folder / name
+        if (path.exists() or path.is_symlink()) and not path.is_file():  # Jinja2 would take the built-in one
+            found.append(Diagnostic.at(path, "T702", "cannot be read: not a regular file"))
+            continue
         try:
             environment.get_template(name)
-        except TgennError as error:
-            found += error.diagnostics
-        except Exception as error:
-            found.append(_diagnostic(error, folder / name))
+        except UnicodeDecodeError as error:
+            message = f"cannot be read: not UTF-8 text (byte {error.start})"
+            found.append(Diagnostic.at(path, "T702", message))
+        except OSError as error:
+            found.append(Diagnostic.at(path, "T702", f"cannot be read: {error.strerror}"))
+        except Exception as error:  # whatever Jinja2 cannot compile
+            found.append(_diagnostic(error, path))
     if found:
         raise TgennError(found)
     return environment
 
 
 def _rendered(template: jinja2.Template, plan: Plan) -> str:
-    """A script. Raises TgennError (T702 to T705)."""
+    """A script. Raises TgennError (T703 to T705)."""
     path = Path(template.filename or "")
-    pieces, size = [], 0
     try:
-        for piece in template.generate(plan=plan):
-            size += len(piece.encode())
-            if size > MAX_BYTES:
-                break
-            pieces.append(piece)
-    except TgennError:
-        raise
+        text = template.render(plan=plan)
+        generated = is_generated(text.encode())
     except Exception as error:  # whatever a template can do wrong
         raise TgennError(_diagnostic(error, path)) from None
-    text = "".join(pieces)
-    if size > MAX_BYTES:
-        message = f"makes more than {MAX_BYTES // 2**20} MiB"
-        hint = "see the loops in it, and what it includes"
-    elif not is_generated(text.encode()):
-        message = f"does not print '{HEADER}...' in the first {HEADER_BYTES} bytes"
-        hint = "print it as the built-in template does: tgenn writes over no script without it"
-    else:
+    if generated:
         return text
+    message = f"does not print '{HEADER}...' in the first {HEADER_BYTES} bytes"
+    hint = "print it as the built-in template does: tgenn writes over no script without it"
     raise TgennError.at(path, "T705", message, hint)
 
 
 def _diagnostic(error: Exception, path: Path) -> Diagnostic:
     """An error in a template, where it stands; `path`: the template that was asked for."""
-    message = str(error) or type(error).__name__
     if isinstance(error, jinja2.TemplateSyntaxError):
-        place = Location(str(error.filename or path), error.lineno)
-        return Diagnostic.at(place, "T703", (error.message or message)[:MAX_MESSAGE], _LANGUAGE)
-    if isinstance(error, SyntaxError):  # in the Python that Jinja2 makes of it, whose lines are others
-        return Diagnostic.at(path, "T703", error.msg, _LANGUAGE)
-    hint = ""
+        place = Location(error.filename or str(path), error.lineno)
+        return Diagnostic.at(place, "T703", error.message or "", _LANGUAGE)
+    message, hint = str(error) or type(error).__name__, ""
     if isinstance(error, jinja2.TemplateNotFound):
         message, hint = f"there is no template '{error.name}'", name_hint(str(error.name))
     elif isinstance(error, jinja2.UndefinedError):
         hint = _field_hint(message)
-    elif isinstance(error, SecurityError):
-        hint = f"templates see the plan and nothing else: {_FIELDS}"
     # Jinja2 puts the template's lines into the traceback; the last one is that of the innermost template
     lines = [
         (frame.f_code.co_filename, line)
@@ -178,7 +131,7 @@ def _diagnostic(error: Exception, path: Path) -> Diagnostic:
         if "__jinja_exception__" in frame.f_globals
     ]
     place = Location(*lines[-1]) if lines else Location(str(path))
-    return Diagnostic.at(place, "T704", message[:MAX_MESSAGE], hint)
+    return Diagnostic.at(place, "T704", message, hint)
 
 
 def _field_hint(message: str) -> str:

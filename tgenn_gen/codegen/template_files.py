@@ -1,19 +1,16 @@
-"""The template files: those that are built in, and a folder of one's own that overrides some of them."""
+"""The template files: those that are built in, and a user's folder that overrides some of them."""
 
 from __future__ import annotations
 
+import os
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 
+from tgenn_gen.codegen.stamps import content_of
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.files.resources import resource_folder
 
-MAX_TEMPLATE_BYTES = 2**20
-MAX_NAME = 255
-MAX_FILES = 10_000  # those that are looked at, should somebody name a folder full of other things
-
+BUILT_IN = resource_folder("templates")
 TEMPLATES = {  # name: what it is for; those that follow a script's own are included by it
     "simulate.py.j2": "simulate.py: the network on GeNN, through PyGeNN",
     "connectivity.py.j2": "its SPARSE and TOEPLITZ connectivity",
@@ -38,47 +35,11 @@ TEMPLATES = {  # name: what it is for; those that follow a script's own are incl
 }
 
 
-def built_in_path(name: str) -> Path:
-    """Where a built-in template stands."""
-    return resource_folder("templates") / name
-
-
 def require_folder(folder: Path) -> None:
     """Raise TgennError (T702) where there is no such folder."""
-    try:
-        there = folder.is_dir()
-    except OSError as error:
-        raise _unreadable(folder, error) from None
-    if not there:
+    if not folder.is_dir():
         hint = "tgenn templates --eject DIR makes one, of the built-in templates"
         raise TgennError.at(folder, "T702", "is not a folder", hint)
-
-
-def own_text(folder: Path, name: str) -> str | None:
-    """The text of a file in the folder; None where it has none of that name.
-
-    Raises TgennError (T702): not a regular file inside the folder, not UTF-8 text, too large.
-    """
-    if not is_inside(name) or len(name) > MAX_NAME:
-        return None
-    path = folder / name
-    try:
-        if not path.exists() and not path.is_symlink():
-            return None
-        real, is_below = behind_links(folder, name)
-        if not is_below:
-            raise OSError(0, "a link that leads out of the folder")
-        if not real.is_file():
-            raise OSError(0, "not a regular file")
-        with real.open("rb") as file:
-            content = file.read(MAX_TEMPLATE_BYTES + 1)
-        if len(content) > MAX_TEMPLATE_BYTES:
-            raise OSError(0, f"larger than {MAX_TEMPLATE_BYTES // 2**20} MiB")
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, OSError(0, f"not UTF-8 text (byte {error.start})")) from None
-    except (OSError, RuntimeError) as error:
-        raise _unreadable(path, error) from None
 
 
 def without_effect(folder: Path) -> list[tuple[Path, str]]:
@@ -87,23 +48,13 @@ def without_effect(folder: Path) -> list[tuple[Path, str]]:
     Pairs of a path and what it may be meant for. Raises TgennError (T702).
     """
     require_folder(folder)
-    try:
-        there = {p.relative_to(folder) for p in islice(folder.rglob("*"), MAX_FILES) if p.is_file()}
-    except OSError as error:
-        raise _unreadable(folder, error) from None
-    names = {path.as_posix() for path in there if not any(part.startswith(".") for part in path.parts)}
-    used: set[str] = set()
-    pending = [name for name in TEMPLATES if name in names]
-    while pending:
-        used.update(pending)
-        texts = [own_text(folder, name) or "" for name in pending]
-        pending = [name for name in names - used if any(name in text for text in texts)]
-    return [(folder / name, name_hint(name)) for name in sorted(names - used)]
-
-
-def _unreadable(path: Path, error: OSError | RuntimeError) -> TgennError:
-    reason = error.strerror if isinstance(error, OSError) else "a link that leads to itself"
-    return TgennError.at(path, "T702", f"cannot be read: {reason}")
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    names = {name for name in there if not any(part.startswith(".") for part in name.split("/"))}
+    used = [name for name in TEMPLATES if name in names]
+    for template in used:  # which grows by what its templates name
+        text = content_of(folder / template) or b""
+        used += [name for name in names.difference(used) if os.fsencode(name) in text]
+    return [(folder / name, name_hint(name)) for name in sorted(names.difference(used))]
 
 
 def name_hint(name: str) -> str:

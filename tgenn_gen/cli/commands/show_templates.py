@@ -11,7 +11,12 @@ from tgenn_gen.cli.console import FINE
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("templates", help="the templates of the scripts, and copies to change")
+    command = commands.add_parser(
+        "templates",
+        help="the templates of the scripts, and copies to change",
+        description="List the templates of the scripts, or copy them to change them. Templates are code, as "
+        "scripts are, and can do whatever Python can: use only those that you trust.",
+    )
     command.add_argument(
         "--eject",
         metavar="DIR",
@@ -24,7 +29,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the templates, or copy them out."""
-    from tgenn_gen.codegen.template_files import TEMPLATES, built_in_path
+    from tgenn_gen.codegen.template_files import BUILT_IN, TEMPLATES
 
     if arguments.eject is None:
         width = max(map(len, TEMPLATES))
@@ -33,6 +38,6 @@ def run(arguments: argparse.Namespace) -> int:
         return FINE
     from tgenn_gen.project.writing import write_new_files
 
-    write_new_files(arguments.eject, {name: built_in_path(name).read_bytes() for name in TEMPLATES})
+    write_new_files(arguments.eject, {name: (BUILT_IN / name).read_bytes() for name in TEMPLATES})
     print(f"{arguments.eject}: {len(TEMPLATES)} templates")
     return FINE
