@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -63,32 +62,32 @@ def plain_words(count: int) -> list[str]:
     return [f"plain{chr(97 + i // 26)}{chr(97 + i % 26)}x" for i in range(count)]
 
 
-def python_tokens(text: str) -> Iterator[tuple[str, str]]:
+def python_tokens(text: str) -> list[tuple[str, str]]:
     """The syntax tree of Python code, flat: kinds of nodes, identifiers, strings, other constants."""
+    found = []
 
-    def walk(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    def walk(value: Any, name: str = "") -> None:
         if isinstance(value, ast.AST):
-            yield "code", type(value).__name__
+            found.append(("code", type(value).__name__))
             for field, inner in ast.iter_fields(value):
-                yield from walk(inner, "identifier" if field in ("id", "arg", "name", "asname") else field)
+                walk(inner, "identifier" if field in ("id", "arg", "name", "asname") else field)
         elif isinstance(value, list):
-            yield "code", f"[{len(value)}"
+            found.append(("code", f"[{len(value)}"))
             for inner in value:
-                yield from walk(inner, name)
+                walk(inner, name)
         else:
             kind = {"identifier": "identifier", "value": "string"}.get(name, "code")
-            yield kind, value if isinstance(value, str) else repr(value)
+            found.append((kind, value if isinstance(value, str) else repr(value)))
 
-    yield from walk(ast.parse(text))
+    walk(ast.parse(text))
+    return found
 
 
-def cpp_tokens(text: str) -> Iterator[tuple[str, str]]:
+def cpp_tokens(text: str) -> list[tuple[str, str]]:
     """The tokens of C++ code and its comments; trigraphs and continued lines as a compiler has them."""
     text = text.replace("??/", "\\").replace("\\\n", "")
-    for found in _CPP.finditer(text):
-        kind = str(found.lastgroup)
-        is_name = kind == "code" and (found[0][0].isalpha() or found[0][0] == "_")
-        yield "identifier" if is_name else kind, found[0]
+    tokens = [(str(found.lastgroup), found[0]) for found in _CPP.finditer(text)]
+    return [("identifier" if kind == "code" and text.isidentifier() else kind, text) for kind, text in tokens]
 
 
 def assert_same_code(script: str, found: str, plain: str) -> None:
