@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from payloads import HOSTILE, NAMES, assert_printable, assert_same_code
+from payloads import HOSTILE, NAMES, assert_printable, assert_same_code, plain_words
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import Method, TgennError, convert, load, save  # noqa: E402
+from tgenn_gen import Method, TgennError, convert  # noqa: E402
 from tgenn_gen.cli.main import export_main  # noqa: E402
 from tgenn_gen.codegen.rendering import render  # noqa: E402
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
+PLAIN = plain_words(4)
 
 
 def model(names):
@@ -22,42 +23,33 @@ def model(names):
     return keras.Sequential([keras.Input((4,), name=image), *stack], name=whole)
 
 
-def converted(made):
-    return convert(made, method=Method(normalize="model"))
-
-
 @pytest.mark.parametrize("place", range(4))
-def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(tmp_path, place):
-    plain = ["plainaax", "plainabx", "plainacx", "plainadx"]
-    made = model(plain)
-    code = render(converted(made))
+def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(place):
+    method = Method(normalize="model")
+    plain = render(convert(model(PLAIN), method=method))
     accepted = 0
     for payload in [*HOSTILE[place::6], *NAMES[place::16]]:
-        names = [payload if i == place else name for i, name in enumerate(plain)]
         try:
-            made = model(names)
+            made = model([*PLAIN[:place], payload, *PLAIN[place + 1 :]])
         except ValueError:  # Keras itself has rules
             continue
         try:
-            network = converted(made)
+            scripts = render(convert(made, method=method))
         except TgennError as error:
             assert_printable(str(error))
-            assert error.diagnostics
             continue
         accepted += 1
-        save(network, tmp_path / "n", force=True)
-        assert load(tmp_path / "n") == network
-        for script, text in render(network).items():
-            assert_same_code(script, text, code[script])
+        for script, text in scripts.items():
+            assert_same_code(script, text, plain[script])
     assert accepted
 
 
 def test_a_hostile_name_on_the_command_line_is_refused_and_shown_escaped(tmp_path, capsys):
     model("abcd").save(tmp_path / "m.keras")
-    for payload in HOSTILE[::3]:
-        arguments = [str(tmp_path / "m.keras"), "--normalize", "model", "--output", str(tmp_path / "out")]
+    arguments = [str(tmp_path / "m.keras"), "--normalize", "model", "--output", str(tmp_path / "out")]
+    for payload in HOSTILE[::6]:
         assert export_main([*arguments, "--name", payload]) == 2
         said = capsys.readouterr()
         assert_printable(said.err)
         assert "error[T116]" in said.err and said.out == ""
-        assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists()
