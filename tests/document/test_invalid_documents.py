@@ -11,14 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from broken import whole
+from broken import edit, whole
 from sample_networks import small_cnn
 
 from tgenn_gen import TgennError, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.document.canonical_text import DOCUMENT
 from tgenn_gen.network.model import Connection
-from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.ops.conv2d import Conv2D
 from tgenn_gen.network.ops.dense import Dense
 from tgenn_gen.network.ops.flatten import Flatten
@@ -71,8 +70,7 @@ def sha256(folder) -> str:
 def test_changed_weights_are_taken_with_their_new_hash(folder):
     before = sha256(folder)
     np.save(folder / KERNEL, np.load(folder / KERNEL) + 1)
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace(before, sha256(folder)))
+    edit(folder, (before, sha256(folder)))
     assert main(["check", str(folder)]) == 0
 
 
@@ -101,14 +99,6 @@ def tensor(*shape: int) -> Tensor:
     ("network", "expected"),
     [
         (
-            changed(0, inputs=(Connection("image", (Conv2D((1, 2), "same", tensor(4, 3, 2)),)),)),
-            "populations.0.inputs.0.through.0: conv2d needs a kernel (rows, columns, channels, filters), it is (4, 3, 2)",
-        ),
-        (
-            changed(0, inputs=(Connection("image", (Conv2D((1, 2), "same", tensor(4, 3, 3, 3)),)),)),
-            "populations.0.inputs.0.through.0: conv2d takes (height, width, 3), its input is (7, 10, 2)",
-        ),
-        (
             changed(0, inputs=(Connection("image", (Conv2D((1, 2), "valid", tensor(8, 3, 2, 3)),)),)),
             "populations.0.inputs.0.through.0: conv2d a window of 8x3 does not fit an input of 7x10",
         ),
@@ -117,16 +107,8 @@ def tensor(*shape: int) -> Tensor:
             "populations.2.inputs.0.through.1: dense needs a kernel (inputs, units), it is (24, 6, 1)",
         ),
         (
-            changed(3, inputs=(Connection("dense", (Dense(tensor(6, 6)), Dense(tensor(6, 5)))),)),
-            "populations.3.inputs.0.through.1: a second kernel in the chain from 'dense'",
-        ),
-        (
             changed(0, bias=tensor(4)),
             "populations.0.bias: has shape [4], expected [3] (one a channel) or [7, 5, 3] (one a neuron)",
-        ),
-        (
-            changed(2, neuron=IntegrateNeuron()),
-            "populations.3.inputs.0.from: 'dense' never spikes, so nothing comes from it",
         ),
         (
             changed(1, inputs=(Connection("conv1", (Scale(tensor(2)),)),)),
@@ -171,24 +153,17 @@ def test_a_pipe_is_no_document_and_no_weights(folder):
     assert diagnostics(folder)[0].startswith("network.yaml: error[T101]: cannot be read: not a regular file")
 
 
-def other_values(path):
-    np.save(path, np.load(path) + 1)
-
-
 def test_mistakes_against_the_schema_hide_no_others(folder):
     """Those of parts that fulfil it, and of names and weights; what hangs on a misspelt part is not guessed."""
-    text = (folder / DOCUMENT).read_text()
-    for old, new in (
+    edit(
+        folder,
         ("uint8_divisor: 255.0", "uint8_diviser: 255.0"),
         ("reset: subtract", "reset: substract"),
         ("from: conv2", "from: cnv2"),
         ("shape: [5]", "shape: [6]"),
         ("{population: classes,", "{population: clases,"),
-    ):
-        assert old in text
-        text = text.replace(old, new, 1)
-    (folder / DOCUMENT).write_text(text)
-    other_values(folder / KERNEL)
+    )
+    np.save(folder / KERNEL, np.load(folder / KERNEL) + 1)
     assert [d.split("\n") for d in diagnostics(folder)] == [
         [
             "network.yaml:9:5: error[T110]: unknown key 'uint8_diviser' in inputs[0]",
@@ -216,8 +191,7 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
 
 
 def test_a_population_whose_name_is_missing_makes_no_other_name_unknown(folder):
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace("- name: conv1", "- nme: conv1"))
+    edit(folder, ("- name: conv1", "- nme: conv1"))
     assert [d.split("\n")[0] for d in diagnostics(folder)] == [
         "network.yaml:11:5: error[T110]: unknown key 'nme' in populations[0]",
         "network.yaml:11:5: error[T111]: populations[0] has no 'name'",
@@ -225,8 +199,7 @@ def test_a_population_whose_name_is_missing_makes_no_other_name_unknown(folder):
 
 
 def test_a_misspelt_uniform_gets_the_word_that_was_meant(folder):
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace("v_init: 0.5", "v_init: unifrom", 1))
+    edit(folder, ("v_init: 0.5", "v_init: unifrom"))
     assert diagnostics(folder) == [
         'network.yaml:13:81: error[T113]: v_init is "unifrom", expected a number or uniform\n'
         "  hint: did you mean 'uniform'?"
@@ -239,8 +212,7 @@ def test_of_very_many_unknown_names_the_first_fifty_get_hints(folder):
         f"  - {{name: p{i}, shape: [2], neuron: {{kind: integrate}}, inputs: [{{from: q{i}_}}]}}\n"
         for i in range(200)
     )
-    text = (folder / DOCUMENT).read_text()
-    (folder / DOCUMENT).write_text(text.replace("outputs:\n", f"{populations}outputs:\n"))
+    edit(folder, ("outputs:\n", f"{populations}outputs:\n"))
     found = diagnostics(folder)
     assert len(found) == 200 and sum("hint" in line for line in found) == 50
     assert found[0].endswith("and 174 more")  # names, of which 30 are listed

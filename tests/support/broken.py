@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tgenn_gen import TgennError, load
+from tgenn_gen.document.canonical_text import DOCUMENT
 
 INVALID = Path(__file__).parent.parent / "document/invalid"
 VALID = INVALID / "valid"
@@ -22,6 +23,15 @@ def whole(case: str, folder: Path) -> Path:
     shutil.copytree(VALID, folder)
     shutil.copytree(INVALID / case, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(EXPECTED))
     return folder
+
+
+def edit(folder: Path, *changes: tuple[str, str]) -> None:
+    """Replace text in the folder's document, each the first time that it stands there."""
+    text = (folder / DOCUMENT).read_text("utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (folder / DOCUMENT).write_text(text, "utf-8")
 
 
 def said(folder: Path) -> str:
