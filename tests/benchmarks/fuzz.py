@@ -3,7 +3,8 @@
     python tests/benchmarks/fuzz.py document|npy|npz|keras [--seconds 600] [--corpus FOLDER]
 
 Needs atheris (pip install atheris). Seeds are the documents of tests/document and generated/, and small
-arrays, archives and models made here; FOLDER keeps what was found to reach new code, for the next time. An input may take 10 s, and 1 GiB above what the process has at the start. A find ends the run and is
+arrays, archives and models made here; FOLDER keeps what was found to reach new code, for the next time.
+An input may take 10 s, and 1 GiB above what the process has at the start. A find ends the run and is
 written to crash-*, timeout-* or oom-* in the present folder; `fuzz.py TARGET FILE` shows it again.
 
 `keras` reads the archive and its configuration, as tgenn-export does before TensorFlow is imported; HDF5,

@@ -14,8 +14,9 @@ SECTIONS = ("input", "population", "connection", "op", "output", "tensor")  # de
 KINDS = {"input": "encoding", "population": "neuron", "op": "op"}  # what has kinds, by where they stand
 INTRODUCTION = """\
 All fields of a document; made from [network.schema.json](network.schema.json) by
-tests/support/schema_page.py. A copy of the schema stands beside each document that tgenn writes. The first
-line of a document, `# yaml-language-server: $schema=network.schema.json`, leads editors to it, offline too."""
+tests/support/schema_page.py. A copy of the schema stands beside each document that tgenn writes. The
+first line of a document, `# yaml-language-server: $schema=network.schema.json`, leads editors to it,
+offline too."""
 
 Fragment = dict[str, Any]
 
