@@ -2,10 +2,11 @@
 
     python tests/benchmarks/cuda.py [PROJECT ...]    folders, such as generated/small_cnn; all of generated/
 
-Needs PyGeNN with the CUDA backend, NumPy and PyYAML. Every project is run with batches of 1 and of 7 examples
-(of 20, so that the last batch is smaller), SPARSE and TOEPLITZ. A line of JSON a run: the seconds that it took,
-building included, and how many numbers differ. Golden networks have dyadic weights, so that none should; where
-an average is over 3 or 6 elements, sums depend on their order in the last digit, and a spike can move.
+Needs PyGeNN with the CUDA backend, NumPy and PyYAML. Every project is run with batches of 1 and of 7
+examples (of 20, so that the last batch is smaller), SPARSE and TOEPLITZ. A line of JSON a run: the
+seconds that it took, building included, and how many numbers differ. Golden networks have dyadic weights,
+so that none should; where an average is over 3 or 6 elements, sums depend on their order in the last
+digit, and a spike can move.
 """
 
 from __future__ import annotations
