@@ -17,6 +17,7 @@ from tgenn_gen.conversion.corrections import corrected
 from tgenn_gen.conversion.layerwise import sample_of
 from tgenn_gen.conversion.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.conversion.normalization import find_scales, rescale
+from tgenn_gen.document.weight_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
 from tgenn_gen.engine.simulation import time_courses
@@ -179,7 +180,8 @@ def test_a_threshold_other_than_one_leaves_the_rates_as_they_are():
         )
         network = Network("n", network.inputs, populations, network.outputs)
         scales, _ = find_scales(network, Method("data"), measured(network, x))
-        rates.append(simulate(rescale(network, scales), x, timesteps=32).spike_counts)
+        normalized = with_weight_names(rescale(network, scales))
+        rates.append(simulate(normalized, x, timesteps=32).spike_counts)
     for name in rates[0]:
         np.testing.assert_array_equal(rates[0][name], rates[1][name])
 
@@ -385,7 +387,7 @@ def test_bias_correction_leaves_no_mean_error_in_any_channel_of_any_layer(neuron
 
 def channel_errors(network, folded_network, x, timesteps):
     """{population: the mean of ANN activation - scale x rate by channel}, by the engine."""
-    result = simulate(network, x, timesteps=timesteps)
+    result = simulate(with_weight_names(network), x, timesteps=timesteps)
     weights = 2.0 ** np.arange(timesteps - 1, -1, -1) if network.few_spike else np.ones(timesteps)
     totals = {p.name: np.zeros((len(x), *p.shape)) for p in network.populations if p.neuron.spikes}
     for name, course in time_courses(network, {"image": x}, timesteps):
@@ -408,7 +410,7 @@ def test_potential_correction_moves_each_neurons_start_by_its_mean_error():
     normalized = replace(normalized, simulation=Simulation(1.0, 8))
     after = corrected(normalized, network, open_calibration(x, network.inputs), ("potential",))
     first = normalized.population("conv")
-    rates = simulate(normalized, x, timesteps=8).spike_counts["conv"] / 8 * first.scales
+    rates = simulate(with_weight_names(normalized), x, timesteps=8).spike_counts["conv"] / 8 * first.scales
     ann = next(np.maximum(v, 0) for p, v in ann_currents(network, {"image": x}) if p.name == "conv")
     expected = 0.5 + 8 * (ann - rates).mean(axis=0) / first.scales
     np.testing.assert_allclose(after.population("conv").neuron.v_init.values, expected, rtol=1e-4, atol=1e-5)

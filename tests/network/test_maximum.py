@@ -21,6 +21,7 @@ from tgenn_gen.conversion.corrections import corrected
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.normalization import find_scales, rescale
 from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.document.weight_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
 from tgenn_gen.engine.simulation import made
@@ -253,7 +254,7 @@ def test_a_maximum_has_its_sources_scale_and_the_ann_is_kept(neuron, normalizati
     if max_value is not None:
         assert (conv.scales <= max_value).all()
         assert measured.histograms["conv"].largest.max() == max_value
-    require_valid(normalized)
+    require_valid(with_weight_names(normalized))
     expected = [written_out(network, example) for example in x]
     *_, (_, output) = ann_currents(network, {network.inputs[0].name: x})
     np.testing.assert_allclose(output, expected, rtol=1e-4, atol=1e-5)
@@ -267,7 +268,7 @@ def test_given_time_the_spiking_network_is_the_ann(neuron):
     steps = 12 if neuron.few_spike else 3000
     measured = measure(network, open_calibration(x, network.inputs), per_channel=True)
     scales, _ = find_scales(network, Method("data", True, neuron), measured)
-    found = simulate(rescale(network, scales), x, timesteps=steps).output
+    found = simulate(with_weight_names(rescale(network, scales)), x, timesteps=steps).output
     np.testing.assert_allclose(found, [written_out(network, example) for example in x], atol=0.01)
 
 
@@ -326,7 +327,7 @@ def test_corrections_leave_a_maximum_alone():
     found = corrected(normalized, network, data, ("bias", "potential"))
     assert found.population("pool") == normalized.population("pool")
     assert found.population("conv") != normalized.population("conv")
-    require_valid(found)
+    require_valid(with_weight_names(found))
 
 
 def test_activations_are_clipped_where_the_ann_clips_them():

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from tgenn_gen.network.identifiers import unique
-from tgenn_gen.network.model import Connection
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.pad import Pad
 from tgenn_gen.network.ops.scale import Scale
@@ -23,7 +20,7 @@ class CannotMergeError(ValueError):
 
 def _scale(factor: np.ndarray) -> Chain:
     """The map that multiplies with a factor; none where it is 1."""
-    return () if (factor == 1).all() else (Scale(Tensor("", factor)),)
+    return () if (factor == 1).all() else (Scale(Tensor.unnamed(factor)),)
 
 
 def multiply(chain: Chain, factor: float) -> Chain:
@@ -33,7 +30,7 @@ def multiply(chain: Chain, factor: float) -> Chain:
     for index, linear_map in enumerate(chain):
         for name, tensor in linear_map.tensors.items():
             values = tensor.values.astype(np.float64) * factor
-            scaled = replace(linear_map, **{name: Tensor("", values)})  # type: ignore[type-var]
+            scaled = replace(linear_map, **{name: Tensor.unnamed(values)})  # type: ignore[type-var]
             return (*chain[:index], scaled, *chain[index + 1 :])
     return (*chain, *_scale(np.array([factor])))
 
@@ -117,22 +114,3 @@ def rescaled(chain: Chain, before: np.ndarray, after: np.ndarray) -> Chain:
     for linear_map in (*_scale(before), *chain):
         whole = append(whole, linear_map)
     return multiply(whole, float(after[0])) if len(after) == 1 else scale_channels(whole, after)
-
-
-def named(inputs: Sequence[Connection], population: str) -> tuple[Connection, ...]:
-    """A population's inputs, their tensors' files named after it: dense.kernel.npy, dense.factor.npy.
-
-    Where there are several inputs, after their sources too: add.conv.kernel.npy, add.conv_2.kernel.npy.
-    """
-    taken: set[str] = set()
-    result = []
-    for connection in inputs:
-        stem = population if len(inputs) == 1 else f"{population}.{connection.source}"
-        through = []
-        for linear_map in connection.through:
-            files = {}
-            for name, tensor in linear_map.tensors.items():
-                files[name] = Tensor(f"weights/{unique(f'{stem}.{name}', taken)}.npy", tensor.values)
-            through.append(replace(linear_map, **files))  # type: ignore[type-var]
-        result.append(replace(connection, through=tuple(through)))
-    return tuple(result)

@@ -19,6 +19,7 @@ from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS, Method, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.document.weight_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
@@ -70,7 +71,7 @@ def convert(
     read = read_model(keras_model, str(path) if path is not None else "")
     folded = fold(read, method, uint8_divisor)
     network = replace(folded.network, name=name or folded.network.name)
-    require_valid(network)  # names, options, shapes: before the calibration data is read through
+    require_valid(with_weight_names(network))  # before the calibration data is read through
     require_comparable(network, method.per_channel)
     data = open_calibration(calibration, network.inputs) if calibration is not None else None
     shown = next(data.batches(network.largest))[0] if data is not None else _random_examples(network)
@@ -119,7 +120,7 @@ def convert(
     ]
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
-    return replace(normalized, provenance=provenance)
+    return with_weight_names(replace(normalized, provenance=provenance))
 
 
 def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> FoldedModel | None:
@@ -205,7 +206,7 @@ def convertible(path: Path) -> Walk:
     walk = walked(read, method)
     if not walk.problems:
         folded = as_network(walk)
-        require_valid(folded.network)
+        require_valid(with_weight_names(folded.network))
         require_comparable(folded.network, method.per_channel)
         _check_against_keras(folded, keras_model, _random_examples(folded.network), read)
     return walk

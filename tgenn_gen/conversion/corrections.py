@@ -46,7 +46,7 @@ def with_offset(
 
 def _raised(population: Population, offset: float) -> Population:
     bias = np.zeros(population.shape[-1]) if population.bias is None else population.bias.values
-    return replace(population, bias=Tensor(f"weights/{population.name}.bias.npy", bias + offset))
+    return replace(population, bias=Tensor.unnamed(bias + offset))
 
 
 def _parts(examples: Examples) -> Iterator[Examples]:
@@ -99,7 +99,7 @@ def _correct_bias(population: Population, error: np.ndarray, dt: float, steps: f
     mean = error.reshape(-1, population.shape[-1]).mean(axis=0)
     change = mean / population.scales * population.neuron.unit(dt)
     before = 0.0 if population.bias is None else population.bias.values
-    return replace(population, bias=Tensor(f"weights/{population.name}.bias.npy", before + change))
+    return replace(population, bias=Tensor.unnamed(before + change))
 
 
 def _correct_potential(population: Population, error: np.ndarray, dt: float, steps: float) -> Population:
@@ -110,9 +110,7 @@ def _correct_potential(population: Population, error: np.ndarray, dt: float, ste
     start = neuron.v_init  # type: ignore[attr-defined]
     before = start.values if isinstance(start, Tensor) else start
     change = error / population.scales * rise * steps
-    v_init = Tensor(
-        f"weights/{population.name}.v_init.npy", np.broadcast_to(before + change, population.shape)
-    )
+    v_init = Tensor.unnamed(np.broadcast_to(before + change, population.shape))
     return replace(population, neuron=replace(neuron, v_init=v_init))  # type: ignore[type-var]
 
 

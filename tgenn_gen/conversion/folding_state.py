@@ -8,7 +8,6 @@ from itertools import count
 
 import numpy as np
 
-from tgenn_gen.conversion import chains
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
 from tgenn_gen.errors import Diagnostic, Location
@@ -72,13 +71,14 @@ class Walk:
         name = self._free_name(signal.name, name)
         bias = None
         if signal.bias is not None and signal.bias.any():
-            bias = Tensor(f"weights/{name}.bias.npy", _one_a_channel(signal.bias))
+            bias = Tensor.unnamed(_one_a_channel(signal.bias))
         for layer in dict.fromkeys(signal.layers):
             self.homes.setdefault(layer, []).append(name)
             if layer in self.folded:
                 self.notes.append(f"{layer}: {self.folded[layer]} folded into {name}")
-        inputs = chains.named(signal.branches, name)
-        self.populations.append(Population(name, signal.shape, neuron, inputs, bias=bias, max_value=maximum))
+        self.populations.append(
+            Population(name, signal.shape, neuron, signal.branches, bias=bias, max_value=maximum)
+        )
         return Signal(signal.shape, (Connection(name),), positive=True)
 
     def _free_name(self, *wanted: str) -> str:

@@ -113,25 +113,16 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
     for population in network.populations:
         if population.neuron.relays:
             by_source[population.name] = _relayed_scale(population, by_source, shapes)
-            populations.append(replace(population, scale=_stored(population, by_source[population.name])))
+            populations.append(replace(population, scale=_stored(by_source[population.name])))
             continue
         scale = scales[population.name]
         unit = population.neuron.unit(dt)
-        inputs = [
+        inputs = tuple(
             replace(c, through=chains.rescaled(c.through, by_source[c.source], unit / scale))
             for c in population.inputs
-        ]
-        bias = population.bias and Tensor(
-            population.bias.file, population.bias.values.astype(np.float64) * (unit / scale)
         )
-        populations.append(
-            replace(
-                population,
-                inputs=chains.named(inputs, population.name),
-                scale=_stored(population, scale),
-                bias=bias,
-            )
-        )
+        bias = population.bias and Tensor.unnamed(population.bias.values.astype(np.float64) * (unit / scale))
+        populations.append(replace(population, inputs=inputs, scale=_stored(scale), bias=bias))
     return replace(network, populations=tuple(populations))
 
 
@@ -145,9 +136,9 @@ def require_comparable(network: Network, per_channel: bool) -> None:
             scales[population.name] = np.arange(1.0, 1 + (population.shape[-1] if per_channel else 1))
 
 
-def _stored(population: Population, scale: np.ndarray) -> float | Tensor:
+def _stored(scale: np.ndarray) -> float | Tensor:
     """A scale, (1,) or (channels,), as the document has it."""
-    return float(scale[0]) if len(scale) == 1 else Tensor(f"weights/{population.name}.scale.npy", scale)
+    return float(scale[0]) if len(scale) == 1 else Tensor.unnamed(scale)
 
 
 def _relayed_scale(
@@ -324,7 +315,7 @@ def _model_bounds(network: Network) -> Scales:
             inputs=tuple(
                 replace(c, through=tuple(_positive(m) for m in c.through)) for c in population.inputs
             ),
-            bias=population.bias and Tensor(population.bias.file, np.maximum(population.bias.values, 0)),
+            bias=population.bias and Tensor.unnamed(np.maximum(population.bias.values, 0)),
         )
         sources = {c.source for c in population.inputs}
         values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in sources}
@@ -334,5 +325,5 @@ def _model_bounds(network: Network) -> Scales:
 
 def _positive(linear_map: LinearMap) -> LinearMap:
     return replace(  # type: ignore[type-var]
-        linear_map, **{k: Tensor(t.file, np.maximum(t.values, 0)) for k, t in linear_map.tensors.items()}
+        linear_map, **{k: Tensor.unnamed(np.maximum(t.values, 0)) for k, t in linear_map.tensors.items()}
     )

@@ -7,6 +7,7 @@ A module imports only those above it:
     name_check      names and references between elements
     valid_part      what can still be judged of a document with errors
     weight_files    reading .npy files as the document describes them
+    weight_names    files for weights that have none
     canonical_text  network to text
     reading         text and weights to network
 """

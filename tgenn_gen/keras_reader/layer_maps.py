@@ -78,16 +78,16 @@ def _avg_pool2d(layer: KerasLayer, shape: Shape) -> Chain:
 def _kernel(layer: KerasLayer) -> Tensor:
     """A convolution's kernel; of a separable one that of its two convolutions together."""
     if not layer.class_name.startswith("Separable"):
-        return Tensor("", layer.weights["kernel"])
+        return Tensor.unnamed(layer.weights["kernel"])
     depthwise = layer.weights["depthwise_kernel"].astype(np.float64)
     pointwise = layer.weights["pointwise_kernel"].astype(np.float64)
     pointwise = pointwise.reshape(*depthwise.shape[-2:], pointwise.shape[-1])
-    return Tensor("", np.einsum("...cm,cmf->...cf", depthwise, pointwise))
+    return Tensor.unnamed(np.einsum("...cm,cmf->...cf", depthwise, pointwise))
 
 
 def _transposed_kernel(layer: KerasLayer) -> Tensor:
     """Keras' has its input channels last."""
-    return Tensor("", layer.weights["kernel"].swapaxes(-1, -2))
+    return Tensor.unnamed(layer.weights["kernel"].swapaxes(-1, -2))
 
 
 def _conv1d(layer: KerasLayer, shape: Shape) -> Chain:

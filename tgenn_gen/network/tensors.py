@@ -19,7 +19,7 @@ def _is_unchangeable(values: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An array (float32) and the file it is kept in, relative to the document's folder."""
+    """An array (float32) and the file it is kept in, relative to the document's folder; "" if it has none."""
 
     file: str
     values: np.ndarray
@@ -42,6 +42,11 @@ class Tensor:
 
     def __hash__(self) -> int:
         return hash((self.file, self.values.shape))
+
+    @staticmethod
+    def unnamed(values: np.ndarray) -> Tensor:
+        """One without a file: it gets one before its network is written."""
+        return Tensor("", values)
 
     @staticmethod
     def placeholder(file: str, shape: tuple[int, ...]) -> Tensor:

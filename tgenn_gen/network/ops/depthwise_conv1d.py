@@ -34,7 +34,7 @@ class DepthwiseConv1D(Depthwise, OneAxis):
         return DepthwiseConv2D((1, self.strides), self.padding, kernel, dilation)
 
     def with_full_kernel(self, kernel: np.ndarray) -> LinearMap:
-        return Conv1D(self.strides, self.padding, Tensor("", kernel), self.dilation)
+        return Conv1D(self.strides, self.padding, Tensor.unnamed(kernel), self.dilation)
 
     def output_shape(self, shape: Shape) -> Shape:
         require_kernel(self.kernel.values, "(size, channels, multiplier)")

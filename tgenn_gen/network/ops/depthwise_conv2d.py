@@ -34,7 +34,7 @@ class DepthwiseConv2D(Depthwise):
         return Window((rows, columns), self.strides, self.padding, self.dilation)
 
     def with_full_kernel(self, kernel: np.ndarray) -> LinearMap:
-        return Conv2D(self.strides, self.padding, Tensor("", kernel), self.dilation)
+        return Conv2D(self.strides, self.padding, Tensor.unnamed(kernel), self.dilation)
 
     def output_shape(self, shape: Shape) -> Shape:
         require_kernel(self.kernel.values, "(rows, columns, channels, multiplier)")

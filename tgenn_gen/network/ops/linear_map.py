@@ -36,7 +36,7 @@ class LinearMap(ABC):
 
         That is apply with weights of 1; a map that has others besides its tensors says what it is itself.
         """
-        ones = {name: Tensor(t.file, np.ones(t.values.shape)) for name, t in self.tensors.items()}
+        ones = {name: Tensor.unnamed(np.ones(t.values.shape)) for name, t in self.tensors.items()}
         return replace(self, **ones).apply(x)  # type: ignore[type-var]
 
     @abstractmethod

@@ -22,7 +22,7 @@ class Scale(LinearMap):
     factor: Tensor
 
     def scale_outputs(self, factor: np.ndarray) -> LinearMap:
-        return Scale(Tensor("", self.factor.values.astype(np.float64) * factor))
+        return Scale(Tensor.unnamed(self.factor.values.astype(np.float64) * factor))
 
     def output_shape(self, shape: Shape) -> Shape:
         if self.factor.values.shape not in ((1,), (shape[-1],)):

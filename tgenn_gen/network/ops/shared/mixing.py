@@ -27,7 +27,7 @@ class Mixing(LinearMap):
 
     def with_kernel(self, kernel: np.ndarray) -> Mixing:
         """The same map with other values in its kernel, unnamed."""
-        return replace(self, kernel=Tensor("", kernel))  # type: ignore[type-var]
+        return replace(self, kernel=Tensor.unnamed(kernel))  # type: ignore[type-var]
 
     @property
     def pointwise(self) -> bool:
