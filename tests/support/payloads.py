@@ -7,7 +7,7 @@ import re
 from itertools import zip_longest
 from typing import Any
 
-from tgenn_gen.network.identifiers import CPP_KEYWORDS
+from tgenn_gen.codegen.identifiers import CPP_KEYWORDS
 
 HOSTILE = [  # none of them is a name, or a path of weights
     'x"); import os; os.system("touch pwned")#',

@@ -5,6 +5,7 @@ A module imports only those above it:
     connectivity    how GeNN keeps the synapses of a connection
     size_table      tgenn show: neurons, synapses and memory
     neuron_models   GeNN neuron models
+    identifiers     names that code can have
     plan            the plan, which templates print
     source_text     the source of runtime functions
     lowering        network to plan

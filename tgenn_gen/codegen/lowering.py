@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from tgenn_gen.codegen.connectivity import MAX_SPARSE_BYTES, connectivity
+from tgenn_gen.codegen.identifiers import identifiers_of, unique
 from tgenn_gen.codegen.neuron_models import NeuronModelPlan, neuron_model
 from tgenn_gen.codegen.plan import (
     PLAN_VERSION,
@@ -30,7 +31,6 @@ from tgenn_gen.network.calls import Call, Keys, Uniform
 from tgenn_gen.network.checks import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.fields import Shape
-from tgenn_gen.network.identifiers import identifiers_of, unique
 from tgenn_gen.network.model import Connection, Network, Output, Population
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.readouts import READOUTS

@@ -5,7 +5,6 @@ A module imports only those above it:
     problems     what is wrong with a network, by the path in its document
     fields       shapes, and fields that documents seldom name
     tensors      weights and their .npy bytes
-    identifiers  names that code can have
     genn_code    code that GeNN reads: loops, connectivity, neuron updates
     calls        calls of the runtime's classes
     ops          the linear maps, one module a kind
