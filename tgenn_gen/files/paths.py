@@ -1,4 +1,4 @@
-"""Paths that documents, archives and templates name: of files below a folder."""
+"""Paths that documents and archives name: of files below a folder."""
 
 from __future__ import annotations
 
