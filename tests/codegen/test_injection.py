@@ -30,7 +30,7 @@ from scripts import results
 from tgenn_gen import Network, TgennError, generate, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.document.canonical_text import document_data, document_hash, document_text
+from tgenn_gen.document.canonical_text import Document, document_data, document_of, document_text
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
@@ -94,9 +94,10 @@ def written(data):
 
 def without_hashes(network):
     """Its generated code but for the hashes of the document and of the script itself."""
+    document = document_of(network)
     return {
-        name: re.sub("[0-9a-f]{64}\n$", "", text.replace(document_hash(network), ""))
-        for name, text in render(network).items()
+        name: re.sub("[0-9a-f]{64}\n$", "", text.replace(document.sha256, ""))
+        for name, text in render(document).items()
     }
 
 
@@ -253,14 +254,14 @@ def hostile_networks():
         plain = load(folder)
         count = len(plain.inputs) + len(plain.populations)
         plain = renamed(replace(plain, name="plainzzx"), plain_words(count))
-        code = render(plain)
+        code = render(document_of(plain))
         for group in in_groups([*NAMES, *names_to_collide(code)], count):
             yield renamed(replace(plain, name=group[-1]), group), code
 
 
 def test_names_that_mean_something_elsewhere_change_nothing_but_names_in_the_code():
     for network, plain in hostile_networks():
-        for script, text in render(network).items():
+        for script, text in render(document_of(network)).items():
             assert_same_code(script, text, plain[script])
 
 
@@ -317,7 +318,7 @@ def test_a_compiler_takes_all_the_names_at_once(tmp_path):
         outputs=(Output(names[-1], "spike_count"),),
     )
     path = tmp_path / "model.cc"
-    path.write_text(render(network, ("cpp",))["model.cc"])
+    path.write_text(render(document_of(network), ("cpp",))["model.cc"])
     include = [f"-I{GENN_PATH}/include/genn/genn", f"-I{GENN_PATH}/include/genn/third_party"]
     command = ["g++", "-std=c++17", "-fsyntax-only", *include, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -345,8 +346,8 @@ def test_a_strange_path_of_weights_is_refused_or_changes_paths_in_the_code_alone
             load(strange)
         return
     plain = with_kernel(small, tmp_path / "plain", re.sub("[^/]+$", "plainaax.npy", file))
-    code = render(load(plain))
-    for script, text in render(load(strange)).items():
+    code = render(Document(load(plain)))
+    for script, text in render(Document(load(strange))).items():
         assert_same_code(script, text, code[script])
 
 

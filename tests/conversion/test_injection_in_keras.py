@@ -10,6 +10,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 from tgenn_gen import Method, TgennError, convert, load, save  # noqa: E402
 from tgenn_gen.cli.main import export_main  # noqa: E402
 from tgenn_gen.codegen.rendering import render  # noqa: E402
+from tgenn_gen.document.canonical_text import document_of  # noqa: E402
 
 pytestmark = pytest.mark.keras
 
@@ -30,7 +31,7 @@ def converted(made):
 def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(tmp_path, place):
     plain = ["plainaax", "plainabx", "plainacx", "plainadx"]
     made = model(plain)
-    code = render(converted(made))
+    code = render(document_of(converted(made)))
     accepted = 0
     for payload in [*HOSTILE[place::6], *NAMES[place::16]]:
         names = [payload if i == place else name for i, name in enumerate(plain)]
@@ -47,7 +48,7 @@ def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(tmp_path, p
         accepted += 1
         save(network, tmp_path / "n", force=True)
         assert load(tmp_path / "n") == network
-        for script, text in render(network).items():
+        for script, text in render(document_of(network)).items():
             assert_same_code(script, text, code[script])
     assert accepted
 

@@ -22,9 +22,8 @@ from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.plan import CLASSES, Plan
 from tgenn_gen.codegen.stamps import HEADER, HEADER_BYTES, TARGETS, is_generated, stamped
 from tgenn_gen.codegen.template_files import TEMPLATES, built_in_path, name_hint, own_text, require_folder
-from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.network.model import Network
 
 MAX_BYTES = 2**25  # a script of a thousand populations has a sixth of that
 MAX_MESSAGE = 200  # characters of what a template makes Jinja2 say
@@ -82,7 +81,7 @@ def _built_in() -> jinja2.Environment:
 
 
 def render(
-    network: Network, targets: tuple[str, ...] = tuple(TARGETS), templates: Path | None = None
+    document: Document, targets: tuple[str, ...] = tuple(TARGETS), templates: Path | None = None
 ) -> dict[str, str]:
     """The generated files of a network, by the templates of the folder `templates` where it has them.
 
@@ -93,9 +92,8 @@ def render(
     if unknown or not targets:
         message = f"there is no target '{', '.join(unknown)}'"
         raise TgennError.at("--target", "T701", message, f"there are {', '.join(TARGETS)}")
-    require_valid(network)  # names and paths are printed into code
     environment = _built_in() if templates is None else _own(templates)
-    plan = lower(network)
+    plan = lower(document)  # names and paths are printed into code: the document is valid
     texts: dict[str, str] = {}
     found: list[Diagnostic] = []
     for script in (TARGETS[t] for t in targets):
