@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tgenn_gen.errors import TgennError
 
-_TEMPORARY = re.compile(r"\.tgenn-[0-9a-f]{8}-(.+)")
-
 
 def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[str] = ()) -> None:
-    """Write `files` ({relative path: bytes}) into a folder, new or not, and remove the `stale` ones.
+    """Write `files` ({relative path: bytes}) into a folder that is locked, and remove the `stale` ones.
 
     The stale ones go first, then the new ones take their names in the given order. Raises TgennError (T604);
     nothing has changed then, unless all files were written and the system did not let one be replaced.
@@ -36,17 +33,15 @@ def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[st
     except OSError as error:
         raise unwritable(folder, error) from None
     for inside in {path.parent for path in temporary}:
-        remove_files(left for left, path in temporary_files(inside).items() if path in temporary)
+        _remove(temporary_files(inside))
 
 
-def temporary_files(folder: Path) -> dict[Path, Path]:
-    """What killed processes have left in a folder: {temporary file: the file that it was to be}."""
-    found = {path: _TEMPORARY.fullmatch(path.name) for path in folder.glob(".tgenn-*") if path.is_file()}
-    return {path: folder / match[1] for path, match in found.items() if match}
+def temporary_files(folder: Path, name: str = "*") -> list[Path]:
+    """The files of that name that killed processes have left in a folder, or all."""
+    return [*folder.glob(f".tgenn-{'[0-9a-f]' * 8}-{name}")]
 
 
-def remove_files(paths: Iterable[Path]) -> None:
-    """Remove files that are in nobody's way, where that is possible."""
+def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -63,7 +58,7 @@ def _write(files: Mapping[Path, bytes]) -> None:
         for path, content in files.items():
             path.write_bytes(content)
     except BaseException:  # Ctrl-C, too
-        remove_files(files)
+        _remove(files)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -72,7 +67,7 @@ def _write(files: Mapping[Path, bytes]) -> None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Be the only process that writes a folder. Raises TgennError (T605) where another one does.
+    """Lock a folder, which is made if need be. Raises TgennError: T605 another process has locked it, T604.
 
     Where folders cannot be locked, on Windows and some network file systems, nobody is kept out.
     """
@@ -88,7 +83,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def in_turn(folder: Path) -> Iterator[None]:
-    """Be the only process that writes a folder, once all others are done; see alone_in."""
+    """The same, but wait for other processes."""
     with contextlib.ExitStack() as held:
         _lock(folder, held, wait=True)
         yield
@@ -96,6 +91,10 @@ def in_turn(folder: Path) -> Iterator[None]:
 
 def _lock(folder: Path, held: contextlib.ExitStack, *, wait: bool) -> None:
     """Lock a folder until `held` is closed, or the process is gone. Raises BlockingIOError if not to wait."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
     try:
         import fcntl
 

@@ -1,8 +1,8 @@
 """A network's files to disk: never over something that the tool did not write.
 
-A process that is killed while it writes may leave files of two networks, and never says nothing about it:
-network.yaml, which has the hashes of all weights, is written last, so that the old one tells which weights
-are not its own; and each script has the hash of its document. The next export replaces them all.
+A process that is killed while it writes may leave files of two networks. Their hashes tell: network.yaml has
+those of all weights and is written last, so that no new one stands beside old weights; each script has the
+hash of its document. The next export replaces them all.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tgenn_gen.document.canonical_text import (
 from tgenn_gen.document.schema_check import fits
 from tgenn_gen.document.source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.files.folders import alone_in, remove_files, replace_files, temporary_files, unwritable
+from tgenn_gen.files.folders import alone_in, in_turn, replace_files, temporary_files, unwritable
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 
@@ -73,8 +73,6 @@ def write_scripts(
     if changed:
         with alone_in(folder):
             replace_files(folder, {name: files[name] for name in changed})
-            left = temporary_files(folder).items()
-            remove_files(path for path, file in left if file.name in TARGETS.values())
     return [folder / name for name in changed]
 
 
@@ -121,7 +119,8 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
     if there := [path for name in files if (path := _in_the_way(folder, name))]:
         hint = "move it out of the way, or choose another folder"
         raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
-    replace_files(folder, files)
+    with in_turn(folder):
+        replace_files(folder, files)
 
 
 def require_writable_target(folder: Path, *, force: bool) -> None:
@@ -151,10 +150,6 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
     was not written by tgenn, T604 cannot be written, T605 another process is writing it.
     """
     require_writable_target(folder, force=force)
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from None
     with alone_in(folder):
         require_writable_target(folder, force=force)  # another process may just have written it
         own = _own_files(folder.resolve())
@@ -162,8 +157,6 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
         if foreign:
             raise TgennError(map(_foreign, foreign))
         replace_files(folder, files, stale=sorted(n for n in own - set(files) if n.endswith(".npy")))
-        for inside in {(folder / name).parent for name in files}:
-            remove_files(temporary_files(inside))
 
 
 def _in_the_way(folder: Path, name: str) -> Path | None:
@@ -182,8 +175,7 @@ def _own_files(folder: Path) -> set[str]:
     own = {name for name in TARGETS.values() if is_generated(content_of(folder / name) or b"")}
     if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
         own.add(SCHEMA)
-    left = [path for path, file in temporary_files(folder).items() if file.name == DOCUMENT]
-    for path in (folder / DOCUMENT, *left):
+    for path in (folder / DOCUMENT, *temporary_files(folder, DOCUMENT)):
         if data := _document_data(path):
             own |= {path.name, *_own_weights(folder, data)}
     return own
