@@ -22,6 +22,7 @@ from scripts import assert_equal_scores, results
 
 from tgenn_gen import generate, save
 from tgenn_gen.codegen.lowering import lower
+from tgenn_gen.document.canonical_text import document_of
 
 EXAMPLES = 11
 
@@ -30,7 +31,7 @@ def synapse_matrices(network):
     """{synapse population: matrix (pre, post)}: each chain applied to one spike at a time."""
     shapes = {p.name: p.shape for p in (*network.inputs, *network.populations)}
     matrices = {}
-    for plan, population in zip(lower(network).populations, network.populations, strict=True):
+    for plan, population in zip(lower(document_of(network)).populations, network.populations, strict=True):
         for connection_plan, connection in zip(plan.connections, population.inputs, strict=True):
             shape = shapes[connection.source]
             one_spike_each = np.eye(int(np.prod(shape)), dtype=bool).reshape(-1, *shape)

@@ -14,7 +14,7 @@ from sample_networks import small_cnn
 from tgenn_gen import generate, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.stamps import stamped
-from tgenn_gen.document.canonical_text import document_files, document_hash, document_text
+from tgenn_gen.document.canonical_text import document_of, document_text
 from tgenn_gen.errors import TgennError
 from tgenn_gen.project.writing import export_files, write_folder
 
@@ -188,9 +188,9 @@ def test_force_writes_over_no_script_that_is_somebody_elses(tmp_path, capsys):
     assert f"{tmp_path / 'n/simulate.py'}: was not written by tgenn\n" in capsys.readouterr().err
     assert main(["generate", str(tmp_path / "n"), "--force"]) == 2
     assert "simulate.py: error[T603]" in capsys.readouterr().err
-    assert sorted(files_below(tmp_path / "n").keys() - document_files(golden_networks()["small_cnn"])) == [
-        "simulate.py"
-    ]
+    assert sorted(
+        files_below(tmp_path / "n").keys() - document_of(golden_networks()["small_cnn"]).files()
+    ) == ["simulate.py"]
 
 
 def test_a_refused_export_says_what_force_would_lose(tmp_path):
@@ -260,7 +260,7 @@ def test_check_says_nothing_of_scripts_that_are_not_of_the_document(tmp_path, ca
     (folder / "network.yaml").write_text(variant)
     for script in ("simulate.py", "model.cc"):
         text = (folder / script).read_text()
-        (folder / script).write_text(text.replace(document_hash(small_cnn()), "none"))
+        (folder / script).write_text(text.replace(document_of(small_cnn()).sha256, "none"))
     (folder / "reference.py").unlink()
     (folder / "reference.py").symlink_to("/proc/self/mem")
     assert main(["check", str(folder)]) == 0

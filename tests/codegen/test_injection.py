@@ -28,7 +28,7 @@ from scripts import results
 from tgenn_gen import Network, TgennError, generate, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.document.canonical_text import document_data, document_hash
+from tgenn_gen.document.canonical_text import document_data, document_of
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
@@ -65,14 +65,14 @@ PATHS = ["weights/class.npy", "-x.npy", "..a.npy", "weights/..npy", "weights.npy
 def test_hostile_names_and_paths_are_refused(place):
     for payload in HOSTILE:
         with pytest.raises(TgennError) as caught:
-            render(PLACES[place](payload))
+            render(document_of(PLACES[place](payload)))
         assert_printable(str(caught.value))
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_a_strange_path_changes_nothing_but_paths_in_the_code(path):
-    plain = render(PLACES["weights"](re.sub("[^/]+$", "plainaax.npy", path)))
-    for script, text in render(PLACES["weights"](path)).items():
+    plain = render(document_of(PLACES["weights"](re.sub("[^/]+$", "plainaax.npy", path))))
+    for script, text in render(document_of(PLACES["weights"](path))).items():
         assert_same_code(script, text, plain[script])
 
 
@@ -102,9 +102,10 @@ def test_hostile_text_in_place_of_any_string_of_a_document_is_refused_or_stays_a
 
 def without_hashes(network):
     """Its generated code but for the hashes of the document and of the script itself."""
+    document = document_of(network)
     return {
-        name: re.sub("[0-9a-f]{64}\n$", "", text.replace(document_hash(network), ""))
-        for name, text in render(network).items()
+        name: re.sub("[0-9a-f]{64}\n$", "", text.replace(document.sha256, ""))
+        for name, text in render(document).items()
     }
 
 
@@ -176,15 +177,15 @@ NETWORKS = {
     "network", ["a long chain", *(pytest.param(n, marks=pytest.mark.slow) for n in [*NETWORKS][1:])]
 )
 def test_names_that_mean_something_elsewhere_change_nothing_but_names_in_the_code(network):
-    plain = render(renamed(NETWORKS[network]))
+    plain = render(document_of(renamed(NETWORKS[network])))
     for hostile in hostile_networks(NETWORKS[network], NAMES):
-        for script, text in render(hostile).items():
+        for script, text in render(document_of(hostile)).items():
             assert_same_code(script, text, plain[script])
 
 
 def test_no_name_makes_an_identifier_that_stands_in_the_code_anyhow():
     for network in NETWORKS.values():
-        for script, text in render(renamed(network)).items():
+        for script, text in render(document_of(renamed(network))).items():
             tokens = cpp_tokens(text) if script.endswith(".cc") else python_tokens(text)
             identifiers = {text for kind, text in tokens if kind == "identifier"}
             made = {name for name in identifiers if "plain" in name}
@@ -231,7 +232,7 @@ def test_names_that_mean_something_elsewhere_are_read_as_written_and_the_same_is
 def test_a_compiler_takes_the_names(tmp_path):
     for network in hostile_networks(NETWORKS["a long chain"], NAMES):
         path = tmp_path / "model.cc"
-        path.write_text(render(network, ("cpp",))["model.cc"])
+        path.write_text(render(document_of(network), ("cpp",))["model.cc"])
         include = [f"-I{GENN_PATH}/include/genn/genn", f"-I{GENN_PATH}/include/genn/third_party"]
         command = ["g++", "-std=c++17", "-fsyntax-only", *include, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

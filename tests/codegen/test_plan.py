@@ -14,6 +14,7 @@ from tgenn_gen import load
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.plan import CLASSES, PLAN_VERSION
+from tgenn_gen.document.canonical_text import Document, document_of
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -52,7 +53,7 @@ def test_what_version_1_of_the_plan_has_stays_while_that_is_its_version():
 def test_plan_prints_expressions_that_give_their_values_in_a_template(capsys):
     assert main(["plan", str(GENERATED / "branched")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    plan = lower(load(GENERATED / "branched"))
+    plan = lower(Document(load(GENERATED / "branched")))
     assert (
         f"plan.populations[1].connections[0].kernel = {plan.populations[1].connections[0].kernel!r}" in lines
     )
@@ -67,4 +68,4 @@ def test_plan_prints_all_of_it_as_json(capsys):
     assert main(["plan", str(GENERATED / "few_spike" / "network.yaml"), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["plan_version"] == PLAN_VERSION
-    assert printed == json.loads(json.dumps(asdict(lower(golden_networks()["few_spike"]))))
+    assert printed == json.loads(json.dumps(asdict(lower(document_of(golden_networks()["few_spike"])))))

@@ -10,6 +10,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 from tgenn_gen import Method, TgennError, convert  # noqa: E402
 from tgenn_gen.cli.main import export_main  # noqa: E402
 from tgenn_gen.codegen.rendering import render  # noqa: E402
+from tgenn_gen.document.canonical_text import document_of  # noqa: E402
 
 pytestmark = [pytest.mark.keras, pytest.mark.slow]
 PLAIN = plain_words(4)
@@ -26,7 +27,7 @@ def model(names):
 @pytest.mark.parametrize("place", range(4))
 def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(place):
     method = Method(normalize="model")
-    plain = render(convert(model(PLAIN), method=method))
+    plain = render(document_of(convert(model(PLAIN), method=method)))
     accepted = 0
     for payload in [*HOSTILE[place::6], *NAMES[place::16]]:
         try:
@@ -34,7 +35,7 @@ def test_a_hostile_name_in_a_model_is_refused_or_becomes_a_plain_one(place):
         except ValueError:  # Keras itself has rules
             continue
         try:
-            scripts = render(convert(made, method=method))
+            scripts = render(document_of(convert(made, method=method)))
         except TgennError as error:
             assert_printable(str(error))
             continue

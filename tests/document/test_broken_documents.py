@@ -10,7 +10,7 @@ from sample_networks import small_cnn
 
 from tgenn_gen import load
 from tgenn_gen.cli.main import main
-from tgenn_gen.document.canonical_text import DOCUMENT, SCHEMA, document_files
+from tgenn_gen.document.canonical_text import DOCUMENT, SCHEMA, document_of
 
 
 def files_below(folder):
@@ -34,7 +34,8 @@ def test_all_that_is_wrong_is_said_at_its_place(tmp_path, capsys, case):
 
 def test_the_valid_neighbour_is_valid_and_what_the_tool_writes():
     assert load(VALID) == small_cnn()
-    assert {**files_below(VALID), SCHEMA: document_files(small_cnn())[SCHEMA]} == document_files(small_cnn())
+    files = document_of(small_cnn()).files()
+    assert {**files_below(VALID), SCHEMA: files[SCHEMA]} == files
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from sample_networks import branched, small_cnn
 
 from tgenn_gen import Network, TgennError, load, save
-from tgenn_gen.document.canonical_text import document_data, document_files, document_text
+from tgenn_gen.document.canonical_text import document_data, document_of, document_text
 from tgenn_gen.document.schema_check import schema
 from tgenn_gen.document.source import parse_source
 from tgenn_gen.network.encodings import ENCODINGS
@@ -67,8 +67,8 @@ def test_other_yaml_readers_read_the_same_data(network):
 def test_the_same_network_gives_the_same_bytes_in_another_process():
     code = (
         "import hashlib; from sample_networks import branched\n"
-        "from tgenn_gen.document.canonical_text import document_files\n"
-        "print(hashlib.sha256(repr(document_files(branched())).encode()).hexdigest())"
+        "from tgenn_gen.document.canonical_text import document_of\n"
+        "print(hashlib.sha256(repr(document_of(branched()).files()).encode()).hexdigest())"
     )
     digests = {
         subprocess.run(
@@ -161,13 +161,13 @@ def test_defaults_in_the_schema_are_those_of_the_dataclasses():
 
 
 def test_document_files_are_the_document_its_schema_and_its_weights():
-    files = document_files(small_cnn())
+    files = document_of(small_cnn()).files()
     assert sorted(files) == sorted(["network.yaml", "network.schema.json", *small_cnn().tensors])
 
 
 def test_the_first_line_points_editors_at_the_schema_beside_the_document():
     """A relative path: it works offline, and wherever the folder is moved."""
-    files = document_files(small_cnn())
+    files = document_of(small_cnn()).files()
     line = files["network.yaml"].decode().splitlines()[0]
     file = line.removeprefix("# yaml-language-server: $schema=")
     assert json.loads(files[file]) == schema()

@@ -29,7 +29,7 @@ from test_batches_on_genn import synapse_matrices
 
 from tgenn_gen import TgennError, load, save
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.document.canonical_text import document_data, require_valid
+from tgenn_gen.document.canonical_text import document_data, document_of, require_valid
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
@@ -267,7 +267,7 @@ def change_of_one_field(folders, fake_genn, tmp_path, outcomes, mutation):
         steps = min(steps, 16)
     np.savez(tmp_path / "data.npz", **examples_for(network, 2))
     np.savez(fake_genn, **synapse_matrices(network))
-    scripts = render(network, ("numpy", "pygenn"))
+    scripts = render(document_of(network), ("numpy", "pygenn"))
     found = {s: run(s, t, folder, tmp_path / "data.npz", steps) for s, t in scripts.items()}
     reference, simulate = found["reference.py"], found["simulate.py"]
     assert reference.keys() == simulate.keys()

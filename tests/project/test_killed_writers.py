@@ -1,42 +1,134 @@
-"""kill -9 at any moment, and several writers at once: a folder is the old one or the new one, whole."""
+"""Processes killed while they write, and several at once: no file is ever half, and no mixture is silent."""
 
 from __future__ import annotations
 
 import json
 import os
-import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from killed_writers import MOMENTS, files_in, networks
+from killed_writers import KILLS, check, exported, files_in, judged, mend, networks
 
+from tgenn_gen import generate, load, save
 from tgenn_gen.cli.main import main
-from tgenn_gen.document.reading import load
+from tgenn_gen.codegen.stamps import TARGETS
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files import folders
-from tgenn_gen.files.folders import alone_in, write_whole
-from tgenn_gen.project.writing import export_files, reserved, write_folder
+from tgenn_gen.files.folders import alone_in, replace_files
+from tgenn_gen.project.writing import write_folder
 
 TESTS = Path(__file__).parent.parent / "support"
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
+FOREIGN = {
+    "notes.txt": b"mine",
+    "weights/mine.npy": b"mine",
+    ".tgenn-notes": b"mine",
+    "a_CODE/deep/runner.o": b"mine",
+}
+
+
+class Killed(BaseException):
+    """Stands for the end of a process: nothing handles it."""
 
 
 @pytest.fixture
-def exported(tmp_path) -> Path:
+def folder(tmp_path) -> Path:
     """An exported network, with files of its user's everywhere."""
-    folder = tmp_path / "parent" / "n"
-    folder.parent.mkdir()
-    write_folder(folder, export_files(networks()[0]), force=False)
-    (folder / "notes.txt").write_text("mine")
-    (folder / "weights/mine.npy").write_bytes(b"mine")
-    (folder / "small_cnn_CODE/deep").mkdir(parents=True)
-    (folder / "small_cnn_CODE/deep/runner.o").write_bytes(b"mine")
-    (folder / "link").symlink_to("nowhere")
+    return export_of("a", tmp_path / "parent/n")
+
+
+def export_of(version: str, folder: Path) -> Path:
+    folder.parent.mkdir(exist_ok=True)
+    if version != "none":
+        write_folder(folder, exported(version), force=False)
+        for name, content in FOREIGN.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
     return folder
+
+
+def stop_at(monkeypatch, step: int) -> None:
+    """Let the process end before that rename."""
+    move, left = os.replace, [step]
+
+    def replace(source, target):
+        if left[0] == 0:
+            raise Killed
+        left[0] -= 1
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+# From one network to another: with a file that goes, with other numbers in the same files, into a new folder.
+CHANGES = [("a", "b", "c"), ("b", "c", "a"), ("none", "b", "c")]
+
+
+@pytest.mark.parametrize(("old", "new", "third"), CHANGES)
+def test_an_export_that_ends_between_any_two_files_is_told_and_the_next_one_mends_it(
+    tmp_path, monkeypatch, old, new, third
+):
+    files = exported(new)
+    found = []
+    for step in range(len(files) + 1):
+        folder = export_of(old, tmp_path / str(step) / "n")
+        foreign = {} if old == "none" else FOREIGN
+        with monkeypatch.context() as patch:
+            stop_at(patch, step)
+            if step < len(files):
+                with pytest.raises(Killed):
+                    write_folder(folder, files, force=True)
+            else:
+                write_folder(folder, files, force=True)
+        found.append(judged(folder, old, new, foreign))
+        mend(folder, third, foreign)
+    scripts, others = len(TARGETS), len(files) - len(TARGETS) - 1
+    expected = {
+        "a": [
+            "T302",
+            *["T302"] * scripts,
+            "T302",
+            *["T302 T307"] * (others - 1),
+        ],  # a bias comes, and one goes
+        "b": ["b", *["b, with other scripts"] * scripts, *["T307"] * others],
+        "none": ["none", *["T101"] * (scripts + others)],
+    }
+    assert found == [*expected[old], new]
+
+
+def test_two_exports_that_end_one_after_the_other_are_mended_by_a_third(folder, monkeypatch):
+    """The document that the first one left tells its weights also after the second one began."""
+    middle = len(exported("b")) - 2
+    for version, step in (("b", middle), ("c", 1)):
+        with monkeypatch.context() as patch:
+            stop_at(patch, step)
+            with pytest.raises(Killed):
+                write_folder(folder, exported(version), force=True)
+    mend(folder, "c", FOREIGN)
+
+
+def test_scripts_that_a_killed_generate_left_are_told_and_written_by_the_next(folder, monkeypatch):
+    save(networks()["b"], folder, force=True)
+    for left in (2, 1):
+        with monkeypatch.context() as patch:
+            stop_at(patch, 1)
+            with pytest.raises(Killed):
+                generate(networks()["b"], folder)
+        status, said = check(folder)
+        assert status == 0 and said.count("was made from another document") == left
+    assert main(["generate", str(folder)]) == 0
+    assert files_in(folder) == {**exported("b"), **FOREIGN}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
+@pytest.mark.parametrize(("old", "new"), [change[:2] for change in CHANGES])
+def test_a_killed_export_leaves_the_old_folder_the_new_one_or_one_that_check_names(tmp_path, old, new):
+    folder = export_of(old, tmp_path / "parent/n")
+    found = printed_by(TESTS / "killed_writers.py", folder, old, new)
+    assert sum(found.values()) == KILLS
+    assert len(found) > 1, found
 
 
 def python(*arguments: object) -> subprocess.Popen[str]:
@@ -53,182 +145,113 @@ def printed_by(*arguments: object) -> Any:
     return json.loads(output)
 
 
-def after_kills(folder: Path, how: str) -> dict[str, int]:
-    found: dict[str, int] = printed_by(TESTS / "killed_writers.py", folder, how)
-    return found
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged at once on Linux alone")
-@pytest.mark.parametrize("how", ["moments", "steps"])
-def test_a_killed_export_leaves_the_old_folder_or_the_new_one(exported, how):
-    found = after_kills(exported, how)
-    assert set(found) == {"old", "new"}
-    assert sum(found.values()) == MOMENTS if how == "moments" else min(found.values()) > 10
-
-
-def test_where_names_cannot_be_exchanged_the_next_command_gives_the_folder_its_name_back(exported):
-    """For two instants nothing has the name: when the new takes it, and when the folder takes it back."""
-    found = after_kills(exported, "steps-by-renames")
-    assert set(found) == {"old", "new", "none, then old", "none, then new"}
-    assert found["none, then old"] + found["none, then new"] < 8
-
-
-@pytest.mark.parametrize("how", ["moments", "steps"])
-def test_a_killed_export_into_a_new_folder_leaves_none_or_a_whole_one(tmp_path, how):
-    assert set(after_kills(tmp_path / "n", how)) <= {"none", "new"}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names are exchanged at once on Linux alone")
 @pytest.mark.parametrize("there", [True, False])
-def test_a_power_cut_leaves_the_old_folder_or_the_new_one(exported, tmp_path, there):
-    """In a model of a disk that keeps what was forced to it, and anything of the rest."""
-    found = printed_by(TESTS / "power_cuts.py", exported if there else exported.parent / "fresh")
-    assert set(found["meanwhile"]) == {"old", "new"}
-    assert min(found["meanwhile"].values()) > 10
-    assert set(found["at the end"]) == {"new"}
-
-
-def test_a_write_that_fails_changes_nothing(exported, monkeypatch):
-    before, names = files_in(exported), sorted(p.name for p in exported.parent.iterdir())
-    write_bytes = Path.write_bytes
+def test_a_write_that_fails_changes_nothing(folder, monkeypatch, there):
+    if not there:
+        folder = folder.parent / "fresh"
+    before, write_bytes = files_in(folder), Path.write_bytes
 
     def fails(path, content):
-        if path.name.startswith("simulate.py"):
+        write_bytes(path, content[:10])
+        if path.name.endswith("simulate.py"):
             raise OSError(28, "No space left on device")
-        return write_bytes(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(TgennError, match=r"T604\]: cannot be written: No space"):
-        write_folder(exported, export_files(networks()[1]), force=True)
-    assert files_in(exported) == before
-    assert sorted(p.name for p in exported.parent.iterdir()) == names
-
-
-def test_a_disk_that_fails_changes_nothing(exported, monkeypatch):
-    before, names = files_in(exported), sorted(p.name for p in exported.parent.iterdir())
-    monkeypatch.setattr(os, "fsync", failing(lambda mode: True, OSError(5, "Input/output error")))
-    with pytest.raises(TgennError, match=r"T604\]: cannot be written: Input/output error"):
-        write_folder(exported, export_files(networks()[1]), force=True)
-    assert files_in(exported) == before
-    assert sorted(p.name for p in exported.parent.iterdir()) == names
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", fails)
+        with pytest.raises(TgennError, match=r"T604\]: cannot be written: No space"):
+            write_folder(folder, exported("b"), force=True)
+    assert files_in(folder) == before
+    assert there or list(folder.iterdir()) == []
+    write_folder(folder, exported("b"), force=there)  # as if it had not been
 
 
-def test_a_file_system_that_forces_no_folders_to_the_disk_is_written_all_the_same(exported, monkeypatch):
-    monkeypatch.setattr(os, "fsync", failing(stat.S_ISDIR, OSError(22, "Invalid argument")))
-    write_folder(exported, export_files(networks()[1]), force=True)
-    assert load(exported).name == "other"
-    assert [p.name for p in exported.parent.iterdir()] == ["n"]
-
-
-def failing(of: Callable[[int], bool], error: OSError) -> Callable[[int], None]:
-    """An fsync that fails for files of some modes."""
-
-    def fsync(file: int) -> None:
-        if of(os.fstat(file).st_mode):
-            raise error
-
-    return fsync
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-def test_who_stands_in_a_folder_stays_in_it_and_files_stay_the_same_ones(exported, monkeypatch, at_once):
-    if not at_once:
-        monkeypatch.setattr(folders, "_exchanged", lambda one, other: False)
-    exported.chmod(0o750)
-    before = [(p.stat().st_ino, p.stat().st_mode) for p in (exported, exported / "notes.txt")]
-    monkeypatch.chdir(exported)
-    write_folder(Path(), export_files(networks()[1]), force=True)
-    assert "name: other" in Path("network.yaml").read_text()
-    assert [(p.stat().st_ino, p.stat().st_mode) for p in (exported, exported / "notes.txt")] == before
-    assert [p.name for p in exported.parent.iterdir()] == ["n"]
-
-
-def test_links_to_files_elsewhere_are_not_written_through(exported, tmp_path):
-    """The copy's files are links: a hard link of the user's to an old file keeps the old text."""
-    os.link(exported / "network.yaml", tmp_path / "kept.yaml")
-    old = (exported / "network.yaml").read_bytes()
-    write_folder(exported, export_files(networks()[1]), force=True)
-    assert (tmp_path / "kept.yaml").read_bytes() == old != (exported / "network.yaml").read_bytes()
-
-
-def test_a_file_system_without_hard_links_gets_copies(exported, monkeypatch):
-    def fails(*_):
-        raise PermissionError(1, "Operation not permitted")
-
-    foreign = {n: c for n, c in files_in(exported).items() if n not in export_files(networks()[0])}
-    monkeypatch.setattr(os, "link", fails)
-    write_folder(exported, export_files(networks()[1]), force=True)
-    assert files_in(exported) == {**export_files(networks()[1]), **foreign}
-
-
-@pytest.mark.parametrize("mounted", [True, False])
-def test_a_folder_that_keeps_its_name_gets_its_files_one_by_one(exported, monkeypatch, mounted):
-    """As a mount point does, and a folder in a lower layer of a container, which is known by trying alone."""
+def test_a_file_that_cannot_be_replaced_is_told_and_the_next_export_mends_it(folder, monkeypatch):
+    """As on Windows, where another program has it open."""
     move = os.replace
 
     def fails(source, target):
-        if Path(source) == exported:
-            raise OSError(18, "Invalid cross-device link")
+        if target.name == "conv2.bias.npy":
+            raise PermissionError(13, "Permission denied")
         move(source, target)
 
-    foreign = {n: c for n, c in files_in(exported).items() if n not in export_files(networks()[0])}
-    monkeypatch.setattr(folders, "_exchanged", lambda one, other: False)
-    monkeypatch.setattr(os, "replace", fails)
-    monkeypatch.setattr(Path, "is_mount", lambda path: mounted)
-    write_folder(exported, export_files(networks()[1]), force=True)
-    assert files_in(exported) == {**export_files(networks()[1]), **foreign}
-    assert [p.name for p in exported.parent.iterdir()] == ["n"]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fails)
+        with pytest.raises(TgennError, match=r"T604\]: cannot be written: Permission denied"):
+            write_folder(folder, exported("b"), force=True)
+    assert judged(folder, "a", "b", FOREIGN) == "T302 T307"
+    mend(folder, "c", FOREIGN)
+
+
+def test_the_folder_and_other_files_in_it_stay_the_same_ones(folder, monkeypatch):
+    folder.chmod(0o750)
+    before = [(p.stat().st_ino, p.stat().st_mode) for p in (folder, folder / "notes.txt")]
+    monkeypatch.chdir(folder)
+    write_folder(Path(), exported("b"), force=True)
+    assert "name: b\n" in Path("network.yaml").read_text()
+    assert [(p.stat().st_ino, p.stat().st_mode) for p in (folder, folder / "notes.txt")] == before
+    assert [p.name for p in folder.parent.iterdir()] == ["n"]
+
+
+def test_links_to_files_elsewhere_are_not_written_through(folder, tmp_path):
+    """A hard link of the user's to an old file keeps the old text."""
+    os.link(folder / "network.yaml", tmp_path / "kept.yaml")
+    old = (folder / "network.yaml").read_bytes()
+    write_folder(folder, exported("b"), force=True)
+    assert (tmp_path / "kept.yaml").read_bytes() == old != (folder / "network.yaml").read_bytes()
+
+
+def test_files_go_and_come_and_temporary_ones_are_removed_by_the_next_write_in_their_folder(tmp_path):
+    folder, left = tmp_path / "n", ".tgenn-0123abcd-"
+    replace_files(folder, {"a": b"1", "b/c": b"2"})
+    for name in ("a", "e", "b/c"):
+        (folder / name).with_name(left + Path(name).name).write_bytes(b"le")
+    replace_files(folder, {"b/c": b"3", "d": b"4"}, stale=["a"])
+    assert files_in(folder) == {"b/c": b"3", "d": b"4"}
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked on Windows")
+
+
+@posix
+def test_a_folder_that_another_process_writes_is_refused_and_read_all_the_same(folder, capsys):
+    before = files_in(folder)
+    with alone_in(folder):
+        for other in (folder, folder.parent / "." / folder.name):
+            with pytest.raises(TgennError) as refused:
+                write_folder(other, exported("b"), force=True)
+            assert str(refused.value) == (
+                f"{other}: error[T605]: another tgenn is writing this folder\n"
+                "  hint: wait until it is done, or choose another folder"
+            )
+        assert files_in(folder) == before
+        (folder / "model.cc").unlink()
+        assert main(["generate", str(folder)]) == 2
+        assert main(["check", str(folder)]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(f"{folder}: error[T605]: another tgenn is writing this folder\n")
+    assert not (folder / "model.cc").exists()
+    assert main(["generate", str(folder)]) == 0
 
 
 HOLDER = """
 import sys
 from pathlib import Path
-from killed_writers import networks
-from tgenn_gen.project.writing import export_files, reserved
-with reserved(Path(sys.argv[1]), force=True) as write:
+from tgenn_gen.files.folders import alone_in
+with alone_in(Path(sys.argv[1])):
     print("in", flush=True)
     input()
-    write(export_files(networks()[1]))
 """
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_the_second_of_two_exports_into_one_folder_says_so(exported, tmp_path, there):
-    folder = exported if there else tmp_path / "parent/fresh"
-    before = files_in(folder)
+@posix
+def test_a_killed_process_keeps_nobody_out(folder):
     holder = python("-c", HOLDER, folder)
     assert holder.stdout.readline() == "in\n"
-    for other in (folder, folder.parent / "." / folder.name):
-        with pytest.raises(TgennError) as refused:
-            write_folder(other, export_files(networks()[0]), force=True)
-        assert str(refused.value) == (
-            f"{other}: error[T605]: another tgenn is writing this folder\n"
-            "  hint: wait until it is done, or choose another folder"
-        )
-    assert files_in(folder) == before
-    assert holder.communicate("\n")[1] == ""
-    assert files_in(folder).items() >= export_files(networks()[1]).items()
-    assert {p.name for p in folder.parent.iterdir()} == {"n", folder.name}
-
-
-def test_generate_says_so_too_and_reading_goes_on(exported, capsys):
-    (exported / "model.cc").unlink()
-    with alone_in(exported):
-        assert main(["generate", str(exported)]) == 2
-        assert main(["check", str(exported)]) == 0
-    said = capsys.readouterr()
-    assert said.err.startswith(f"{exported}: error[T605]: another tgenn is writing this folder\n")
-    assert not (exported / "model.cc").exists()
-
-
-def test_a_killed_export_keeps_nobody_out(exported):
-    holder = python("-c", HOLDER, exported)
-    assert holder.stdout.readline() == "in\n"
+    with pytest.raises(TgennError, match="T605"):
+        write_folder(folder, exported("b"), force=True)
     holder.kill()
     holder.communicate()
-    write_folder(exported, export_files(networks()[1]), force=True)
-    assert load(exported).name == "other"
-    assert [p.name for p in exported.parent.iterdir()] == ["n"]
+    mend(folder, "b", FOREIGN)
 
 
 RACER = """
@@ -238,7 +261,7 @@ from pathlib import Path
 from killed_writers import networks
 from tgenn_gen.errors import TgennError
 from tgenn_gen.project.writing import export_files, write_folder
-files = export_files(replace(networks()[0], name=sys.argv[2]))
+files = export_files(replace(networks()["a"], name=sys.argv[2]))
 print("ready", flush=True)
 input()
 try:
@@ -249,8 +272,9 @@ except TgennError as error:
 """
 
 
-def test_of_many_exports_at_once_one_wins_whole(tmp_path):
-    racers = {f"racer{n}": python("-c", RACER, tmp_path / "n", f"racer{n}") for n in range(6)}
+@posix
+def test_of_several_exports_at_once_one_wins_whole(tmp_path):
+    racers = {f"racer{n}": python("-c", RACER, tmp_path / "n", f"racer{n}") for n in range(4)}
     for racer in racers.values():
         assert racer.stdout.readline() == "ready\n"
     for racer in racers.values():
@@ -263,23 +287,3 @@ def test_of_many_exports_at_once_one_wins_whole(tmp_path):
     assert load(tmp_path / "n").name == winners[0]
     assert main(["generate", "--check", str(tmp_path / "n")]) == 0
     assert [p.name for p in tmp_path.iterdir()] == ["n"]
-
-
-def test_a_name_that_was_lost_comes_back_for_its_reader(exported, capsys):
-    exported.rename(exported.with_name(".n.tgenn-old"))
-    assert main(["check", str(exported / "network.yaml")]) == 0
-    assert exported.is_dir()
-    assert [p.name for p in exported.parent.iterdir()] == ["n"]
-
-
-def test_a_failed_conversion_frees_the_folder(tmp_path):
-    with pytest.raises(ValueError), reserved(tmp_path / "n", force=False):
-        raise ValueError
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_files_of_the_folder_itself_go_and_come(tmp_path):
-    with alone_in(tmp_path / "n"):
-        write_whole(tmp_path / "n", {"a": b"1", "b/c": b"2"})
-        write_whole(tmp_path / "n", {"b/c": b"3", "d": b"4"}, stale=["a"])
-    assert files_in(tmp_path / "n") == {"b/c": b"3", "d": b"4"}

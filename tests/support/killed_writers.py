@@ -1,48 +1,69 @@
-"""Kills processes while they write a folder, and reports what they left: `killed_writers.py FOLDER HOW`.
+"""Kills processes while they write a folder, and looks at what they left: `killed_writers.py FOLDER OLD NEW`.
 
-HOW is "moments" (kill -9 at 50 random times) or "steps" (kill -9 before each step that touches the disk),
-with "-by-renames" at its end: as where the system cannot exchange names. FOLDER has an exported network in
-it, which is replaced by another, or is not there. Run by itself, since it forks.
+20 times, half of them at a random time and half before steps from the first to the last. FOLDER has the
+exported network OLD in it, or is not there where OLD is "none"; NEW replaces it. After each kill the folder
+is judged (`judged`) and mended. Prints the findings, counted. Run by itself, since it forks.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from itertools import count
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sample_networks import small_cnn
 
+from tgenn_gen.cli.main import main
+from tgenn_gen.codegen.stamps import TARGETS
 from tgenn_gen.document.reading import load
-from tgenn_gen.errors import TgennError
-from tgenn_gen.files import folders
-from tgenn_gen.files.folders import alone_in
-from tgenn_gen.network.model import Network
+from tgenn_gen.network.model import Connection, Network
+from tgenn_gen.network.ops.dense import Dense
+from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.project.writing import export_files, write_folder
 
-MOMENTS = 50
-STEPS = {f"os.{what}" for what in ("rename", "link", "remove", "mkdir", "rmdir", "symlink", "chmod", "utime")}
-STEPS |= {"open", "ctypes.dlsym"}  # renameat2 is looked up before it is called
+KILLS = 20
+STEPS = {"open", "os.rename", "os.remove", "os.mkdir", "fcntl.flock"}
 
 Files = dict[str, bytes]
 
 
-def networks() -> tuple[Network, Network]:
-    """An old and a new one: files in common, changed files, and files of one alone."""
-    old = small_cnn()
-    first, *others = old.populations
-    fewer = replace(first, bias=None)
-    return old, replace(old, name="other", populations=(fewer, *others))
+@cache
+def networks() -> dict[str, Network]:
+    """Networks a, b and c: b has a file less than a, another one more; b and c differ in numbers alone."""
+    start = small_cnn()
+    return {"a": start, "b": _changed(start, "b", 2), "c": _changed(start, "c", 4)}
+
+
+def _changed(network: Network, name: str, factor: int) -> Network:
+    conv1, conv2, dense, classes = network.populations
+    kernel = classes.inputs[0].through[0].tensors["kernel"]
+    through = (Dense(Tensor(kernel.file, factor * kernel.values)),)
+    more = Tensor("weights/classes.bias.npy", factor * kernel.values[0])
+    populations = (
+        replace(conv1, bias=None),
+        replace(conv2, bias=Tensor(conv2.bias.file, factor * conv2.bias.values)),
+        dense,
+        replace(classes, inputs=(Connection("dense", through),), bias=more),
+    )
+    return replace(network, name=name, populations=populations)
+
+
+@cache
+def exported(name: str) -> Files:
+    """All files of one of the networks; none of "none"."""
+    return {} if name == "none" else export_files(networks()[name])
 
 
 def files_in(folder: Path) -> Files:
@@ -50,14 +71,68 @@ def files_in(folder: Path) -> Files:
     return {str(p.relative_to(folder)): b"link" if p.is_symlink() else p.read_bytes() for p in paths}
 
 
-def killed(folder: Path, files: Files, seconds: float | None = None, steps: int | None = None) -> bool:
-    """Write in another process; kill it after so long, or before that step. Whether it was killed."""
+def is_temporary(name: str) -> bool:
+    return re.fullmatch(r"\.tgenn-[0-9a-f]{8}-.+", Path(name).name) is not None
+
+
+def judged(folder: Path, old: str, new: str, foreign: Files) -> str:
+    """Which of two networks a folder holds, or else what `tgenn check` says of it.
+
+    Fails for half a file, for a file of somebody else's that is not as it was, and for a mixture of which
+    nothing is said.
+    """
+    found = {name: content for name, content in files_in(folder).items() if not is_temporary(name)}
+    versions = {old: exported(old), new: exported(new)}
+    for name, files in versions.items():
+        if found == {**files, **foreign}:
+            return name
+    for name, content in found.items():
+        assert content in (foreign.get(name), *(files.get(name) for files in versions.values())), name
+    assert found.items() >= foreign.items()
+    status, said = check(folder)
+    if status == 2:
+        return " ".join(sorted(set(re.findall(r"T[0-9]{3}", said))))
+    (version,) = [name for name in versions if name != "none" and load(folder) == networks()[name]]
+    for script in set(found) & set(TARGETS.values()):
+        is_told = f"{folder / script}: was made from another document" in said
+        assert is_told == (found[script] != versions[version][script]), said
+    return f"{version}, with other scripts"
+
+
+def check(folder: Path) -> tuple[int, str]:
+    """The status of `tgenn check`, and what it says on stderr."""
+    said = io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+        return main(["check", str(folder)]), said.getvalue()
+
+
+def mend(folder: Path, version: str, foreign: Files) -> None:
+    """Export a network into the folder, whatever a killed process left: nothing of it is there then."""
+    write_folder(folder, exported(version), force=True)
+    assert files_in(folder) == {**exported(version), **foreign}
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+steps, last_step = 0, -1
+
+
+def _step(event: str, _: Any) -> None:
+    """An audit hook: counts steps, and kills this process before one of them."""
+    global steps
+    if event in STEPS:
+        if steps == last_step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        steps += 1
+
+
+def killed(folder: Path, files: Files, seconds: float | None, step: int) -> None:
+    """Write in another process, which is killed after so long or before that step."""
+    global steps, last_step
     ready, go = os.pipe()
     child = os.fork()
     if child == 0:
         os.write(go, b"x")
-        if steps is not None:
-            _kill_before(steps)
+        steps, last_step = 0, step
         write_folder(folder, files, force=True)
         os._exit(0)
     os.read(ready, 1)
@@ -65,80 +140,32 @@ def killed(folder: Path, files: Files, seconds: float | None = None, steps: int 
     if seconds is not None:
         time.sleep(seconds)
         os.kill(child, signal.SIGKILL)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    os.waitpid(child, 0)
 
 
-def _kill_before(step: int) -> None:
-    left = step
-
-    def hook(event: str, _: Any) -> None:
-        nonlocal left
-        if event in STEPS:
-            left -= 1
-            if left < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hook)
-
-
-def outcomes(folder: Path, how: str) -> Counter[str]:
+def findings(folder: Path, old: str, new: str) -> Counter[str]:
     """What was found after each kill, counted."""
-    old, new = networks()
-    versions = {"old": export_files(old), "new": export_files(new)}
-    foreign = {n: c for n, c in files_in(folder).items() if n not in versions["old"]}
-    there = folder.exists()
-    started = time.perf_counter()
-    write_folder(folder, versions["new"], force=True)
-    duration = time.perf_counter() - started
+    foreign = {name: content for name, content in files_in(folder).items() if name not in exported(old)}
+    third = next(name for name in networks() if name not in (old, new))
+    sys.addaudithook(_step)
+    before, started = steps, time.perf_counter()
+    write_folder(folder, exported(new), force=True)
+    duration, count = time.perf_counter() - started, steps - before
     random.seed(0)
     found: Counter[str] = Counter()
-    for number in count():
-        _reset(folder, versions["old"] if there else {})
-        if how.startswith("moments"):
-            if number == MOMENTS:
-                break
-            killed(folder, versions["new"], seconds=random.uniform(0, 1.2 * duration))
-        elif not killed(folder, versions["new"], steps=number):
-            break
-        found[_found(folder, versions, foreign)] += 1
+    for number in range(KILLS):
+        if old == "none":
+            shutil.rmtree(folder)
+        else:
+            mend(folder, old, foreign)
+        if number % 2:
+            killed(folder, exported(new), seconds=random.uniform(0, duration), step=-1)
+        else:
+            killed(folder, exported(new), seconds=None, step=count * number // KILLS)
+        found[judged(folder, old, new, foreign)] += 1
+        mend(folder, third, foreign)
     return found
-
-
-def _reset(folder: Path, files: Files) -> None:
-    """The folder as it was; what a killed process left is in nobody's way, and goes."""
-    with alone_in(folder):
-        pass
-    if files and not files_in(folder).items() >= files.items():
-        write_folder(folder, files, force=True)
-    if not files and folder.exists():
-        shutil.rmtree(folder)
-    beside = [path.name for path in folder.parent.iterdir()]
-    assert beside == [folder.name] * bool(files), beside
-
-
-def _found(folder: Path, versions: dict[str, Files], foreign: Files) -> str:
-    """The version that is there, byte for byte; and where there is none, what reading it brings back."""
-    found = _version(folder, versions, foreign)
-    if found == "none":
-        with contextlib.suppress(TgennError):
-            load(folder)
-            found += f", then {_version(folder, versions, foreign)}"
-    return found
-
-
-def _version(folder: Path, versions: dict[str, Files], foreign: Files) -> str:
-    if not folder.exists():
-        return "none"
-    found = files_in(folder)
-    for name, files in versions.items():
-        if found == {**files, **foreign}:
-            return name
-    return f"a mixture: {sorted(found)}"
 
 
 if __name__ == "__main__":
-    if sys.argv[2].startswith("steps"):
-        os.fsync = lambda file: None  # kills are no power cuts, and hundreds of exports take a while
-    if sys.argv[2].endswith("by-renames"):
-        folders._exchanged = lambda one, other: False  # type: ignore[assignment]
-    print(json.dumps(outcomes(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(findings(Path(sys.argv[1]), sys.argv[2], sys.argv[3])))

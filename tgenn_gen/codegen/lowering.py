@@ -25,7 +25,7 @@ from tgenn_gen.codegen.plan import (
     WeightPlan,
 )
 from tgenn_gen.codegen.source_text import body, definitions
-from tgenn_gen.document.canonical_text import document_hash
+from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.network import genn_code
 from tgenn_gen.network.calls import Call, Keys, Uniform
 from tgenn_gen.network.checks import MAX_FEW_SPIKE_STEPS, MAX_STEPS
@@ -48,8 +48,9 @@ from tgenn_gen.runtime import (
 from tgenn_gen.version import __version__
 
 
-def lower(network: Network) -> Plan:
-    """Work out the plan of a valid network."""
+def lower(document: Document) -> Plan:
+    """Work out the plan of a network."""
+    network = document.network
     names = [i.name for i in network.inputs] + [p.name for p in network.populations]
     identifiers = identifiers_of(names)
     models = _Models(network)
@@ -83,7 +84,7 @@ def lower(network: Network) -> Plan:
         name=network.name,
         identifier=identifiers_of([network.name])[network.name],
         version=__version__,
-        document_sha256=document_hash(network),
+        document_sha256=document.sha256,
         dt=repr(dt),
         timesteps=network.simulation.timesteps,
         max_timesteps=MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS,

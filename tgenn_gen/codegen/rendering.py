@@ -18,9 +18,8 @@ from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.plan import CLASSES, Plan
 from tgenn_gen.codegen.stamps import HEADER, HEADER_BYTES, TARGETS, is_generated, stamped
 from tgenn_gen.codegen.template_files import BUILT_IN, TEMPLATES, name_hint, require_folder
-from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.network.model import Network
 
 _LANGUAGE = "templates are Jinja2: https://jinja.palletsprojects.com/en/stable/templates/"
 _FIELDS = "tgenn plan SPEC shows what there is"
@@ -44,7 +43,7 @@ def _built_in() -> jinja2.Environment:
 
 
 def render(
-    network: Network, targets: tuple[str, ...] = tuple(TARGETS), templates: Path | None = None
+    document: Document, targets: tuple[str, ...] = tuple(TARGETS), templates: Path | None = None
 ) -> dict[str, str]:
     """The generated files of a network, by the templates of the folder `templates` where it has them.
 
@@ -55,9 +54,8 @@ def render(
     if unknown or not targets:
         message = f"there is no target '{', '.join(unknown)}'"
         raise TgennError.at("--target", "T701", message, f"there are {', '.join(TARGETS)}")
-    require_valid(network)  # names and paths are printed into code
     environment = _built_in() if templates is None else _own(templates)
-    plan = lower(network)
+    plan = lower(document)  # names and paths are printed into code: the document is valid
     texts: dict[str, str] = {}
     found: list[Diagnostic] = []
     for script in (TARGETS[t] for t in targets):

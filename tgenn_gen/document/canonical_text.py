@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import yaml
 from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import schema_problems, schema_text
 from tgenn_gen.document.source import Source, parse_scalar
-from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.checks import file_problems, meaning_problems
 from tgenn_gen.network.model import Connection, Network
@@ -149,23 +150,40 @@ def require_valid(network: Network) -> None:
         raise TgennError(Source(f"network '{network.name}'", data).diagnostics(problems))
 
 
-def document_files(network: Network) -> dict[str, bytes]:
-    """network.yaml, its schema and weights, {path: bytes}.
+@dataclass(frozen=True)
+class Document:
+    """What is written of a valid network, one that was just loaded or that document_of has checked."""
 
-    Raises TgennError: it has no meaning, T301 weights that are not below the folder (see load).
-    """
+    network: Network
+
+    @cached_property
+    def text(self) -> str:
+        """Its canonical text."""
+        return document_text(self.network)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of its text, and with it of all weights."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def files(self) -> dict[str, bytes]:
+        """Its weights, the schema and network.yaml, {path: bytes}.
+
+        Raises TgennError (T301) for weights that are not below the folder (see load).
+        """
+        tensors = sorted(self.network.tensors.items())
+        place, hint = f"network '{self.network.name}'", "give its Tensor a file like weights/dense.kernel.npy"
+        if outside := [file for file, _ in tensors if not is_inside(file)]:
+            message = "is not below the folder that is written"
+            raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
+        weights = {file: tensor.npy() for file, tensor in tensors}
+        return {**weights, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
+
+
+def document_of(network: Network) -> Document:
+    """The document of a network built in memory. Raises TgennError as require_valid does."""
     require_valid(network)
-    if outside := [file for file in sorted(network.tensors) if not is_inside(file)]:
-        place, message = Location(f"network '{network.name}'"), "is not below the folder that is written"
-        hint = "give its Tensor a file like weights/dense.kernel.npy"
-        raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
-    weights = {f: t.npy() for f, t in sorted(network.tensors.items())}
-    return {DOCUMENT: document_text(network).encode(), SCHEMA: schema_text().encode(), **weights}
-
-
-def document_hash(network: Network) -> str:
-    """The sha256 of the canonical document, and with it of all weights."""
-    return hashlib.sha256(document_text(network).encode()).hexdigest()
+    return Document(network)
 
 
 def named_weights(data: object) -> Iterator[tuple[str, object]]:

@@ -13,7 +13,6 @@ from tgenn_gen.document.source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.document.valid_part import intact_part
 from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
 from tgenn_gen.errors import Diagnostic, TgennError
-from tgenn_gen.files.folders import restore
 from tgenn_gen.network.checks import meaning_problems
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
@@ -24,12 +23,7 @@ from tgenn_gen.network.tensors import Tensor
 
 
 def document_path(path: Path) -> Path:
-    """The network.yaml that `path` names: itself, or the one in that folder.
-
-    Raises TgennError (T604, T605) where a killed process left the folder without its name, and it stays so.
-    """
-    restore(path)
-    restore(path.parent)
+    """The network.yaml that `path` names: itself, or the one in that folder."""
     return path / DOCUMENT if path.is_dir() else path
 
 

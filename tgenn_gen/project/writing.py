@@ -1,12 +1,18 @@
-"""A network's files to disk: never over something that the tool did not write."""
+"""A network's files to disk: never over something that the tool did not write.
+
+A process that is killed while it writes may leave files of two networks. Their hashes tell: network.yaml has
+those of all weights and is written last, so that no new one stands beside old weights; each script has the
+hash of its document. The next export replaces them all.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from tgenn_gen.codegen.rendering import render
 from tgenn_gen.codegen.stamps import TARGETS, content_of, edit, is_generated
@@ -14,14 +20,14 @@ from tgenn_gen.document.canonical_text import (
     DOCUMENT,
     FORMAT,
     SCHEMA,
-    document_files,
-    document_hash,
+    Document,
+    document_of,
     named_weights,
 )
 from tgenn_gen.document.schema_check import fits
 from tgenn_gen.document.source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.files.folders import alone_in, replace_files, unwritable, write_whole
+from tgenn_gen.files.folders import alone_in, in_turn, replace_files, temporary_files, unwritable
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 
@@ -30,7 +36,7 @@ SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of wha
 
 def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
     """Write network.yaml and weights/ into `folder`, new or empty unless `force`. Raises TgennError."""
-    write_folder(Path(folder), document_files(network), force=force)
+    write_folder(Path(folder), document_of(network).files(), force=force)
 
 
 def generate(
@@ -49,31 +55,41 @@ def generate(
     cannot be written, T605 another process writes it, T606 a script was edited by hand, T70x what is wrong
     with templates.
     """
-    folder = Path(folder)
-    files = _scripts(network, targets, templates)
+    return write_scripts(document_of(network), Path(folder), targets, templates, force=force)
+
+
+def write_scripts(
+    document: Document,
+    folder: Path,
+    targets: tuple[str, ...],
+    templates: str | Path | None,
+    *,
+    force: bool,
+) -> list[Path]:
+    """What generate does, for a document that was just read."""
+    files = _scripts(document, targets, templates)
     changed = [name for name, content in files.items() if content_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
     if changed:
         with alone_in(folder):
-            write_whole(folder, {name: files[name] for name in changed})
+            replace_files(folder, {name: files[name] for name in changed})
     return [folder / name for name in changed]
 
 
 def stale_scripts(
-    network: Network, folder: Path, targets: tuple[str, ...], templates: Path | None
+    document: Document, folder: Path, targets: tuple[str, ...], templates: Path | None
 ) -> dict[Path, str]:
-    """The scripts that are not what the network, and the templates, give, and why."""
-    scripts, sha256 = _scripts(network, targets, templates), document_hash(network)
+    """The scripts that are not what the document, and the templates, give, and why."""
     return {
-        folder / name: _staleness(folder / name, sha256)
-        for name, content in scripts.items()
+        folder / name: _staleness(folder / name, document.sha256)
+        for name, content in _scripts(document, targets, templates).items()
         if content_of(folder / name) != content
     }
 
 
-def _scripts(network: Network, targets: tuple[str, ...], templates: str | Path | None) -> dict[str, bytes]:
+def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path | None) -> dict[str, bytes]:
     folder = None if templates is None else Path(templates)
-    return {name: text.encode() for name, text in render(network, targets, folder).items()}
+    return {name: text.encode() for name, text in render(document, targets, folder).items()}
 
 
 def _staleness(path: Path, document_sha256: str) -> str:
@@ -90,8 +106,9 @@ def _staleness(path: Path, document_sha256: str) -> str:
 
 
 def export_files(network: Network, templates: Path | None = None) -> dict[str, bytes]:
-    """All files of an exported network: the document, its weights, the scripts. Raises TgennError (T70x)."""
-    return {**document_files(network), **_scripts(network, tuple(TARGETS), templates)}
+    """All files of an exported network: scripts, weights and document, {path: bytes}. Raises TgennError."""
+    document = document_of(network)
+    return {**_scripts(document, tuple(TARGETS), templates), **document.files()}
 
 
 def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -99,15 +116,11 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
 
     Raises TgennError: T603 something of that name is there, T604 cannot be written.
     """
-    try:
-        real = folder.resolve()
-        in_the_way = {folder / _in_the_way(real, name) for name in files if _is_there(real, name)}
-    except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
-        raise unwritable(folder, error) from None
-    if in_the_way:
+    if there := [path for name in files if (path := _in_the_way(folder, name))]:
         hint = "move it out of the way, or choose another folder"
-        raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in in_the_way])
-    replace_files(folder, files)
+        raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
+    with in_turn(folder):
+        replace_files(folder, files)
 
 
 def require_writable_target(folder: Path, *, force: bool) -> None:
@@ -129,71 +142,63 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
         raise unwritable(folder, error) from None
 
 
-@contextmanager
-def reserved(folder: Path, *, force: bool) -> Iterator[Callable[[dict[str, bytes]], None]]:
-    """Keep a folder from other processes; what it gives writes `files` ({relative path: bytes}) into it.
+def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
+    """Write `files` ({relative path: bytes}, network.yaml the last) into a folder.
 
-    They appear at once, all or none. With `force` an exported network's own files in an existing folder are
-    replaced; other files stay. Raises TgennError: T601 not empty, T602 not a folder, T603 a file that is in
-    the way was not written by tgenn, T604 cannot be written, T605 another process is writing it.
+    With `force` an exported network's own files in an existing folder are replaced, and old weights removed;
+    other files stay. Raises TgennError: T601 not empty, T602 not a folder, T603 a file that is in the way
+    was not written by tgenn, T604 cannot be written, T605 another process is writing it.
     """
-
-    def write(files: dict[str, bytes]) -> None:
-        old = _own_files(folder.resolve())
-        foreign = sorted(n for n in files if n not in old and _is_there(folder.resolve(), n))
-        if foreign:
-            raise TgennError({_foreign(folder / _in_the_way(folder, name)) for name in foreign})
-        write_whole(folder, files, stale=sorted(n for n in old - set(files) if n.endswith(".npy")))
-
     require_writable_target(folder, force=force)
     with alone_in(folder):
-        require_writable_target(folder, force=force)  # another one may just have been there
-        yield write
+        require_writable_target(folder, force=force)  # another process may just have written it
+        own = _own_files(folder.resolve())
+        foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
+        if foreign:
+            raise TgennError(map(_foreign, foreign))
+        replace_files(folder, files, stale=sorted(n for n in own - set(files) if n.endswith(".npy")))
 
 
-def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
-    """Write `files` ({relative path: bytes}) into a folder, as `reserved` says."""
-    with reserved(folder, force=force) as write:
-        write(files)
-
-
-def _is_there(folder: Path, name: str) -> bool:
-    """Whether something is in the way of a file: itself, or a link where one of its folders should be."""
-    path = folder / name
-    if any(p.is_file() for p in path.parents if p != folder and p.is_relative_to(folder)):
-        return True
-    return path.exists() or any(p.is_symlink() for p in (path, *path.parents) if p.is_relative_to(folder))
-
-
-def _in_the_way(folder: Path, name: str) -> Path:
-    """What is in a file's way: a file where one of its folders should be, or itself."""
-    parents = [p for p in Path(name).parents if (folder / p).is_file()]
-    return parents[0] if parents else Path(name)
+def _in_the_way(folder: Path, name: str) -> Path | None:
+    """What stands where a file is to be written: itself, or no folder where one of its folders should be."""
+    for above in [folder / parent for parent in reversed(Path(name).parents[:-1])]:
+        if above.is_symlink() or (above.exists() and not above.is_dir()):
+            return above
+    return folder / name if os.path.lexists(folder / name) else None
 
 
 def _own_files(folder: Path) -> set[str]:
     """The files in the folder that tgenn wrote: scripts and a schema with its mark, document, weights.
 
-    A weight file counts if it still has the hash that the document gives: anything else may be somebody's.
+    Where an export was killed, the document that it left under a temporary name tells its weights.
     """
     own = {name for name in TARGETS.values() if is_generated(content_of(folder / name) or b"")}
     if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
         own.add(SCHEMA)
-    try:
-        data = read_source(folder / DOCUMENT).data
-    except TgennError:
-        return own
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        return own
+    for path in (folder / DOCUMENT, *temporary_files(folder, DOCUMENT)):
+        if data := _document_data(path):
+            own |= {path.name, *_own_weights(folder, data)}
+    return own
 
+
+def _document_data(path: Path) -> dict[str, Any] | None:
+    """What is in a file, if it is a document."""
+    try:
+        data = read_source(path).data
+    except TgennError:
+        return None
+    return data if isinstance(data, dict) and data.get("format") == FORMAT else None
+
+
+def _own_weights(folder: Path, data: dict[str, Any]) -> Iterator[str]:
+    """The weight files that still have the hash that a document gives: others may be somebody's."""
     for file, sha256 in named_weights(data.get("populations")):
         if fits("file", file) and is_inside(file):
             with contextlib.suppress(OSError):
                 path, _ = behind_links(folder, file)
                 content = content_of(path) if path == folder / file else None
                 if content is not None and hashlib.sha256(content).hexdigest() == sha256:
-                    own.add(file)
-    return own | {DOCUMENT}
+                    yield file
 
 
 def _edit(path: Path) -> str:

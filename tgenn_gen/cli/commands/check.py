@@ -41,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{arguments.path}: can be converted: {len(walk.populations)} populations")
         return FINE
     from tgenn_gen.codegen.stamps import of_another_document
-    from tgenn_gen.document.canonical_text import DOCUMENT, document_hash
+    from tgenn_gen.document.canonical_text import DOCUMENT, Document
     from tgenn_gen.document.reading import document_path, load
 
     network = load(arguments.path, allow_outside=arguments.allow_outside)
     path = document_path(arguments.path)
     if path.name == DOCUMENT:  # whose scripts they are
         hint = f"run tgenn generate {as_given(arguments)}"
-        for script in of_another_document(path.parent, document_hash(network)):
+        for script in of_another_document(path.parent, Document(network).sha256):
             say(f"note: {path.parent / script}: was made from another document: {hint}")
     neurons = sum(p.size for p in network.populations)
     print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")

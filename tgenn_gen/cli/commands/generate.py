@@ -30,10 +30,11 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate the scripts, or check that they are up to date."""
+    from tgenn_gen.document.canonical_text import Document
     from tgenn_gen.document.reading import document_path, load
     from tgenn_gen.project import writing
 
-    network = load(arguments.path, allow_outside=arguments.allow_outside)
+    document = Document(load(arguments.path, allow_outside=arguments.allow_outside))
     folder = document_path(arguments.path).parent
     targets = tuple(t for t in arguments.target.split(",") if t)
     given = as_given(arguments)
@@ -41,13 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
         given += f" --templates {arguments.templates}"
         say_without_effect(arguments.templates)
     if arguments.check:
-        stale = writing.stale_scripts(network, folder, targets, arguments.templates)
+        stale = writing.stale_scripts(document, folder, targets, arguments.templates)
         for path, reason in stale.items():
             say(f"{path}: {reason}")
         if stale:
             say(f"tgenn generate {given} writes them anew; with --force also what was edited by hand")
         return DIFFERENCE if stale else FINE
-    changed = writing.generate(network, folder, targets, arguments.templates, force=arguments.force)
+    changed = writing.write_scripts(document, folder, targets, arguments.templates, force=arguments.force)
     for path in changed:
         print(f"{path}: written")
     if not changed:

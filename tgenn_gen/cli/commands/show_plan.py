@@ -27,9 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from tgenn_gen.codegen.lowering import lower
+    from tgenn_gen.document.canonical_text import Document
     from tgenn_gen.document.reading import load
 
-    plan = lower(load(arguments.path, allow_outside=arguments.allow_outside))
+    plan = lower(Document(load(arguments.path, allow_outside=arguments.allow_outside)))
     print(json.dumps(asdict(plan), indent=2) if arguments.json else "\n".join(_lines("plan", plan)))
     return FINE
 
