@@ -58,10 +58,12 @@ class ActivationHistogram:
 
     def _add(self, values: np.ndarray) -> None:
         rows = np.maximum(values, 0, dtype=np.float32)
-        bits = np.clip(rows.view(np.uint32), _SMALLEST, _LARGEST - 1)
-        bins = (bits - _SMALLEST >> self._dropped).astype(np.intp) + (rows >= 2.0**-40)
-        width = self.counts.shape[1]
-        flat = (bins + width * np.arange(self.channels)).reshape(-1)
+        zero = _SMALLEST - (np.uint32(1) << self._dropped)  # what lies below the first bin of numbers
+        bins = np.clip(rows.view(np.uint32), zero, _LARGEST - 1)
+        bins -= zero  # in place: these arrays are as large as the activations
+        bins >>= self._dropped
+        bins += np.uint32(self.counts.shape[1]) * np.arange(self.channels, dtype=np.uint32)
+        flat = bins.reshape(-1)
         if flat.size > self.counts.size:
             counts = np.bincount(flat, minlength=self.counts.size).astype(self.counts.dtype)
             self.counts += counts.reshape(self.counts.shape)

@@ -82,7 +82,7 @@ class Calibration:
         return np.arange(size) * self.count // size
 
     def sample(self, size: int) -> Examples:
-        """The currents of `size` evenly spaced examples. Reads those alone, where nothing is compressed."""
+        """The currents of `size` evenly spaced examples; what lies between them is skipped."""
         numbers = self.spaced(size)
         with self._opened() as (inputs, _):
             rows = {n: np.concatenate([read(k, k + 1) for k in numbers]) for n, read in inputs.items()}
