@@ -444,3 +444,32 @@ def test_an_evaluation_compares_with_the_keras_model(tmp_path, capsys):
     other.save(tmp_path / "other.keras")
     assert main([*command[:-1], str(tmp_path / "other.keras")]) == 2
     assert "takes examples of shape [3], the data has [7, 6, 2]" in capsys.readouterr().err
+
+
+def test_calibration_data_is_read_once_but_for_its_first_batch_and_the_sample_of_an_offset(
+    tmp_path, monkeypatch
+):
+    """Bytes of the file's arrays that are read, headers included."""
+    from tgenn_gen.conversion import calibration
+
+    done = []
+
+    def counted(member, size):
+        done.append(size)
+        return read_bytes(member, size)
+
+    read_bytes = calibration.read_bytes
+    monkeypatch.setattr(calibration, "read_bytes", counted)
+    monkeypatch.setattr(calibration, "BATCH_BYTES", 2**12)
+    x = np.random.default_rng(1).random((2000, 6), np.float32)
+    np.savez(tmp_path / "data.npz", x=x)
+    model = classifier([layers.Dense(4, "softmax", name="classes")])
+    plain = Method("data", readout="spike_count", timesteps=8)
+    for method, extra in (
+        (plain, 0),
+        (replace(plain, normalize="spike_norm", corrections=("bias", "potential")), 0),
+        (replace(plain, corrections=("offset", "bias")), 256 * x[0].nbytes),
+    ):
+        done.clear()
+        convert(model, tmp_path / "data.npz", method)
+        assert x.nbytes + extra < sum(done) < 1.1 * x.nbytes + extra

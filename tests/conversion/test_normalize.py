@@ -14,7 +14,7 @@ from tgenn_gen import TgennError, simulate
 from tgenn_gen.conversion.activations import ActivationHistogram, measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
-from tgenn_gen.conversion.layerwise import sample_of
+from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.conversion.normalization import find_scales, rescale
 from tgenn_gen.document.weight_names import with_weight_names
@@ -227,7 +227,7 @@ def examples(count: int = 300) -> np.ndarray:
 
 def scales_of(network, method, x, per_channel=False, **options):
     calibration = open_calibration(x, network.inputs)
-    statistics = measure(network, calibration, per_channel)
+    statistics = measure(network, calibration, per_channel, sample=min(256, len(x)))
     return find_scales(network, Method(method, per_channel, **options), statistics, calibration)
 
 
@@ -377,8 +377,7 @@ def test_bias_correction_leaves_no_mean_error_in_any_channel_of_any_layer(neuron
     network, x = folded(neuron=neuron), examples(60)
     normalized = rescale(network, scales_of(network, "percentile:90", x)[0])
     normalized = replace(normalized, simulation=Simulation(1.0, 8))
-    calibration = open_calibration(x, network.inputs)
-    after = corrected(normalized, network, calibration, ("bias",))
+    after = corrected(normalized, network, {"image": x}, ("bias",))
     before_errors, after_errors = (channel_errors(n, network, x, 8) for n in (normalized, after))
     for name, errors in after_errors.items():
         assert np.abs(errors).mean() < 0.35 * np.abs(before_errors[name]).mean() + 1e-3, name
@@ -408,7 +407,7 @@ def test_potential_correction_moves_each_neurons_start_by_its_mean_error():
     network, x = folded(), examples(60)
     normalized = rescale(network, scales_of(network, "percentile:90", x)[0])
     normalized = replace(normalized, simulation=Simulation(1.0, 8))
-    after = corrected(normalized, network, open_calibration(x, network.inputs), ("potential",))
+    after = corrected(normalized, network, {"image": x}, ("potential",))
     first = normalized.population("conv")
     rates = simulate(with_weight_names(normalized), x, timesteps=8).spike_counts["conv"] / 8 * first.scales
     ann = next(np.maximum(v, 0) for p, v in ann_currents(network, {"image": x}) if p.name == "conv")
@@ -470,12 +469,23 @@ def test_spike_norm_leaves_silent_populations_at_one_and_names_them():
     assert all(np.isfinite(s).all() for s in scales.values())
 
 
-def test_samples_are_evenly_spaced_over_the_calibration_data(monkeypatch):
-    network = folded()
-    x = np.arange(1000, dtype=np.float32)[:, None, None, None] * np.ones((6, 5, 2), np.float32)
-    calibration = open_calibration(x, network.inputs)
-    monkeypatch.setattr("tgenn_gen.conversion.layerwise.SAMPLE", 8)
-    assert sample_of(network, calibration, 10)["image"][:, 0, 0, 0].tolist() == [125.0 * i for i in range(8)]
+def test_samples_are_evenly_spaced_over_the_calibration_data(tmp_path):
+    """In memory, in a file that is read through, and where only the sample is read."""
+    network, counted = folded(), np.arange(1000, dtype=np.float32)
+    x = counted[:, None, None, None] * np.ones((6, 5, 2), np.float32)
+    np.savez(tmp_path / "plain.npz", x=x, y=np.zeros(1000, int))
+    np.savez_compressed(tmp_path / "packed.npz", x=x)
+    for data in (x, tmp_path / "plain.npz", tmp_path / "packed.npz"):
+        calibration = open_calibration(data, network.inputs)
+        for sample in (calibration.sample(8), measure(network, calibration, sample=8).sample):
+            np.testing.assert_array_equal(sample["image"], x[::125])
+
+
+def test_a_sample_has_as_many_examples_as_memory_allows():
+    network, calibration = folded(), open_calibration(examples(300), folded().inputs)
+    assert network.largest == 72
+    assert [sample_size(network, calibration, steps) for steps in (1, 2**15, 2**28)] == [256, 113, 1]
+    assert sample_size(network, open_calibration(examples(9), network.inputs), 1) == 9
 
 
 def test_batches_are_small_enough_for_a_large_spiking_input():

@@ -244,7 +244,7 @@ def test_a_maximum_has_its_sources_scale_and_the_ann_is_kept(neuron, normalizati
     x = np.random.default_rng(1).random((60, 6, 5, 2), np.float32)
     data = open_calibration(x, network.inputs)
     method = Method(normalization, per_channel, neuron, timesteps=8)
-    measured = measure(network, data, per_channel)
+    measured = measure(network, data, per_channel, sample=60)
     assert list(measured.histograms) == ["conv"]
     scales, _ = find_scales(network, method, measured, data)
     normalized = rescale(network, scales)
@@ -321,10 +321,10 @@ def test_the_ann_of_a_maximum_that_is_read_is_the_largest_activation():
 def test_corrections_leave_a_maximum_alone():
     network = folded(IntegrateAndFireNeuron())
     x = np.random.default_rng(1).random((60, 6, 5, 2), np.float32)
-    data = open_calibration(x, network.inputs)
-    scales, _ = find_scales(network, Method("percentile:90"), measure(network, data))
+    measured = measure(network, open_calibration(x, network.inputs))
+    scales, _ = find_scales(network, Method("percentile:90"), measured)
     normalized = rescale(network, scales)
-    found = corrected(normalized, network, data, ("bias", "potential"))
+    found = corrected(normalized, network, {network.inputs[0].name: x}, ("bias", "potential"))
     assert found.population("pool") == normalized.population("pool")
     assert found.population("conv") != normalized.population("conv")
     require_valid(with_weight_names(found))

@@ -15,5 +15,7 @@ A module imports only those above it:
     normalization  where scales and thresholds are chosen
     corrections    corrections of biases and potentials
     layer_table    tgenn layers, tgenn check MODEL
+    keras_check    the folded network beside the Keras model, tgenn check MODEL
+    keras_scores   the Keras model's own scores, for tgenn evaluate
     convert        convert: all of it, in order
 """

@@ -12,7 +12,7 @@ from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.simulation import input_table
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network, Population
-from tgenn_gen.runtime.data import count_of, takes_classes
+from tgenn_gen.runtime.data import Examples, count_of, takes_classes
 from tgenn_gen.runtime.input_encodings import values_problem
 
 Progress = Callable[[int, int], None]
@@ -58,10 +58,12 @@ class ActivationHistogram:
 
     def _add(self, values: np.ndarray) -> None:
         rows = np.maximum(values, 0, dtype=np.float32)
-        bits = np.clip(rows.view(np.uint32), _SMALLEST, _LARGEST - 1)
-        bins = (bits - _SMALLEST >> self._dropped).astype(np.intp) + (rows >= 2.0**-40)
-        width = self.counts.shape[1]
-        flat = (bins + width * np.arange(self.channels)).reshape(-1)
+        zero = _SMALLEST - (np.uint32(1) << self._dropped)  # what lies below the first bin of numbers
+        bins = np.clip(rows.view(np.uint32), zero, _LARGEST - 1)
+        bins -= zero  # in place: these arrays are as large as the activations
+        bins >>= self._dropped
+        bins += np.uint32(self.counts.shape[1]) * np.arange(self.channels, dtype=np.uint32)
+        flat = bins.reshape(-1)
         if flat.size > self.counts.size:
             counts = np.bincount(flat, minlength=self.counts.size).astype(self.counts.dtype)
             self.counts += counts.reshape(self.counts.shape)
@@ -90,12 +92,14 @@ class Measurement:
     """What calibration data shows: the ANN's activations, and the data's range, over all inputs.
 
     accuracy: of the ANN's first output, None where that has no classes or the data no labels.
+    sample: evenly spaced examples, as many as were asked for.
     """
 
     histograms: dict[str, ActivationHistogram]
     accuracy: float | None
     smallest: float
     largest: float
+    sample: Examples
 
 
 def _counted_at(network: Network) -> dict[str, list[str]]:
@@ -122,13 +126,20 @@ def _counted_at(network: Network) -> dict[str, list[str]]:
 
 
 def measure(
-    network: Network, calibration: Calibration, per_channel: bool = False, progress: Progress | None = None
+    network: Network,
+    calibration: Calibration,
+    per_channel: bool = False,
+    sample: int = 0,
+    progress: Progress | None = None,
 ) -> Measurement:
-    """Run the folded network (scales 1) as an ANN over the calibration data.
+    """Run the folded network (scales 1) as an ANN over the calibration data, in one pass.
 
-    Raises TgennError (T506) for values that an input's encoding cannot take.
+    sample: how many of its examples are kept. Raises TgennError (T506) for values that an input's encoding
+    cannot take.
     """
     inputs = input_table(network)
+    wanted = calibration.spaced(sample)
+    kept = {i.name: np.empty((sample, *i.shape), np.float32) for i in network.inputs}
     output = network.population(network.outputs[0].population)
     histograms, counted = {}, _counted_at(network)
     for p in (p for p in network.populations if p.neuron.spikes and not p.neuron.relays):
@@ -149,8 +160,11 @@ def measure(
                 correct += int((population.logits(current).argmax(axis=-1) == labels).sum())
         smallest = min(smallest, lowest)
         largest = max(largest, *(float(x.max()) for x in examples.values()))
+        here = (wanted >= done) & (wanted < done + count_of(examples))
+        for name, x in examples.items():
+            kept[name][here] = x[wanted[here] - done]
         done += count_of(examples)
         if progress is not None:
             progress(done, calibration.count)
     accuracy = correct / calibration.count if labelled else None
-    return Measurement(histograms, accuracy, smallest, largest)
+    return Measurement(histograms, accuracy, smallest, largest, kept)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -36,82 +37,96 @@ ENDINGS = ("", "_train")
 BATCH_BYTES = 8 * 2**20  # of the largest population's activations
 
 
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in an .npz: its name, the bytes of its header, and its shape and type."""
+
+    name: str
+    header: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+Read = Callable[[int, int], np.ndarray]  # the rows from one number to before another
+
+
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Examples of a network's inputs. `arrays` is None where they are read from the .npz `file`.
+    """Examples of a network's inputs: `arrays` in memory, or those `stored` in the .npz `file`.
 
-    count: how many; sha256: of the file's, or the arrays', bytes.
+    count: how many examples; labels: their class numbers in the file, where it has some.
     """
 
     inputs: tuple[Input, ...]
     file: str
     count: int
-    arrays: Examples | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    stored: Mapping[str, StoredArray] = field(default_factory=dict)
+    labels: StoredArray | None = None
 
     def batches(self, neurons: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
         """Currents {input: float32 (batch, *shape)}, and class numbers (batch,) where there are some.
 
         Batches are for populations of `neurons`. Raises TgennError on NaN (T505), or missing data (T501).
         """
-        done = 0
-        for blocks, y in self._blocks(
-            max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
-        ):
-            batch = {
-                i.name: as_current(blocks[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs
-            }
-            for name, x in batch.items():
-                finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
-                if not finite.all():
-                    index = done + int(np.flatnonzero(~finite)[0])
-                    message = f"example {index} holds NaN or infinity, or a number too large for float32"
-                    raise TgennError.at(self.file, "T505", named(name, message, batch), "remove or mend it")
-            done += len(x)
-            yield batch, y
+        size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
+        with self._opened() as (inputs, labels):
+            for start in range(0, self.count, size):
+                stop = min(start + size, self.count)
+                rows = {name: read(start, stop) for name, read in inputs.items()}
+                y = None if labels is None else labels(start, stop).reshape(-1)
+                yield self._currents(rows, np.arange(start, stop)), y
 
-    def _blocks(self, size: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
-        starts = range(0, self.count, size)
-        if self.arrays is not None:
-            yield from (
-                ({n: x[start : start + size] for n, x in self.arrays.items()}, None) for start in starts
-            )
+    def spaced(self, size: int) -> np.ndarray:
+        """The numbers of `size` examples, evenly spaced over all of them."""
+        return np.arange(size) * self.count // size
+
+    def sample(self, size: int) -> Examples:
+        """The currents of `size` evenly spaced examples; what lies between them is skipped."""
+        numbers = self.spaced(size)
+        with self._opened() as (inputs, _):
+            rows = {n: np.concatenate([read(k, k + 1) for k in numbers]) for n, read in inputs.items()}
+        return self._currents(rows, numbers)
+
+    def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
+        """As the network takes them. numbers: of these examples. Raises TgennError (T505)."""
+        found = {i.name: as_current(rows[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs}
+        for name, x in found.items():
+            finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
+            if not finite.all():
+                number = numbers[np.flatnonzero(~finite)[0]]
+                message = f"example {number} holds NaN or infinity, or a number too large for float32"
+                raise TgennError.at(self.file, "T505", named(name, message, found), "remove or mend it")
+        return found
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[tuple[dict[str, Read], Read | None]]:
+        """What reads the rows of each input, and of the labels; each from the front to the back."""
+        if self.arrays:
+            yield {name: partial(_part, x) for name, x in self.arrays.items()}, None
             return
         try:
-            yield from self._file_blocks(starts, size)
+            with contextlib.ExitStack() as opened:
+                archive = opened.enter_context(zipfile.ZipFile(self.file))  # open_calibration has checked it
+
+                def reader(stored: StoredArray) -> Read:
+                    member = opened.enter_context(archive.open(f"{stored.name}.npy"))
+                    read_bytes(member, stored.header)
+                    return partial(_read, member, stored)
+
+                inputs = {name: reader(stored) for name, stored in self.stored.items()}
+                yield inputs, None if self.labels is None else reader(self.labels)
         except UNREADABLE as error:
             raise _unreadable(self.file, error) from None
 
-    def _file_blocks(self, starts: range, size: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
-        with contextlib.ExitStack() as opened:
-            archive = opened.enter_context(open_archive(Path(self.file), MAX_RATIO))
-            there = array_names(archive)
-            keys, ending = input_arrays([i.name for i in self.inputs], there, ENDINGS)
-            examples, headers = {}, {}
-            for name, key in keys.items():
-                examples[name], shape, fortran, dtype = opened.enter_context(open_array(archive, key))
-                headers[name] = _plain(shape, fortran, dtype)
-            labels, label_dtype = None, np.dtype(np.uint8)
-            for label_key in target_arrays(["y"], there, ending, keys.values()).values():
-                with contextlib.suppress(ValueError):  # not an array of numbers: no labels
-                    member, shape, _, dtype = opened.enter_context(open_array(archive, label_key))
-                    if shape in ((self.count,), (self.count, 1)) and dtype.kind in "ui":
-                        labels, label_dtype = member, dtype
-            for start in starts:
-                count = min(size, self.count - start)
-                x = {
-                    name: _read(examples[name], (count, *shape[1:]), dtype)
-                    for name, (shape, dtype) in headers.items()
-                }
-                y = None if labels is None else _read(labels, (count,), label_dtype)
-                yield x, y
-
     def sha256(self) -> str:
         """Of the file's bytes, or the arrays', one after the other."""
-        if self.arrays is None:
+        if not self.arrays:
+            # A read of its own: the file's order is not the one in which its arrays are read side by side.
             return file_sha256(Path(self.file))
         digest = hashlib.sha256()
         for x in self.arrays.values():
-            digest.update(np.ascontiguousarray(x).tobytes())
+            digest.update(np.ascontiguousarray(x).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()
 
 
@@ -125,11 +140,12 @@ def open_calibration(
     Raises TgennError: T501 unreadable, T502 no array, T503 shape or number, T504 type or empty.
     """
     if isinstance(data, str | Path):
-        name, arrays = str(data), None
-        forms = _npz_forms(Path(data), inputs)
+        name, arrays = str(data), {}
+        stored, labels = _stored_arrays(Path(data), inputs)
+        forms = {key: _form(x.shape, x.dtype) for key, x in stored.items()}
     else:
-        name = "calibration array"
-        arrays = examples_of(data, {i.name: {"shape": i.shape} for i in inputs}, name)
+        name, stored, labels = "calibration array", {}, None
+        arrays = examples_of(data, inputs, name)
         forms = {key: _form(x.shape, x.dtype) for key, x in arrays.items()}
     forms = {i.name: with_last_axis(forms[i.name], i.shape) for i in inputs}
     for i in inputs:
@@ -139,7 +155,7 @@ def open_calibration(
             raise TgennError.at(name, code, named(i.name, problem, forms), hint)
     if problem := lengths_problem(forms):
         raise TgennError.at(name, "T503", problem, "give each example an element of every array")
-    return Calibration(inputs, name, count_of(forms), arrays)
+    return Calibration(inputs, name, count_of(forms), arrays, stored, labels)
 
 
 def _form(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -156,18 +172,24 @@ def _code_and_hint(x: np.ndarray, shape: Shape) -> tuple[str, str]:
     return "T504", "save x as float32 or uint8"
 
 
-def _npz_forms(path: Path, inputs: tuple[Input, ...]) -> Examples:
-    """{input: the form of its array}."""
+def _stored_arrays(
+    path: Path, inputs: tuple[Input, ...]
+) -> tuple[dict[str, StoredArray], StoredArray | None]:
+    """{input: its array}, and the array of labels where the file has one."""
     try:
         if path.exists() and not path.is_file():
             raise OSError(0, "not a regular file")
         with open_archive(path, MAX_RATIO) as archive:
-            keys, _ = input_arrays([i.name for i in inputs], array_names(archive), ENDINGS)
-            forms = {}
-            for name, key in keys.items():
-                with open_array(archive, key) as (_, shape, fortran, dtype):
-                    forms[name] = _form(*_plain(shape, fortran, dtype))
-            return forms
+            there = array_names(archive)
+            keys, ending = input_arrays([i.name for i in inputs], there, ENDINGS)
+            stored = {name: _stored_array(archive, key) for name, key in keys.items()}
+            count = next(iter(stored.values())).shape[0]
+            labels = None
+            for key in target_arrays(["y"], there, ending, keys.values()).values():
+                with contextlib.suppress(ValueError):  # not an array of numbers: no labels
+                    y = _stored_array(archive, key)
+                    labels = y if y.shape in ((count,), (count, 1)) and y.dtype.kind in "ui" else None
+            return stored, labels
     except UNREADABLE as error:
         raise _unreadable(str(path), error) from None
     except LookupError as error:
@@ -175,18 +197,26 @@ def _npz_forms(path: Path, inputs: tuple[Input, ...]) -> Examples:
         raise TgennError.at(str(path), "T502", str(error), f"save it with np.savez(file, {names})") from None
 
 
-def _plain(shape: tuple[int, ...], fortran: bool, dtype: np.dtype) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of an array that can be read in parts. Raises ValueError for another."""
-    if fortran and len(shape) > 1:
-        raise ValueError("it is in Fortran order: save np.ascontiguousarray(x)")
-    if not shape:
-        raise ValueError(f"its shape is {shape}")
-    return shape, dtype
+def _stored_array(archive: zipfile.ZipFile, name: str) -> StoredArray:
+    """Raises ValueError for an array that cannot be read in parts."""
+    with open_array(archive, name) as (member, shape, fortran, dtype):
+        if fortran and len(shape) > 1:
+            raise ValueError("it is in Fortran order: save np.ascontiguousarray(x)")
+        if not shape:
+            raise ValueError(f"its shape is {shape}")
+        return StoredArray(name, member.tell(), shape, dtype)
 
 
-def _read(member: IO[bytes], shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """The next part of an array, of this shape."""
-    return np.frombuffer(read_bytes(member, dtype.itemsize * prod(shape)), dtype).reshape(shape)
+def _part(x: np.ndarray, start: int, stop: int) -> np.ndarray:
+    return x[start:stop]
+
+
+def _read(member: IO[bytes], stored: StoredArray, start: int, stop: int) -> np.ndarray:
+    """Rows of an array that is open."""
+    row = stored.dtype.itemsize * prod(stored.shape[1:])
+    member.seek(stored.header + start * row)  # does nothing for the row that comes next
+    raw = read_bytes(member, (stop - start) * row)
+    return np.frombuffer(raw, stored.dtype).reshape(stop - start, *stored.shape[1:])
 
 
 def _unreadable(file: str, error: Exception) -> TgennError:

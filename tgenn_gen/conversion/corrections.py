@@ -19,8 +19,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tgenn_gen.conversion.calibration import Calibration
-from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise, sample_of
+from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.simulation import step_weights
 from tgenn_gen.network.model import Network, Population
@@ -29,11 +28,11 @@ from tgenn_gen.runtime.data import Examples, count_of
 
 
 def with_offset(
-    network: Network, calibration: Calibration, outputs: Sequence[str]
+    network: Network, examples: Examples, outputs: Sequence[str]
 ) -> tuple[Network, dict[str, float]]:
     """The folded network with these outputs' smallest activations raised to 0, and which by how much."""
     lowest = dict.fromkeys(outputs, 0.0)
-    for part in _parts(sample_of(network, calibration, 1)):
+    for part in _parts(examples):
         for population, current in ann_currents(network, part):
             if population.name in lowest:
                 lowest[population.name] = min(
@@ -55,12 +54,9 @@ def _parts(examples: Examples) -> Iterator[Examples]:
         yield {name: x[start : start + 16] for name, x in examples.items()}
 
 
-def corrected(
-    network: Network, folded: Network, calibration: Calibration, corrections: tuple[str, ...]
-) -> Network:
+def corrected(network: Network, folded: Network, examples: Examples, corrections: tuple[str, ...]) -> Network:
     """`network`, the normalized `folded`, with these corrections one after the other."""
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
-    examples = sample_of(network, calibration, timesteps)
     weights = step_weights(network, timesteps)
     means = _mean_activations(folded, examples)
     for correction in (c for c in corrections if c in _CORRECT):

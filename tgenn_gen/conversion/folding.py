@@ -18,14 +18,13 @@ from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasLayer, KerasModel, UnsupportedError
-from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS
 from tgenn_gen.keras_reader.supported_layers import (
     AVERAGE_POOLING,
     MAX_POOLING,
     NOTHING,
     RELUS,
     axis_of,
-    reasons_against,
+    examined,
     relu_maximum,
     relu_slope,
 )
@@ -98,7 +97,7 @@ def walked(model: KerasModel, method: Method) -> Walk:
     names, notes = population_names(model.layers)
     walk = Walk(model, method, names, notes)
     for layer in walk.model.layers:
-        reasons = reasons_against(layer)
+        maps, reasons = examined(layer)
         before = [walk.signals.get(name) for name in layer.inputs]
         walk.signals[layer.name] = None
         known = [signal for signal in before if signal is not None]
@@ -107,7 +106,7 @@ def walked(model: KerasModel, method: Method) -> Walk:
         if not reasons and len(known) == len(before):
             try:
                 renamed = replace(layer, name=names[layer.name])
-                walk.signals[layer.name] = _applied(renamed, known, walk)
+                walk.signals[layer.name] = _applied(renamed, maps, known, walk)
             except UnsupportedError as error:
                 reasons = list(error.reasons)
         walk.refused[layer.name] = reasons
@@ -177,7 +176,8 @@ def _require_no_waiting_pool(layer: KerasLayer, before: list[Signal]) -> None:
         raise UnsupportedError((message, POOL_HINT))
 
 
-def _applied(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
+def _applied(layer: KerasLayer, maps: Sequence[LinearMap], before: list[Signal], walk: Walk) -> Signal:
+    """What a layer, with the linear maps that it is, makes of the signals that it reads."""
     _require_no_waiting_pool(layer, before)
     if layer.class_name in NOTHING:
         if layer.class_name != "Identity":
@@ -185,8 +185,8 @@ def _applied(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
         return before[0]
     if layer.class_name in MAX_POOLING:
         return _max_pooled(layer, before[0], walk)
-    if layer.class_name in LAYER_MAPS:
-        return _mapped(layer, before[0], walk)
+    if maps:
+        return _mapped(layer, maps, before[0], walk)
     return _RULES[layer.class_name](layer, before, walk)
 
 
@@ -204,8 +204,7 @@ def _averaged_over_windows(
     return walk.population(pooled, walk.neuron(pooled), layer.name)
 
 
-def _mapped(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
-    maps = LAYER_MAPS[layer.class_name].chain(layer, signal.shape)
+def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: Walk) -> Signal:
     if layer.class_name in AVERAGE_POOLING:
         return _averaged_over_windows(layer, maps, signal, walk)
     try:

@@ -39,21 +39,6 @@ def sample_size(network: Network, calibration: Calibration, timesteps: int) -> i
     return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest)))
 
 
-def sample_of(network: Network, calibration: Calibration, timesteps: int) -> Examples:
-    """Calibration examples {input: (sample_size, *shape)}, evenly spaced over all of them."""
-    size = sample_size(network, calibration, timesteps)
-    wanted = np.arange(size) * calibration.count // size
-    found: dict[str, list[np.ndarray]] = {i.name: [] for i in network.inputs}
-    done = 0
-    for examples, _ in calibration.batches(network.largest):
-        count = count_of(examples)
-        chosen = wanted[(wanted >= done) & (wanted < done + count)] - done
-        for name, x in examples.items():
-            found[name].append(x[chosen])
-        done += count
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
 def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
     """The network, one population after the other adjusted on what the adjusted ones before it emit.
 

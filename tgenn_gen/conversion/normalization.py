@@ -26,7 +26,7 @@ import numpy as np
 from tgenn_gen.conversion import chains
 from tgenn_gen.conversion.activations import ActivationHistogram, Measurement, Progress
 from tgenn_gen.conversion.calibration import Calibration
-from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise, sample_of
+from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
 from tgenn_gen.conversion.methods import Method, parse_normalization
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.fields import Shape
@@ -53,7 +53,8 @@ def find_scales(
 ) -> tuple[Scales, list[str]]:
     """Each population's scale by method.normalize, and notes about populations that needed another one.
 
-    `network` is folded (all scales 1). `measured` and `calibration` are needed where needs_data says so.
+    `network` is folded (all scales 1). `measured` is needed where needs_data says so, with its sample for
+    spike_norm; `calibration` for ltb.
     """
     kind, percent = parse_normalization(method.normalize)
     scales = {p.name: np.ones(1) for p in network.populations}
@@ -63,8 +64,8 @@ def find_scales(
         scales.update({n: s for n, s in _model_bounds(network).items() if n in spiking})
     elif kind == "ltb" and calibration is not None:
         scales.update(_local_threshold_balancing(network, calibration, method.per_channel, progress))
-    elif kind == "spike_norm" and calibration is not None:
-        scales.update(_spike_norm(network, calibration, method.timesteps))
+    elif kind == "spike_norm" and measured is not None:
+        scales.update(_spike_norm(network, measured.sample, method.timesteps))
     elif kind == "tensor_genn" and measured is not None:
         scales.update(_with_factors(network, _tensor_genn_factors(network, measured)))
     elif kind == "as_trained":
@@ -249,9 +250,8 @@ def _joined(parts: list[Examples]) -> Examples:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _spike_norm(network: Network, calibration: Calibration, timesteps: int) -> Scales:
+def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
     """Layer by layer, the largest current in any step, given what the normalized layers before emit."""
-    examples = sample_of(network, calibration, timesteps)
     found: Scales = {}
     silent: set[str] = set()
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.engine.ann import ann_rates
-from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
+from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
-    Table,
     Targets,
     count_of,
     currents_of,
@@ -72,9 +71,8 @@ def evaluate(
     progress: called with (examples done, all). Raises TgennError as simulate does.
     """
     examples, timesteps = checked(network, x, timesteps, seed)
-    inputs, outputs = input_table(network), output_table(network)
-    count = count_of(examples)
-    targets = _targets(y, outputs, count)
+    count, inputs = count_of(examples), input_table(network)
+    targets = _targets(y, network, count)
     scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
     spikes, done = 0, 0
     for read, counts in simulated_batches(network, examples, timesteps, seed):
@@ -97,15 +95,16 @@ def evaluate(
     )
 
 
-def _targets(y: Any, outputs: Table, count: int) -> Targets:
+def _targets(y: Any, network: Network, count: int) -> Targets:
     """{output: class numbers or values}, in the outputs' order. Raises TgennError (T503)."""
-    given = dict(y) if isinstance(y, Mapping) else {next(iter(outputs)): y}
+    outputs = [o.population for o in network.outputs]
+    given = dict(y) if isinstance(y, Mapping) else {outputs[0]: y}
     unknown = [str(name) for name in given if name not in outputs]
     problem = f"no output {', '.join(unknown)}; there are {', '.join(outputs)}" if unknown else ""
     problem = problem or ("" if given else "expected targets of one output at least")
     targets: Targets = {}
     for name in (n for n in outputs if n in given):
-        shape = outputs[name]["shape"]
+        shape = network.population(name).shape
         targets[name] = shaped_targets(np.asarray(given[name]), shape)
         key = name if isinstance(y, Mapping) else "y"
         problem = problem or targets_problem(key, targets[name], shape, count)

@@ -18,7 +18,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.calls import Call, Keys, Uniform
 from tgenn_gen.network.checks import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.network.fields import Shape
-from tgenn_gen.network.model import Network
+from tgenn_gen.network.model import Input, Network
 from tgenn_gen.network.readouts import READOUTS
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import neuron_updates
@@ -111,17 +111,18 @@ def output_table(network: Network) -> Table:
     }
 
 
-def examples_of(x: Any, inputs: Table, place: str) -> Examples:
+def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
     """An array, or a mapping, as {input: examples with their channel axis}.
 
     Raises TgennError (T503) at `place` where it has not what the inputs are.
     """
-    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(inputs, x) if len(inputs) == 1 else None
-    if given is None or sorted(given) != sorted(inputs):
+    names = [i.name for i in inputs]
+    given = dict(x) if isinstance(x, Mapping) else {names[0]: x} if len(names) == 1 else None
+    if given is None or sorted(given) != sorted(names):
         there = "one array" if given is None else ", ".join(map(str, given)) or "none"
-        message = f"expected a dict with an array for each input ({', '.join(inputs)}), got {there}"
+        message = f"expected a dict with an array for each input ({', '.join(names)}), got {there}"
         raise TgennError.at(place, "T503", message)
-    return {name: with_last_axis(given[name], i["shape"]) for name, i in inputs.items()}
+    return {i.name: with_last_axis(given[i.name], i.shape) for i in inputs}
 
 
 def checked(
@@ -132,10 +133,9 @@ def checked(
     Raises TgennError (T2xx, T503).
     """
     require_valid(network)
-    inputs = input_table(network)
     start = max(o.start for o in network.outputs)
-    examples = examples_of(x, inputs, "simulate")
-    problem = examples_problem(examples, inputs) or lengths_problem(examples)
+    examples = examples_of(x, network.inputs, "simulate")
+    problem = examples_problem(examples, input_table(network)) or lengths_problem(examples)
     for name, value in (("timesteps", timesteps), ("batch_size", batch_size)):
         if value is not None and not value >= 1:
             problem = problem or f"{name} is {value}, expected at least 1"

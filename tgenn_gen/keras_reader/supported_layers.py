@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.keras_reader.keras_model import INERT, KerasLayer, UnsupportedError
-from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS, require_channels_last
+from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS, Chain, require_channels_last
 
 Reason = tuple[str, str]  # what is wrong, and what to do
 
@@ -96,18 +96,18 @@ def unsupported_class(class_name: str) -> Reason:
     return f"{class_name} layers are not supported", instead
 
 
-def reasons_against(layer: KerasLayer) -> list[Reason]:
-    """What about a layer by itself cannot be converted."""
+def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
+    """The linear maps that a layer is, if any, and what about the layer by itself cannot be converted."""
     if layer.class_name not in LAYERS:
-        return [unsupported_class(layer.class_name)]
+        return (), [unsupported_class(layer.class_name)]
     reads = LAYERS[layer.class_name].reads | (
         {"use_bias", "activation"} if "use_bias" in layer.config else set()
     )
     reasons = list(_CHECKS.get(layer.class_name, _no_reasons)(layer))
-    layer_map = LAYER_MAPS.get(layer.class_name)
+    maps: Chain = ()
     try:
-        if layer_map is not None:
-            layer_map.chain(layer, layer.input_shapes[0])
+        if layer.class_name in LAYER_MAPS:
+            maps = LAYER_MAPS[layer.class_name].chain(layer, layer.input_shapes[0])
         elif layer.class_name in MAX_POOLING:
             require_channels_last(layer)
     except UnsupportedError as error:
@@ -140,7 +140,7 @@ def reasons_against(layer: KerasLayer) -> list[Reason]:
         if activation == "sigmoid":
             hint = "at the output use linear, without training again: above 0 is above 0.5 of the sigmoid"
         reasons.append((f"activation {activation} is not supported", hint))
-    return reasons
+    return maps, reasons
 
 
 def relu_maximum(layer: KerasLayer) -> float | None:

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check a document, or whether a Keras model can be converted."""
     if arguments.path.suffix in (".keras", ".h5", ".hdf5") or (arguments.path / "saved_model.pb").exists():
-        from tgenn_gen.conversion.convert import convertible
+        from tgenn_gen.conversion.keras_check import convertible
         from tgenn_gen.conversion.layer_table import model_table
 
         walk = convertible(arguments.path)

@@ -38,10 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     network = load(arguments.path, allow_outside=arguments.allow_outside)
     document = document_path(arguments.path).parent
     folder = document / "examples" if arguments.output is None else arguments.output
-    inputs, outputs = input_table(network), output_table(network)
+    outputs = [o.population for o in network.outputs]
     kept = [arguments.data, *(document / file for file in network.tensors)]
-    require_writable_examples(folder, [*inputs, *outputs], kept)
-    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    require_writable_examples(folder, [*(i.name for i in network.inputs), *outputs], kept)
+    inputs = input_table(network)
+    examples, targets = read_data(arguments.data, inputs, output_table(network), arguments.limit)
     if problem := values_problem(examples, inputs):
         raise TgennError.at(arguments.data, "T503", problem)
     files = example_files(examples, targets)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tgenn_gen.cli.argument_types import seed_number, whole_number
 from tgenn_gen.cli.arguments import add_allow_outside
 from tgenn_gen.cli.console import FINE, say, show_progress
 from tgenn_gen.errors import TgennError
+
+if TYPE_CHECKING:
+    from tgenn_gen.network.fields import Shape
+    from tgenn_gen.network.model import Network
 
 
 def add(commands: Any) -> None:
@@ -52,25 +56,27 @@ def run(arguments: argparse.Namespace) -> int:
     command_line.check_outputs(arguments, ("json", "plot"))
     networks = {path: load(path, allow_outside=arguments.allow_outside) for path in arguments.paths}
     first, network = next(iter(networks.items()))
-    inputs, outputs = input_table(network), output_table(network)
+    outputs = [o.population for o in network.outputs]
     for path, other in networks.items():
         message = ""
-        if _seen(input_table(other)) != _seen(inputs):
+        if _inputs_seen(other) != _inputs_seen(network):
             message = f"has inputs of other shapes, names or uint8_divisor than {first}"
-        elif _seen(output_table(other)) != _seen(outputs):
+        elif _outputs_seen(other) != _outputs_seen(network):
             message = f"has outputs of other names or shapes than {first}"
         if message:
             raise TgennError.at(path, "T507", message, "evaluate it alone")
-    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
+    examples, targets = read_data(
+        arguments.data, input_table(network), output_table(network), arguments.limit
+    )
     if not targets:
         names = ", ".join(["y", *outputs])
         message = f"holds no targets: none of {names} (or with _test at the end)"
         raise TgennError.at(arguments.data, "T507", message, "add them to the file")
     ann = None
     if arguments.model is not None:
-        from tgenn_gen.conversion.convert import ann_scores
+        from tgenn_gen.conversion.keras_scores import ann_scores
 
-        scores = ann_scores(arguments.model, examples, targets, inputs, outputs)
+        scores = ann_scores(arguments.model, examples, targets, network)
         ann = {name: score.results() for name, score in scores.items()}
     for path, network in networks.items():
         if problem := range_problem(network, examples):
@@ -79,11 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
     found = []
     for path, network in networks.items():
         say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
-        own_outputs = zip(output_table(network), outputs, strict=True)
+        own_outputs = zip(network.outputs, outputs, strict=True)
         evaluation = evaluate(
             network,
-            dict(zip(input_table(network), examples.values(), strict=True)),
-            {own: targets[name] for own, name in own_outputs if name in targets},
+            {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)},
+            {own.population: targets[name] for own, name in own_outputs if name in targets},
             timesteps=arguments.timesteps,
             seed=arguments.seed,
             progress=show_progress,
@@ -99,7 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
     return FINE
 
 
-def _seen(table: dict[str, dict[str, Any]]) -> list[tuple[str, Any, Any]]:
-    """What matters about inputs, or outputs, to the data that they take; names where there are several."""
-    several = len(table) > 1
-    return [(name if several else "", row["shape"], row.get("uint8_divisor")) for name, row in table.items()]
+def _inputs_seen(network: Network) -> list[tuple[str, Shape, float]]:
+    """What matters about the inputs to the data that they take; names where there are several."""
+    several = len(network.inputs) > 1
+    return [(i.name if several else "", i.shape, i.uint8_divisor) for i in network.inputs]
+
+
+def _outputs_seen(network: Network) -> list[tuple[str, Shape]]:
+    """What matters about the outputs to the data that they are compared with."""
+    populations = [network.population(o.population) for o in network.outputs]
+    return [(p.name if len(populations) > 1 else "", p.shape) for p in populations]

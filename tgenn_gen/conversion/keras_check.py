@@ -1,0 +1,91 @@
+"""Whether a Keras model can be converted, and whether the folded network computes what the model does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.conversion.folding import FoldedModel, as_network, walked
+from tgenn_gen.conversion.folding_state import Walk
+from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS
+from tgenn_gen.conversion.normalization import require_comparable
+from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.engine.ann import ann_currents
+from tgenn_gen.errors import TgennError
+from tgenn_gen.keras_reader.keras_model import KerasModel
+from tgenn_gen.keras_reader.loading import load_model, predict, read_model
+from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.data import Examples
+
+# Of sums in another order, relative to the largest output: some thousand roundings of the dtype.
+TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
+SMALLEST_PROBABILITY = 1e-30
+
+
+def convertible(path: Path) -> Walk:
+    """What becomes of each layer of a model file, and what cannot be converted (its `problems`).
+
+    Raises TgennError for a file that cannot be read, and where the whole does not compute the same.
+    """
+    keras_model = load_model(path)
+    read = read_model(keras_model, str(path))
+    method = PRESETS[DEFAULT_PRESET]
+    walk = walked(read, method)
+    if not walk.problems:
+        folded = as_network(walk)
+        require_valid(with_weight_names(folded.network))
+        require_comparable(folded.network, method.per_channel)
+        check_against_keras(folded, keras_model, random_examples(folded.network), read)
+    return walk
+
+
+def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Examples, read: KerasModel) -> None:
+    """Run the folded network as an ANN beside the model on examples. Raises TgennError (T409).
+
+    A guard against converting silently wrong, whatever a layer's rule has missed.
+    """
+    network = folded.network
+    expected = predict(keras_model, [examples[i.name] for i in network.inputs])
+    currents = {
+        population.name: (population, current) for population, current in ann_currents(network, examples)
+    }
+    distinct = list(dict.fromkeys(read.outputs))
+    for output, name in zip(folded.outputs, distinct, strict=True):
+        population, found = currents[output.population]
+        wanted = expected[read.outputs.index(name)]
+        if output.rectified:
+            found = population.activation(found)
+        if output.softmax:
+            found, wanted = _log_softmax(found, wanted)
+        difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
+        largest = float(np.abs(wanted).max())
+        if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
+            message = (
+                f"the converted network does not compute what the model does at '{name}': outputs of up to "
+                f"{largest:.3g} differ by {difference:.3g}"
+            )
+            hint = (
+                "either this is a fault of tgenn_gen (please report it with the model), or Keras' own result "
+                "is: compare it on another machine"
+            )
+            raise TgennError.at(read.file, "T409", message, hint)
+
+
+def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logarithms of the softmax of logits and of probabilities, 0 where the latter are as good as 0.
+
+    A thousand small probabilities say as little as none: their logarithms do not.
+    """
+    found = logits - logits.max(axis=-1, keepdims=True)
+    found = found - np.log(np.exp(found).sum(axis=-1, keepdims=True))
+    visible = probabilities > SMALLEST_PROBABILITY
+    return np.where(visible, found, 0), np.where(visible, np.log(np.where(visible, probabilities, 1)), 0)
+
+
+def random_examples(network: Network) -> Examples:
+    """16 examples of numbers from 0 to 1, for a check without data."""
+    rng = np.random.default_rng(0)
+    return {i.name: rng.random((16, *i.shape), np.float32) for i in network.inputs}

@@ -1,0 +1,41 @@
+"""The scores of a Keras model itself, for tgenn evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tgenn_gen.engine.simulation import input_table
+from tgenn_gen.errors import TgennError
+from tgenn_gen.keras_reader.loading import load_model, predict
+from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.data import Accuracy, Errors, Examples, Targets, count_of, currents_of, scores_of
+
+
+def ann_scores(
+    path: Path, examples: Examples, targets: Targets, network: Network
+) -> dict[str, Accuracy | Errors]:
+    """The Keras model's scores against targets; the network's inputs and outputs are in the model's order.
+
+    Raises TgennError (T507) where the model is not one of these inputs and outputs.
+    """
+    model = load_model(path)
+    shapes, given = [tuple(i.shape[1:]) for i in model.inputs], [i.shape for i in network.inputs]
+    made = [tuple(o.shape[1:]) for o in model.outputs]
+    expected = [network.population(o.population).shape for o in network.outputs]
+    if shapes != given or made != expected:
+        message = f"takes examples of shape {_listed(shapes)}, the data has {_listed(given)}"
+        if shapes == given:
+            message = f"gives outputs of shape {_listed(made)}, the documents {_listed(expected)}"
+        raise TgennError.at(path, "T507", message, "give the model of these documents")
+    inputs = input_table(network)
+    scores = scores_of(targets, inputs)
+    for start in range(0, count_of(examples), 500):
+        currents = currents_of(examples, start, start + 500, inputs)
+        for read, output in zip(network.outputs, predict(model, [*currents.values()]), strict=True):
+            if read.population in scores:
+                scores[read.population].add(output[None])
+    return scores
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return " and ".join(str(list(shape)) for shape in shapes)
