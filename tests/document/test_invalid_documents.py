@@ -180,7 +180,7 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
         [
             f"network.yaml:45:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, the document says "
             f"{small_cnn().tensors[KERNEL].sha256}",
-            "  hint: if it was changed on purpose, run tgenn lock",
+            "  hint: restore the file, or export the network again; or run tgenn lock, if it was changed on purpose",
         ],
         ["network.yaml:51:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
         [

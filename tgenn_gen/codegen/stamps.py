@@ -6,6 +6,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from tgenn_gen.files.folders import content_of
+
 TARGETS = {"pygenn": "simulate.py", "cpp": "model.cc", "numpy": "reference.py"}
 _LINE = "tgenn_gen: the sha256 of all lines above is "
 _STAMP = re.compile(rb"(?:#|//) " + _LINE.encode() + rb"([0-9a-f]{64})\n")
@@ -23,14 +25,6 @@ def stamped(name: str, text: str) -> str:
 def is_generated(content: bytes) -> bool:
     """Whether a file came from this package, whatever was done to it since."""
     return HEADER.encode() in content[:HEADER_BYTES] or _LINE.encode() in content
-
-
-def content_of(path: Path) -> bytes | None:
-    """What is in a file, if it is one that can be read."""
-    try:
-        return path.read_bytes() if path.is_file() else None
-    except OSError:
-        return None
 
 
 def edit(content: bytes) -> str:

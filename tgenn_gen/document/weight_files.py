@@ -19,6 +19,7 @@ from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.tensors import Tensor, npy_header
 
 RESTORE = "restore the file, or export the network again"
+LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
 SHARED = "if you trust the document, --allow-outside reads files that documents share"
 
 
@@ -85,7 +86,7 @@ def read_tensor(files: WeightFiles, reference: dict[str, Any], place: Location) 
     with _opened(files, refuse) as (file, found):
         if found != shape:
             message = f"has shape {list(found)}, the document says {list(shape)}"
-            raise refuse("T305", message, f"{RESTORE}; or run tgenn lock, if it was changed on purpose")
+            raise refuse("T305", message, LOCK)
         start = file.tell()
         length = file.seek(0, os.SEEK_END) - start
         if length != size:
@@ -98,7 +99,7 @@ def read_tensor(files: WeightFiles, reference: dict[str, Any], place: Location) 
     digest.update(values.data)
     if digest.hexdigest() != reference["sha256"]:
         message = f"has sha256 {digest.hexdigest()}, the document says {reference['sha256']}"
-        raise refuse("T307", message, "if it was changed on purpose, run tgenn lock")
+        raise refuse("T307", message, LOCK)
     if not np.isfinite(values).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise refuse("T308", f"holds {values[index]} at index {list(index)}")

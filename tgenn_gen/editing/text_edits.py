@@ -13,7 +13,7 @@ from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.source import MAX_BYTES, Source, parse_source
 from tgenn_gen.document.weight_files import WeightFiles
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import replace_files
+from tgenn_gen.files.folders import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
 Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes
@@ -107,10 +107,7 @@ def rewrite(path: Path, source: Source, text: str) -> None:
     if len(content) > MAX_BYTES:
         raise TgennError.at(path, "T102", f"would be larger than {MAX_BYTES // 2**20} MiB")
     real = path.resolve()
-    try:
-        is_the_same = real.read_bytes() == source.text.encode()
-    except OSError:
-        is_the_same = False
-    if not is_the_same:
-        raise TgennError.at(path, "T605", "was changed since it was read", "run the command again")
-    replace_files(real.parent, {real.name: content})
+    with alone_in(real.parent):
+        if content_of(real) != source.text.encode():
+            raise TgennError.at(path, "T605", "was changed since it was read", "run the command again")
+        replace_files(real.parent, {real.name: content})

@@ -16,6 +16,14 @@ from pathlib import Path
 from tgenn_gen.errors import TgennError
 
 
+def content_of(path: Path) -> bytes | None:
+    """What is in a file, if it is one that can be read."""
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except OSError:
+        return None
+
+
 def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[str] = ()) -> None:
     """Write `files` ({relative path: bytes}) into a folder that is locked, and remove the `stale` ones.
 
@@ -71,40 +79,24 @@ def alone_in(folder: Path) -> Iterator[None]:
 
     Where folders cannot be locked, on Windows and some network file systems, nobody is kept out.
     """
-    with contextlib.ExitStack() as held:
-        try:
-            _lock(folder, held, wait=False)
-        except BlockingIOError:
-            message = "another tgenn is writing this folder"
-            hint = "wait until it is done, or choose another folder"
-            raise TgennError.at(folder, "T605", message, hint) from None
-        yield
-
-
-@contextlib.contextmanager
-def in_turn(folder: Path) -> Iterator[None]:
-    """The same, but wait for other processes."""
-    with contextlib.ExitStack() as held:
-        _lock(folder, held, wait=True)
-        yield
-
-
-def _lock(folder: Path, held: contextlib.ExitStack, *, wait: bool) -> None:
-    """Lock a folder until `held` is closed, or the process is gone. Raises BlockingIOError if not to wait."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unwritable(folder, error) from None
-    try:
-        import fcntl
+    with contextlib.ExitStack() as held:
+        try:
+            import fcntl
 
-        file = os.open(folder, os.O_RDONLY)
-        held.callback(os.close, file)
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except (ImportError, OSError):
-        return
+            file = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, file)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "another tgenn is writing this folder"
+            hint = "wait until it is done, or choose another folder"
+            raise TgennError.at(folder, "T605", message, hint) from None
+        except (ImportError, OSError):
+            pass
+        yield
 
 
 def unwritable(folder: Path, error: OSError | RuntimeError) -> TgennError:

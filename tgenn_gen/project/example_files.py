@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import in_turn, replace_files, unwritable
+from tgenn_gen.files.folders import alone_in, replace_files, unwritable
 from tgenn_gen.project.writing import require_writable_target
 from tgenn_gen.runtime.data import Examples, Targets
 
@@ -63,7 +63,7 @@ def write_examples(folder: Path, arrays: dict[str, np.ndarray], outputs: Collect
     Old targets would be compared with new examples. Raises TgennError (T604) where nothing can be written.
     """
     stale = [f"{o}.npy" for o in outputs if o not in arrays and os.path.lexists(folder / f"{o}.npy")]
-    with in_turn(folder):
+    with alone_in(folder):
         replace_files(folder, {f"{name}.npy": _npy(array) for name, array in arrays.items()}, stale)
     return [folder / name for name in stale]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tgenn_gen.codegen.stamps import TARGETS
 from tgenn_gen.errors import TgennError, printable
-from tgenn_gen.files.folders import in_turn, replace_files
+from tgenn_gen.files.folders import alone_in, replace_files
 from tgenn_gen.files.git import git
 
 DRIVER = "tgenn-npy"
@@ -44,7 +44,7 @@ def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
         return [f"{path}: has all lines"]
     end = b"" if old.endswith(b"\n") or not old else b"\n"
     added = "".join(f"{line}\n" for line in missing).encode()
-    with in_turn(path.parent):
+    with alone_in(path.parent):
         replace_files(path.parent, {path.name: old + end + added})
     return [f"{path}: {len(missing)} lines added, to be committed:", *(f"  {line}" for line in missing)]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.codegen.stamps import TARGETS, content_of, edit, is_generated
+from tgenn_gen.codegen.stamps import TARGETS, edit, is_generated
 from tgenn_gen.document.canonical_text import (
     DOCUMENT,
     FORMAT,
@@ -27,7 +27,7 @@ from tgenn_gen.document.canonical_text import (
 from tgenn_gen.document.schema_check import fits
 from tgenn_gen.document.source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.files.folders import alone_in, in_turn, replace_files, temporary_files, unwritable
+from tgenn_gen.files.folders import alone_in, content_of, replace_files, temporary_files, unwritable
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 
@@ -119,7 +119,7 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
     if there := [path for name in files if (path := _in_the_way(folder, name))]:
         hint = "move it out of the way, or choose another folder"
         raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
-    with in_turn(folder):
+    with alone_in(folder):
         replace_files(folder, files)
 
 
