@@ -11,6 +11,7 @@ from connectivity_code import built_synapses, needs_compiler
 from golden import GENERATED, golden_networks
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear_map_cases import chains
 from sample_networks import (
     Weights,
     every_op,
@@ -20,7 +21,6 @@ from sample_networks import (
     small_cnn,
 )
 from scripts import results, run_script
-from test_linear_maps import chains
 
 from tgenn_gen import generate, save
 from tgenn_gen.cli.main import main

@@ -25,7 +25,7 @@ from sample_networks import (
     small_cnn,
     with_several,
 )
-from test_batches_on_genn import synapse_matrices
+from synapse_matrices import synapse_matrices
 
 from tgenn_gen import TgennError, load, save
 from tgenn_gen.codegen.rendering import render

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from linear_map_cases import paddings, sizes, strides, window_elements, windows
 from sample_networks import Weights, examples_for, of_all_kinds
 from scripts import results
-from test_linear_maps import paddings, sizes, strides, window_elements, windows
 
 from tgenn_gen import TgennError, generate, save, simulate
 from tgenn_gen.conversion.activations import measure
