@@ -5,8 +5,6 @@ What is tested is simulate.py's own part: which examples are shown when, which r
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sample_networks import (
@@ -18,7 +16,7 @@ from sample_networks import (
     targets_for,
     with_several,
 )
-from scripts import assert_equal_scores, results
+from scripts import assert_equal_scores, results, results_here
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen import generate, save
@@ -47,18 +45,17 @@ def project(request, tmp_path_factory):
     return folder, network
 
 
-@pytest.mark.parametrize("batch_size", [1, 4, 64])
 @pytest.mark.parametrize("timesteps", [1, 2, 7])
-def test_batches_change_no_result(project, monkeypatch, batch_size, timesteps):
+def test_batches_change_no_result(project, fake_genn, timesteps):
     folder, network = project
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent / "support/fake_genn"))
-    monkeypatch.setenv("FAKE_GENN_MATRICES", str(folder / "matrices.npz"))
+    fake_genn.symlink_to(folder / "matrices.npz")
     spiking, timesteps = ",".join(network.spiking), timesteps + max(o.start for o in network.outputs)
-    common = ("--timesteps", timesteps, "--record", spiking)
-    on_genn = results(folder / "simulate.py", folder / "data.npz", *common, "--batch-size", batch_size)
-    in_numpy = results(folder / "reference.py", folder / "data.npz", *common)
-    assert on_genn[0]["backend"] == "fake"
-    assert sorted(on_genn[1]) == sorted(in_numpy[1])
-    for name, array in in_numpy[1].items():
-        np.testing.assert_array_equal(on_genn[1][name], array, err_msg=name)
-    assert_equal_scores(on_genn[0], in_numpy[0])
+    run = (folder / "data.npz", "--timesteps", timesteps, "--record", spiking)
+    expected, in_numpy, _ = results(folder / "reference.py", *run)
+    for batch_size in (1, 4, 64):
+        found, on_genn, _ = results_here(folder / "simulate.py", *run, "--batch-size", batch_size)
+        assert found["backend"] == "fake"
+        assert sorted(on_genn) == sorted(in_numpy)
+        for name, array in in_numpy.items():
+            np.testing.assert_array_equal(on_genn[name], array, err_msg=f"{batch_size} {name}")
+        assert_equal_scores(found, expected)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from connectivity_code import built_synapses, needs_compiler
 from golden import GENERATED, golden_networks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linear_map_cases import chains
+from profiles import tries
 from sample_networks import (
     Weights,
     every_op,
@@ -55,7 +56,7 @@ def kept(through: tuple[LinearMap, ...], shape: Shape, neuron: Neuron):
 
 @needs_compiler
 @given(chains(), st.booleans())
-@settings(deadline=None, max_examples=120)
+@tries(120)
 def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
     tmp_path_factory, case, to_maxima
 ):
@@ -71,7 +72,7 @@ def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
 
 
 @given(chains(longest=1))
-@settings(deadline=None, max_examples=200)
+@tries(200)
 def test_the_paths_through_a_map_are_the_inputs_that_each_output_depends_on(case):
     shape, through = case
     x = np.random.default_rng(0).integers(1, 9, shape).astype(np.float64)

@@ -8,8 +8,9 @@ from math import fsum
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from scripts import results
 
 from tgenn_gen import generate, save, simulate
@@ -81,7 +82,7 @@ def examples(seed: int, count: int) -> np.ndarray:
     st.sampled_from(["valid", "same"]),
     st.sampled_from(["none", "channel", "neuron"]),
 )
-@settings(deadline=None, max_examples=30)
+@tries(30)
 def test_the_engine_injects_the_exact_sum_rounded_to_float32(seed, window, stride, padding, bias_of):
     shape = Conv2D(stride, padding, Tensor("", np.zeros((*window, IMAGE[2], FILTERS)))).output_shape(IMAGE)
     kernel, bias = cancelling_weights(seed, window, shape if bias_of == "neuron" else shape[-1:])

@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from golden import GENERATED, golden_networks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from sample_networks import pooled, residual, small_cnn, with_several
 
 from tgenn_gen import Network, load, save
@@ -291,7 +292,7 @@ def edited_networks(draw) -> tuple[Network, Network]:
 
 
 @given(edited_networks())
-@settings(deadline=None, max_examples=150)
+@tries(150)
 def test_there_is_a_difference_exactly_where_documents_differ_and_it_is_the_same_both_ways(pair):
     a, b = pair
     assert not diff_networks(a, a) and not diff_networks(b, b)

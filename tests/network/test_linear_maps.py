@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from connectivity_code import built_synapses, needs_compiler
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linear_map_cases import (
     chains,
@@ -17,6 +17,7 @@ from linear_map_cases import (
     window_elements,
     windows,
 )
+from profiles import tries
 
 from tgenn_gen.network import genn_code
 from tgenn_gen.network.fields import Shape
@@ -66,7 +67,7 @@ def brute_force_avg_pool2d(x, window, stride, padding):
 
 
 @given(st.data(), sizes, sizes, st.integers(1, 3), strides, dilations, st.integers(0, 9))
-@settings(deadline=None, max_examples=80)
+@tries(80)
 def test_conv2d_is_the_written_out_sum(data, height, width, groups, stride, dilation, seed):
     rng = np.random.default_rng(seed)
     window, padding = drawn_window(data.draw, (height, width), dilation)
@@ -81,7 +82,7 @@ def test_conv2d_is_the_written_out_sum(data, height, width, groups, stride, dila
 
 
 @given(st.data(), sizes, sizes, st.integers(1, 3), st.integers(1, 3), strides, dilations, st.integers(0, 9))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_depthwise_conv2d_is_a_convolution_of_each_channel(
     data, height, width, channels, multiplier, stride, dilation, seed
 ):
@@ -97,7 +98,7 @@ def test_depthwise_conv2d_is_a_convolution_of_each_channel(
 
 
 @given(st.data(), sizes, sizes, strides, dilations, st.integers(0, 9))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_conv2d_transpose_is_the_transpose_of_the_matrix_of_a_convolution(
     data, height, width, stride, dilation, seed
 ):
@@ -119,7 +120,7 @@ def test_conv2d_transpose_is_the_transpose_of_the_matrix_of_a_convolution(
 
 
 @given(st.data(), sizes, sizes, st.integers(1, 3), strides, st.integers(0, 9))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_windows_are_the_elements_one_by_one(data, height, width, channels, stride, seed):
     window, padding = drawn_window(data.draw, (height, width))
     x = np.random.default_rng(seed).normal(size=(2, 3, height, width, channels)).astype(np.float32)
@@ -146,7 +147,7 @@ def matrix_of(linear_map, shape):
 
 
 @given(sizes, sizes, st.integers(1, 3), windows, strides, paddings, st.integers(0, 9))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_avg_pool2d_is_the_mean_over_the_elements_inside_the_image(
     height, width, channels, window, stride, padding, seed
 ):
@@ -200,7 +201,7 @@ def connectivity_matrix(chain: tuple[LinearMap, ...], shape: Shape, folder) -> n
 
 @needs_compiler
 @given(chains())
-@settings(deadline=None, max_examples=80)
+@tries(80)
 def test_genn_connectivity_is_the_matrix_of_the_chain(tmp_path_factory, case):
     shape, chain = case
     x = np.eye(int(np.prod(shape)), dtype=np.float32).reshape(-1, *shape)
@@ -213,7 +214,7 @@ def test_genn_connectivity_is_the_matrix_of_the_chain(tmp_path_factory, case):
 
 
 @given(chains(longest=1))
-@settings(deadline=None, max_examples=150)
+@tries(150)
 def test_factors_a_channel_are_taken_by_kernels_and_pass_through_maps_channel_by_channel(case):
     shape, chain = case
     rng = np.random.default_rng(0)

@@ -8,9 +8,10 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from linear_map_cases import paddings, sizes, strides, window_elements, windows
+from profiles import tries
 from sample_networks import Weights, examples_for, of_all_kinds
 from scripts import results
 
@@ -71,7 +72,7 @@ def run(neuron, spikes, window, stride, padding):
 
 
 @given(pooling(), st.booleans(), st.integers(1, 9), st.integers(0, 99))
-@settings(deadline=None, max_examples=80)
+@tries(80)
 def test_after_every_step_the_sum_of_spikes_is_the_largest_of_the_inputs_sums(case, signed, steps, seed):
     window, stride, padding, shape = case
     rng = np.random.default_rng(seed)
@@ -89,7 +90,7 @@ def test_after_every_step_the_sum_of_spikes_is_the_largest_of_the_inputs_sums(ca
 
 
 @given(pooling(), st.integers(1, 16), st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_few_spikes_give_the_largest_of_the_values_that_the_inputs_stand_for(case, steps, seed):
     window, stride, padding, shape = case
     spikes = np.random.default_rng(seed).random((steps, 2, *shape)) < 0.5
