@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from sample_networks import branched, dyadic_examples, small_cnn
-from scripts import results, run_script
+from scripts import results, run_here
 
 from tgenn_gen import generate, save, simulate
 
@@ -112,7 +112,7 @@ def test_data_without_labels_gives_outputs_and_no_accuracy(project, tmp_path):
 
 def test_a_raster_is_plotted_for_the_recorded_populations(project, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    done = run_script(
+    done = run_here(
         project / "reference.py",
         "--data",
         project / "data.npz",
@@ -127,5 +127,5 @@ def test_a_raster_is_plotted_for_the_recorded_populations(project, tmp_path):
 
 def test_help_needs_neither_data_nor_genn(project):
     for script in ("simulate.py", "reference.py"):
-        done = run_script(project / script, "--help")
+        done = run_here(project / script, "--help")
         assert done.returncode == 0 and "--save-outputs" in done.stdout

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sample_networks import autoencoder, examples_for, small_cnn, targets_for, with_several
-from scripts import results, run_script
+from scripts import results, run_here
 
 from tgenn_gen import Network, TgennError, evaluate, generate, save, simulate
 from tgenn_gen.cli.main import main
@@ -218,7 +218,7 @@ REFUSED = {
 def test_data_that_cannot_be_used_is_refused_with_the_arrays_name(folder, tmp_path, case):
     arrays, expected = REFUSED[case]
     np.savez(tmp_path / "data.npz", **arrays)
-    done = run_script(folder / "two_currents/reference.py", "--data", tmp_path / "data.npz")
+    done = run_here(folder / "two_currents/reference.py", "--data", tmp_path / "data.npz")
     assert done.stderr == f"reference.py: error: {tmp_path / 'data.npz'}: {expected}\n"
     assert (done.returncode, done.stdout) == (2, "")
 
