@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +24,12 @@ MISSING = {  # by marker: why its tests are skipped
     )
     if not there
 }
+KEPT = tempfile.TemporaryDirectory(prefix="tgenn-objects-")  # removed at the end
+if "KEPT_OBJECTS" not in os.environ and "CXX" not in os.environ:  # else a worker of pytest-xdist
+    os.environ["KEPT_OBJECTS"] = KEPT.name
+    os.environ["CXX"] = shlex.join(
+        [sys.executable, "-IS", str(Path(__file__).parent / "support/compiler.py")]
+    )
 LEFT_OUT = pytest.StashKey[int]()  # slow tests that -m "not slow" left out
 
 
@@ -33,7 +41,7 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_deselected(items):
-    if items:
+    if items and items[0].config.option.markexpr == "not slow":
         slow = sum(item.get_closest_marker("slow") is not None for item in items)
         items[0].config.stash[LEFT_OUT] = items[0].config.stash.get(LEFT_OUT, 0) + slow
 

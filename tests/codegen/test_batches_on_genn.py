@@ -16,7 +16,7 @@ from sample_networks import (
     targets_for,
     with_several,
 )
-from scripts import assert_equal_scores, results, results_here
+from scripts import assert_equal_scores, results
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen import generate, save
@@ -53,7 +53,7 @@ def test_batches_change_no_result(project, fake_genn, timesteps):
     run = (folder / "data.npz", "--timesteps", timesteps, "--record", spiking)
     expected, in_numpy, _ = results(folder / "reference.py", *run)
     for batch_size in (1, 4, 64):
-        found, on_genn, _ = results_here(folder / "simulate.py", *run, "--batch-size", batch_size)
+        found, on_genn, _ = results(folder / "simulate.py", *run, "--batch-size", batch_size)
         assert found["backend"] == "fake"
         assert sorted(on_genn) == sorted(in_numpy)
         for name, array in in_numpy.items():

@@ -22,7 +22,7 @@ from sample_networks import (
     small_cnn,
     with_several,
 )
-from scripts import results_here
+from scripts import results
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen import TgennError, load, save
@@ -238,7 +238,7 @@ def change_of_one_field(folders, fake_genn, tmp_path, outcomes, mutation):
     for script, code in render(network, ("numpy", "pygenn")).items():
         (folder / script).write_text(code)
         with np.errstate(all="ignore"):
-            found[script] = results_here(folder / script, tmp_path / "data.npz", "--timesteps", steps)[1]
+            found[script] = results(folder / script, tmp_path / "data.npz", "--timesteps", steps)[1]
     reference, simulate = found["reference.py"], found["simulate.py"]
     assert reference.keys() == simulate.keys()
     for key, array in reference.items():

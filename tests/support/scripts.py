@@ -61,23 +61,9 @@ def _scores(result: dict[str, Any]) -> list[dict[str, Any]]:
 def results(
     script: Path, data: Path, *arguments: object
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
-    """What a script's --json and --save-outputs hold, and its stdout.
-
-    simulate.py has a process of its own, in which what GeNN loads stays.
-    """
-    return _results(run_script if script.name == "simulate.py" else run_here, script, data, arguments)
-
-
-def results_here(
-    script: Path, data: Path, *arguments: object
-) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
-    """The same in this process, which has the stand-in for PyGeNN."""
-    return _results(run_here, script, data, arguments)
-
-
-def _results(run: Any, script: Path, data: Path, arguments: tuple[object, ...]) -> Any:
+    """What a script's --json and --save-outputs hold, and its stdout; it runs in this process."""
     report, outputs = script.with_suffix(".result.json"), script.with_suffix(".outputs.npz")
-    done = run(script, "--data", data, "--json", report, "--save-outputs", outputs, *arguments)
+    done = run_here(script, "--data", data, "--json", report, "--save-outputs", outputs, *arguments)
     assert done.returncode == 0, done.stderr
     with np.load(outputs) as arrays:
         return json.loads(report.read_text()), dict(arrays), done.stdout
