@@ -152,7 +152,7 @@ def saved(network: Network, folder):
 
 
 @pytest.mark.genn
-@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("name", ["signed", pytest.param("convolutional", marks=pytest.mark.slow)])
 def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
     folder = saved(CONVOLUTIONAL[name], tmp_path / name)
     text = (folder / "simulate.py").read_text()
@@ -171,6 +171,7 @@ def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
 
 
 @pytest.mark.genn
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["every_op", "signed_maximum", "few_spike_maximum"])
 def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_path, name):
     network = {"every_op": every_op(), **of_all_kinds()}[name]

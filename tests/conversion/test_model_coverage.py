@@ -104,6 +104,7 @@ def test_few_spikes_come_to_what_keras_computes(name):
 
 
 @pytest.mark.genn
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["residual", "inverted_bottleneck", "inception", "two_inputs", "two_outputs", "shared", "series"]
 )
