@@ -21,9 +21,8 @@ from sample_networks import (
     pooled_dense,
     small_cnn,
 )
-from scripts import results, run_script
+from scripts import assert_equal_arrays, results, run_here, written
 
-from tgenn_gen import generate, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.connectivity import connectivity, synapses
 from tgenn_gen.codegen.size_table import WIDTH, network_table
@@ -144,17 +143,11 @@ CONVOLUTIONAL = {
 }
 
 
-def saved(network: Network, folder):
-    save(network, folder)
-    generate(network, folder)
-    np.savez(folder / "data.npz", **examples_for(network, 4))
-    return folder
-
-
 @pytest.mark.genn
 @pytest.mark.parametrize("name", ["signed", pytest.param("convolutional", marks=pytest.mark.slow)])
 def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
-    folder = saved(CONVOLUTIONAL[name], tmp_path / name)
+    network = CONVOLUTIONAL[name]
+    folder = written(network, tmp_path / name, **examples_for(network, 4))
     text = (folder / "simulate.py").read_text()
     assert "NOT_TOEPLITZ = {  # the other connections: what they are, and why\n}" in text
     assert "axonal_delay_steps = 2" in text
@@ -166,8 +159,7 @@ def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
             folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", matrix
         )
         assert result["connectivity"] == matrix
-        for array, values in expected.items():
-            np.testing.assert_array_equal(found[array], values, err_msg=f"{matrix} {array}")
+        assert_equal_arrays(found, expected)
 
 
 @pytest.mark.genn
@@ -175,19 +167,19 @@ def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
 @pytest.mark.parametrize("name", ["every_op", "signed_maximum", "few_spike_maximum"])
 def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_path, name):
     network = {"every_op": every_op(), **of_all_kinds()}[name]
-    folder = saved(network, tmp_path / name)
+    folder = written(network, tmp_path / name, **examples_for(network, 4))
     _, expected, _ = results(folder / "reference.py", folder / "data.npz", "--seed", 3)
     _, found, _ = results(
         folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", "toeplitz"
     )
-    for array, values in expected.items():
-        np.testing.assert_array_equal(found[array], values, err_msg=array)
+    assert_equal_arrays(found, expected)
 
 
 @pytest.mark.genn
 def test_toeplitz_says_which_connections_cannot_be(tmp_path):
-    folder = saved(pooled_dense(), tmp_path / "lenet")
-    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
+    network = pooled_dense()
+    folder = written(network, tmp_path / "lenet", **examples_for(network, 4))
+    done = run_here(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
     assert done.returncode == 0, done.stderr
     assert done.stderr == "simulate.py: note: fc1_to_fc2 is DENSE, a full matrix\n"
 

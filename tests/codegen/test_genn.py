@@ -16,9 +16,9 @@ from sample_networks import (
     targets_for,
     with_several,
 )
-from scripts import assert_equal_scores, results, run_script
+from scripts import assert_equal_arrays, assert_equal_scores, results, run_script, written
 
-from tgenn_gen import generate, save, simulate
+from tgenn_gen import simulate
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 
 pytestmark = pytest.mark.genn
@@ -45,14 +45,11 @@ EXAMPLES = 6
 def project(request, tmp_path_factory):
     """A generated folder with data beside it, and its network."""
     network = NETWORKS[request.param]
-    folder = tmp_path_factory.mktemp(request.param) / "network"
-    save(network, folder)
-    generate(network, folder)
     examples = examples_for(network, EXAMPLES)
     for x in examples.values():
         x[2] = 0  # what a silent example shows is what leaked from the one before
-    np.savez(folder / "data.npz", **examples, **targets_for(network, EXAMPLES))
-    return folder, network
+    folder = tmp_path_factory.mktemp(request.param) / "network"
+    return written(network, folder, **examples, **targets_for(network, EXAMPLES)), network
 
 
 def possible(network, timesteps: int) -> int:
@@ -83,9 +80,7 @@ def test_genn_and_numpy_agree_spike_for_spike_over_consecutive_examples(project,
     on_genn, in_numpy = (
         results(folder / script, folder / "data.npz", *options) for script in ("simulate.py", "reference.py")
     )
-    assert sorted(on_genn[1]) == sorted(in_numpy[1])
-    for name, array in in_numpy[1].items():
-        np.testing.assert_array_equal(on_genn[1][name], array, err_msg=name)
+    assert_equal_arrays(on_genn[1], in_numpy[1])
     assert_equal_scores(on_genn[0], in_numpy[0])
     assert on_genn[0]["spikes_per_example"] == in_numpy[0]["spikes_per_example"]
     assert on_genn[0]["backend"] == "single_threaded_cpu" and in_numpy[0]["backend"] == "numpy"
@@ -129,11 +124,8 @@ def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
 def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
-    network = pooled_dense()
-    save(network, tmp_path / "n")
-    generate(network, tmp_path / "n")
-    np.savez(tmp_path / "data.npz", x=dyadic_examples((8, 12, 1), 3), y=[0, 1, 2])
-    arguments = (tmp_path / "n/simulate.py", "--data", tmp_path / "data.npz")
+    folder = written(pooled_dense(), tmp_path / "n", x=dyadic_examples((8, 12, 1), 3), y=[0, 1, 2])
+    arguments = (folder / "simulate.py", "--data", folder / "data.npz")
     with ThreadPoolExecutor(3) as pool:
         runs = list(pool.map(lambda _: run_script(*arguments), range(3)))
     assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]

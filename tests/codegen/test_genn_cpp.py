@@ -17,9 +17,9 @@ from anns import data_file
 from cpp_models import GENN_PATH, arrays, build, run_again
 from golden import GENERATED, golden_networks
 from sample_networks import examples_for, of_all_kinds, small_cnn, targets_for
-from scripts import results
+from scripts import assert_equal_arrays, results, written
 
-from tgenn_gen import Network, generate, save
+from tgenn_gen import Network
 from tgenn_gen.cli.main import main
 
 pytestmark = [pytest.mark.genn, pytest.mark.genn_cpp]
@@ -31,11 +31,9 @@ NETWORKS = {
 }
 
 
-def written(network: Network, folder: Path, count: int = EXAMPLES) -> Path:
-    """A generated folder with its examples, data.npz and examples/; that of the network."""
-    save(network, folder)
-    generate(network, folder)
-    np.savez(folder / "data.npz", **examples_for(network, count), **targets_for(network, count))
+def with_examples(network: Network, folder: Path) -> Path:
+    """The network's project as a new folder, with data.npz and examples/."""
+    written(network, folder, **examples_for(network, EXAMPLES), **targets_for(network, EXAMPLES))
     assert main(["data", str(folder), str(folder / "data.npz")]) == 0
     return folder
 
@@ -48,10 +46,8 @@ def assert_equals(
     options = [word for name, value in settings.items() for word in (f"--{name}", value)]
     _, expected, stdout = results(folder / script, folder / "data.npz", *options)
     found = arrays(folder / "out")
-    assert sorted(found) == sorted(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
-        assert found[name].dtype == array.dtype
+    assert_equal_arrays(found, expected)
+    assert {n: a.dtype for n, a in found.items()} == {n: a.dtype for n, a in expected.items()}
     said = [line for line in done.stdout.splitlines() if line != "model build complete"]
     assert said[-len(stdout.splitlines()) :] == stdout.splitlines()
 
@@ -62,7 +58,7 @@ def first_runs(tmp_path_factory):
 
     @cache
     def first_run(name: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
-        folder = written(NETWORKS[name], tmp_path_factory.mktemp(name) / "network")
+        folder = with_examples(NETWORKS[name], tmp_path_factory.mktemp(name) / "network")
         return folder, build(folder, output="out")
 
     return first_run
@@ -200,7 +196,7 @@ def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_tha
         populations=populations,
         outputs=tuple(replace(o, population=renamed[o.population]) for o in network.outputs),
     )
-    folder = written(network, tmp_path / "network")
+    folder = with_examples(network, tmp_path / "network")
     assert_equals(folder, build(folder, output="out"))
 
 

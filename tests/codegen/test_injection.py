@@ -25,9 +25,9 @@ from payloads import (
     python_tokens,
 )
 from sample_networks import Weights, examples_for
-from scripts import results
+from scripts import results, written
 
-from tgenn_gen import Network, TgennError, generate, load, save
+from tgenn_gen import Network, TgennError, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.rendering import render
 from tgenn_gen.document.canonical_text import document_data, document_hash, document_text
@@ -87,7 +87,7 @@ def lines(text):
     return found
 
 
-def written(data):
+def as_json(data):
     """JSON, which is YAML: a string a line."""
     return json.dumps(data, indent=1)
 
@@ -141,7 +141,7 @@ def small(tmp_path_factory):
 def assert_refused_or_a_note(data, folder, path, at_key, payload):
     """The network where the payload stands in the provenance; else None, and all is said at its place."""
     new = changed(data, path, at_key, payload)
-    text = written(new)
+    text = as_json(new)
     found, diagnostics = outcome(text, folder)
     if path[0] == "provenance" and len(path) > 1:
         assert document_data(found) == new
@@ -294,11 +294,8 @@ def test_the_same_is_computed_whatever_the_names(tmp_path):
     plain = load(GENERATED / "every_op")
     outputs = []
     for name, one in (("plain", plain), ("hostile", network)):
-        save(one, tmp_path / name)
-        generate(one, tmp_path / name)
-        np.savez(tmp_path / f"{name}.npz", **examples_for(one, 2))
-        found = results(tmp_path / name / "reference.py", tmp_path / f"{name}.npz")[1]
-        outputs.append(found["output"])
+        folder = written(one, tmp_path / name, **examples_for(one, 2))
+        outputs.append(results(folder / "reference.py", folder / "data.npz")[1]["output"])
     np.testing.assert_array_equal(*outputs)
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
-from scripts import results
+from scripts import results, written
 
-from tgenn_gen import generate, save, simulate
+from tgenn_gen import simulate
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
@@ -99,10 +99,9 @@ def project(tmp_path_factory):
     kernel, bias = cancelling_weights(1, (4, 2), (FILTERS,))
     network = driven(kernel, bias, (2, 3), "same")
     folder = tmp_path_factory.mktemp("driven")
-    save(network, folder)
-    generate(network, folder)
     x = examples(2, 3)
-    return network, folder, x, np.stack([exact_current(network, example) for example in x])
+    written(network, folder / "n", x=x)
+    return network, folder / "n", x, np.stack([exact_current(network, example) for example in x])
 
 
 def test_a_sum_in_float32_is_not_that_exact(project):
@@ -113,10 +112,9 @@ def test_a_sum_in_float32_is_not_that_exact(project):
     assert (in_float32 != expected).any()
 
 
-def test_reference_py_injects_the_exact_sum_rounded_to_float32(project, tmp_path):
-    _, folder, x, expected = project
-    np.savez(tmp_path / "data.npz", x=x)
-    _, arrays, _ = results(folder / "reference.py", tmp_path / "data.npz")
+def test_reference_py_injects_the_exact_sum_rounded_to_float32(project):
+    _, folder, _, expected = project
+    _, arrays, _ = results(folder / "reference.py", folder / "data.npz")
     np.testing.assert_array_equal(arrays["output"], expected)
 
 

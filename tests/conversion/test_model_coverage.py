@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import results
+from scripts import results, written
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from keras_models import MODELS  # noqa: E402
 
-from tgenn_gen import PRESETS, Method, TgennError, convert, generate, save, simulate  # noqa: E402
+from tgenn_gen import PRESETS, Method, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
 from tgenn_gen.conversion.folding import fold  # noqa: E402
 from tgenn_gen.engine.ann import ann_currents  # noqa: E402
@@ -113,12 +113,11 @@ def test_genn_gives_what_numpy_does_but_for_roundings(name, tmp_path):
     keras.utils.clear_session()
     model = randomized(MODELS[name]())
     x = examples_of(model, 40)
-    folder, data = tmp_path / "network", tmp_path / "data.npz"
     network = convert(model, x)
-    save(network, folder)
-    generate(network, folder)
-    np.savez(data, **{i.name: x[i.name][:12] for i in network.inputs})
-    on_genn, in_numpy = (results(folder / script, data)[1] for script in ("simulate.py", "reference.py"))
+    folder = written(network, tmp_path / "network", **{i.name: x[i.name][:12] for i in network.inputs})
+    on_genn, in_numpy = (
+        results(folder / script, folder / "data.npz")[1] for script in ("simulate.py", "reference.py")
+    )
     assert sorted(on_genn) == sorted(in_numpy)
     for key, expected in in_numpy.items():
         if key.startswith("spike_counts/"):

@@ -22,7 +22,7 @@ from sample_networks import (
     small_cnn,
     with_several,
 )
-from scripts import results
+from scripts import assert_equal_arrays, results
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen import TgennError, load, save
@@ -239,10 +239,7 @@ def change_of_one_field(folders, fake_genn, tmp_path, outcomes, mutation):
         (folder / script).write_text(code)
         with np.errstate(all="ignore"):
             found[script] = results(folder / script, tmp_path / "data.npz", "--timesteps", steps)[1]
-    reference, simulate = found["reference.py"], found["simulate.py"]
-    assert reference.keys() == simulate.keys()
-    for key, array in reference.items():
-        np.testing.assert_array_equal(simulate[key], array)
+    assert_equal_arrays(found["simulate.py"], found["reference.py"])
     outcomes["run"] += 1
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sample_networks import small_cnn
-from scripts import results
+from scripts import assert_equal_arrays, results, written
 
-from tgenn_gen import TgennError, generate, load, save
+from tgenn_gen import TgennError, load, save
 from tgenn_gen.cli.main import main, parser
 from tgenn_gen.document.canonical_text import DOCUMENT
 
@@ -90,16 +90,13 @@ def test_a_network_with_shared_weights_is_the_one_that_has_them_beside_it(models
 
 
 def test_scripts_read_shared_weights_from_where_the_document_has_them(models):
-    save(small_cnn(), "alone")
-    generate(small_cnn(), "alone")
+    written(small_cnn(), models / "alone")
     assert main(["generate", "a", ALLOW]) == 0
     assert main(["generate", "--check", "a", ALLOW]) == 0
     _, expected, _ = results(models / "alone/reference.py", models / "data.npz")
     _, found, _ = results(models / "a/reference.py", models / "data.npz")
     assert f'"{SHARED}"' in (models / "a/model.cc").read_text()
-    assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert np.array_equal(found[name], array)
+    assert_equal_arrays(found, expected)
 
 
 @pytest.mark.genn
@@ -107,8 +104,7 @@ def test_genn_reads_shared_weights_from_where_the_document_has_them(models):
     assert main(["generate", "a", ALLOW]) == 0
     _, expected, _ = results(models / "a/reference.py", models / "data.npz")
     _, found, _ = results(models / "a/simulate.py", models / "data.npz", "--backend", "single_threaded_cpu")
-    for name, array in expected.items():
-        assert np.array_equal(found[name], array)
+    assert_equal_arrays(found, expected)
 
 
 def test_a_change_of_shared_weights_shows_in_every_document_until_they_are_locked(models, capsys):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sample_networks import autoencoder, examples_for, small_cnn, targets_for, with_several
-from scripts import results, run_here
+from scripts import results, run_here, written
 
-from tgenn_gen import Network, TgennError, evaluate, generate, save, simulate
+from tgenn_gen import Network, TgennError, evaluate, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.conversion.activations import measure
 from tgenn_gen.conversion.calibration import open_calibration
@@ -32,8 +32,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("several")
     networks = [*with_several().values(), autoencoder(), small_cnn()]
     for network in [*networks, single_neuron()]:
-        save(network, folder / network.name)
-        generate(network, folder / network.name)
+        written(network, folder / network.name)
     return folder
 
 

@@ -16,6 +16,16 @@ from unittest import mock
 import numpy as np
 import pytest
 
+from tgenn_gen import Network, generate, save
+
+
+def written(network: Network, folder: Path, **data: np.ndarray) -> Path:
+    """The network's project as a new folder, with these arrays in data.npz."""
+    save(network, folder)
+    generate(network, folder)
+    np.savez(folder / "data.npz", **data)
+    return folder
+
 
 def run_script(script: Path, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a generated script in a process of its own, as a person does; its output, whatever its status."""
@@ -43,6 +53,13 @@ def run_here(script: Path, *arguments: object) -> subprocess.CompletedProcess[st
 @lru_cache(maxsize=16)
 def _compiled(text: str, script: str) -> CodeType:
     return compile(text, script, "exec")
+
+
+def assert_equal_arrays(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Two --save-outputs hold the same."""
+    assert sorted(found) == sorted(expected)
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 def assert_equal_scores(found: dict[str, Any], expected: dict[str, Any]) -> None:
