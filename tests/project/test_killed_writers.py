@@ -22,7 +22,10 @@ from tgenn_gen.files.folders import alone_in, write_whole
 from tgenn_gen.project.writing import export_files, reserved, write_folder
 
 TESTS = Path(__file__).parent.parent / "support"
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that can be killed"),
+]
 
 
 @pytest.fixture
