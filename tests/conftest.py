@@ -25,11 +25,9 @@ MISSING = {  # by marker: why its tests are skipped
     if not there
 }
 KEPT = tempfile.TemporaryDirectory(prefix="tgenn-objects-")  # removed at the end
-if "KEPT_OBJECTS" not in os.environ and "CXX" not in os.environ:  # else a worker of pytest-xdist
-    os.environ["KEPT_OBJECTS"] = KEPT.name
-    os.environ["CXX"] = shlex.join(
-        [sys.executable, "-IS", str(Path(__file__).parent / "support/compiler.py")]
-    )
+os.environ.setdefault("KEPT_OBJECTS", KEPT.name)  # workers of pytest-xdist have that of the first process
+COMPILER = [sys.executable, "-IS", str(Path(__file__).parent / "support/compiler.py")]
+os.environ.setdefault("CXX", shlex.join(COMPILER))
 LEFT_OUT = pytest.StashKey[int]()  # slow tests that -m "not slow" left out
 
 
