@@ -20,6 +20,8 @@ from tgenn_gen.keras_reader.loading import predict, read_model  # noqa: E402
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
 
 pytestmark = pytest.mark.keras
+OFTEN = "residual inception two_outputs shared series".split()
+OFTEN_OR_SLOW = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
 def randomized(model, seed=0):
@@ -62,7 +64,7 @@ def outputs_of(model, x):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_folded_model_computes_what_keras_does(name, seed):
     keras.utils.clear_session()
     model = randomized(MODELS[name](), seed)
@@ -85,7 +87,7 @@ def assert_near(result, network, model, x):
         assert error < 0.05, output
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", OFTEN_OR_SLOW)
 def test_the_spiking_network_comes_to_what_keras_computes(name):
     keras.utils.clear_session()
     model = randomized(MODELS[name]())
