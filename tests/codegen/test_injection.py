@@ -157,6 +157,7 @@ def assert_refused_or_a_note(data, folder, path, at_key, payload):
     return None
 
 
+@pytest.mark.slow
 def test_hostile_text_is_refused_at_its_line_or_stays_a_note(small):
     """In every string and as every key; notes in the provenance may be anything, and no code has them."""
     data = document_data(load(small))
@@ -170,6 +171,7 @@ def test_hostile_text_is_refused_at_its_line_or_stays_a_note(small):
                 assert without_hashes(found) == code
 
 
+@pytest.mark.slow
 def test_hostile_text_is_refused_at_its_line_in_every_kind_of_place():
     data = {**document_data(load(EVERY_KIND)), "provenance": NOTES}
     for number, (path, at_key) in enumerate(places(data)):

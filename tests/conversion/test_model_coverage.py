@@ -166,7 +166,10 @@ def test_check_lists_all_layers_of_a_model_that_cannot_be_converted(tmp_path, ca
     assert said.err.count("\n  hint: ") == 5
 
 
-@pytest.mark.parametrize("name", ["ResNet50V2", "MobileNetV2", "DenseNet121"])
+@pytest.mark.parametrize(
+    "name",
+    ["MobileNetV2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ResNet50V2", "DenseNet121"))],
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_models_of_keras_applications_are_folded_exactly(name):
     keras.utils.clear_session()

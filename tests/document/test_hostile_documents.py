@@ -338,6 +338,7 @@ MANY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MANY)
 def test_a_document_of_very_many_mistakes_or_values_takes_seconds(folder, case):
     """Of mistakes a hundred are said, and not more values are looked at than a megabyte of networks has."""
