@@ -18,7 +18,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 from tgenn_gen.cli.main import export_main, main  # noqa: E402
 from tgenn_gen.keras_reader.model_file import _fields  # noqa: E402
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
 layers = keras.layers
 SUPPORTED = "tgenn layers lists what is supported"
 SAVE = "\n  hint: save it with model.save('model.keras')\n"
