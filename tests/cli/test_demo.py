@@ -13,7 +13,7 @@ pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 from tgenn_gen.cli import demo_network
 from tgenn_gen.cli.main import main
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 
 def rows(output: str) -> dict[str, str]:

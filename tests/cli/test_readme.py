@@ -62,6 +62,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.data
 def test_the_mnist_example_runs_as_it_stands(folder):
@@ -90,6 +91,7 @@ def test_the_mnist_example_runs_as_it_stands(folder):
     assert (folder / "from_python/simulate.py").read_bytes() == (folder / "mnist/simulate.py").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.data
 @pytest.mark.genn_cpp
@@ -101,6 +103,7 @@ def test_the_cpp_example_runs_as_it_stands(folder):
     assert len(scores) == 2 and min(scores) > 0.96
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.data
 def test_a_document_is_edited_compared_and_printed_as_it_stands(folder, tmp_path):

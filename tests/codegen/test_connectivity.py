@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from connectivity_code import built_synapses, needs_compiler
 from golden import GENERATED, golden_networks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from linear_map_cases import chains
+from profiles import tries
 from sample_networks import (
     Weights,
     every_op,
@@ -19,10 +21,8 @@ from sample_networks import (
     pooled_dense,
     small_cnn,
 )
-from scripts import results, run_script
-from test_linear_maps import chains
+from scripts import assert_equal_arrays, results, run_here, written
 
-from tgenn_gen import generate, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.connectivity import connectivity, synapses
 from tgenn_gen.codegen.size_table import WIDTH, network_table
@@ -55,7 +55,7 @@ def kept(through: tuple[LinearMap, ...], shape: Shape, neuron: Neuron):
 
 @needs_compiler
 @given(chains(), st.booleans())
-@settings(deadline=None, max_examples=120)
+@tries(120)
 def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
     tmp_path_factory, case, to_maxima
 ):
@@ -71,7 +71,7 @@ def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
 
 
 @given(chains(longest=1))
-@settings(deadline=None, max_examples=200)
+@tries(200)
 def test_the_paths_through_a_map_are_the_inputs_that_each_output_depends_on(case):
     shape, through = case
     x = np.random.default_rng(0).integers(1, 9, shape).astype(np.float64)
@@ -143,17 +143,11 @@ CONVOLUTIONAL = {
 }
 
 
-def saved(network: Network, folder):
-    save(network, folder)
-    generate(network, folder)
-    np.savez(folder / "data.npz", **examples_for(network, 4))
-    return folder
-
-
 @pytest.mark.genn
-@pytest.mark.parametrize("name", CONVOLUTIONAL)
+@pytest.mark.parametrize("name", ["signed", pytest.param("convolutional", marks=pytest.mark.slow)])
 def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
-    folder = saved(CONVOLUTIONAL[name], tmp_path / name)
+    network = CONVOLUTIONAL[name]
+    folder = written(network, tmp_path / name, **examples_for(network, 4))
     text = (folder / "simulate.py").read_text()
     assert "NOT_TOEPLITZ = {  # the other connections: what they are, and why\n}" in text
     assert "axonal_delay_steps = 2" in text
@@ -165,27 +159,27 @@ def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
             folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", matrix
         )
         assert result["connectivity"] == matrix
-        for array, values in expected.items():
-            np.testing.assert_array_equal(found[array], values, err_msg=f"{matrix} {array}")
+        assert_equal_arrays(found, expected)
 
 
 @pytest.mark.genn
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["every_op", "signed_maximum", "few_spike_maximum"])
 def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_path, name):
     network = {"every_op": every_op(), **of_all_kinds()}[name]
-    folder = saved(network, tmp_path / name)
+    folder = written(network, tmp_path / name, **examples_for(network, 4))
     _, expected, _ = results(folder / "reference.py", folder / "data.npz", "--seed", 3)
     _, found, _ = results(
         folder / "simulate.py", folder / "data.npz", "--seed", 3, "--connectivity", "toeplitz"
     )
-    for array, values in expected.items():
-        np.testing.assert_array_equal(found[array], values, err_msg=array)
+    assert_equal_arrays(found, expected)
 
 
 @pytest.mark.genn
 def test_toeplitz_says_which_connections_cannot_be(tmp_path):
-    folder = saved(pooled_dense(), tmp_path / "lenet")
-    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
+    network = pooled_dense()
+    folder = written(network, tmp_path / "lenet", **examples_for(network, 4))
+    done = run_here(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
     assert done.returncode == 0, done.stderr
     assert done.stderr == "simulate.py: note: fc1_to_fc2 is DENSE, a full matrix\n"
 

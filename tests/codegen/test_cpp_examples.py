@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cpp_runtime import done, needs_compiler, refused, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 from tgenn_gen.runtime import data
 from tgenn_gen.runtime.command_line import NO_TARGETS
 from tgenn_gen.runtime.input_encodings import values_problem
 
 pytestmark = needs_compiler
-few = settings(max_examples=25, deadline=None)
+few = tries(25)
 IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False)}}
 BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True)}}
 SEVERAL = {**IMAGES, "flat": {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}}

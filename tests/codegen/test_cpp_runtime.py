@@ -11,13 +11,14 @@ import struct
 import numpy as np
 import pytest
 from cpp_runtime import HEADERS, done, needs_compiler, refused, run
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from profiles import tries
 
 pytestmark = needs_compiler
 TYPES = ["<f4", "|u1", "<i4", "<i8", "<f8"]
-few = settings(max_examples=25, deadline=None)
+few = tries(25)
 
 
 def numbers(dtype):

@@ -16,9 +16,9 @@ from sample_networks import (
     targets_for,
     with_several,
 )
-from scripts import assert_equal_scores, results, run_script
+from scripts import assert_equal_arrays, assert_equal_scores, results, run_script, written
 
-from tgenn_gen import generate, save, simulate
+from tgenn_gen import simulate
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 
 pytestmark = pytest.mark.genn
@@ -34,21 +34,22 @@ NETWORKS = {
     **with_several(),  # inputs and outputs, at unequal depths, with unequal readouts and shapes
     **of_all_kinds(),  # every encoding, neuron and readout, behind branches of unequal depth
 }
+OFTEN = "branched mixed_inputs signed_poisson few_spike signed_maximum".split()
 EXAMPLES = 6
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+@pytest.fixture(
+    scope="module",
+    params=[n if n in OFTEN else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS],
+)
 def project(request, tmp_path_factory):
     """A generated folder with data beside it, and its network."""
     network = NETWORKS[request.param]
-    folder = tmp_path_factory.mktemp(request.param) / "network"
-    save(network, folder)
-    generate(network, folder)
     examples = examples_for(network, EXAMPLES)
     for x in examples.values():
         x[2] = 0  # what a silent example shows is what leaked from the one before
-    np.savez(folder / "data.npz", **examples, **targets_for(network, EXAMPLES))
-    return folder, network
+    folder = tmp_path_factory.mktemp(request.param) / "network"
+    return written(network, folder, **examples, **targets_for(network, EXAMPLES)), network
 
 
 def possible(network, timesteps: int) -> int:
@@ -57,33 +58,51 @@ def possible(network, timesteps: int) -> int:
     return max(*(o.start + 1 for o in network.outputs), min(timesteps, most))
 
 
-@pytest.mark.parametrize("timesteps", [1, 2, 7, 64])
+def assert_last_line_is_the_first_outputs_score(network, run) -> None:
+    result, _, stdout = run
+    if "mean_squared_error" in result:
+        said = f"mean squared error: {result['mean_squared_error']:.4g} ("
+    else:
+        said = f"accuracy: {result['accuracy']:.4f} ("
+    assert stdout.splitlines()[-1].removeprefix(f"{network.outputs[0].population}: ").startswith(said)
+
+
+@pytest.mark.parametrize(
+    "timesteps", [pytest.param(1, marks=pytest.mark.slow), pytest.param(64, marks=pytest.mark.slow), 7, 2]
+)
 def test_genn_and_numpy_agree_spike_for_spike_over_consecutive_examples(project, timesteps):
+    """Recorded spikes, of the first example, are looked at where there are 7 steps."""
     folder, network = project
-    timesteps = possible(network, timesteps)
+    steps = possible(network, timesteps)
+    options = ["--timesteps", steps, "--seed", 5]
+    if timesteps == 7:
+        options += ["--record", ",".join(network.spiking), "--plot", folder / "raster.png"]
     on_genn, in_numpy = (
-        results(folder / script, folder / "data.npz", "--timesteps", timesteps, "--seed", 5)
-        for script in ("simulate.py", "reference.py")
+        results(folder / script, folder / "data.npz", *options) for script in ("simulate.py", "reference.py")
     )
-    assert sorted(on_genn[1]) == sorted(in_numpy[1])
-    for name, array in in_numpy[1].items():
-        np.testing.assert_array_equal(on_genn[1][name], array, err_msg=name)
+    assert_equal_arrays(on_genn[1], in_numpy[1])
     assert_equal_scores(on_genn[0], in_numpy[0])
     assert on_genn[0]["spikes_per_example"] == in_numpy[0]["spikes_per_example"]
     assert on_genn[0]["backend"] == "single_threaded_cpu" and in_numpy[0]["backend"] == "numpy"
-    if timesteps > 7:
+    assert_last_line_is_the_first_outputs_score(network, on_genn)
+    if timesteps == 7:
+        for name in network.spiking:
+            assert len(in_numpy[1][f"spikes/{name}"]) == in_numpy[1][f"spike_counts/{name}"][0].sum()
+        assert (folder / "raster.png").read_bytes().startswith(b"\x89PNG")
+    if steps > 7:
         spiking = [name for name in in_numpy[1] if name.startswith("spike_counts/")]
         assert all(in_numpy[1][name].any() for name in spiking), "a silent population shows nothing"
 
     with np.load(folder / "data.npz") as data:
         x = {i.name: data[i.name] for i in network.inputs}
-    engine = simulate(network, x, timesteps=timesteps, seed=5)
+    engine = simulate(network, x, timesteps=steps, seed=5)
     for name, output in engine.outputs.items():
         key = "output" if len(engine.outputs) == 1 else f"output/{name}"
         np.testing.assert_array_equal(output, in_numpy[1][key])
 
 
 def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
+    """With 2 steps, as in the last test, so that GeNN need not build the model again."""
     folder, network = project
     steps = possible(network, 2)
     with np.load(folder / "data.npz") as data:
@@ -92,7 +111,7 @@ def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
     np.savez(folder / "others.npz", **others)
     np.savez(folder / "reversed.npz", **{name: a[::-1] for name, a in arrays.items()})
     forward, others, backward = (
-        results(folder / "simulate.py", folder / f"{name}.npz", "--timesteps", steps)[1]
+        results(folder / "simulate.py", folder / f"{name}.npz", "--timesteps", steps, "--seed", 5)[1]
         for name in ("data", "others", "reversed")
     )
     draws = "random_keys" in (folder / "simulate.py").read_text()  # which go by the place of the example
@@ -102,61 +121,11 @@ def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
             np.testing.assert_array_equal(array, backward[name][::-1], err_msg=name)
 
 
-def test_recorded_spikes_are_those_of_the_first_example(project):
-    folder, network = project
-    spiking = network.spiking
-    arguments = (
-        "--timesteps",
-        possible(network, 3),
-        "--record",
-        ",".join(spiking),
-        "--plot",
-        folder / "raster.png",
-    )
-    on_genn, in_numpy = (
-        results(folder / script, folder / "data.npz", *arguments)[1]
-        for script in ("simulate.py", "reference.py")
-    )
-    for name in spiking:
-        np.testing.assert_array_equal(on_genn[f"spikes/{name}"], in_numpy[f"spikes/{name}"], err_msg=name)
-        assert len(in_numpy[f"spikes/{name}"]) == in_numpy[f"spike_counts/{name}"][0].sum()
-    assert (folder / "raster.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_cpu_backend_takes_one_example_at_a_time(project):
-    folder, _ = project
-    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--batch-size", 2)
-    assert done.returncode == 2
-    assert done.stderr == (
-        "simulate.py: error: --batch-size: backend single_threaded_cpu simulates one example at a time\n"
-    )
-
-
-def test_an_unknown_backend_is_refused_with_those_there_are(project):
-    folder, _ = project
-    done = run_script(folder / "simulate.py", "--data", folder / "data.npz", "--backend", "cudo")
-    assert done.returncode == 2
-    assert done.stderr.startswith("simulate.py: error: --backend cudo: PyGeNN here has ")
-
-
-def test_the_last_line_of_stdout_is_the_first_outputs_score(project):
-    folder, network = project
-    result, _, stdout = results(folder / "simulate.py", folder / "data.npz")
-    if "mean_squared_error" in result:
-        said = f"mean squared error: {result['mean_squared_error']:.4g} ("
-    else:
-        said = f"accuracy: {result['accuracy']:.4f} ("
-    assert stdout.splitlines()[-1].removeprefix(f"{network.outputs[0].population}: ").startswith(said)
-
-
 def test_runs_at_the_same_time_do_not_disturb_each_other(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
-    network = pooled_dense()
-    save(network, tmp_path / "n")
-    generate(network, tmp_path / "n")
-    np.savez(tmp_path / "data.npz", x=dyadic_examples((8, 12, 1), 3), y=[0, 1, 2])
-    arguments = (tmp_path / "n/simulate.py", "--data", tmp_path / "data.npz")
+    folder = written(pooled_dense(), tmp_path / "n", x=dyadic_examples((8, 12, 1), 3), y=[0, 1, 2])
+    arguments = (folder / "simulate.py", "--data", folder / "data.npz")
     with ThreadPoolExecutor(3) as pool:
         runs = list(pool.map(lambda _: run_script(*arguments), range(3)))
     assert [run.returncode for run in runs] == [0, 0, 0], [run.stderr for run in runs]

@@ -1,11 +1,14 @@
-"""Generated model.cc, built by genn-buildmodel.sh for the CPU backend, equals simulate.py exactly."""
+"""Generated model.cc, built by genn-buildmodel.sh for the CPU backend, equals reference.py exactly.
+
+So does simulate.py, see test_genn.py; for trained weights model.cc is compared with that.
+"""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,9 @@ from anns import data_file
 from cpp_models import GENN_PATH, arrays, build, run_again
 from golden import GENERATED, golden_networks
 from sample_networks import examples_for, of_all_kinds, small_cnn, targets_for
-from scripts import results
+from scripts import assert_equal_arrays, results, written
 
-from tgenn_gen import Network, generate, save
+from tgenn_gen import Network
 from tgenn_gen.cli.main import main
 
 pytestmark = [pytest.mark.genn, pytest.mark.genn_cpp]
@@ -28,65 +31,62 @@ NETWORKS = {
 }
 
 
-def written(network: Network, folder: Path, count: int = EXAMPLES) -> Path:
-    """A generated folder with its examples, data.npz and examples/; that of the network."""
-    save(network, folder)
-    generate(network, folder)
-    np.savez(folder / "data.npz", **examples_for(network, count), **targets_for(network, count))
+def with_examples(network: Network, folder: Path) -> Path:
+    """The network's project as a new folder, with data.npz and examples/."""
+    written(network, folder, **examples_for(network, EXAMPLES), **targets_for(network, EXAMPLES))
     assert main(["data", str(folder), str(folder / "data.npz")]) == 0
     return folder
 
 
-def assert_equals_simulate(
-    folder: Path, done: subprocess.CompletedProcess[str], data: Path | None = None, **settings: object
+def assert_equals(
+    folder: Path, done: subprocess.CompletedProcess[str], script: str = "reference.py", **settings: object
 ) -> None:
-    """A run of model.cc gave what simulate.py gives with these settings: numbers, types and score lines."""
+    """A run of model.cc gave what a script gives with these settings: numbers, types and score lines."""
     assert done.returncode == 0, done.stderr
     options = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    _, expected, stdout = results(folder / "simulate.py", data or folder / "data.npz", *options)
+    _, expected, stdout = results(folder / script, folder / "data.npz", *options)
     found = arrays(folder / "out")
-    assert sorted(found) == sorted(expected)
-    for name, array in expected.items():
-        np.testing.assert_array_equal(found[name], array, err_msg=name)
-        assert found[name].dtype == array.dtype
+    assert_equal_arrays(found, expected)
+    assert {n: a.dtype for n, a in found.items()} == {n: a.dtype for n, a in expected.items()}
     said = [line for line in done.stdout.splitlines() if line != "model build complete"]
     assert said[-len(stdout.splitlines()) :] == stdout.splitlines()
 
 
 @pytest.fixture(scope="module")
 def first_runs(tmp_path_factory):
-    """{network: (its folder, what building model.cc and running it gave)}; two at a time."""
+    """What gives a network's folder, and what building model.cc there and running it gave."""
 
-    folders = {name: tmp_path_factory.mktemp(name) / "network" for name in NETWORKS}
-
-    def first_run(name: str):
-        folder = written(NETWORKS[name], folders[name])
+    @cache
+    def first_run(name: str) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        folder = with_examples(NETWORKS[name], tmp_path_factory.mktemp(name) / "network")
         return folder, build(folder, output="out")
 
-    first, *others = NETWORKS
-    done = {first: first_run(first)}  # alone: it may have to build GeNN
-    with ThreadPoolExecutor(2) as pool:
-        return {**done, **dict(zip(others, pool.map(first_run, others), strict=True))}
+    return first_run
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_model_cc_equals_simulate_py_exactly(first_runs, name):
-    folder, done = first_runs[name]
-    assert_equals_simulate(folder, done)
+OFTEN = [n if n in ("small_cnn", "few_spike") else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", OFTEN)
+def test_model_cc_equals_reference_py_exactly(first_runs, name):
+    folder, done = first_runs(name)
+    assert_equals(folder, done)
+
+
+@pytest.mark.parametrize("name", OFTEN)
 def test_the_same_build_runs_with_any_number_of_steps_and_examples(first_runs, name):
-    folder, _ = first_runs[name]
+    folder, _ = first_runs(name)
     settings = {"timesteps": max(o.start for o in NETWORKS[name].outputs) + 1, "limit": 4, "seed": 5}
-    assert_equals_simulate(folder, run_again(folder, output="out", **settings), **settings)
+    assert_equals(folder, run_again(folder, output="out", **settings), **settings)
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike"])
+@pytest.mark.parametrize(
+    "name", ["small_cnn", "few_spike", pytest.param("signed_poisson", marks=pytest.mark.slow)]
+)
 def test_toeplitz_synapses_give_the_same_at_many_steps(first_runs, name):
-    folder, _ = first_runs[name]
-    settings = {"connectivity": "toeplitz", "timesteps": 15}
-    assert_equals_simulate(folder, run_again(folder, output="out", **settings), **settings)
+    folder, _ = first_runs(name)
+    run = run_again(folder, output="out", connectivity="toeplitz", timesteps=15)
+    assert_equals(folder, run, timesteps=15)
 
 
 def assert_compiles_without_a_warning(model: Path) -> None:
@@ -106,7 +106,7 @@ def test_model_cc_compiles_without_a_warning(name):
 @pytest.fixture
 def copy(first_runs, tmp_path):
     """A copy of the small network, built, that a test may damage."""
-    folder, _ = first_runs["small_cnn"]
+    folder, _ = first_runs("small_cnn")
     copied = Path(shutil.copytree(folder, tmp_path / "network"))
     shutil.rmtree(copied / "out")
     return copied
@@ -179,6 +179,7 @@ def test_the_cpu_backend_takes_one_example_at_a_time(copy):
     )
 
 
+@pytest.mark.slow
 def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_that_runs(tmp_path):
     network = small_cnn()
     names = ["int", "a.b", "a-b", "a_b"]
@@ -195,10 +196,11 @@ def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_tha
         populations=populations,
         outputs=tuple(replace(o, population=renamed[o.population]) for o in network.outputs),
     )
-    folder = written(network, tmp_path / "network")
-    assert_equals_simulate(folder, build(folder, output="out"))
+    folder = with_examples(network, tmp_path / "network")
+    assert_equals(folder, build(folder, output="out"))
 
 
+@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.data
 @pytest.mark.skipif(
@@ -219,4 +221,5 @@ def test_mnist_gives_the_same_outputs_and_spike_counts_as_simulate_py(tmp_path):
     assert export_main([str(model), "--calibration", str(data), "--output", str(folder)]) == 0
     assert main(["data", str(folder), str(data)]) == 0
     assert_compiles_without_a_warning(folder / "model.cc")
-    assert_equals_simulate(folder, build(folder, output="out"), data)
+    shutil.copy(data, folder / "data.npz")
+    assert_equals(folder, build(folder, output="out"), "simulate.py")

@@ -8,11 +8,12 @@ from math import fsum
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from scripts import results
+from profiles import tries
+from scripts import results, written
 
-from tgenn_gen import generate, save, simulate
+from tgenn_gen import simulate
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
@@ -81,7 +82,7 @@ def examples(seed: int, count: int) -> np.ndarray:
     st.sampled_from(["valid", "same"]),
     st.sampled_from(["none", "channel", "neuron"]),
 )
-@settings(deadline=None, max_examples=30)
+@tries(30)
 def test_the_engine_injects_the_exact_sum_rounded_to_float32(seed, window, stride, padding, bias_of):
     shape = Conv2D(stride, padding, Tensor("", np.zeros((*window, IMAGE[2], FILTERS)))).output_shape(IMAGE)
     kernel, bias = cancelling_weights(seed, window, shape if bias_of == "neuron" else shape[-1:])
@@ -98,10 +99,9 @@ def project(tmp_path_factory):
     kernel, bias = cancelling_weights(1, (4, 2), (FILTERS,))
     network = driven(kernel, bias, (2, 3), "same")
     folder = tmp_path_factory.mktemp("driven")
-    save(network, folder)
-    generate(network, folder)
     x = examples(2, 3)
-    return network, folder, x, np.stack([exact_current(network, example) for example in x])
+    written(network, folder / "n", x=x)
+    return network, folder / "n", x, np.stack([exact_current(network, example) for example in x])
 
 
 def test_a_sum_in_float32_is_not_that_exact(project):
@@ -112,10 +112,9 @@ def test_a_sum_in_float32_is_not_that_exact(project):
     assert (in_float32 != expected).any()
 
 
-def test_reference_py_injects_the_exact_sum_rounded_to_float32(project, tmp_path):
-    _, folder, x, expected = project
-    np.savez(tmp_path / "data.npz", x=x)
-    _, arrays, _ = results(folder / "reference.py", tmp_path / "data.npz")
+def test_reference_py_injects_the_exact_sum_rounded_to_float32(project):
+    _, folder, _, expected = project
+    _, arrays, _ = results(folder / "reference.py", folder / "data.npz")
     np.testing.assert_array_equal(arrays["output"], expected)
 
 

@@ -8,28 +8,23 @@ import sys
 import numpy as np
 import pytest
 from sample_networks import branched, dyadic_examples, small_cnn
-from scripts import results, run_script
+from scripts import results, run_here, written
 
-from tgenn_gen import generate, save, simulate
+from tgenn_gen import simulate
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
     network = small_cnn()
     folder = tmp_path_factory.mktemp("scripts") / "network"
-    save(network, folder)
-    generate(network, folder)
-    np.savez(folder / "data.npz", x=dyadic_examples((7, 10, 2), 12), y=np.arange(12) % 5)
-    return folder
+    return written(network, folder, x=dyadic_examples((7, 10, 2), 12), y=np.arange(12) % 5)
 
 
 @pytest.mark.parametrize("network", [small_cnn(), branched()], ids=["small_cnn", "branched"])
 def test_reference_py_gives_what_the_engine_gives(network, tmp_path):
-    save(network, tmp_path / "n")
-    generate(network, tmp_path / "n")
     x = dyadic_examples(network.inputs[0].shape, 5)
-    np.savez(tmp_path / "data.npz", x=x, y=np.zeros(5, int))
-    result, arrays, _ = results(tmp_path / "n/reference.py", tmp_path / "data.npz", "--batch-size", 2)
+    folder = written(network, tmp_path / "n", x=x, y=np.zeros(5, int))
+    result, arrays, _ = results(folder / "reference.py", folder / "data.npz", "--batch-size", 2)
     expected = simulate(network, x)
     np.testing.assert_array_equal(arrays["output"], expected.output)
     for name, counts in expected.spike_counts.items():
@@ -90,9 +85,7 @@ def test_keras_names_and_image_data_are_accepted(project, tmp_path):
 
 
 def test_a_missing_channel_axis_of_length_one_is_added(tmp_path):
-    network = branched()
-    save(network, tmp_path / "n")
-    generate(network, tmp_path / "n")
+    written(branched(), tmp_path / "n")
     x = dyadic_examples((4, 6, 1), 3)
     np.savez(tmp_path / "with.npz", x=x, y=[0, 1, 2])
     np.savez(tmp_path / "without.npz", x=x[..., 0], y=[0, 1, 2])
@@ -112,7 +105,7 @@ def test_data_without_labels_gives_outputs_and_no_accuracy(project, tmp_path):
 
 def test_a_raster_is_plotted_for_the_recorded_populations(project, tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    done = run_script(
+    done = run_here(
         project / "reference.py",
         "--data",
         project / "data.npz",
@@ -127,5 +120,5 @@ def test_a_raster_is_plotted_for_the_recorded_populations(project, tmp_path):
 
 def test_help_needs_neither_data_nor_genn(project):
     for script in ("simulate.py", "reference.py"):
-        done = run_script(project / script, "--help")
+        done = run_here(project / script, "--help")
         assert done.returncode == 0 and "--save-outputs" in done.stdout

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from sample_networks import ann_of
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
@@ -126,7 +127,7 @@ def small_models(draw):
 
 
 @given(small_models())
-@settings(deadline=None, max_examples=25)
+@tries(25)
 def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
     stack, seed = recipe
     model = with_random_weights(keras.Sequential([make(*arguments) for make, arguments in stack]), seed)

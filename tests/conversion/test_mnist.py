@@ -11,6 +11,7 @@ from tgenn_gen.cli.main import export_main
 
 DATA = data_file("mnist.npz")
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.keras,
     pytest.mark.data,
     pytest.mark.skipif(DATA is None, reason="no mnist.npz in $TGENN_DATA or ~/.cache/tgenn-data"),

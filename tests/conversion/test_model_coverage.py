@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scripts import results
+from scripts import results, written
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from keras_models import MODELS  # noqa: E402
 
-from tgenn_gen import PRESETS, Method, TgennError, convert, generate, save, simulate  # noqa: E402
+from tgenn_gen import PRESETS, Method, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
 from tgenn_gen.conversion.folding import fold  # noqa: E402
 from tgenn_gen.engine.ann import ann_currents  # noqa: E402
@@ -20,6 +20,8 @@ from tgenn_gen.keras_reader.loading import predict, read_model  # noqa: E402
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
 
 pytestmark = pytest.mark.keras
+OFTEN = "residual inception two_outputs shared series".split()
+OFTEN_OR_SLOW = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
 def randomized(model, seed=0):
@@ -62,7 +64,7 @@ def outputs_of(model, x):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_folded_model_computes_what_keras_does(name, seed):
     keras.utils.clear_session()
     model = randomized(MODELS[name](), seed)
@@ -85,7 +87,7 @@ def assert_near(result, network, model, x):
         assert error < 0.05, output
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", OFTEN_OR_SLOW)
 def test_the_spiking_network_comes_to_what_keras_computes(name):
     keras.utils.clear_session()
     model = randomized(MODELS[name]())
@@ -104,6 +106,7 @@ def test_few_spikes_come_to_what_keras_computes(name):
 
 
 @pytest.mark.genn
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["residual", "inverted_bottleneck", "inception", "two_inputs", "two_outputs", "shared", "series"]
 )
@@ -112,12 +115,11 @@ def test_genn_gives_what_numpy_does_but_for_roundings(name, tmp_path):
     keras.utils.clear_session()
     model = randomized(MODELS[name]())
     x = examples_of(model, 40)
-    folder, data = tmp_path / "network", tmp_path / "data.npz"
     network = convert(model, x)
-    save(network, folder)
-    generate(network, folder)
-    np.savez(data, **{i.name: x[i.name][:12] for i in network.inputs})
-    on_genn, in_numpy = (results(folder / script, data)[1] for script in ("simulate.py", "reference.py"))
+    folder = written(network, tmp_path / "network", **{i.name: x[i.name][:12] for i in network.inputs})
+    on_genn, in_numpy = (
+        results(folder / script, folder / "data.npz")[1] for script in ("simulate.py", "reference.py")
+    )
     assert sorted(on_genn) == sorted(in_numpy)
     for key, expected in in_numpy.items():
         if key.startswith("spike_counts/"):
@@ -164,7 +166,10 @@ def test_check_lists_all_layers_of_a_model_that_cannot_be_converted(tmp_path, ca
     assert said.err.count("\n  hint: ") == 5
 
 
-@pytest.mark.parametrize("name", ["ResNet50V2", "MobileNetV2", "DenseNet121"])
+@pytest.mark.parametrize(
+    "name",
+    ["MobileNetV2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ResNet50V2", "DenseNet121"))],
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_models_of_keras_applications_are_folded_exactly(name):
     keras.utils.clear_session()

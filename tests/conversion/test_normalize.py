@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sample_networks import of_all_kinds, small_cnn
 
@@ -87,7 +87,6 @@ def test_the_accuracy_of_the_ann_on_labelled_calibration_data_is_measured(tmp_pa
 
 
 @given(st.integers(0, 99), st.sampled_from([50.0, 90.0, 99.0, 99.9]), st.integers(1, 4000))
-@settings(deadline=None)
 def test_streamed_percentiles_are_numpys_within_the_bin_width(seed, percent, size):
     values = np.maximum(np.random.default_rng(seed).normal(size=size), 0).astype(np.float32)
     histogram = ActivationHistogram()

@@ -8,7 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -112,7 +112,6 @@ def test_arrays_without_axes_or_elements_are_shown(shown):
 
 
 @given(arrays.arrays(np.float64, st.integers(0, 300), elements=st.floats(-1e6, 1e6)))
-@settings(deadline=None)
 def test_totals_are_sums(values):
     assert total(values) == pytest.approx(float(np.sum(values)), rel=1e-12, abs=1e-6)
 

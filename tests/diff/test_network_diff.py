@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from golden import GENERATED, golden_networks
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import pooled, residual, small_cnn, with_several
+from profiles import tries
+from sample_networks import pooled, residual, small_cnn, with_population, with_several
 
 from tgenn_gen import Network, load, save
 from tgenn_gen.cli.main import main
@@ -28,12 +29,6 @@ from tgenn_gen.network.tensors import Tensor
 
 def residual_network() -> Network:
     return residual("residual", ConstantCurrentInput(), IntegrateAndFireNeuron())
-
-
-def changed(network: Network, name: str, **values) -> Network:
-    """The network with other fields of one population."""
-    populations = [replace(p, **values) if p.name == name else p for p in network.populations]
-    return replace(network, populations=tuple(populations))
 
 
 def renamed(network: Network, old: str, new: str) -> Network:
@@ -60,7 +55,7 @@ def with_kernel(network: Network, name: str, change: Callable[[np.ndarray], np.n
     *maps, final = last.through
     kernel = Tensor(final.kernel.file, change(final.kernel.values.copy()))
     through = (*maps, replace(final, kernel=kernel))
-    return changed(network, name, inputs=(*others, replace(last, through=through)))
+    return with_population(network, name, inputs=(*others, replace(last, through=through)))
 
 
 def only(diff: NetworkDiff, section: str, name: str) -> list[FieldChange]:
@@ -83,7 +78,7 @@ def test_identical_networks_give_no_difference_one_line_and_exit_0(name, capsys)
 def test_changed_fields_are_named_with_what_they_were_and_are():
     network = residual_network()
     stem = network.population("stem")
-    after = changed(network, "stem", neuron=replace(stem.neuron, threshold=1.25), max_value=6.0)
+    after = with_population(network, "stem", neuron=replace(stem.neuron, threshold=1.25), max_value=6.0)
     assert only(diff_networks(network, after), "populations", "stem") == [
         FieldChange("neuron.threshold", 1.0, 1.25),
         FieldChange("max_value", None, 6.0),
@@ -130,7 +125,7 @@ def test_a_renamed_population_is_the_same_to_all_that_read_it():
 def test_a_renamed_population_may_have_other_fields_and_file_names():
     network = residual_network()
     bias = network.population("branch").bias
-    after = changed(network, "branch", scale=2.0, bias=Tensor("weights/new.bias.npy", bias.values))
+    after = with_population(network, "branch", scale=2.0, bias=Tensor("weights/new.bias.npy", bias.values))
     diff = diff_networks(network, renamed(after, "branch", "new"))
     assert diff.populations.renamed == {"branch": "new"}
     assert list(diff.populations.changed) == ["new"]
@@ -151,7 +146,9 @@ def test_inputs_and_populations_without_weights_are_renamed_where_all_else_is_th
     assert {**diff.inputs.renamed, **diff.populations.renamed} == names
     assert not diff.populations.changed and not diff.weights and not diff.outputs.changed
     neuron = replace(network.population("pool2x2").neuron, window=5)
-    diff = diff_networks(network, renamed(changed(network, "pool2x2", neuron=neuron), "pool2x2", "small"))
+    diff = diff_networks(
+        network, renamed(with_population(network, "pool2x2", neuron=neuron), "pool2x2", "small")
+    )
     assert list(diff.populations.removed) == ["pool2x2"] and list(diff.populations.added) == ["small"]
 
 
@@ -170,10 +167,10 @@ def test_what_one_network_has_alone_is_added_or_removed():
 def test_connections_are_matched_by_their_source():
     network = residual_network()
     stem, branch = network.population("sum").inputs
-    after = changed(network, "sum", inputs=(branch, stem))
+    after = with_population(network, "sum", inputs=(branch, stem))
     found = only(diff_networks(network, after), "populations", "sum")
     assert found == [FieldChange("inputs.order", ["stem", "branch"], ["branch", "stem"])]
-    after = changed(network, "sum", inputs=(stem, branch, Connection("stem")))
+    after = with_population(network, "sum", inputs=(stem, branch, Connection("stem")))
     found = only(diff_networks(network, after), "populations", "sum")
     assert found == [FieldChange("inputs[stem#2]", None, {"from": "stem", "through": []})]
 
@@ -183,7 +180,7 @@ def test_maps_of_a_chain_are_compared_field_by_field():
     (image,) = network.population("stem").inputs
     (conv,) = image.through
     pad, crop = Pad((0, 1, 0), (1, 0, 0)), Crop((0, 1, 0), (1, 0, 0))
-    after = changed(
+    after = with_population(
         network, "stem", inputs=(replace(image, through=(pad, replace(conv, strides=(1, 1)), crop)),)
     )
     place = "inputs[image].through"
@@ -239,9 +236,9 @@ def test_minus_zero_is_a_change_by_nothing_and_zeros_have_no_direction():
 def test_weights_of_another_shape_are_reported_without_numbers_and_numbers_in_place_of_weights_as_fields():
     network = residual_network()
     bias = Tensor("weights/branch.bias.npy", np.ones((3, 5, 3)))
-    (weight,) = diff_networks(network, changed(network, "branch", bias=bias)).weights
+    (weight,) = diff_networks(network, with_population(network, "branch", bias=bias)).weights
     assert (weight.before_shape, weight.after_shape, weight.values) == ((3,), (3, 5, 3), None)
-    diff = diff_networks(network, changed(network, "stem", scale=2.0))
+    diff = diff_networks(network, with_population(network, "stem", scale=2.0))
     before = network.population("stem").scale.reference()
     assert only(diff, "populations", "stem") == [FieldChange("scale", before, 2.0)]
 
@@ -265,10 +262,14 @@ EDITS: dict[str, Callable[[Network, str], Network]] = {
     "remove": lambda network, name: replace(
         network, populations=tuple(p for p in network.populations if p.name != name)
     ),
-    "scale": lambda network, name: changed(network, name, scale=3.0),
-    "bias": lambda network, name: changed(network, name, bias=Tensor("weights/b.npy", np.ones(3))),
-    "turn": lambda network, name: changed(network, name, inputs=network.population(name).inputs[::-1]),
-    "unlink": lambda network, name: changed(network, name, inputs=network.population(name).inputs[1:]),
+    "scale": lambda network, name: with_population(network, name, scale=3.0),
+    "bias": lambda network, name: with_population(network, name, bias=Tensor("weights/b.npy", np.ones(3))),
+    "turn": lambda network, name: with_population(
+        network, name, inputs=network.population(name).inputs[::-1]
+    ),
+    "unlink": lambda network, name: with_population(
+        network, name, inputs=network.population(name).inputs[1:]
+    ),
     "simulation": lambda network, name: replace(network, simulation=replace(network.simulation, dt=2.0)),
     "last": lambda network, name: replace(
         network, populations=tuple(sorted(network.populations, key=lambda p: p.name == name))
@@ -291,7 +292,7 @@ def edited_networks(draw) -> tuple[Network, Network]:
 
 
 @given(edited_networks())
-@settings(deadline=None, max_examples=150)
+@tries(150)
 def test_there_is_a_difference_exactly_where_documents_differ_and_it_is_the_same_both_ways(pair):
     a, b = pair
     assert not diff_networks(a, a) and not diff_networks(b, b)
@@ -319,10 +320,10 @@ def folders(tmp_path):
     """A network and another one, renamed and edited, in two folders."""
     before = replace(residual_network(), provenance={"notes": ["one"], "seed": 1})
     after = with_kernel(before, "classes", lambda kernel: kernel * (np.arange(5) != 2))
-    after = changed(
+    after = with_population(
         after, "stem", neuron=IntegrateAndFireNeuron(1.5), bias=Tensor("weights/b.npy", np.ones(3))
     )
-    after = changed(after, "sum", inputs=after.population("sum").inputs[1:])
+    after = with_population(after, "sum", inputs=after.population("sum").inputs[1:])
     after = renamed(after, "branch", "side")
     save(before, tmp_path / "a")
     save(replace(after, provenance={"notes": ["one", "x" * 60], "seed": "1"}), tmp_path / "b")

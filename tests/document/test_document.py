@@ -14,8 +14,9 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 from sample_networks import branched, small_cnn
 
 from tgenn_gen import Network, TgennError, load, save
@@ -49,7 +50,7 @@ def networks(draw) -> Network:
 
 
 @given(networks())
-@settings(deadline=None, max_examples=40)
+@tries(40)
 def test_a_saved_network_loads_as_the_same_network(tmp_path_factory, network):
     folder = tmp_path_factory.mktemp("network") / "saved"
     save(network, folder)
@@ -58,7 +59,7 @@ def test_a_saved_network_loads_as_the_same_network(tmp_path_factory, network):
 
 
 @given(networks())
-@settings(deadline=None, max_examples=40)
+@tries(40)
 def test_other_yaml_readers_read_the_same_data(network):
     """PyYAML's own loader knows YAML 1.1: no value means one thing here and another there."""
     assert yaml.safe_load(document_text(network)) == document_data(network)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 from broken import VALID, edit
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from limits import memory
+from profiles import tries
 from sample_networks import small_cnn
 
 from tgenn_gen import Network, TgennError, load, save
@@ -288,7 +289,7 @@ VALUES = st.recursive(
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), VALUES), min_size=1, max_size=3))
-@settings(deadline=None, max_examples=150)
+@tries(150)
 def test_whatever_stands_in_a_document_it_is_read_or_said_to_be_wrong(tmp_path_factory, changes):
     """Any values in any places: names are checked and weights are read even where the schema is not met."""
     data = {"document": json.loads(json.dumps(document_data(small_cnn())))}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from broken import edit
 from sample_networks import small_cnn
-from scripts import results
+from scripts import assert_equal_arrays, results
 
 from tgenn_gen import TgennError, load, save, simulate
 from tgenn_gen.cli.main import main, parser
@@ -114,8 +114,7 @@ def test_genn_reads_shared_weights_from_where_the_document_has_them(models):
     assert main(["generate", "a", ALLOW]) == 0
     _, expected, _ = results(models / "a/reference.py", models / "data.npz")
     _, found, _ = results(models / "a/simulate.py", models / "data.npz", "--backend", "single_threaded_cpu")
-    for name, array in expected.items():
-        assert np.array_equal(found[name], array)
+    assert_equal_arrays(found, expected)
 
 
 def test_a_change_of_shared_weights_shows_in_every_document_until_they_are_locked(models, capsys):

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sample_networks import autoencoder, examples_for, small_cnn, targets_for, with_several
-from scripts import results, run_script
+from scripts import results, run_here, written
 
-from tgenn_gen import Network, TgennError, evaluate, generate, save, simulate
+from tgenn_gen import Network, TgennError, evaluate, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.conversion.activations import measure
 from tgenn_gen.conversion.calibration import open_calibration
@@ -31,8 +31,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("several")
     networks = [*with_several().values(), autoencoder(), small_cnn()]
     for network in [*networks, single_neuron()]:
-        save(network, folder / network.name)
-        generate(network, folder / network.name)
+        written(network, folder / network.name)
     return folder
 
 
@@ -217,7 +216,7 @@ REFUSED = {
 def test_data_that_cannot_be_used_is_refused_with_the_arrays_name(folder, tmp_path, case):
     arrays, expected = REFUSED[case]
     np.savez(tmp_path / "data.npz", **arrays)
-    done = run_script(folder / "two_currents/reference.py", "--data", tmp_path / "data.npz")
+    done = run_here(folder / "two_currents/reference.py", "--data", tmp_path / "data.npz")
     assert done.stderr == f"reference.py: error: {tmp_path / 'data.npz'}: {expected}\n"
     assert (done.returncode, done.stdout) == (2, "")
 

@@ -20,6 +20,7 @@ from tgenn_gen.errors import TgennError  # noqa: E402
 from tgenn_gen.keras_reader.hdf5_file import hdf5_problem  # noqa: E402
 from tgenn_gen.keras_reader.model_file import open_model_file, refuse_code, refuse_other_content  # noqa: E402
 
+pytestmark = pytest.mark.slow
 GIB = 2**30
 CONFIG = json.dumps({"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": []}})
 HINT = "save the model again with Keras, as .keras"

@@ -7,8 +7,9 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from profiles import tries
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
@@ -261,7 +262,7 @@ def computed(model, inputs: list[np.ndarray]) -> list[np.ndarray]:
     return [values[name] for name in read.outputs]
 
 
-@settings(max_examples=30, deadline=None)
+@tries(30)
 @given(graphs())
 def test_the_calls_compute_what_the_model_does(model):
     refill(model)

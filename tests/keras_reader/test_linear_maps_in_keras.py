@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
@@ -102,7 +102,6 @@ steps = st.tuples(st.integers(2, 9), st.integers(1, 3))
 
 
 @given(st.data(), st.one_of(images, steps), st.integers(0, 9))
-@settings(deadline=None, max_examples=100)
 def test_convolutions_are_those_of_keras(data, shape, seed):
     keras.utils.set_random_seed(seed)
     assert_equal_to_keras([data.draw(convolution_layers(shape))()], shape, seed)
@@ -139,7 +138,6 @@ def moving_layers(draw, shape: Shape):
 
 
 @given(st.data(), st.one_of(images, steps), st.integers(0, 9))
-@settings(deadline=None, max_examples=100)
 def test_layers_without_weights_and_dense_or_convolutions_behind_them_are_those_of_keras(data, shape, seed):
     keras.utils.set_random_seed(seed)
     first = data.draw(moving_layers(shape))

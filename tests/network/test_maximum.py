@@ -8,13 +8,14 @@ from math import prod
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import Weights, examples_for, of_all_kinds
-from scripts import results
-from test_linear_maps import paddings, sizes, strides, window_elements, windows
+from linear_map_cases import paddings, sizes, strides, window_elements, windows
+from profiles import tries
+from sample_networks import Weights, examples_for, of_all_kinds, with_population
+from scripts import assert_equal_arrays, results, written
 
-from tgenn_gen import TgennError, generate, save, simulate
+from tgenn_gen import TgennError, simulate
 from tgenn_gen.conversion.activations import measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
@@ -72,7 +73,7 @@ def run(neuron, spikes, window, stride, padding):
 
 
 @given(pooling(), st.booleans(), st.integers(1, 9), st.integers(0, 99))
-@settings(deadline=None, max_examples=80)
+@tries(80)
 def test_after_every_step_the_sum_of_spikes_is_the_largest_of_the_inputs_sums(case, signed, steps, seed):
     window, stride, padding, shape = case
     rng = np.random.default_rng(seed)
@@ -90,7 +91,7 @@ def test_after_every_step_the_sum_of_spikes_is_the_largest_of_the_inputs_sums(ca
 
 
 @given(pooling(), st.integers(1, 16), st.integers(0, 99))
-@settings(deadline=None, max_examples=60)
+@tries(60)
 def test_few_spikes_give_the_largest_of_the_values_that_the_inputs_stand_for(case, steps, seed):
     window, stride, padding, shape = case
     spikes = np.random.default_rng(seed).random((steps, 2, *shape)) < 0.5
@@ -150,16 +151,13 @@ def of_input() -> Network:
 @pytest.mark.genn
 def test_genn_tells_fifteen_signed_trains_apart(tmp_path):
     network = of_input()
-    save(network, tmp_path / "n")
-    generate(network, tmp_path / "n")
     x = np.random.default_rng(0).uniform(-1, 1, (40, 5, 3, 2)).astype(np.float32)
-    np.savez(tmp_path / "data.npz", x=x, y=np.arange(40) % 3)
+    folder = written(network, tmp_path / "n", x=x, y=np.arange(40) % 3)
     on_genn, in_numpy = (
-        results(tmp_path / "n" / script, tmp_path / "data.npz", "--seed", 3)[1]
+        results(folder / script, folder / "data.npz", "--seed", 3)[1]
         for script in ("simulate.py", "reference.py")
     )
-    for name, array in in_numpy.items():
-        np.testing.assert_array_equal(on_genn[name], array, err_msg=name)
+    assert_equal_arrays(on_genn, in_numpy)
     assert in_numpy["spike_counts/pool"].all()
 
 
@@ -342,11 +340,7 @@ def test_activations_are_clipped_where_the_ann_clips_them():
 
 
 def changed(population: str, network: Network | None = None, **changes) -> Network:
-    network = network or of_all_kinds()["maximum"]
-    return replace(
-        network,
-        populations=tuple(replace(p, **changes) if p.name == population else p for p in network.populations),
-    )
+    return with_population(network or of_all_kinds()["maximum"], population, **changes)
 
 
 def from_(source, *through):

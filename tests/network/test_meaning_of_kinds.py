@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sample_networks import examples_for, of_all_kinds
+from sample_networks import examples_for, of_all_kinds, with_population
 
 from tgenn_gen import TgennError, simulate
 from tgenn_gen.document.canonical_text import require_valid
@@ -21,11 +21,8 @@ from tgenn_gen.network.tensors import Tensor
 def changed(name, population=None, **changes):
     """A sample network with other fields: of one population, or of itself."""
     network = of_all_kinds()[name]
-    if population is None:
-        return replace(network, **changes)
-    return replace(
-        network,
-        populations=tuple(replace(p, **changes) if p.name == population else p for p in network.populations),
+    return (
+        replace(network, **changes) if population is None else with_population(network, population, **changes)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -68,17 +69,19 @@ def training_data(data: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def trained(name: str, data: Path | None, seed: int = 1) -> Path:
-    """The .keras file of ANNS[name] trained with a seed; trained now if it is not there yet."""
+    """The .keras file of ANNS[name] trained with a seed; trained now, by one process, if it is missing."""
     path = MODELS / f"{name}_seed{seed}.keras"
-    if not path.exists():
-        import keras
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            import keras
 
-        keras.utils.set_random_seed(seed)
-        model = ANNS[name](*training_data(data))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part.keras")
-        model.save(partial)
-        partial.replace(path)
+            keras.utils.set_random_seed(seed)
+            model = ANNS[name](*training_data(data))
+            partial = path.with_suffix(".part.keras")
+            model.save(partial)
+            partial.replace(path)
     return path
 
 

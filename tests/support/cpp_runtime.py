@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
-FOLDER = TemporaryDirectory(prefix="tgenn-cpp-")  # removed at the end
 SUPPORT = Path(__file__).parent
 HEADERS = SUPPORT.parent.parent / "templates" / "cpp"
 FLAGS = "-std=c++17 -O1 -Wall -Wextra -Wpedantic -Werror".split()
@@ -21,11 +21,13 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a
 
 @cache
 def program() -> Path:
-    """The program, compiled once a session; with sanitizers where the compiler has them."""
-    path = Path(FOLDER.name) / "cpp_runtime"
-    command = ["g++", *FLAGS, f"-I{HEADERS.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]
-    if subprocess.run([*command, *SANITIZED], capture_output=True, check=False).returncode:
-        subprocess.run(command, check=True)
+    """The program, compiled once for all processes; with sanitizers where the compiler has them."""
+    path = Path(os.environ["KEPT_OBJECTS"]) / "cpp_runtime"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["g++", *FLAGS, f"-I{HEADERS.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]
+        if not path.exists() and subprocess.run([*command, *SANITIZED], capture_output=True).returncode:
+            subprocess.run(command, check=True)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -541,6 +542,12 @@ def autoencoder() -> Network:
         (Output("decoded", "membrane"),),
         Simulation(1.0, 6),
     )
+
+
+def with_population(network: Network, name: str, **changes: object) -> Network:
+    """The network with other fields of one population."""
+    populations = (replace(p, **changes) if p.name == name else p for p in network.populations)
+    return replace(network, populations=tuple(populations))
 
 
 def targets_for(network: Network, count: int) -> dict[str, np.ndarray]:

@@ -1,0 +1,26 @@
+"""g++ that compiles no code twice: GeNN builds a model anew, of the same C++ for other steps or seeds.
+
+The tests' $CXX, see conftest.py. Objects are kept in $KEPT_OBJECTS by the hash of the preprocessed code.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+arguments = sys.argv[1:]
+if "-c" not in arguments:
+    os.execvp("g++", ["g++", *arguments])
+target = arguments[arguments.index("-o") + 1]
+others = [a for a in arguments if a not in ("-c", "-o", target, "-MMD", "-MP")]
+code = subprocess.run(["g++", "-E", *others], check=True, stdout=subprocess.PIPE).stdout
+key = hashlib.sha256(repr(others).encode() + code).hexdigest()
+kept = os.path.join(os.environ["KEPT_OBJECTS"], key)  # noqa: PTH118  (pathlib takes longer to import)
+if not os.path.exists(kept):  # noqa: PTH110
+    subprocess.run(["g++", *arguments], check=True)
+    shutil.copy(target, f"{kept}.{os.getpid()}")
+    os.replace(f"{kept}.{os.getpid()}", kept)
+shutil.copy(kept, target)
+with open(os.path.splitext(target)[0] + ".d", "a"):  # noqa: PTH122, PTH123  (make looks for it)
+    pass
