@@ -22,7 +22,7 @@ from scripts import assert_equal_arrays, results, written
 from tgenn_gen import Network
 from tgenn_gen.cli.main import main
 
-pytestmark = [pytest.mark.genn, pytest.mark.genn_cpp]
+pytestmark = [pytest.mark.slow, pytest.mark.genn, pytest.mark.genn_cpp]  # slow: it may have to build GeNN
 EXAMPLES = 6
 NETWORKS = {
     **golden_networks(),
@@ -64,25 +64,20 @@ def first_runs(tmp_path_factory):
     return first_run
 
 
-OFTEN = [n if n in ("small_cnn", "few_spike") else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS]
-
-
-@pytest.mark.parametrize("name", OFTEN)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_model_cc_equals_reference_py_exactly(first_runs, name):
     folder, done = first_runs(name)
     assert_equals(folder, done)
 
 
-@pytest.mark.parametrize("name", OFTEN)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_same_build_runs_with_any_number_of_steps_and_examples(first_runs, name):
     folder, _ = first_runs(name)
     settings = {"timesteps": max(o.start for o in NETWORKS[name].outputs) + 1, "limit": 4, "seed": 5}
     assert_equals(folder, run_again(folder, output="out", **settings), **settings)
 
 
-@pytest.mark.parametrize(
-    "name", ["small_cnn", "few_spike", pytest.param("signed_poisson", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike"])
 def test_toeplitz_synapses_give_the_same_at_many_steps(first_runs, name):
     folder, _ = first_runs(name)
     run = run_again(folder, output="out", connectivity="toeplitz", timesteps=15)
@@ -179,7 +174,6 @@ def test_the_cpu_backend_takes_one_example_at_a_time(copy):
     )
 
 
-@pytest.mark.slow
 def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_that_runs(tmp_path):
     network = small_cnn()
     names = ["int", "a.b", "a-b", "a_b"]
@@ -200,7 +194,6 @@ def test_names_that_are_keywords_or_differ_in_punctuation_alone_give_a_model_tha
     assert_equals(folder, build(folder, output="out"))
 
 
-@pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.data
 @pytest.mark.skipif(

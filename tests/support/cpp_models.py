@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +15,18 @@ GENN_PATH = os.environ.get("GENN_PATH", "")
 HAS_GENN_SOURCE = (Path(GENN_PATH) / "bin" / "genn-buildmodel.sh").is_file() if GENN_PATH else False
 
 
+@contextmanager
+def alone_with_genn() -> Iterator[None]:
+    """No other process builds a model.cc: the first one builds GeNN itself, in its source tree."""
+    with (Path(os.environ["KEPT_OBJECTS"]) / "genn.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
     """Build model.cc for the CPU, and run it."""
-    return _run([f"{GENN_PATH}/bin/genn-buildmodel.sh", "-c", "model.cc"], folder, settings)
+    with alone_with_genn():
+        return _run([f"{GENN_PATH}/bin/genn-buildmodel.sh", "-c", "model.cc"], folder, settings)
 
 
 def run_again(folder: Path, **settings: object) -> subprocess.CompletedProcess[str]:
@@ -24,7 +36,7 @@ def run_again(folder: Path, **settings: object) -> subprocess.CompletedProcess[s
 
 def _run(command: list[str], folder: Path, settings: dict[str, object]) -> subprocess.CompletedProcess[str]:
     given = {f"TGENN_RUN_{name.upper()}": str(value) for name, value in settings.items()}
-    environment = {"CXXFLAGS": "-ffp-contract=off", **os.environ, **given}
+    environment = {"CXXFLAGS": "-ffp-contract=off", **os.environ, **given, "CXX": "g++"}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )
