@@ -175,6 +175,7 @@ def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_p
     assert_equal_arrays(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.genn
 def test_toeplitz_says_which_connections_cannot_be(tmp_path):
     network = pooled_dense()

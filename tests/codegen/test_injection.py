@@ -249,19 +249,19 @@ def in_groups(names, size):
     return [[*g, *plain_words(40)[len(g) - size :]] if len(g) < size else g for g in groups]
 
 
-def hostile_networks():
-    """Networks whose names are NAMES, and all identifiers that stand in their code anyhow."""
-    for folder in (GENERATED / "every_op", GENERATED / "mixed_inputs"):
-        plain = load(folder)
-        count = len(plain.inputs) + len(plain.populations)
-        plain = renamed(replace(plain, name="plainzzx"), plain_words(count))
-        code = render(plain)
-        for group in in_groups([*NAMES, *names_to_collide(code)], count):
-            yield renamed(replace(plain, name=group[-1]), group), code
+def hostile_networks(golden):
+    """A golden network with NAMES for names, and with all identifiers that stand in its code anyhow."""
+    plain = load(GENERATED / golden)
+    count = len(plain.inputs) + len(plain.populations)
+    plain = renamed(replace(plain, name="plainzzx"), plain_words(count))
+    code = render(plain)
+    for group in in_groups([*NAMES, *names_to_collide(code)], count):
+        yield renamed(replace(plain, name=group[-1]), group), code
 
 
-def test_names_that_mean_something_elsewhere_change_nothing_but_names_in_the_code():
-    for network, plain in hostile_networks():
+@pytest.mark.parametrize("golden", ["mixed_inputs", pytest.param("every_op", marks=pytest.mark.slow)])
+def test_names_that_mean_something_elsewhere_change_nothing_but_names_in_the_code(golden):
+    for network, plain in hostile_networks(golden):
         for script, text in render(network).items():
             assert_same_code(script, text, plain[script])
 
@@ -285,14 +285,14 @@ def test_what_is_more_than_another_name_is_seen(script, new):
 
 
 def test_names_that_mean_something_elsewhere_are_read_as_they_were_written(tmp_path):
-    network, _ = next(hostile_networks())
+    network, _ = next(hostile_networks("every_op"))
     save(network, tmp_path / "n")
     assert load(tmp_path / "n") == network
     assert yaml.safe_load((tmp_path / "n/network.yaml").read_text()) == document_data(network)
 
 
 def test_the_same_is_computed_whatever_the_names(tmp_path):
-    network, _ = next(hostile_networks())
+    network, _ = next(hostile_networks("every_op"))
     plain = load(GENERATED / "every_op")
     outputs = []
     for name, one in (("plain", plain), ("hostile", network)):
@@ -301,6 +301,7 @@ def test_the_same_is_computed_whatever_the_names(tmp_path):
     np.testing.assert_array_equal(*outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.genn_cpp
 def test_a_compiler_takes_all_the_names_at_once(tmp_path):
     """A chain of populations: each reads the one before."""

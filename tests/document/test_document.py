@@ -68,7 +68,7 @@ def test_other_yaml_readers_read_the_same_data(network):
 def test_the_same_network_gives_the_same_bytes_in_another_process():
     code = (
         "import hashlib; from sample_networks import branched\n"
-        "from tgenn_gen.document.reading import document_files\n"
+        "from tgenn_gen.document.canonical_text import document_files\n"
         "print(hashlib.sha256(repr(document_files(branched())).encode()).hexdigest())"
     )
     digests = {

@@ -99,6 +99,7 @@ def test_scripts_read_shared_weights_from_where_the_document_has_them(models):
     assert_equal_arrays(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.genn
 def test_genn_reads_shared_weights_from_where_the_document_has_them(models):
     assert main(["generate", "a", ALLOW]) == 0
