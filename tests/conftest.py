@@ -28,6 +28,8 @@ KEPT = tempfile.TemporaryDirectory(prefix="tgenn-objects-")  # removed at the en
 os.environ.setdefault("KEPT_OBJECTS", KEPT.name)  # workers of pytest-xdist have that of the first process
 COMPILER = [sys.executable, "-IS", str(Path(__file__).parent / "support/compiler.py")]
 os.environ.setdefault("CXX", shlex.join(COMPILER))
+if sys.argv[0] == "-c":  # a worker: messages begin with the name of the program
+    sys.argv[0] = "pytest"
 LEFT_OUT = pytest.StashKey[int]()  # slow tests that -m "not slow" left out
 
 

@@ -5,7 +5,7 @@ tgenn_gen.save(network, "my_network")
 tgenn_gen.generate(network, "my_network")
 result = tgenn_gen.simulate(network, x_test[:100])
 
-One folder a stage, and each imports only folders above it in this list:
+One folder per stage. A folder imports only folders above it in this list (CONTRIBUTING.md has more):
 
     runtime       what generated scripts run on
     files         files and folders

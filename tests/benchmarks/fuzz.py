@@ -40,8 +40,8 @@ with atheris.instrument_imports(include=["tgenn_gen", "yaml"]):
     from tgenn_gen import TgennError, load
     from tgenn_gen.conversion.calibration import open_calibration
     from tgenn_gen.diff.array_summary import array_data
-    from tgenn_gen.document.source import read_source
     from tgenn_gen.document.weight_files import WeightFolder, current_reference, read_tensor
+    from tgenn_gen.document.yaml_source import read_source
     from tgenn_gen.editing.formatting import formatted
     from tgenn_gen.editing.lock_weights import locked
     from tgenn_gen.errors import Location

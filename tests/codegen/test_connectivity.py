@@ -24,8 +24,8 @@ from sample_networks import (
 from scripts import assert_equal_arrays, results, run_here, written
 
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.connectivity import connectivity, synapses
-from tgenn_gen.codegen.size_table import WIDTH, network_table
+from tgenn_gen.codegen.matrix_types import connectivity, synapses
+from tgenn_gen.codegen.network_table import WIDTH, network_table
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.encodings.poisson import PoissonInput
@@ -175,6 +175,7 @@ def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_p
     assert_equal_arrays(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.genn
 def test_toeplitz_says_which_connections_cannot_be(tmp_path):
     network = pooled_dense()

@@ -30,8 +30,8 @@ from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.rendering import render
 from tgenn_gen.document.canonical_text import document_data, document_of
 from tgenn_gen.document.reading import load_source
-from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
+from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.model import Connection, Input, Output, Population
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron

@@ -321,7 +321,7 @@ def test_names_that_a_document_cannot_have_are_replaced_and_said():
     assert "layer 'größe 1' is called gr__e_1 in the document" in network.provenance["changes"]
 
 
-def test_supported_layers_are_those_of_the_issue():
+def test_the_supported_layers_are_these():
     assert {"Dense", "Conv2D", "AveragePooling2D", "Flatten", "Reshape", "Dropout", "Activation"} <= set(
         LAYERS
     )

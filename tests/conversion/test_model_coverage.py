@@ -20,7 +20,7 @@ from tgenn_gen.keras_reader.loading import predict, read_model  # noqa: E402
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
 
 pytestmark = pytest.mark.keras
-OFTEN = "residual inception two_outputs shared series".split()
+OFTEN = "residual two_outputs shared".split()
 OFTEN_OR_SLOW = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 

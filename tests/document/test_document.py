@@ -22,7 +22,7 @@ from sample_networks import branched, small_cnn
 from tgenn_gen import Network, TgennError, load, save
 from tgenn_gen.document.canonical_text import document_data, document_of, document_text
 from tgenn_gen.document.schema_check import schema
-from tgenn_gen.document.source import parse_source
+from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.model import Connection, Input, Output, Population, Simulation
 from tgenn_gen.network.neurons import NEURONS

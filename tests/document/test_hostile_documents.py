@@ -23,7 +23,7 @@ from sample_networks import small_cnn
 
 from tgenn_gen import Network, TgennError, load, save
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.size_table import network_table
+from tgenn_gen.codegen.network_table import network_table
 from tgenn_gen.document.canonical_text import DOCUMENT, document_data
 from tgenn_gen.network.checks import meaning_problems
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput

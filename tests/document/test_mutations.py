@@ -29,8 +29,8 @@ from tgenn_gen import TgennError, load, save
 from tgenn_gen.codegen.rendering import render
 from tgenn_gen.document.canonical_text import document_data, document_of, require_valid
 from tgenn_gen.document.reading import load_source
-from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
+from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron

@@ -108,6 +108,7 @@ def test_shared_weights_are_found_by_any_path_by_commands_and_scripts(models, ca
     np.testing.assert_array_equal(found["output"], expected.outputs["classes"])
 
 
+@pytest.mark.slow
 @pytest.mark.genn
 @pytest.mark.slow
 def test_genn_reads_shared_weights_from_where_the_document_has_them(models):

@@ -16,7 +16,7 @@ from sample_networks import branched, small_cnn
 from tgenn_gen import load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.document.canonical_text import DOCUMENT
-from tgenn_gen.document.source import parse_source
+from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.editing.set_values import edited
 from tgenn_gen.editing.text_edits import edited_text, edits_towards
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron

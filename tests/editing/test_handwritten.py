@@ -18,8 +18,8 @@ from sample_networks import autoencoder, branched, every_op, of_all_kinds, small
 from tgenn_gen import Network, save
 from tgenn_gen.document.canonical_text import document_data, document_text
 from tgenn_gen.document.reading import load_source
-from tgenn_gen.document.source import parse_source
 from tgenn_gen.document.weight_files import WeightFolder
+from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.editing.formatting import formatted
 from tgenn_gen.editing.set_values import edited
 from tgenn_gen.editing.text_edits import edited_text, edits_towards

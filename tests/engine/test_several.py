@@ -12,7 +12,7 @@ from scripts import results, run_here, written
 
 from tgenn_gen import Network, TgennError, evaluate, simulate
 from tgenn_gen.cli.main import main
-from tgenn_gen.conversion.activations import measure
+from tgenn_gen.conversion.activation_statistics import measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.methods import Method

@@ -16,13 +16,13 @@ from sample_networks import Weights, examples_for, of_all_kinds, with_population
 from scripts import assert_equal_arrays, results, written
 
 from tgenn_gen import TgennError, simulate
-from tgenn_gen.conversion.activations import measure
+from tgenn_gen.conversion.activation_statistics import measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.normalization import find_scales, rescale
 from tgenn_gen.document.canonical_text import require_valid
-from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
 from tgenn_gen.engine.simulation import made

@@ -200,7 +200,7 @@ def expected_output(network, output, course):
 
 
 def step_by_step(network, x, timesteps, seed=0, example=0):
-    """DESIGN section 3 for one example {input: array}: spike counts and outputs."""
+    """A network step by step for one example {input: array}: spike counts and outputs."""
     emitted = {
         i.name: encoded(i.encoding, x[i.name], timesteps, seed, stream, example)
         for stream, i in enumerate(network.inputs)

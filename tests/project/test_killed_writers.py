@@ -16,7 +16,7 @@ from tgenn_gen import generate, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.stamps import TARGETS
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import alone_in, replace_files
+from tgenn_gen.files.file_writing import alone_in, replace_files
 from tgenn_gen.project.writing import write_folder
 
 TESTS = Path(__file__).parent.parent / "support"
@@ -236,7 +236,7 @@ def test_a_folder_that_another_process_writes_is_refused_and_read_all_the_same(f
 HOLDER = """
 import sys
 from pathlib import Path
-from tgenn_gen.files.folders import alone_in
+from tgenn_gen.files.file_writing import alone_in
 with alone_in(Path(sys.argv[1])):
     print("in", flush=True)
     input()

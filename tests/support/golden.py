@@ -1,7 +1,4 @@
-"""The golden networks in generated/, made here: `python tests/support/golden.py` writes their documents anew.
-
-The scripts beside them are made by `tgenn generate generated/<name>`.
-"""
+"""The golden networks in generated/, made here: `python tests/support/golden.py` writes the projects anew."""
 
 from __future__ import annotations
 

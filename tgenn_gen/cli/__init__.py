@@ -1,4 +1,4 @@
-"""The command line: arguments in, messages and exit statuses out. What commands do is in the other folders.
+"""The command line: arguments in, messages and exit statuses out. The other folders do the work.
 
 A module imports only those above it:
 
@@ -7,6 +7,6 @@ A module imports only those above it:
     console         messages, progress and exit statuses
     method_options  the conversion options of tgenn-export
     demo_network    the network of tgenn demo
-    commands        one module a command
+    commands        one module per command
     main            tgenn and tgenn-export
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tgenn_gen.document.source import Source
     from tgenn_gen.document.weight_files import WeightFolder
+    from tgenn_gen.document.yaml_source import Source
 
 
 def add_document(command: argparse.ArgumentParser) -> None:
@@ -30,8 +30,8 @@ def add_allow_outside(command: argparse.ArgumentParser) -> None:
 def document_of(arguments: argparse.Namespace) -> tuple[Path, Source, WeightFolder]:
     """The document that is given, its text and the folder of its weights. Raises TgennError (T10x)."""
     from tgenn_gen.document.reading import document_path
-    from tgenn_gen.document.source import read_source
     from tgenn_gen.document.weight_files import WeightFolder
+    from tgenn_gen.document.yaml_source import read_source
 
     path = document_path(arguments.path)
     return path, read_source(path), WeightFolder(path.parent, arguments.allow_outside)

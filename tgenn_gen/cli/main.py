@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from tgenn_gen.cli.commands import (
     check,
-    convert_data,
     demo,
     evaluate,
+    example_data,
     export,
     fmt,
     generate,
@@ -40,7 +40,7 @@ COMMANDS = (  # in the order of the help
     show_diff,
     git_setup,
     evaluate,
-    convert_data,
+    example_data,
     show_plan,
     show_templates,
     demo,

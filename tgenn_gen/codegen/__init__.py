@@ -1,15 +1,15 @@
-"""A network to the text of its scripts: a plan with all that is printed, and the templates that print it.
+"""A network to the text of its scripts: a plan has all values, and templates print them.
 
 A module imports only those above it:
 
-    connectivity    how GeNN keeps the synapses of a connection
-    size_table      tgenn show: neurons, synapses and memory
+    matrix_types    how GeNN keeps synapses: SPARSE, TOEPLITZ or DENSE, and how many bytes
+    network_table   tgenn show: neurons, synapses and memory
     neuron_models   GeNN neuron models
-    identifiers     names that code can have
+    identifiers     valid identifiers for generated code
     plan            the plan, which templates print
-    source_text     the source of runtime functions
+    runtime_text    the source text of runtime functions
     lowering        network to plan
-    stamps          how generated files show that they were edited
-    template_files  built-in templates and those of a user
+    stamps          hash lines that show whether a generated file was edited
+    template_files  the built-in templates and those of a user
     rendering       plan and templates to text
 """

@@ -12,8 +12,8 @@ from math import isfinite, prod
 from types import ModuleType
 from typing import Any
 
-from tgenn_gen.codegen.connectivity import MAX_SPARSE_BYTES, connectivity
 from tgenn_gen.codegen.identifiers import identifiers_of, unique
+from tgenn_gen.codegen.matrix_types import MAX_SPARSE_BYTES, connectivity
 from tgenn_gen.codegen.neuron_models import NeuronModelPlan, neuron_model
 from tgenn_gen.codegen.plan import (
     PLAN_VERSION,
@@ -24,16 +24,16 @@ from tgenn_gen.codegen.plan import (
     PopulationPlan,
     WeightPlan,
 )
-from tgenn_gen.codegen.source_text import body, definitions
+from tgenn_gen.codegen.runtime_text import body, definitions
 from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.network import genn_code
-from tgenn_gen.network.calls import Call, Keys, Uniform
 from tgenn_gen.network.checks import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Connection, Network, Output, Population
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.readouts import READOUTS
+from tgenn_gen.network.runtime_calls import Call, Keys, Uniform
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import (
     building,

@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from tgenn_gen.files.folders import content_of
+from tgenn_gen.files.file_writing import content_of
 
 TARGETS = {"pygenn": "simulate.py", "cpp": "model.cc", "numpy": "reference.py"}
 _LINE = "tgenn_gen: the sha256 of all lines above is "

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import content_of
+from tgenn_gen.files.file_writing import content_of
 from tgenn_gen.files.resources import resource_folder
 
 BUILT_IN = resource_folder("templates")

@@ -1,21 +1,23 @@
 """A Keras graph to a spiking network: folding, scales, corrections, and the check against the model.
 
+The threshold is that of the method's neurons (methods); the weights are scaled to it (normalization).
+
 A module imports only those above it:
 
-    methods        the choices of a conversion, and the presets
-    method_check   whether a method can be used
-    calibration    calibration data, read in batches
-    activations    statistics of the ANN's activations
-    layerwise      a network run layer by layer on a sample
-    chains         chains of linear maps, merged and scaled
-    signals        a Keras tensor as a sum of chains
-    max_pooling    max-pooling in windows that neurons can take
-    folding_state  the state of folding
-    folding        Keras graph to a network with scales of 1
-    normalization  where scales and thresholds are chosen
-    corrections    corrections of biases and potentials
-    layer_table    tgenn layers, tgenn check MODEL
-    keras_check    the folded network beside the Keras model, tgenn check MODEL
-    keras_scores   the Keras model's own scores, for tgenn evaluate
-    convert        convert: all of it, in order
+    methods                the choices of a conversion, such as neurons and their thresholds; presets
+    method_check           whether a method can be used
+    calibration            calibration data, read in batches
+    activation_statistics  histograms of the ANN's activations
+    layerwise              runs a network layer by layer on a sample
+    chains                 chains of linear maps, merged and scaled
+    signals                a Keras tensor as a sum of chains
+    max_pooling            splits max-pooling into windows small enough for maximum neurons
+    folding_state          the state of folding
+    folding                Keras graph to a network with scales of 1
+    normalization          chooses the scale of each population, and scales the weights
+    corrections            corrects biases and initial potentials
+    layer_table            tgenn layers, tgenn check MODEL
+    keras_check            compares the folded network with the Keras model
+    keras_scores           the Keras model's own scores, for tgenn evaluate
+    convert                calls all steps in order
 """

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen.conversion.activations import Progress, measure
+from tgenn_gen.conversion.activation_statistics import Progress, measure
 from tgenn_gen.conversion.calibration import file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
@@ -19,7 +19,7 @@ from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import PRESETS, Method, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.document.canonical_text import require_valid
-from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model

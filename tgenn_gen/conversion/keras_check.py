@@ -12,7 +12,7 @@ from tgenn_gen.conversion.folding_state import Walk
 from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
 from tgenn_gen.document.canonical_text import require_valid
-from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel

@@ -24,7 +24,7 @@ from itertools import chain
 import numpy as np
 
 from tgenn_gen.conversion import chains
-from tgenn_gen.conversion.activations import ActivationHistogram, Measurement, Progress
+from tgenn_gen.conversion.activation_statistics import ActivationHistogram, Measurement, Progress
 from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
 from tgenn_gen.conversion.methods import Method, parse_normalization

@@ -1,4 +1,4 @@
-"""What differs between two networks, and numbers about arrays.
+"""Compares networks, summarizes arrays, reads documents from git revisions.
 
 A module imports only those above it:
 

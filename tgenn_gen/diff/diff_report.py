@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tgenn_gen.diff.network_diff import FieldChange, NetworkDiff, Section, WeightChange, is_weight
-from tgenn_gen.document.source import parse_scalar
+from tgenn_gen.document.yaml_source import parse_scalar
 from tgenn_gen.errors import printable
 
 LONG = 60  # characters of two values that do not share a line

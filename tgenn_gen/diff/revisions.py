@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from tgenn_gen.document.canonical_text import DOCUMENT
 from tgenn_gen.document.reading import load, load_source
-from tgenn_gen.document.source import MAX_BYTES, source_of
+from tgenn_gen.document.yaml_source import MAX_BYTES, source_of
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.files.git import git, git_file
 from tgenn_gen.files.paths import is_inside

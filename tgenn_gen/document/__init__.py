@@ -1,13 +1,13 @@
-"""network.yaml and weights/ as text and bytes, and the network that they hold. No command or conversion here.
+"""network.yaml and weights/: text and bytes to a network, and back. No command and no conversion is here.
 
 A module imports only those above it:
 
-    source          YAML text to data, with the place of every value
-    schema_check    what departs from the schema
-    name_check      names and references between elements
-    valid_part      what can still be judged of a document with errors
-    weight_files    reading .npy files as the document describes them
-    weight_names    files for weights that have none
-    canonical_text  network to text
-    reading         text and weights to network
+    yaml_source        YAML text to data, with the place of every value
+    schema_check       errors against the schema, such as misspelt keys
+    name_check         names, and references from one element to another
+    valid_part         the part of a faulty document that can still be checked
+    weight_files       reads .npy files as the document describes them
+    weight_file_names  chooses file names for weights
+    canonical_text     network to text
+    reading            text and weights to network
 """

@@ -17,7 +17,7 @@ import yaml
 
 from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import schema_problems, schema_text
-from tgenn_gen.document.source import Source, parse_scalar
+from tgenn_gen.document.yaml_source import Source, parse_scalar
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.checks import file_problems, meaning_problems

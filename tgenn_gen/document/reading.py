@@ -9,9 +9,9 @@ from typing import Any
 from tgenn_gen.document.canonical_text import DOCUMENT
 from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import fits, other_format, schema_problems
-from tgenn_gen.document.source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.document.valid_part import intact_part
 from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
+from tgenn_gen.document.yaml_source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.checks import meaning_problems
 from tgenn_gen.network.encodings import ENCODINGS

@@ -14,7 +14,7 @@ from typing import Any
 
 import jsonschema
 
-from tgenn_gen.document.source import MAX_PROBLEMS, MEND, MORE, parse_scalar
+from tgenn_gen.document.yaml_source import MAX_PROBLEMS, MEND, MORE, parse_scalar
 from tgenn_gen.files.resources import resource_folder
 from tgenn_gen.network.problems import PathInDocument, Problem
 

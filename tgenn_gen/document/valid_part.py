@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from tgenn_gen.document.source import Source
+from tgenn_gen.document.yaml_source import Source
 from tgenn_gen.network.problems import PathInDocument, Problem
 
 _SECTIONS = ("inputs", "populations", "outputs")

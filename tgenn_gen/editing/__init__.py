@@ -2,7 +2,7 @@
 
 A module imports only those above it:
 
-    text_edits    spans of the text replaced, and the document written
+    text_edits    replaces parts of the text, and writes the document
     formatting    tgenn fmt
     set_values    tgenn set
     lock_weights  tgenn lock

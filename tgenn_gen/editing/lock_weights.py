@@ -5,8 +5,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from tgenn_gen.document.source import Source
 from tgenn_gen.document.weight_files import WeightFiles, current_reference
+from tgenn_gen.document.yaml_source import Source
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.problems import PathInDocument
 

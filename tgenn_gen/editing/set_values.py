@@ -10,7 +10,7 @@ from typing import Any
 
 from tgenn_gen.document.name_check import elements, text_of
 from tgenn_gen.document.schema_check import known_keys, schema_problems, suggestion
-from tgenn_gen.document.source import Source, parse_source
+from tgenn_gen.document.yaml_source import Source, parse_source
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.problems import PathInDocument
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from tgenn_gen.document.canonical_text import flow_text
 from tgenn_gen.document.reading import load_source
-from tgenn_gen.document.source import MAX_BYTES, Source, parse_source
 from tgenn_gen.document.weight_files import WeightFiles
+from tgenn_gen.document.yaml_source import MAX_BYTES, Source, parse_source
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import alone_in, content_of, replace_files
+from tgenn_gen.files.file_writing import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
 Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes

@@ -1,4 +1,4 @@
-"""The NumPy engine: what a network means, run. No files but the results of an evaluation.
+"""Runs a network in NumPy. It writes no files but the results of an evaluation.
 
 A module imports only those above it:
 

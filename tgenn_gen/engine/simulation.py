@@ -1,4 +1,4 @@
-"""The NumPy engine: what a network means (DESIGN section 3), a layer at a time, many steps at once.
+"""The NumPy engine: what a network means, a layer at a time, many steps at once.
 
 Populations see the spikes that their sources emitted at the same local step, so that no step of a layer
 depends on a later layer: a layer's time course is one array, its linear maps are large matrix products,
@@ -15,11 +15,11 @@ import numpy as np
 
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.errors import TgennError
-from tgenn_gen.network.calls import Call, Keys, Uniform
 from tgenn_gen.network.checks import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Input, Network
 from tgenn_gen.network.readouts import READOUTS
+from tgenn_gen.network.runtime_calls import Call, Keys, Uniform
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import neuron_updates
 from tgenn_gen.runtime.data import (

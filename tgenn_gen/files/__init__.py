@@ -1,10 +1,10 @@
-"""Files and folders, whatever is in them. Nothing here knows what a network is.
+"""Files and folders, whatever they hold. Nothing here knows what a network is.
 
 A module imports only those above it:
 
-    paths      paths that stay below a folder
-    resources  where schema/ and templates/ are
-    archives   zip archives and .npy headers from strangers
-    folders    writing files whole
-    git        running git
+    paths         paths that stay below a folder
+    resources     where schema/ and templates/ are
+    archives      untrusted zip archives and .npy headers
+    file_writing  writes files completely or not at all, in a locked folder
+    git           runs git
 """

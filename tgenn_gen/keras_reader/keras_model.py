@@ -1,4 +1,4 @@
-"""A Keras model as plain values: what keras_import reads and what fold takes."""
+"""A Keras model as plain values: what loading reads and folding takes."""
 
 from __future__ import annotations
 

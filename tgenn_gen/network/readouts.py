@@ -1,4 +1,4 @@
-"""Readouts: what is read of the output population: the functions of runtime.readouts by kind.
+"""Readouts: what is read of the output population: the functions of runtime.readout_functions by kind.
 
 membrane     the membrane potential of integrators
 spike_count  the spikes, with their sign and the weight of their step (Diehl et al. 2015)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tgenn_gen.errors import TgennError
-from tgenn_gen.files.folders import alone_in, replace_files, unwritable
+from tgenn_gen.files.file_writing import alone_in, replace_files, unwritable
 from tgenn_gen.project.writing import require_writable_target
 from tgenn_gen.runtime.data import Examples, Targets
 

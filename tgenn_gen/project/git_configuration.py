@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tgenn_gen.codegen.stamps import TARGETS
 from tgenn_gen.errors import TgennError, printable
-from tgenn_gen.files.folders import alone_in, replace_files
+from tgenn_gen.files.file_writing import alone_in, replace_files
 from tgenn_gen.files.git import git
 
 DRIVER = "tgenn-npy"

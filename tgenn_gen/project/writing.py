@@ -25,9 +25,9 @@ from tgenn_gen.document.canonical_text import (
     named_weights,
 )
 from tgenn_gen.document.schema_check import fits
-from tgenn_gen.document.source import read_source
+from tgenn_gen.document.yaml_source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.files.folders import alone_in, content_of, replace_files, temporary_files, unwritable
+from tgenn_gen.files.file_writing import alone_in, content_of, replace_files, temporary_files, unwritable
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 

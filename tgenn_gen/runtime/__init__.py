@@ -1,16 +1,16 @@
-"""What generated scripts run on. It imports the standard library and NumPy, and nothing else.
+"""What generated scripts carry: the generator copies its code word for word, and the engine calls it.
 
-The generator copies functions from here into the scripts, word for word; the engine calls the same ones.
+It imports the standard library and NumPy; matplotlib only where a plot is asked for.
 
 A module imports only those above it:
 
-    building           the names and options of a build on GeNN
+    building           names and options of a build on GeNN
     data               examples, targets and scores
-    kernels            the weights of synapses, for GeNN
+    kernels            weights of synapses, for GeNN
     linear_maps        the linear maps of all ops
-    neuron_updates     the neurons, step by step
+    neuron_updates     the neurons in NumPy, step by step
     random_numbers     random numbers by the number of the example
-    readout_functions  what is read of an output population
-    input_encodings    how examples become currents or spikes
+    readout_functions  what is read from an output population
+    input_encodings    examples to currents or spikes
     command_line       the command line of simulate.py and reference.py
 """

@@ -1,4 +1,4 @@
-"""How inputs are encoded, in NumPy: objects as in `neurons`, run on the example x (1, batch, ...)."""
+"""How inputs are encoded, in NumPy: objects as in `neuron_updates`, run on the example x (1, batch, ...)."""
 
 import numpy as np
 

@@ -1,1 +1,1 @@
-"""The commands: one module each, with its options (add) and what it does (run). None imports another."""
+"""The commands, one module each, with its options (add) and its work (run). None imports another."""

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         data = array_data(arguments.path)
         print(json.dumps(data, indent=2) if arguments.json else array_text(data))
         return FINE
-    from tgenn_gen.codegen.size_table import network_data, network_table
+    from tgenn_gen.codegen.network_table import network_data, network_table
     from tgenn_gen.document.reading import load
 
     network = load(arguments.path, allow_outside=arguments.allow_outside)

@@ -1,4 +1,4 @@
-"""The input encodings: one module a kind.
+"""The input encodings: one module per kind.
 
 A module imports only those above it:
 

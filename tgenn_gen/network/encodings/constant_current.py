@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.genn_code import Updates
+from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.runtime import input_encodings
 
 

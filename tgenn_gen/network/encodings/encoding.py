@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.genn_code import Updates
+from tgenn_gen.network.runtime_calls import Call
 
 
 class Encoding(ABC):

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.fields import rarely
 from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.runtime_calls import Call
 
 
 @dataclass(frozen=True)

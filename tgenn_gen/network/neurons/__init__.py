@@ -1,4 +1,4 @@
-"""The neurons: one module a kind.
+"""The neurons: one module per kind.
 
 A module imports only those above it:
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.neurons.neuron import ThresholdNeuron
+from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import neuron_updates
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.fields import rarely
 from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.runtime import neuron_updates
 
 

@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.network.calls import Call, Uniform
 from tgenn_gen.network.fields import rarely
 from tgenn_gen.network.genn_code import Updates, uniform
 from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.runtime_calls import Call, Uniform
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import neuron_updates
 

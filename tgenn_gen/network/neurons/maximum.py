@@ -23,10 +23,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.fields import Shape, rarely
 from tgenn_gen.network.genn_code import Scatter, Updates
 from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.runtime import neuron_updates
 
 MAX_WINDOW = 15  # 3^15 < 2^24: sums of the synapses' weights are exact in float32

@@ -8,9 +8,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tgenn_gen.network.calls import Call
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.genn_code import Scatter, Updates
+from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.network.tensors import Tensor
 
 

@@ -1,4 +1,4 @@
-"""The linear maps: one module a kind, and what several of them share.
+"""The linear maps: one module per kind, and what several of them share.
 
 A module imports only those above it:
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from tgenn_gen import Network, load, save
-from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.model import Connection, Input, Output, Population
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from tgenn_gen.codegen.connectivity import Connectivity, connectivity, synapses
+from tgenn_gen.codegen.matrix_types import Connectivity, connectivity, synapses
 from tgenn_gen.network.model import Connection, Network, Population
 
 WIDTH = 110  # columns, where names are not too long

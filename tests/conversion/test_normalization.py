@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from sample_networks import of_all_kinds, small_cnn
 
 from tgenn_gen import TgennError, simulate
-from tgenn_gen.conversion.activations import ActivationHistogram, measure
+from tgenn_gen.conversion.activation_statistics import ActivationHistogram, measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.methods import Method, parse_normalization, tensor_genn
 from tgenn_gen.conversion.normalization import find_scales, rescale
-from tgenn_gen.document.weight_names import with_weight_names
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
 from tgenn_gen.engine.simulation import time_courses
