@@ -319,3 +319,11 @@ def test_an_export_takes_templates_as_generate_does(tmp_path, mine, capsys):
     assert export_main([*arguments, "--output", str(tmp_path / "other")]) == 2
     assert f"{folder / 'weights.py.j2'}:1: error[T704]: " in capsys.readouterr().err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_templates_whose_name_is_too_long_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save(NETWORK, "n")
+    for command, code in ((["generate", "n", "--templates"], "T702"), (["templates", "--eject"], "T604")):
+        assert main([*command, "x" * 300]) == 2
+        assert f"{'x' * 300}: error[{code}]: cannot be " in capsys.readouterr().err

@@ -161,7 +161,7 @@ def test_a_write_that_fails_changes_nothing(folder, monkeypatch, there):
         with pytest.raises(TgennError, match=r"T604\]: cannot be written: No space"):
             write_folder(folder, exported("b"), force=True)
     assert files_in(folder) == before
-    assert there or list(folder.iterdir()) == []
+    assert folder.exists() == there
     write_folder(folder, exported("b"), force=there)  # as if it had not been
 
 
@@ -206,7 +206,7 @@ def test_files_go_and_come_and_temporary_ones_are_removed_by_the_next_write_in_t
     for name in ("a", "e", "b/c"):
         (folder / name).with_name(left + Path(name).name).write_bytes(b"le")
     replace_files(folder, {"b/c": b"3", "d": b"4"}, stale=["a"])
-    assert files_in(folder) == {"b/c": b"3", "d": b"4"}
+    assert files_in(folder) == {"b/c": b"3", "d": b"4", f"{left}e": b"le"}  # e may still be mended
 
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked on Windows")

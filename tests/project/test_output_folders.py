@@ -10,8 +10,9 @@ from refusals import refused
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import Method, convert, save  # noqa: E402
+from tgenn_gen import Method, TgennError, convert, save  # noqa: E402
 from tgenn_gen.cli.main import export_main  # noqa: E402
+from tgenn_gen.files.file_writing import alone_in  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
@@ -147,3 +148,33 @@ def test_the_current_folder_is_filled_like_any_other_that_is_empty(tmp_path, mon
     monkeypatch.chdir(tmp_path)
     assert export(model_file, ".") == 0
     assert (tmp_path / "network.yaml").exists()
+
+
+def test_a_folder_that_another_process_writes_is_refused_before_the_conversion(
+    tmp_path, monkeypatch, capsys, model_file
+):
+    monkeypatch.setattr("tgenn_gen.conversion.convert.convert", None)  # calling it would fail
+    with alone_in(tmp_path / "out"):
+        assert export(model_file, tmp_path / "out", "--force") == 2
+    assert "error[T605]: another tgenn is writing this folder" in capsys.readouterr().err
+
+
+def test_a_folder_is_kept_during_the_conversion_and_files_that_come_meanwhile_stay(
+    tmp_path, monkeypatch, model_file
+):
+    out = tmp_path / "out"
+
+    def meanwhile(*arguments, **options):
+        with pytest.raises(TgennError, match="T605"), alone_in(out):
+            pass
+        (out / "notes.txt").write_text("mine")
+        return convert(*arguments, **options)
+
+    monkeypatch.setattr("tgenn_gen.conversion.convert.convert", meanwhile)
+    assert export(model_file, out) == 0
+    assert (out / "notes.txt").read_text() == "mine" and (out / "network.yaml").exists()
+
+
+def test_a_conversion_that_fails_leaves_no_folder(tmp_path, model_file):
+    assert export(model_file, tmp_path / "out", "--normalize", "percentile:99") == 2  # needs data
+    assert not (tmp_path / "out").exists()

@@ -27,7 +27,7 @@ def add_allow_outside(command: argparse.ArgumentParser) -> None:
     )
 
 
-def document_of(arguments: argparse.Namespace) -> tuple[Path, Source, WeightFolder]:
+def given_document(arguments: argparse.Namespace) -> tuple[Path, Source, WeightFolder]:
     """The document that is given, its text and the folder of its weights. Raises TgennError (T10x)."""
     from tgenn_gen.document.reading import document_path
     from tgenn_gen.document.weight_files import WeightFolder

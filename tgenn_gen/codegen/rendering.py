@@ -80,10 +80,10 @@ def _own(folder: Path) -> jinja2.Environment:
     found: list[Diagnostic] = []
     for name in TEMPLATES:
         path = folder / name
-        if (path.exists() or path.is_symlink()) and not path.is_file():  # Jinja2 would take the built-in one
-            found.append(Diagnostic.at(path, "T702", "cannot be read: not a regular file"))
-            continue
         try:
+            is_there = path.exists() or path.is_symlink()
+            if is_there and not path.is_file():  # Jinja2 would take the built-in one
+                raise OSError(0, "not a regular file")
             environment.get_template(name)
         except UnicodeDecodeError as error:
             message = f"cannot be read: not UTF-8 text (byte {error.start})"

@@ -37,7 +37,11 @@ TEMPLATES = {  # name: what it is for; those that follow a script's own are incl
 
 def require_folder(folder: Path) -> None:
     """Raise TgennError (T702) where there is no such folder."""
-    if not folder.is_dir():
+    try:
+        is_there = folder.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise _unreadable(folder, error) from None
+    if not is_there:
         hint = "tgenn templates --eject DIR makes one, of the built-in templates"
         raise TgennError.at(folder, "T702", "is not a folder", hint)
 
@@ -48,13 +52,20 @@ def without_effect(folder: Path) -> list[tuple[Path, str]]:
     Pairs of a path and what it may be meant for. Raises TgennError (T702).
     """
     require_folder(folder)
-    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    try:
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    except OSError as error:
+        raise _unreadable(folder, error) from None
     names = {name for name in there if not any(part.startswith(".") for part in name.split("/"))}
     used = [name for name in TEMPLATES if name in names]
     for template in used:  # which grows by what its templates name
         text = content_of(folder / template) or b""
         used += [name for name in names.difference(used) if os.fsencode(name) in text]
     return [(folder / name, name_hint(name)) for name in sorted(names.difference(used))]
+
+
+def _unreadable(folder: Path, error: OSError) -> TgennError:
+    return TgennError.at(folder, "T702", f"cannot be read: {error.strerror}")
 
 
 def name_hint(name: str) -> str:

@@ -35,7 +35,7 @@ def check_method(method: Method, has_data: bool) -> None:
     if method.readout not in READOUTS:
         refuse(f"'{method.readout}' is no readout: use {', '.join(READOUTS)}")
     if not method.neuron.spikes or method.neuron.relays:
-        hint = "use one that spikes by a threshold, such as IntegrateAndFire()"
+        hint = "use one that spikes by a threshold, such as integrate_and_fire"
         what = "only pass spikes on" if method.neuron.spikes else "never spike"
         refuse(f"neurons of kind {method.neuron.kind} {what}", hint)
     if method.pooling not in ("folded", "spiking"):

@@ -9,7 +9,7 @@ from typing import Any
 from tgenn_gen.document.canonical_text import DOCUMENT
 from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import fits, other_format, schema_problems
-from tgenn_gen.document.valid_part import intact_part
+from tgenn_gen.document.valid_part import valid_part
 from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
 from tgenn_gen.document.yaml_source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.errors import Diagnostic, TgennError
@@ -47,7 +47,7 @@ def load_source(source: Source, files: WeightFiles) -> Network:
         raise TgennError(found)
     tensors, unread = _read_tensors(source, files)
     found += unread
-    part = intact_part(source, departures) if departures else source
+    part = valid_part(source, departures) if departures else source
     if part is None:
         raise TgennError(found)
     if departures:  # its places are others

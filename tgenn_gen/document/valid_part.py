@@ -11,7 +11,7 @@ from tgenn_gen.network.problems import PathInDocument, Problem
 _SECTIONS = ("inputs", "populations", "outputs")
 
 
-def intact_part(source: Source, problems: Iterable[Problem]) -> Source | None:
+def valid_part(source: Source, problems: Iterable[Problem]) -> Source | None:
     """A document without the inputs, populations and outputs that depart from the schema (`problems`).
 
     What it says keeps its places in the text. None where a section is missing, or where what all the

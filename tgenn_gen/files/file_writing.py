@@ -40,8 +40,8 @@ def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[st
             os.replace(written, path)
     except OSError as error:
         raise unwritable(folder, error) from None
-    for inside in {path.parent for path in temporary}:
-        _remove(temporary_files(inside))
+    for path in (folder / name for name in (*files, *stale)):
+        remove_files(temporary_files(path.parent, path.name))
 
 
 def temporary_files(folder: Path, name: str = "*") -> list[Path]:
@@ -49,7 +49,7 @@ def temporary_files(folder: Path, name: str = "*") -> list[Path]:
     return [*folder.glob(f".tgenn-{'[0-9a-f]' * 8}-{name}")]
 
 
-def _remove(paths: Iterable[Path]) -> None:
+def remove_files(paths: Iterable[Path]) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -66,7 +66,7 @@ def _write(files: Mapping[Path, bytes]) -> None:
         for path, content in files.items():
             path.write_bytes(content)
     except BaseException:  # Ctrl-C, too
-        _remove(files)
+        remove_files(files)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -75,15 +75,17 @@ def _write(files: Mapping[Path, bytes]) -> None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Lock a folder, which is made if need be. Raises TgennError: T605 another process has locked it, T604.
+    """Lock a folder, which is made if need be, and removed if it stays empty then.
 
-    Where folders cannot be locked, on Windows and some network file systems, nobody is kept out.
+    Where folders cannot be locked, on Windows and NFS, nobody is kept out. Raises TgennError: T605 another
+    process has locked it, T604.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(folder, error) from None
     with contextlib.ExitStack() as held:
+        try:
+            made = not folder.exists()
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(folder, error) from None
         try:
             import fcntl
 
@@ -96,7 +98,14 @@ def alone_in(folder: Path) -> Iterator[None]:
             raise TgennError.at(folder, "T605", message, hint) from None
         except (ImportError, OSError):
             pass
+        if made:
+            held.callback(_remove_if_empty, folder)
         yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def unwritable(folder: Path, error: OSError | RuntimeError) -> TgennError:

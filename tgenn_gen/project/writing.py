@@ -27,7 +27,14 @@ from tgenn_gen.document.canonical_text import (
 from tgenn_gen.document.schema_check import fits
 from tgenn_gen.document.yaml_source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
-from tgenn_gen.files.file_writing import alone_in, content_of, replace_files, temporary_files, unwritable
+from tgenn_gen.files.file_writing import (
+    alone_in,
+    content_of,
+    remove_files,
+    replace_files,
+    temporary_files,
+    unwritable,
+)
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 
@@ -73,6 +80,8 @@ def write_scripts(
     if changed:
         with alone_in(folder):
             replace_files(folder, {name: files[name] for name in changed})
+            for name in files:
+                remove_files(temporary_files(folder, name))  # of those that are up to date, too
     return [folder / name for name in changed]
 
 
@@ -114,12 +123,17 @@ def export_files(network: Network, templates: Path | None = None) -> dict[str, b
 def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write `files` ({relative path: bytes}) into a folder, new or not, that has none of them.
 
-    Raises TgennError: T603 something of that name is there, T604 cannot be written.
+    Raises TgennError: T603 something of that name is there, T604 cannot be written, T605 another process
+    is writing it.
     """
-    if there := [path for name in files if (path := _in_the_way(folder, name))]:
-        hint = "move it out of the way, or choose another folder"
-        raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from None
     with alone_in(folder):
+        if there := [path for name in files if (path := _in_the_way(folder, name))]:
+            hint = "move it out of the way, or choose another folder"
+            raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
         replace_files(folder, files)
 
 
@@ -142,21 +156,41 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
         raise unwritable(folder, error) from None
 
 
-def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
-    """Write `files` ({relative path: bytes}, network.yaml the last) into a folder.
+@contextlib.contextmanager
+def output_folder(folder: Path, *, force: bool) -> Iterator[None]:
+    """Keep a folder from other processes, from before the work until write_project has written it.
 
-    With `force` an exported network's own files in an existing folder are replaced, and old weights removed;
-    other files stay. Raises TgennError: T601 not empty, T602 not a folder, T603 a file that is in the way
-    was not written by tgenn, T604 cannot be written, T605 another process is writing it.
+    Raises TgennError: T601 not empty and no `force`, T602 not a folder, T604 cannot be written, T605
+    another process is writing it.
     """
     require_writable_target(folder, force=force)
     with alone_in(folder):
         require_writable_target(folder, force=force)  # another process may just have written it
-        own = _own_files(folder.resolve())
-        foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
-        if foreign:
-            raise TgennError(map(_foreign, foreign))
-        replace_files(folder, files, stale=sorted(n for n in own - set(files) if n.endswith(".npy")))
+        yield
+
+
+def write_project(folder: Path, files: dict[str, bytes]) -> None:
+    """Write `files` ({relative path: bytes}, network.yaml the last) into an output_folder.
+
+    An exported network's own files in it are replaced, and old weights removed; other files stay. Raises
+    TgennError: T603 a file that is in the way was not written by tgenn, T604 cannot be written.
+    """
+    own = _own_files(folder.resolve())
+    foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
+    if foreign:
+        raise TgennError(map(_foreign, foreign))
+    replace_files(folder, files, stale=sorted(n for n in own - set(files) if n.endswith(".npy")))
+    for inside in {(folder / name).parent for name in files}:
+        remove_files(temporary_files(inside))  # of a network that a killed process began to write
+
+
+def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
+    """Write `files` ({relative path: bytes}, network.yaml the last) into a folder.
+
+    Raises TgennError as output_folder and write_project do.
+    """
+    with output_folder(folder, force=force):
+        write_project(folder, files)
 
 
 def _in_the_way(folder: Path, name: str) -> Path | None:

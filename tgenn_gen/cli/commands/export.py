@@ -45,21 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.cli.method_options import method_of
     from tgenn_gen.codegen.rendering import require_templates
     from tgenn_gen.conversion.convert import convert
-    from tgenn_gen.project.writing import export_files, require_writable_target, write_folder
+    from tgenn_gen.project.writing import export_files, output_folder, write_project
 
     if arguments.templates is not None:
         say_without_effect(arguments.templates)
         require_templates(arguments.templates)
-    require_writable_target(arguments.output, force=arguments.force)
-    network = convert(
-        arguments.model,
-        arguments.calibration,
-        method_of(arguments),
-        uint8_divisor=arguments.uint8_divisor,
-        name=arguments.name,
-        progress=show_progress,
-    )
-    write_folder(arguments.output, export_files(network, arguments.templates), force=arguments.force)
+    with output_folder(arguments.output, force=arguments.force):
+        network = convert(
+            arguments.model,
+            arguments.calibration,
+            method_of(arguments),
+            uint8_divisor=arguments.uint8_divisor,
+            name=arguments.name,
+            progress=show_progress,
+        )
+        write_project(arguments.output, export_files(network, arguments.templates))
     for change in network.provenance.get("changes", ()):
         say(f"note: {change}")
     method = network.provenance["normalization"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, document_of
+from tgenn_gen.cli.arguments import add_document, given_document
 from tgenn_gen.cli.console import DIFFERENCE, FINE, say
 
 
@@ -30,13 +30,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.editing.formatting import formatted
     from tgenn_gen.editing.text_edits import rewrite
 
-    path, source, files = document_of(arguments)
+    path, source, files = given_document(arguments)
     text = formatted(source, files)
     if text == source.text:
-        print(f"{path}: is in its canonical form")
+        print(f"{path}: has all values in their canonical form")
         return FINE
     if arguments.check:
-        say(f"{path}: is not in its canonical form: run tgenn fmt")
+        say(f"{path}: has values that are not in their canonical form: run tgenn fmt")
         return DIFFERENCE
     rewrite(path, source, text)
     print(f"{path}: written")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, document_of
+from tgenn_gen.cli.arguments import add_document, given_document
 from tgenn_gen.cli.console import FINE
 
 
@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.editing.lock_weights import locked
     from tgenn_gen.editing.text_edits import write_data
 
-    path, source, files = document_of(arguments)
+    path, source, files = given_document(arguments)
     data, changes = locked(source, files)
     write_data(path, source, data, files)
     for change in changes:
