@@ -195,7 +195,7 @@ CASES = {
 
 
 def refusal(path):
-    """What is said of calibration data for an input of shape (4,)."""
+    """The message about calibration data for an input of shape (4,)."""
     with memory(GIB), seconds(20), pytest.raises(TgennError) as caught:
         list(open_calibration(path, (Input("image", (4,), ConstantCurrentInput()),)).batches(10))
     (found,) = caught.value.diagnostics

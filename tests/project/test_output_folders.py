@@ -55,7 +55,7 @@ FILE = "error[T602]: is a file, not a folder\n  hint: choose another --output\n"
 NOT_EMPTY = "error[T601]: the folder is not empty\n  hint: choose another one, or give --force to replace the document, weights and scripts in it\n"
 ACCESS = "\n  hint: see its permissions, those of the folder above it, and the free space\n"
 
-IN_THE_WAY = {  # (what is there, the output, what is said of it)
+IN_THE_WAY = {  # (what is in the way, the output, the message)
     "a file": (writes("out"), "out", FILE),
     "a pipe": (lambda folder: os.mkfifo(folder / "out"), "out", FILE),
     "a link to nothing": (lambda folder: (folder / "out").symlink_to("nowhere"), "out", FILE),

@@ -22,7 +22,7 @@ from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 
 _LANGUAGE = "templates are Jinja2: https://jinja.palletsprojects.com/en/stable/templates/"
-_FIELDS = "tgenn plan SPEC shows what there is"
+_FIELDS = "tgenn plan SPEC shows all fields"
 
 
 def _environment(*folders: Path) -> jinja2.Environment:

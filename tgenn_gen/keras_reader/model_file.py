@@ -207,7 +207,7 @@ def refuse_other_content(file: ModelFile) -> None:
 
 
 def subclassed(place: Location, class_name: str) -> Diagnostic:
-    """What is said of a model of a class of its own."""
+    """The error about a model of a class of its own."""
     message = f"{class_name} is neither a Sequential nor a functional Keras model"
     return Diagnostic.at(
         place, "T402", message, "write it as keras.Sequential([...]) or with the functional API"
