@@ -26,17 +26,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tgenn_gen.version import __version__
+from tgenn_gen.runtime import __version__
 
 if TYPE_CHECKING:
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import Evaluation, evaluate
-    from tgenn_gen.engine.simulation import Result, simulate
     from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
     from tgenn_gen.network.model import Network
+    from tgenn_gen.project.simulation_engines import simulate
     from tgenn_gen.project.writing import generate, save
+    from tgenn_gen.runtime.results import Result
 
 __all__ = [
     "PRESETS",
@@ -63,14 +64,14 @@ _HOMES = {
     "Method": "conversion.methods",
     "Network": "network.model",
     "PRESETS": "conversion.methods",
-    "Result": "engine.simulation",
+    "Result": "runtime.results",
     "TgennError": "errors",
     "convert": "conversion.convert",
     "evaluate": "engine.evaluation",
     "generate": "project.writing",
     "load": "document.reading",
     "save": "project.writing",
-    "simulate": "engine.simulation",
+    "simulate": "project.simulation_engines",
 }
 
 

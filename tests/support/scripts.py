@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from tgenn_gen import Network, generate, save
+from tgenn_gen.runtime.projects import own_modules
 
 
 def written(network: Network, folder: Path, **data: np.ndarray) -> Path:
@@ -38,7 +39,12 @@ def run_here(script: Path, *arguments: object) -> subprocess.CompletedProcess[st
     """The same in this process, which need not start Python and import NumPy."""
     argv = [str(script), *map(str, arguments)]
     stdout, stderr, status = io.StringIO(), io.StringIO(), 0
-    with redirect_stdout(stdout), redirect_stderr(stderr), mock.patch.object(sys, "argv", argv):
+    with (
+        redirect_stdout(stdout),
+        redirect_stderr(stderr),
+        mock.patch.object(sys, "argv", argv),
+        own_modules(script.resolve().parent),
+    ):
         try:
             exec(
                 _compiled(script.read_text(), str(script)), {"__name__": "__main__", "__file__": str(script)}

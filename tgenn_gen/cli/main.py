@@ -26,7 +26,8 @@ from tgenn_gen.cli.commands import (
 )
 from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, say
 from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
-from tgenn_gen.version import __version__
+from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime import __version__
 
 COMMANDS = (  # in the order of the help
     check,
@@ -69,6 +70,9 @@ def _guarded(run: Callable[[], int]) -> int:
         for diagnostic in error.diagnostics:
             print(diagnostic, file=sys.stderr)
         return BAD_INPUT
+    except RunError as error:
+        say(f"error: {error}")
+        return error.status
     except MissingEngineError as error:
         say(f"error: {error}")
         return MISSING_ENGINE

@@ -6,8 +6,11 @@ A module imports only those above it:
     network_table   tgenn show: neurons, synapses and memory
     neuron_models   GeNN neuron models
     identifiers     valid identifiers for generated code
+    python_lines    lines of Python, formatted
     plan            the plan, which templates print
-    runtime_text    the source text of runtime functions
+    code_names      the names of populations, connections and weights in code
+    python_text     Python, statement by statement
+    runtime_files   the files of tgenn_runtime/
     lowering        network to plan
     stamps          hash lines that show whether a generated file was edited
     template_files  the built-in templates and those of a user

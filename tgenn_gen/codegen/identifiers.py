@@ -19,16 +19,19 @@ CPP_KEYWORDS = frozenset(
 )
 
 
-def identifiers_of(names: list[str]) -> dict[str, str]:
-    """{name: an identifier in Python, C++ and GeNN}, all distinct."""
+def identifiers_of(names: list[str], taken: set[str]) -> dict[str, str]:
+    """{name: an identifier in Python, C++ and GeNN}, all distinct, none of them taken; they are then."""
     found: dict[str, str] = {}
-    taken: set[str] = set()
     for name in names:
-        base = re.sub(r"[^A-Za-z0-9_]", "_", name)
-        if base[0].isdigit() or keyword.iskeyword(base) or base in CPP_KEYWORDS:
-            base = f"_{base}"
-        found[name] = unique(base, taken)
+        found[name] = unique(identifier(name), taken)
     return found
+
+
+def identifier(name: str) -> str:
+    """The name with what no identifier has replaced by _."""
+    base = re.sub(r"[^A-Za-z0-9_]", "_", name)
+    reserved = keyword.iskeyword(base) or base in CPP_KEYWORDS
+    return f"_{base}" if reserved or not base or base[0].isdigit() else base
 
 
 def unique(base: str, taken: set[str]) -> str:

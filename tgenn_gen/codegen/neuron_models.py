@@ -6,18 +6,20 @@ from dataclasses import dataclass
 
 from tgenn_gen.network.genn_code import Updates
 
+RESET_WIDTH = 80  # columns of the reset code in one line
+
 
 @dataclass(frozen=True)
 class NeuronModelPlan:
     """A GeNN neuron model that one or more populations use; its code has `step`, the population's local step.
 
     identifier  its name in code
-    params      the names of its parameters, but for timesteps and phase, which all models have
+    params      the names of its parameters, but for timesteps and depth, which all models have
     variables   (name, type, GeNN's access, "" for read and write, start value) of each; a tensor, one value
                 a neuron, has the start value ""
     sim_code    GeNN code of one step
     threshold   the condition for a spike, GeNN code; "" where it never spikes
-    reset       what a spike does, GeNN code
+    reset       what a spike does, GeNN code: one line, or several that each are too long for one
     """
 
     identifier: str
@@ -29,10 +31,18 @@ class NeuronModelPlan:
 
 
 def neuron_model(
-    identifier: str, updates: Updates, *, few_spike: bool = False, readout: str = "", start: int = 0
+    identifier: str,
+    updates: Updates,
+    *,
+    waits: bool = False,
+    few_spike: bool = False,
+    readout: str = "",
+    start: int = 0,
 ) -> NeuronModelPlan:
-    """The model for `updates`; few_spike: whether it emits later than it receives.
+    """The model for `updates`.
 
+    waits: whether populations wait for all steps of an example before they emit, so that their depth counts
+    in examples. few_spike: whether this one emits later than it receives.
     readout, start: those of the output population, "" for all others.
     """
     spikes = bool(updates.threshold)
@@ -40,21 +50,30 @@ def neuron_model(
     if updates.random:
         variables.append(("key", "unsigned int", "READ_ONLY_SHARED_NEURON", "0"))
     variables += [(name, "scalar", "READ_ONLY", "") for name in updates.tensors]
-    variables += [(name, kind, "", "0") for name, kind in (("V", "scalar"), *updates.variables)]
+    variables += [
+        (name, kind, "", "0.0" if kind == "scalar" else "0")
+        for name, kind in (("V", "scalar"), *updates.variables)
+    ]
     latch, after_spike = [], []
     if spikes:
         variables += [("spike_count", "unsigned int", "", "0"), ("last_spike_count", "unsigned int", "", "0")]
         latch += ["last_spike_count = spike_count;", "spike_count = 0;"]
         after_spike.append("spike_count++;")
-    if readout:
+    if updates.sign:
+        variables += [("net_count", "int", "", "0"), ("last_net_count", "int", "", "0")]
+        latch += ["last_net_count = net_count;", "net_count = 0;"]
+        after_spike.append(f"net_count += (int){updates.sign};")
+    if readout == "membrane":
+        variables.append(("last_V", "scalar", "", "0.0"))
+        latch.append("last_V = V;")
+    elif readout:
         variables += [("read", "scalar", "", "0.0"), ("last_read", "scalar", "", "0.0")]
         latch += ["last_read = read;", "read = 0.0;"]
     clock = "emitted" if few_spike else "step"
-    after_update, before_update = [], []
+    before_update = []
     late = f"{clock} >= {start}" if start else ""
     if readout == "membrane":
         before_update += [f"if(step == {start}) {{ V = 0.0; }}"] if start else []
-        after_update.append(f"read = ({late}) ? V : 0.0;" if late else "read = V;")
     elif readout == "spike_count":
         value = "(scalar)(1 << (timesteps - 1 - emitted))" if few_spike else "1.0"
         value = updates.sign or value
@@ -66,7 +85,9 @@ def neuron_model(
         after_spike.append(f"if({condition}) {{ read = {first}; }}")
 
     beginning = "// a new example: latch the result of the last one"
-    lines = ["const int step = ((int)round(t / dt) + phase) % timesteps;  // this population's local step"]
+    late_by = "" if waits else " + depth * (timesteps - 1)"  # a multiple of timesteps - depth
+    now = f"((int)round(t / dt){late_by})" if late_by else "(int)round(t / dt)"
+    lines = [f"const int step = {now} % timesteps;  // local step"]
     if few_spike:
         lines += [
             "const int emitted = (step + 1) % timesteps;  // the step that its spikes are of",
@@ -75,15 +96,16 @@ def neuron_model(
         ]
     elif updates.start or latch:
         lines += _block(f"if(step == 0) {{  {beginning}, start afresh", [*latch, *updates.start.splitlines()])
-    lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines(), *after_update]
+    lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines()]
+    # the sign has to be known before what counts it
+    reset = [*([updates.reset] if updates.reset else []), *after_spike]
     return NeuronModelPlan(
         identifier=identifier,
         params=tuple(name for name, _ in updates.params),
         variables=tuple(variables),
         sim_code="\n".join(lines),
         threshold=updates.threshold,
-        # the sign has to be known before what counts it
-        reset=" ".join([*([updates.reset] if updates.reset else []), *after_spike]),
+        reset=("\n" if sum(map(len, reset)) > RESET_WIDTH else " ").join(reset),
     )
 
 

@@ -3,7 +3,8 @@
 :mod:`tgenn_gen.codegen.lowering` makes it.
 
 A template prints its fields as they are: each string is a name that has passed the document's pattern, a
-description in one line, a literal, or code of this package's. `tgenn plan SPEC` shows a network's plan.
+description in one line, a literal, or code. `tgenn plan SPEC` shows a network's plan. Lines of Python, here
+called lines, stand without the indentation of the place where the built-in template prints them.
 
 PLAN_VERSION goes up when a field goes, gets another name or another meaning, and CHANGELOG.md says which;
 a field that is new leaves it as it is. A template of one's own can ask for `plan.plan_version`.
@@ -16,23 +17,23 @@ from dataclasses import dataclass
 from tgenn_gen.codegen.neuron_models import NeuronModelPlan
 from tgenn_gen.network.fields import Shape
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 
 
 @dataclass(frozen=True)
 class WeightPlan:
     """A weight file.
 
-    key      of its values in the scripts' `weights`: weights/dense.kernel.npy has dense.kernel
-    file     its path beside the document
-    shape    of its values, which are float32
-    sha256   of the file
+    identifier   of its values in code
+    file         its path beside the document
+    shape        of its values, which are float32
+    lines        Python that reads it
     """
 
-    key: str
+    identifier: str
     file: str
     shape: Shape
-    sha256: str
+    lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,12 @@ class ConnectionPlan:
     source_identifier    the same in code
     source_size      how many elements, or neurons, that has
     description      the maps, in a few words
-    variable         of the current it makes, in Python: "current" where the population has no other input
-    numpy            expressions that make it of the source, one for each map; the first one reads
-                     <source_identifier>_course, and each other one `variable`
+    lines            Python that applies them to what the source emits, in reference.py
     from_input       whether the source is an input that does not spike: the host computes its current
-    genn_matrix      GeNN's matrix type: DENSE, SPARSE, or EITHER of SPARSE and TOEPLITZ, as the user
+    matrix           GeNN's matrix type: DENSE, SPARSE, or EITHER of SPARSE and TOEPLITZ, as the user
                      chooses; "" where the source is a network input, whose current the host makes
+    matrix_python    the same as an expression in simulate.py
+    assigned         what simulate.py assigns the synapse population to, "" where it needs no name
     not_toeplitz     why it is never TOEPLITZ; "" where it can be
     kernel           the synapses' weights, an expression in Python and C++ (:mod:`tgenn_gen.runtime.kernels`)
     signed           whether the source's spikes have a sign
@@ -66,10 +67,11 @@ class ConnectionPlan:
     source_identifier: str
     source_size: int
     description: str
-    variable: str
-    numpy: tuple[str, ...]
+    lines: tuple[str, ...]
     from_input: bool
-    genn_matrix: str
+    matrix: str
+    matrix_python: str
+    assigned: str
     not_toeplitz: str
     kernel: str
     signed: bool
@@ -82,6 +84,30 @@ class ConnectionPlan:
 
 
 @dataclass(frozen=True)
+class OutputPlan:
+    """How an output population is read (:mod:`tgenn_gen.network.readouts`).
+
+    scale        ANN activation = scale x what is read per step: a literal, or an expression in Python and C++
+    start        the steps of an example that the readout leaves out
+    variable     of GeNN, which is read after each step; last_<variable> has its last value of an example
+    weights      files that the scale is in: none, or one
+    function     what makes of it the output, in C++: mean_per_step or earliest
+    read         the function of `tgenn_gen.runtime.readout_functions` that gives what is read, in NumPy
+    genn_lines   Python that declares it in simulate.py
+    numpy_lines  in reference.py
+    """
+
+    scale: str
+    start: int
+    variable: str
+    weights: tuple[WeightPlan, ...]
+    function: str
+    read: str
+    genn_lines: tuple[str, ...]
+    numpy_lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class PopulationPlan:
     """A population, or an input that spikes.
 
@@ -91,18 +117,26 @@ class PopulationPlan:
     size         how many they are
     description  its neurons, in a few words
     activation   what the ANN's activation is in terms of its spikes or V; "" for an input
+    comments     name, description and activation, in lines
     depth        the latencies that it is behind the input
     stream       its stream of random numbers, -1 where it draws none
-    bias         an expression of its bias, in Python and C++; "" where it has none
-    neurons      the expression that makes its neurons, in reference.py; "" for an input
+    weights      files that its block reads first
+    bias         the identifier of its bias, "" where it has none
     neuron_model     the identifier of its GeNN neuron model
-    neuron_params    (name, literal) of that model's parameters, but for timesteps and phase
+    neuron_params    (name, literal) of that model's parameters, but for timesteps and depth
     variables    (name, literal) of its GeNN variables' start values
-    tensors      (name, expression) of those that have one a neuron: the weights that give them
+    tensors      (name, identifier) of those that have one a neuron: the weights that give them
     spikes       whether it does; an integrator has V alone
     driven       whether the host makes its current of the examples
-    last_read    the courses that no later population reads, in reference.py: their names, with commas between
+    driving      the names of the inputs that it makes it of, as arguments in Python
+    driving_parameters   the same as parameters of a function
+    current_lines    Python that makes this current, in simulate.py
+    params_lines     Python of its parameters
+    variables_lines  Python of its variables' start values
+    neurons_lines    Python that runs it, in reference.py
+    last_read    the identifiers that no later population reads, in reference.py, with commas between
     connections  its inputs
+    output       how it is read, where it is an output
     """
 
     name: str
@@ -111,18 +145,26 @@ class PopulationPlan:
     size: int
     description: str
     activation: str
+    comments: tuple[str, ...]
     depth: int
     stream: int
+    weights: tuple[WeightPlan, ...]
     bias: str
-    neurons: str
     neuron_model: str
     neuron_params: tuple[tuple[str, str], ...]
     variables: tuple[tuple[str, str], ...]
     tensors: tuple[tuple[str, str], ...]
     spikes: bool
     driven: bool
+    driving: str
+    driving_parameters: str
+    current_lines: tuple[str, ...]
+    params_lines: tuple[str, ...]
+    variables_lines: tuple[str, ...]
+    neurons_lines: tuple[str, ...]
     last_read: str
     connections: tuple[ConnectionPlan, ...]
+    output: OutputPlan | None
 
 
 @dataclass(frozen=True)
@@ -132,42 +174,23 @@ class InputPlan:
     name         as the document has it
     identifier   the same in code
     shape        of one example
-    encoding     the expression that makes it current or spikes, in reference.py
-    uint8_divisor    what uint8 data is divided by, a literal
-    values, values_cpp   the smallest and the largest value, and whether 0 and 1 alone, in Python and in C++
     spikes       whether its encoding does: it is then in `genn_populations` too
+    uint8_divisor    what uint8 data is divided by, a literal
+    values_cpp   the smallest and the largest value, and whether 0 and 1 alone, in C++
+    data_range   those of the calibration data, literals, () where they are not known
+    lines        Python that declares it
+    numpy_lines  Python that gives what it emits, in reference.py
     """
 
     name: str
     identifier: str
     shape: Shape
-    encoding: str
+    spikes: bool
     uint8_divisor: str
-    values: str
     values_cpp: str
-    spikes: bool
-
-
-@dataclass(frozen=True)
-class OutputPlan:
-    """A population that is read, and its readout (:mod:`tgenn_gen.network.readouts`).
-
-    name     the population's
-    shape    the population's
-    scale    ANN activation = scale x what is read per step: a literal, or an expression in Python and C++
-    start    the steps of an example that the readout leaves out
-    read     the function of `tgenn_gen.runtime.readout_functions` that gives what is read after each step
-    output   the one that makes of it the output, in Python and C++
-    spikes   whether the population does
-    """
-
-    name: str
-    shape: Shape
-    scale: str
-    start: int
-    read: str
-    output: str
-    spikes: bool
+    data_range: tuple[str, ...]
+    lines: tuple[str, ...]
+    numpy_lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -177,63 +200,49 @@ class Plan:
     plan_version       PLAN_VERSION
     name               the network's
     identifier         the same in code
-    version            of tgenn_gen
-    document_sha256    of the document in its canonical form, and with it of all weights
+    document_sha256    of network.yaml
     dt                 the length of a time step in ms, a literal
     timesteps          the steps that each example is shown, unless the user says otherwise
-    max_timesteps      the most that the user can choose
-    latency            of a population in steps, as an expression of `timesteps`
+    few_spike          whether its spikes are those of the few-spike code
+    latency            of a population in steps, an expression in C++
     delayed            whether any connection has a delay
     signed             whether any connection's source has spikes with a sign
     inputs             the network's
-    weights            all weight files, by path
     neuron_models      the GeNN neuron models; populations share those that are the same
     populations        the network's, in reference.py: each one after those that it reads
     genn_populations   the same in simulate.py and model.cc, and before them the inputs that spike
-    outputs            the populations that are read
-    step_weights       the function of what a spike of each step stands for, in Python and C++
+    outputs            of the populations, those that are read, in the document's order
     random             whether anything draws random numbers
     synapses           the connections that are synapses in simulate.py and model.cc
-    max_sparse_bytes   the memory of SPARSE matrices above which a CPU gets TOEPLITZ ones
+    sparse_bytes       the memory that synapses take as SPARSE matrices which can be TOEPLITZ
     largest_population  the most elements that an input, or the current of a population, has
-    spiking            the names of all that spikes, a Python list
-    driven             the names of the populations whose current the host makes of examples, a Python list
-    streams            {name: stream} of the populations that draw random numbers, a Python dict
-    reference_functions    the source of what reference.py uses of :mod:`tgenn_gen.runtime`
-    simulate_functions     of what simulate.py uses
-    building, data, command_line   the source of these modules of :mod:`tgenn_gen.runtime`
+    genn_imports, numpy_imports   lines that import NumPy, where it is used, and of the runtime what is
+    genn_lines, numpy_lines       Python that makes the network in both
     """
 
     plan_version: int
     name: str
     identifier: str
-    version: str
     document_sha256: str
     dt: str
     timesteps: int
-    max_timesteps: int
+    few_spike: bool
     latency: str
     delayed: bool
     signed: bool
     inputs: tuple[InputPlan, ...]
-    weights: tuple[WeightPlan, ...]
     neuron_models: tuple[NeuronModelPlan, ...]
     populations: tuple[PopulationPlan, ...]
     genn_populations: tuple[PopulationPlan, ...]
-    outputs: tuple[OutputPlan, ...]
-    step_weights: str
+    outputs: tuple[PopulationPlan, ...]
     random: bool
     synapses: tuple[ConnectionPlan, ...]
-    max_sparse_bytes: int
+    sparse_bytes: int
     largest_population: int
-    spiking: str
-    driven: str
-    streams: str
-    reference_functions: str
-    simulate_functions: str
-    building: str
-    data: str
-    command_line: str
+    genn_imports: tuple[str, ...]
+    numpy_imports: tuple[str, ...]
+    genn_lines: tuple[str, ...]
+    numpy_lines: tuple[str, ...]
 
 
 CLASSES = (Plan, InputPlan, WeightPlan, NeuronModelPlan, PopulationPlan, ConnectionPlan, OutputPlan)

@@ -58,7 +58,7 @@ def render(
     plan = lower(document)  # names and paths are printed into code: the document is valid
     texts: dict[str, str] = {}
     found: list[Diagnostic] = []
-    for script in (TARGETS[t] for t in targets):
+    for script in (script for target in targets for script in TARGETS[target]):
         try:
             texts[script] = stamped(script, _rendered(environment.get_template(f"{script}.j2"), plan))
         except TgennError as error:

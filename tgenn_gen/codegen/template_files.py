@@ -13,11 +13,8 @@ from tgenn_gen.files.resources import resource_folder
 BUILT_IN = resource_folder("templates")
 TEMPLATES = {  # name: what it is for; those that follow a script's own are included by it
     "simulate.py.j2": "simulate.py: the network on GeNN, through PyGeNN",
-    "connectivity.py.j2": "its SPARSE and TOEPLITZ connectivity",
-    "stepping.py.j2": "its examples, batch after batch, step after step",
+    "connectivity.py.j2": "connectivity.py: its SPARSE and TOEPLITZ synapses, as GeNN code",
     "reference.py.j2": "reference.py: the network in NumPy",
-    "tables.py.j2": "what simulate.py and reference.py say of inputs and outputs",
-    "weights.py.j2": "how both read weights",
     "model.cc.j2": "model.cc: the network on GeNN, in C++",
     "cpp/models.cc.j2": "its neuron models and connectivity",
     "cpp/set_weights.cc.j2": "weights and biases, given to GeNN",

@@ -8,7 +8,8 @@ from tgenn_gen.engine.simulation import input_table
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.loading import load_model, predict
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import Accuracy, Errors, Examples, Targets, count_of, currents_of, scores_of
+from tgenn_gen.runtime.data import Examples, Targets, count_of, currents_of
+from tgenn_gen.runtime.scores import Accuracy, Errors, scores_of
 
 
 def ann_scores(

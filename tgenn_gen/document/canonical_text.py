@@ -19,6 +19,7 @@ from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import schema_problems, schema_text
 from tgenn_gen.document.yaml_source import Source, parse_scalar
 from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.files.checksums import checksum_lines
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.checks import file_problems, meaning_problems
 from tgenn_gen.network.model import Connection, Network
@@ -177,7 +178,8 @@ class Document:
             message = "is not below the folder that is written"
             raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
         weights = {file: tensor.npy() for file, tensor in tensors}
-        return {**weights, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
+        sums = {"weights/SHA256SUMS": checksum_lines(weights).encode()}
+        return {**weights, **sums, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
 
 
 def document_of(network: Network) -> Document:

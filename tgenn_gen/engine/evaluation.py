@@ -17,10 +17,10 @@ from tgenn_gen.runtime.data import (
     Targets,
     count_of,
     currents_of,
-    scores_of,
     shaped_targets,
     targets_problem,
 )
+from tgenn_gen.runtime.scores import scores_of
 
 Progress = Callable[[int, int], None]
 
@@ -75,13 +75,13 @@ def evaluate(
     targets = _targets(y, network, count)
     scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
     spikes, done = 0, 0
-    for read, counts in simulated_batches(network, examples, timesteps, seed):
-        size = next(iter(read.values())).shape[1]
+    for batch in simulated_batches(network, examples, timesteps, seed):
+        size = len(batch.output)
         found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
         for name in targets:
-            scores[name].add(read[name])
+            scores[name].add(batch.outputs_per_step[name])
             relu_scores[name].add(found[name][None])
-        spikes += sum(int(c.sum(dtype=np.int64)) for c in counts.values())
+        spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
         done += size
         if progress is not None:
             progress(done, count)

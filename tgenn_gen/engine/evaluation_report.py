@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.engine.evaluation import Evaluation
-from tgenn_gen.runtime.command_line import write_file
+from tgenn_gen.runtime.written_files import write_file
 
 Scores = Mapping[str, Mapping[str, Any]]  # {output: what a score's results are}
 

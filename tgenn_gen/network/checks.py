@@ -12,9 +12,8 @@ from tgenn_gen.network.neurons.maximum import MAX_WINDOW
 from tgenn_gen.network.ops.linear_map import ShapeError
 from tgenn_gen.network.problems import PathInDocument, Problem
 from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
-MAX_STEPS = 100_000  # as the schema says
-MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels; sums of them are still exact in float32
 MAX_NEURONS = 2**26  # a population's: 64 channels of 1024x1024
 
 

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from math import gcd, prod
 
+WIDTH, MIN_WIDTH = 92, 60  # columns of a line, and of one that is nested deep
+
 
 @dataclass(frozen=True)
 class Loop:
@@ -120,20 +122,27 @@ def window_loop(
 
     Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
     """
-    shifted = f"({index} + {before})" if before else index
+    shifted, earlier = _plus(index, before), _plus(index, before + stride - window)
     by_stride = f" / {stride}" if stride > 1 else ""
-    if window > stride:
-        first = f"max(0, {shifted} - {window - stride}){by_stride}"
-    elif window < stride:
-        first = f"({shifted} + {stride - window}){by_stride}"
-    else:
-        first = f"{shifted}{by_stride}"
-    last = f"min({outputs - 1}, {shifted}{by_stride})"
+    first = f"max(0, {earlier}){by_stride}" if window > stride else _divided(earlier, stride)
+    last = f"min({outputs - 1}, {_divided(shifted, stride)})"
     times_stride = f" * {stride}" if stride > 1 else ""
     return (
         Loop(target, first, last, min(outputs, -(-window // stride))),
         f"const int {tap} = {shifted} - {target}{times_stride};",
     )
+
+
+def _plus(index: str, number: int) -> str:
+    """index + number, as code."""
+    return f"{index} {'+' if number > 0 else '-'} {abs(number)}" if number else index
+
+
+def _divided(value: str, divisor: int) -> str:
+    """value / divisor, as code."""
+    if divisor == 1:
+        return value
+    return f"({value}) / {divisor}" if " " in value else f"{value} / {divisor}"
 
 
 def dilated_window_loop(
@@ -231,7 +240,8 @@ def _add_synapse(scatters: tuple[Scatter, ...]) -> str:
     flat = "0"
     for scatter in scatters:
         for index, length in zip(scatter.kernel_index, scatter.kernel_shape, strict=True):
-            flat = index if flat == "0" else f"({flat}) * {length} + {index}"
+            nested = f"({flat})" if " " in flat else flat
+            flat = index if flat == "0" else f"{nested} * {length} + {index}"
     return f"addSynapse(i{len(scatters)}, {flat});"
 
 
@@ -239,9 +249,23 @@ def _indented(lines: list[str]) -> str:
     """The lines that do something, blocks indented, and closed at the end."""
     text, depth = [], 0
     for line in _needed(lines):
-        text.append("    " * depth + line)
+        width = max(WIDTH - 4 * depth, MIN_WIDTH)
+        text += ["    " * depth + part for part in _broken(line, width)]
         depth += line.endswith("{")
     return "\n".join([*text, *("    " * level + "}" for level in range(depth - 1, -1, -1))])
+
+
+def _broken(line: str, width: int) -> list[str]:
+    """A line of code in parts of at most `width`, where it has places to break."""
+    parts = []
+    while len(line) > width:
+        places = [line.rfind(mark, 8, width) + shift for mark, shift in ((" + ", 0), (" && ", 0), ("; ", 1))]
+        place = max((p for p in places if p > 8), default=0)
+        if not place or line.startswith("//"):
+            break
+        parts.append(line[:place])
+        line = f"    {line[place:].lstrip()}"
+    return [*parts, line]
 
 
 def _needed(lines: list[str]) -> list[str]:

@@ -29,12 +29,18 @@ class Readout:
     unit: str
 
 
+def _earliest(read: np.ndarray, scale: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    return readout_functions.earliest(read, steps)
+
+
 READOUTS = {
     "membrane": Readout(readout_functions.read_membrane, readout_functions.mean_per_step, "V / steps"),
     "spike_count": Readout(
         readout_functions.read_spike_count, readout_functions.mean_per_step, "spikes per step"
     ),
     "first_spike": Readout(
-        readout_functions.read_first_spike, readout_functions.earliest, "1 / step of the first spike"
+        readout_functions.read_first_spike,
+        _earliest,
+        "1 / step of the first spike",
     ),
 }

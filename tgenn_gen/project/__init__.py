@@ -2,7 +2,9 @@
 
 A module imports only those above it:
 
+    generated_files    which generated files tgenn wrote, and which were edited
     writing            writes documents and scripts, never over somebody else's file
+    simulation_engines  simulates a network in NumPy or on GeNN
     git_configuration  .gitattributes and git's settings
     example_files      examples as .npy files, for model.cc
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tgenn_gen.codegen.stamps import TARGETS
+from tgenn_gen.codegen.runtime_files import RUNTIME
 from tgenn_gen.errors import TgennError, printable
 from tgenn_gen.files.file_writing import alone_in, replace_files
 from tgenn_gen.files.git import git
@@ -12,7 +12,7 @@ from tgenn_gen.files.git import git
 DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
-    *(f"{script} -diff linguist-generated" for script in TARGETS.values()),
+    f"{RUNTIME}/* -diff linguist-generated",
 )
 IGNORED = ("*_sparse_CODE*", "*_toeplitz_CODE*")  # what GeNN builds beside simulate.py, and locks
 # git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.codegen.stamps import TARGETS, edit, is_generated
+from tgenn_gen.codegen.runtime_files import RUNTIME, runtime_files
+from tgenn_gen.codegen.stamps import SCRIPTS, TARGETS
 from tgenn_gen.document.canonical_text import (
     DOCUMENT,
     FORMAT,
@@ -37,6 +38,7 @@ from tgenn_gen.files.file_writing import (
 )
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
+from tgenn_gen.project.generated_files import edit_of, is_own, own_generated_files
 
 SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
 
@@ -56,8 +58,9 @@ def generate(
 ) -> list[Path]:
     """Write the network's scripts into `folder`, beside its network.yaml; the paths of those that changed.
 
-    targets: of "pygenn" (simulate.py), "cpp" (model.cc) and "numpy" (reference.py). templates: a folder of
-    templates that override the built-in ones of their names. force: also over what was edited by hand.
+    targets: of "pygenn" (simulate.py, connectivity.py), "cpp" (model.cc, connectivity.h) and "numpy"
+    (reference.py). templates: a folder of templates that override the built-in ones of their names. force:
+    also over what was edited by hand. tgenn_runtime/, which all scripts use, is written too.
     Raises TgennError, and nothing is written: T603 a file of that name was not generated, T604 the folder
     cannot be written, T605 another process writes it, T606 a script was edited by hand, T70x what is wrong
     with templates.
@@ -77,9 +80,10 @@ def write_scripts(
     files = _scripts(document, targets, templates)
     changed = [name for name, content in files.items() if content_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
-    if changed:
+    old = [n for n in own_generated_files(folder) - {*files, *SCRIPTS} if not edit_of(folder, n)]
+    if changed or old:
         with alone_in(folder):
-            replace_files(folder, {name: files[name] for name in changed})
+            replace_files(folder, {name: files[name] for name in changed}, stale=sorted(old))
             for name in files:
                 remove_files(temporary_files(folder, name))  # of those that are up to date, too
     return [folder / name for name in changed]
@@ -90,7 +94,7 @@ def stale_scripts(
 ) -> dict[Path, str]:
     """The scripts that are not what the document, and the templates, give, and why."""
     return {
-        folder / name: _staleness(folder / name, document.sha256)
+        folder / name: _staleness(folder, name, document.sha256)
         for name, content in _scripts(document, targets, templates).items()
         if content_of(folder / name) != content
     }
@@ -98,26 +102,33 @@ def stale_scripts(
 
 def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path | None) -> dict[str, bytes]:
     folder = None if templates is None else Path(templates)
-    return {name: text.encode() for name, text in render(document, targets, folder).items()}
+    scripts = {name: text.encode() for name, text in render(document, targets, folder).items()}
+    return {**runtime_files(), **scripts}
 
 
-def _staleness(path: Path, document_sha256: str) -> str:
-    content = content_of(path)
+def _staleness(folder: Path, name: str, document_sha256: str) -> str:
+    content = content_of(folder / name)
     if content is None:
         return "is missing"
-    if not is_generated(content):
+    if not is_own(folder, name):
         return "was not written by tgenn"
-    if edited := edit(content):
+    if edited := edit_of(folder, name):
         return edited
-    if document_sha256.encode() not in content:
+    if name in SCRIPTS and document_sha256.encode() not in content:
         return "was made from another document"
     return "was made by another version of tgenn, or from other templates"
 
 
 def export_files(network: Network, templates: Path | None = None) -> dict[str, bytes]:
     """All files of an exported network: scripts, weights and document, {path: bytes}. Raises TgennError."""
-    document = document_of(network)
-    return {**_scripts(document, tuple(TARGETS), templates), **document.files()}
+    return project_files(document_of(network), tuple(TARGETS), templates)
+
+
+def project_files(
+    document: Document, targets: tuple[str, ...], templates: Path | None = None
+) -> dict[str, bytes]:
+    """The files of a project with the scripts of these targets, {path: bytes}. Raises TgennError."""
+    return {**_scripts(document, targets, templates), **document.files()}
 
 
 def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -148,7 +159,7 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
             raise TgennError.at(place, "T602", "is a file, not a folder", "choose another --output")
         if there and not force and any(folder.iterdir()):
             hint = "choose another one, or give --force to replace the document, weights and scripts in it"
-            edited = [name for name in sorted(TARGETS.values()) if _edit(folder / name)]
+            edited = [name for name in sorted(own_generated_files(folder)) if edit_of(folder, name)]
             if edited:
                 hint += f", also what was edited by hand: {', '.join(edited)}"
             raise TgennError.at(place, "T601", "the folder is not empty", hint)
@@ -179,7 +190,8 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
     if foreign:
         raise TgennError(map(_foreign, foreign))
-    replace_files(folder, files, stale=sorted(n for n in own - set(files) if n.endswith(".npy")))
+    stale = [n for n in own - set(files) if n.endswith(".npy") or n.startswith(f"{RUNTIME}/")]
+    replace_files(folder, files, stale=sorted(stale))
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write
 
@@ -206,7 +218,7 @@ def _own_files(folder: Path) -> set[str]:
 
     Where an export was killed, the document that it left under a temporary name tells its weights.
     """
-    own = {name for name in TARGETS.values() if is_generated(content_of(folder / name) or b"")}
+    own = own_generated_files(folder)
     if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
         own.add(SCHEMA)
     for path in (folder / DOCUMENT, *temporary_files(folder, DOCUMENT)):
@@ -235,20 +247,14 @@ def _own_weights(folder: Path, data: dict[str, Any]) -> Iterator[str]:
                     yield file
 
 
-def _edit(path: Path) -> str:
-    """What was done to a script by hand, if it is a generated one."""
-    content = content_of(path)
-    return edit(content) if content is not None and is_generated(content) else ""
-
-
 def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None:
     hint = "make the change in network.yaml, or give --force to lose it"
     found = []
-    for path in (folder / name for name in names):
-        if path.exists() and not is_generated(content_of(path) or b""):
-            found.append(_foreign(path))
-        elif not force and (edited := _edit(path)):
-            found.append(Diagnostic.at(path, "T606", edited, hint))
+    for name in names:
+        if (folder / name).exists() and not is_own(folder, name):
+            found.append(_foreign(folder / name))
+        elif not force and (edited := edit_of(folder, name)):
+            found.append(Diagnostic.at(folder / name, "T606", edited, hint))
     if found:
         raise TgennError(found)
 

@@ -3,41 +3,58 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tgenn_gen.runtime.data import Examples, Table, count_of, fail, read_data, scores_of
-from tgenn_gen.runtime.input_encodings import values_problem
-
-# A simulation yields one of these for each batch of examples:
-#   outputs       {population: (steps, batch, *shape)}: the readout after each step, or after the last alone
-#   spike_counts  {population: (batch, neurons)}
-#   spikes        {population: (timesteps, neurons) bool}: the first example, recorded populations only
-Batch = dict[str, Any]
-Simulation = Callable[[Examples], Iterator[Batch]]
+from .data import count_of, label_problem, range_problem, read_data
+from .input_encodings import values_problem
+from .messages import RunError, note
+from .raster import plot_raster, require_plot
+from .results import Result
+from .runnable_network import RunnableNetwork
+from .scores import scores_of
+from .written_files import write_file, write_json
 
 NO_TARGETS = "score: none, the data has no targets"
 
 
-def guarded(main: Callable[[], None]) -> None:
-    """Run main; an interruption or a lack of memory ends it with one line."""
+def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> None:
+    """The command line of reference.py. timesteps: the document's."""
+    parser = argument_parser(f"Simulate {name} in NumPy.", timesteps)
+
+    def run() -> None:
+        arguments = parser.parse_args()
+        net = build(timesteps=arguments.timesteps, batch_size=arguments.batch_size, seed=arguments.seed)
+        simulate(net, arguments, {"backend": "numpy"})
+
+    guarded(run)
+
+
+def guarded(run: Callable[[], None]) -> None:
+    """Call run; a problem, an interruption or a lack of memory ends it with one line."""
+
+    def end(message: str, status: int) -> None:
+        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+        raise SystemExit(status)
+
     try:
-        main()
+        run()
+    except RunError as error:
+        end(str(error), error.status)
     except KeyboardInterrupt:
-        fail("interrupted", 130)
+        end("interrupted", 130)
     except OSError as error:  # standard output is full, or closed
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        fail(f"standard output cannot be written: {error.strerror}")
+        end(f"standard output cannot be written: {error.strerror}", 2)
     except MemoryError:
-        fail("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
+        end("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
 
 
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
@@ -92,15 +109,6 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     return parser
 
 
-def check_timesteps(timesteps: int, outputs: Table, most: int) -> None:
-    """End with a message where the network cannot run for so many steps, or be read."""
-    start = max(output["start"] for output in outputs.values())
-    if timesteps > most:
-        fail(f"--timesteps {timesteps}: the network takes at most {most}")
-    if timesteps <= start:
-        fail(f"--timesteps {timesteps}: the readout starts only after step {start}")
-
-
 def show_progress(done: int, total: int, score: str, started: float) -> None:
     """A bar on stderr with the score of what is done; on a terminal only."""
     if not sys.stderr.isatty():
@@ -111,153 +119,136 @@ def show_progress(done: int, total: int, score: str, started: float) -> None:
     print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
 
 
-def write_file(path: Path, write: Callable[[Any], object]) -> None:
-    """Write a binary file whole or not at all."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        with partial.open("wb") as file:
-            write(file)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        fail(f"{path}: cannot be written: {error}")
-
-
-def write_json(path: Path, data: object) -> None:
-    """Write data as JSON."""
-    text = json.dumps(data, indent=2) + "\n"
-    write_file(path, lambda file: file.write(text.encode()))
-
-
-def check_plot(path: Path) -> None:
-    """End with a message where no PNG file can be drawn at `path`."""
-    if path.suffix != ".png":
-        fail(f"--plot {path}: a PNG file is written, give a name that ends in .png")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        fail("--plot needs matplotlib: pip install matplotlib", 3)
-
-
-def plot_raster(spikes: dict[str, np.ndarray], path: Path) -> None:
-    """Spikes {population: (timesteps, neurons) bool} as one raster a population, in a PNG file."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(
-        len(spikes), sharex=True, squeeze=False, figsize=(8, 1.2 + 1.6 * len(spikes)), layout="constrained"
-    )
-    for axis, (name, raster) in zip(axes[:, 0], spikes.items(), strict=True):
-        steps, neurons = np.nonzero(raster)
-        axis.plot(steps, neurons, "|", markersize=3, color="black")
-        axis.set(title=f"{name}: {len(steps)} spikes", ylabel="neuron", ylim=(-0.5, raster.shape[1] - 0.5))
-        axis.set_xlim(-0.5, len(raster) - 0.5)
-    axes[-1, 0].set_xlabel("local time step of the first example")
-    write_file(path, lambda file: figure.savefig(file, format="png", dpi=120))
-
-
-def recorded_populations(arguments: argparse.Namespace, spiking: list[str]) -> list[str]:
-    """The populations --record names; all spiking ones where there is only --plot."""
+def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
+    """The populations that --record names; None, for all that spike, where there is only --plot."""
     if arguments.plot is not None:
-        check_plot(arguments.plot)
+        require_plot(arguments.plot)
     if arguments.record is None:
-        return spiking if arguments.plot is not None else []
-    names = [name.strip() for name in arguments.record.split(",")]
-    unknown = [name for name in names if name not in spiking]
-    if unknown:
-        fail(f"--record: no spiking population {', '.join(unknown)}; there are {', '.join(spiking)}")
+        return [] if arguments.plot is None else None
     if arguments.plot is None and arguments.save_outputs is None:
-        fail("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
-    return names
+        raise RunError("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
+    return [name.strip() for name in arguments.record.split(",")]
 
 
 def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
-    """End with a message where a file that one of these options names cannot be written, or is the data."""
+    """Raise RunError where a file that one of these options names cannot be written, or is the data."""
     written: dict[Path, str] = {}
     for option in options:
         path = getattr(arguments, option.replace("-", "_"))
         if path is None:
             continue
         if not path.absolute().parent.is_dir():
-            fail(f"--{option} {path}: there is no folder {path.parent}")
+            raise RunError(f"--{option} {path}: there is no folder {path.parent}")
         if path.exists() and not path.is_file():
-            fail(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
+            raise RunError(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
         if path.exists() and arguments.data.exists() and path.samefile(arguments.data):
-            fail(f"--{option} {path}: is the data itself")
+            raise RunError(f"--{option} {path}: is the data itself")
         if path.absolute() in written:
-            fail(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
+            raise RunError(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
         written[path.absolute()] = option
 
 
-def run(
-    arguments: argparse.Namespace,
-    engine: dict[str, str],
-    build: Callable[[int], Simulation],
-    inputs: Table,
-    outputs: Table,
-) -> None:
-    """Read the examples, build the simulation for their number, simulate, and report.
+def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mapping[str, str]) -> None:
+    """Read the examples, simulate them, and report. engine: what runs the network, for --json.
 
-    engine: what runs the simulation, for --json. inputs, outputs: the scripts' INPUTS and OUTPUTS.
+    Raises RunError. After an interruption the results are those of the examples that were finished, and
+    marked as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
-    examples, targets = read_data(arguments.data, inputs, outputs, arguments.limit)
-    if unsuitable := values_problem(examples, inputs):
-        fail(f"{arguments.data}: {unsuitable}")
-    scores = scores_of(targets, inputs)
-    first, total = next(iter(outputs)), count_of(examples)
+    net.check_timesteps(arguments.timesteps)
+    record = recorded_names(arguments)
+    examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
+    if unsuitable := values_problem(examples, net.inputs):
+        raise RunError(f"{arguments.data}: {unsuitable}")
+    for doubt in (range_problem(examples, net.inputs), label_problem(targets, net.outputs)):
+        if doubt:
+            note(f"{arguments.data}: {doubt}")
+    scores = scores_of(targets, net.inputs)
+    first, total = next(iter(net.outputs)), count_of(examples)
 
+    details = arguments.json is not None or arguments.save_outputs is not None
     started = time.perf_counter()
-    simulate = build(total)
+    net.prepare(total, record, ())
     build_seconds = time.perf_counter() - started
 
     started = time.perf_counter()
-    done = 0
-    last: dict[str, list[np.ndarray]] = {name: [] for name in outputs}
-    spike_totals: dict[str, int] = {}
-    spike_counts: dict[str, list[np.ndarray]] = {}
-    spikes: dict[str, np.ndarray] = {}
-    for batch in simulate(examples):
-        done += batch["outputs"][first].shape[1]
-        for name, output in batch["outputs"].items():
-            if name in scores:
-                scores[name].add(output)
-            if arguments.save_outputs is not None:
-                last[name].append(output[-1].copy())
-        for name, counts in batch["spike_counts"].items():
-            spike_totals[name] = spike_totals.get(name, 0) + int(counts.sum(dtype=np.int64))
-            if arguments.save_outputs is not None:
-                spike_counts.setdefault(name, []).append(counts)
-        spikes.update(batch.get("spikes", {}))
-        show_progress(done, total, scores[first].running() if first in scores else "", started)
+    kept = Kept(arguments.save_outputs is not None)
+    try:
+        for batch in net.batches(examples, arguments.timesteps, record, (), details):
+            kept.add(batch)
+            for name, output in batch.outputs_per_step.items():
+                if name in scores:
+                    scores[name].add(output)
+            running = scores[first].running() if first in scores else ""
+            show_progress(kept.done, total, running, started)
+    except KeyboardInterrupt:
+        if not kept.done:
+            raise
     seconds = time.perf_counter() - started
 
     if arguments.save_outputs is not None:
-        keys = {name: "output" if len(outputs) == 1 else f"output/{name}" for name in outputs}
-        arrays: dict[str, Any] = {keys[name]: np.concatenate(parts) for name, parts in last.items()}
-        arrays.update({f"spike_counts/{name}": np.concatenate(c) for name, c in spike_counts.items()})
-        arrays.update({f"spikes/{name}": np.argwhere(raster) for name, raster in spikes.items()})
-        write_file(arguments.save_outputs, lambda file: np.savez(file, **arrays))
+        write_file(arguments.save_outputs, lambda file: np.savez(file, **kept.arrays()))
     if arguments.plot is not None:
-        plot_raster(spikes, arguments.plot)
-    found = {name: scores[name].results() if name in scores else {} for name in outputs}
+        plot_raster({name: spikes[0] for name, spikes in kept.spikes.items()}, arguments.plot)
+    found = {name: scores[name].results() if name in scores else {} for name in net.outputs}
     if arguments.json is not None:
         result = {
+            "complete": kept.done == total,
             "accuracy": None,
-            "n": total,
+            "n": kept.done,
             "timesteps": arguments.timesteps,
             "seconds": seconds,
-            "examples_per_second": total / seconds,
+            "examples_per_second": kept.done / seconds,
             "build_seconds": build_seconds,
             **engine,
-            "spikes_per_example": {name: count / total for name, count in spike_totals.items()},
+            "spikes_per_example": {name: count / kept.done for name, count in kept.events.items()},
+            "net_spikes_per_example": {name: count / kept.done for name, count in kept.net.items()},
             "accuracy_per_step": None,
             **found[first],
-            **({"outputs": found} if len(outputs) > 1 else {}),
+            **({"outputs": found} if len(net.outputs) > 1 else {}),
         }
         write_json(arguments.json, result)
-    for name in reversed(outputs):
+    for name in reversed(net.outputs):
         shown = scores[name].line(arguments.timesteps) if name in scores else NO_TARGETS
-        print(shown if len(outputs) == 1 else f"{name}: {shown}")
+        print(shown if len(net.outputs) == 1 else f"{name}: {shown}")
+    if kept.done < total:
+        raise RunError(f"interrupted: the results are those of {kept.done} of {total} examples", 130)
+
+
+class Kept:
+    """What the command line keeps of the batches. arrays: whether --save-outputs asks for them."""
+
+    def __init__(self, arrays: bool) -> None:
+        self.keep, self.done = arrays, 0
+        self.events: dict[str, int] = {}
+        self.net: dict[str, int] = {}
+        self.spikes: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, list[np.ndarray]] = {}
+
+    def add(self, batch: Result) -> None:
+        """Take in the next examples."""
+        if not self.done:
+            self.spikes = batch.spikes
+        self.done += len(batch.output)
+        for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
+            for name, count in counts.items():
+                totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))
+        if not self.keep:
+            return
+        for name, output in batch.outputs.items():
+            key = "output" if len(batch.outputs) == 1 else f"output/{name}"
+            self._arrays.setdefault(key, []).append(output.copy())
+        for kind, counts in (("spike_counts", batch.spike_counts), ("net_counts", batch.net_counts)):
+            for name, count in counts.items():
+                self._arrays.setdefault(f"{kind}/{name}", []).append(count)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of --save-outputs.
+
+        spikes/<population>, of the first example: the step, neuron and sign of each spike.
+        """
+        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._arrays.items()}
+        for name, spikes in self.spikes.items():
+            steps, neurons = np.nonzero(spikes[0])
+            arrays[f"spikes/{name}"] = np.stack([steps, neurons, spikes[0][steps, neurons]], axis=1)
+        return arrays

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-import sys
 import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
+
+from .messages import RunError
 
 Examples = dict[str, np.ndarray]  # {input: (n, *shape)}
 Targets = dict[str, np.ndarray]  # {output population: class numbers (n,), or values (n, *shape)}
@@ -38,13 +39,6 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-
-
-def fail(message: str, status: int = 2) -> NoReturn:
-    """End with one line on stderr. Status 2: bad input or usage; 3: something needed is missing."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-    print(f"{Path(sys.argv[0]).name}: error: {shown}", file=sys.stderr)
-    raise SystemExit(status)
 
 
 def archive_problem(archive: zipfile.ZipFile, size: int, ratio: int) -> str:
@@ -97,10 +91,10 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
     """The first `limit` examples, of the file's dtypes, and the targets that the file has for the outputs."""
     try:
         if path.exists() and not path.is_file():
-            fail(f"{path}: is not a regular file")
+            raise RunError(f"{path}: is not a regular file")
         with path.open("rb") as start:
             if start.read(2) == b"\x93N":
-                fail(f"{path}: expected an .npz with arrays x and y, got a single array")
+                raise RunError(f"{path}: expected an .npz with arrays x and y, got a single array")
         with zipfile.ZipFile(path) as archive:
             if problem := archive_problem(archive, path.stat().st_size, MAX_RATIO):
                 raise ValueError(f"{problem}: save it with np.savez, uncompressed")
@@ -109,22 +103,24 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
             examples = {name: arrays[key] for name, key in keys.items()}
             target_keys = target_arrays(outputs, arrays.files, ending, keys.values())
             targets = {name: np.asarray(arrays[key]) for name, key in target_keys.items()}
+    except RunError:
+        raise
     except zipfile.BadZipFile:
-        fail(f"{path}: cannot be read as .npz: it is not one, or damaged")
+        raise RunError(f"{path}: cannot be read as .npz: it is not one, or damaged") from None
     except UNREADABLE as error:
-        fail(f"{path}: cannot be read as .npz: {error}")
+        raise RunError(f"{path}: cannot be read as .npz: {error}") from None
     except LookupError as error:
-        fail(f"{path}: {error}")
+        raise RunError(f"{path}: {error}") from None
     examples = {name: with_last_axis(x, inputs[name]["shape"]) for name, x in examples.items()}
     shown = {name: x[:limit] if np.ndim(x) else x for name, x in examples.items()}
     problem = examples_problem(shown, inputs)
     if problem := problem or lengths_problem(examples):
-        fail(f"{path}: {problem}")
+        raise RunError(f"{path}: {problem}")
     count = count_of(examples)
     for name, y in targets.items():
         targets[name] = shaped_targets(y, outputs[name]["shape"])
         if problem := targets_problem(target_keys[name], targets[name], outputs[name]["shape"], count):
-            fail(f"{path}: {problem}")
+            raise RunError(f"{path}: {problem}")
     return shown, {name: y[:limit] for name, y in targets.items()}
 
 
@@ -169,6 +165,31 @@ def lengths_problem(examples: Examples) -> str:
     if len({len(x) for x in examples.values()}) == 1:
         return ""
     return "unequal numbers of examples: " + ", ".join(f"{name} {len(x)}" for name, x in examples.items())
+
+
+def label_problem(targets: Targets, outputs: Table) -> str:
+    """Why class numbers may be those of another output, which has none; "" if nothing tells so."""
+    for name, y in targets.items():
+        seen = int(y.max()) + 1 if y.ndim == 1 else 0
+        others = [other for other in outputs if other not in targets and outputs[other]["shape"] == (seen,)]
+        if others and outputs[name]["shape"] != (seen,):
+            classes = f"{outputs[name]['shape'][0]} classes, its targets {seen}, as many as {others[0]}"
+            return f"{name} has {classes}: name the array {others[0]} if it is for that output"
+    return ""
+
+
+def range_problem(examples: Examples, inputs: Table) -> str:
+    """Why examples may be prepared in another way than the calibration data were; "" if nothing tells so."""
+    for name, x in examples.items():
+        if inputs[name]["data_range"] is None:
+            continue
+        low, high = inputs[name]["data_range"]
+        divisor = inputs[name]["uint8_divisor"] if x.dtype == np.uint8 else 1
+        smallest, largest = float(x.min()) / divisor, float(x.max()) / divisor
+        if not 1 / 20 < (largest - smallest) / (high - low) < 2:
+            found = f"runs from {smallest:g} to {largest:g}, the calibration data from {low:g} to {high:g}"
+            return named(name, f"the data {found}: it may be prepared in another way", inputs)
+    return ""
 
 
 def named(name: str, problem: str, inputs: Collection[str]) -> str:
@@ -219,79 +240,3 @@ def targets_problem(name: str, y: np.ndarray, shape: tuple[int, ...], count: int
         example = np.argwhere(bad)[0][0]
         return f"{name} holds NaN or infinity, or a number too large for float32, for example {example}"
     return ""
-
-
-class Accuracy:
-    """The part of examples whose largest output is that of their class, after each step.
-
-    classes: (n,). Outputs are taken in batch after batch.
-    """
-
-    def __init__(self, classes: np.ndarray) -> None:
-        self.classes, self.done, self.correct = classes, 0, np.zeros(1, int)
-
-    def add(self, output: np.ndarray) -> None:
-        """Take in the next examples' output, (steps, batch, classes)."""
-        classes = self.classes[self.done : self.done + output.shape[1]]
-        self.correct = self.correct + (output.argmax(axis=2) == classes).sum(axis=1)
-        self.done += output.shape[1]
-
-    def results(self) -> dict[str, Any]:
-        """Accuracies, 0 to 1: after the last step, and after each."""
-        per_step = (self.correct / self.done).tolist()
-        return {"accuracy": per_step[-1], "accuracy_per_step": per_step}
-
-    def running(self) -> str:
-        """For a progress bar."""
-        return f"accuracy {100 * self.correct[-1] / self.done:.2f} %"
-
-    def line(self, timesteps: int) -> str:
-        """The result, for people."""
-        accuracy = self.correct[-1] / self.done
-        return f"accuracy: {accuracy:.4f} ({self.correct[-1]} of {self.done}, {timesteps} steps)"
-
-
-class Errors:
-    """How far outputs are from values, after each step: the mean of squares, and of absolute differences.
-
-    values: (n, *shape); uint8 images, of more axes than one, are divided by `uint8_divisor`.
-    Outputs are taken in batch after batch.
-    """
-
-    def __init__(self, values: np.ndarray, uint8_divisor: float) -> None:
-        self.values, self.done = values, 0
-        self.divisor = uint8_divisor if values.ndim > 2 else 1.0
-        self.squares, self.absolute = np.zeros(1), np.zeros(1)
-
-    def add(self, output: np.ndarray) -> None:
-        """Take in the next examples' output, (steps, batch, *shape)."""
-        values = as_current(self.values[self.done : self.done + output.shape[1]], self.divisor)
-        differences = (step.astype(np.float64) - values for step in output)  # not all in memory at once
-        sums = [((d * d).sum(), np.abs(d).sum()) for d in differences]
-        squares, absolute = np.transpose(sums)
-        self.squares, self.absolute = self.squares + squares, self.absolute + absolute
-        self.done += output.shape[1]
-
-    def results(self) -> dict[str, Any]:
-        """Errors in the squared units, and the units, of the ANN's outputs."""
-        count = self.done * self.values[0].size
-        return {
-            "mean_squared_error": self.squares[-1] / count,
-            "mean_absolute_error": self.absolute[-1] / count,
-            "mean_squared_error_per_step": (self.squares / count).tolist(),
-        }
-
-    def running(self) -> str:
-        """For a progress bar."""
-        return f"error {self.results()['mean_squared_error']:.4g}"
-
-    def line(self, timesteps: int) -> str:
-        """The result, for people."""
-        error = self.results()["mean_squared_error"]
-        return f"mean squared error: {error:.4g} ({self.done} examples, {timesteps} steps)"
-
-
-def scores_of(targets: Targets, inputs: Table) -> dict[str, Accuracy | Errors]:
-    """What compares outputs with their targets. uint8 images have the uint8_divisor of the first input."""
-    divisor = next(iter(inputs.values()))["uint8_divisor"]
-    return {name: Accuracy(y) if y.ndim == 1 else Errors(y, divisor) for name, y in targets.items()}

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tgenn_gen.runtime.data import Examples, Table, count_of, currents_of, named
-from tgenn_gen.runtime.random_numbers import uniform
+from .data import Examples, Table, count_of, currents_of, named
+from .random_numbers import uniform
 
 
 class ConstantCurrent:

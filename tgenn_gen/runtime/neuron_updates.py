@@ -2,9 +2,15 @@
 
 `run(current, steps)` goes on for the next `steps` time steps with input current (steps, batch, ...), or
 (1, batch, ...) where it is constant, and gives what the population emits: an array (steps, batch, ...).
+It appends V after each step, (batch, ...), to the list `v_course`, where one is given.
 """
 
+from __future__ import annotations
+
 import numpy as np
+
+MAX_STEPS = 100_000  # as the schema says
+MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels; sums of them are still exact in float32
 
 
 class IntegrateAndFire:
@@ -19,7 +25,7 @@ class IntegrateAndFire:
         self.v_rest, self.gain = np.float32(v_rest), np.float32(gain)
         self.v = np.asarray(v_init, np.float32)
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         current = np.broadcast_to(current, (steps, *current.shape[1:]))
         v = np.array(np.broadcast_to(self.v, current.shape[1:]))
         spikes = np.empty(current.shape, bool)
@@ -30,6 +36,8 @@ class IntegrateAndFire:
                 v -= (self.threshold - self.v_rest) * spikes[step]
             else:
                 np.copyto(v, self.v_rest, where=spikes[step])
+            if v_course is not None:
+                v_course.append(v.copy())
         self.v = v
         return spikes
 
@@ -46,7 +54,7 @@ class SignedIntegrateAndFire:
         self.v = np.asarray(v_init, np.float32)
         self.sum = np.zeros(1, np.int32)
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         current = np.broadcast_to(current, (steps, *current.shape[1:]))
         v = np.array(np.broadcast_to(self.v, current.shape[1:]))
         total = np.array(np.broadcast_to(self.sum, v.shape))
@@ -59,6 +67,8 @@ class SignedIntegrateAndFire:
             )
             v -= self.threshold * spike
             total += spike
+            if v_course is not None:
+                v_course.append(v.copy())
         self.v, self.sum = v, total
         return spikes
 
@@ -74,7 +84,7 @@ class FewSpike:
     def __init__(self, threshold, v_init):  # type: ignore[no-untyped-def]
         self.threshold, self.v_init = np.float32(threshold), np.asarray(v_init, np.float32)
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         current = np.broadcast_to(current, (steps, *current.shape[1:]))
         v = np.array(np.broadcast_to(self.v_init, current.shape[1:]))
         weights = few_spike_weights(steps)
@@ -84,6 +94,8 @@ class FewSpike:
         for step in range(steps):
             np.greater_equal(v, self.threshold * weights[step], out=spikes[step])
             v -= self.threshold * weights[step] * spikes[step]
+            if v_course is not None:
+                v_course.append(v.copy())
         return spikes
 
 
@@ -98,7 +110,7 @@ class Maximum:
         self.dtype = np.dtype(np.int8 if signed else bool)
         self.sums = self.largest = np.zeros(1, np.float32)
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         trains = np.moveaxis(current, -1, 1)
         sums = np.array(np.broadcast_to(self.sums, trains.shape[1:]))
         spikes = np.empty(current.shape[:-1], self.dtype)
@@ -107,6 +119,8 @@ class Maximum:
             largest = sums.max(axis=0)
             spikes[step] = largest - self.largest
             self.largest = largest
+            if v_course is not None:
+                v_course.append(largest)
         self.sums = sums
         return spikes
 
@@ -118,7 +132,7 @@ class FewSpikeMaximum:
     digits of the largest.
     """
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         trains, weights = np.moveaxis(current, -1, 1), few_spike_weights(steps)
         values = np.zeros(trains.shape[1:], np.float32)
         for step in range(steps):
@@ -128,25 +142,31 @@ class FewSpikeMaximum:
         for step in range(steps):
             np.greater_equal(rest, weights[step], out=spikes[step])
             rest -= weights[step] * spikes[step]
+            if v_course is not None:
+                v_course.append(rest.copy())
         return spikes
 
 
 class Integrate:
     """Integrators that never spike: V after each step, float32; V += weight I from 0.
 
-    weights: of each time step of an example, float32 (timesteps,): 1 for rates, 2^(K - 1 - k) for few spikes.
+    weights: of each time step of an example, float32 (timesteps,): 2^(K - 1 - k) for few spikes; else 1.
     """
 
-    def __init__(self, weights: np.ndarray) -> None:
+    def __init__(self, weights: np.ndarray | None = None) -> None:
         self.weights = weights
         self.v = np.zeros(1, np.float32)
 
-    def run(self, current: np.ndarray, steps: int) -> np.ndarray:
-        weights, self.weights = self.weights[:steps], self.weights[steps:]
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        weights = rate_weights(steps)
+        if self.weights is not None:
+            weights, self.weights = self.weights[:steps], self.weights[steps:]
         course = np.multiply(weights.reshape(-1, *[1] * (current.ndim - 1)), current, dtype=np.float32)
         course[0] += self.v
         course = np.cumsum(course, axis=0, dtype=np.float32)
         self.v = course[-1]
+        if v_course is not None:
+            v_course.extend(course)
         return course
 
 

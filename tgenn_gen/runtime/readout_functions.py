@@ -35,12 +35,17 @@ def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.
     return np.concatenate([np.zeros((start, *course.shape[1:])), first]).astype(np.float32)
 
 
-def mean_per_step(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
-    """scale x the value read / the weights of the steps so far. read: after all, or after the last."""
-    so_far = np.cumsum(np.where(np.arange(len(weights)) < start, np.float32(0), weights), dtype=np.float32)
-    return read * np.asarray(scale, np.float32) / each_step(np.maximum(so_far[-len(read) :], 1), read)
+def steps_so_far(weights: np.ndarray, start: int) -> np.ndarray:
+    """The sum of the steps' weights from step `start` on, after each; at least 1; float32 (timesteps,)."""
+    counted = np.where(np.arange(len(weights)) < start, np.float32(0), weights)
+    return np.maximum(np.cumsum(counted, dtype=np.float32), 1)
 
 
-def earliest(read: np.ndarray, scale: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
+def mean_per_step(read: np.ndarray, scale: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """scale x the value read / steps so far (steps_so_far, with the axes of `read`)."""
+    return read * np.asarray(scale, np.float32) / steps
+
+
+def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """1 / the number of the step with the first spike: 1 for the first step, 0 for no spike."""
     return np.divide(1, read, out=np.zeros_like(read), where=read > 0)

@@ -48,12 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.engine.evaluation import evaluate, range_problem
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
     from tgenn_gen.engine.simulation import input_table, output_table
-    from tgenn_gen.runtime import command_line
+    from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of, read_data
+    from tgenn_gen.runtime.raster import require_plot
+    from tgenn_gen.runtime.written_files import write_json
 
     if arguments.plot is not None:
-        command_line.check_plot(arguments.plot)
-    command_line.check_outputs(arguments, ("json", "plot"))
+        require_plot(arguments.plot)
+    check_outputs(arguments, ("json", "plot"))
     networks = {path: load(path, allow_outside=arguments.allow_outside) for path in arguments.paths}
     first, network = next(iter(networks.items()))
     outputs = [o.population for o in network.outputs]
@@ -98,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
         if ann is None and "bias" in network.provenance.get("corrections", ()):
             say(f"note: {path}: its biases were corrected: give --model for the accuracy of the ANN")
     if arguments.json is not None:
-        command_line.write_json(arguments.json, evaluation_data(found, ann))
+        write_json(arguments.json, evaluation_data(found, ann))
     if arguments.plot is not None:
         plot_evaluations(found, ann, arguments.plot)
     print(evaluation_table(found, ann))

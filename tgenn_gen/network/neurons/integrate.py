@@ -27,8 +27,8 @@ class IntegrateNeuron(Neuron):
     few_spike: bool = rarely(False)
 
     def call(self, dt: float) -> Call:
-        weights = neuron_updates.few_spike_weights if self.few_spike else neuron_updates.rate_weights
-        return Call(neuron_updates.Integrate, {"weights": weights})
+        weights = {"weights": neuron_updates.few_spike_weights} if self.few_spike else {}
+        return Call(neuron_updates.Integrate, weights)
 
     def genn(self, dt: float) -> Updates:
         weight = "(scalar)(1 << (timesteps - 1 - step)) * " if self.few_spike else ""

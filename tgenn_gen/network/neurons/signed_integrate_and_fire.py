@@ -45,12 +45,12 @@ class SignedIntegrateAndFireNeuron(ThresholdNeuron):
         if not isinstance(self.v_init, Tensor):
             params.append(("v_init", self.v_init))
         return Updates(
-            start="V = v_init; sum = 0;",
+            start="V = v_init;",
             update="V += I;",
-            threshold="V >= threshold || (V < negative_threshold && sum > 0)",
-            reset="sign = (V >= threshold) ? 1.0 : -1.0; sum += (int)sign; V -= sign * threshold;",
+            threshold="V >= threshold || (V < negative_threshold && net_count > 0)",
+            reset="sign = (V >= threshold) ? 1.0 : -1.0; V -= sign * threshold;",
             params=tuple(params),
-            variables=(("sum", "int"), ("sign", "scalar")),
+            variables=(("sign", "scalar"),),
             sign="sign",
             tensors=tuple(self.tensors),
         )

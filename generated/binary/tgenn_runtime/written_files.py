@@ -1,0 +1,29 @@
+"""Files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .messages import RunError
+
+
+def write_file(path: Path, write: Callable[[Any], object]) -> None:
+    """Write a binary file whole or not at all."""
+    partial = path.with_name(path.name + ".part")
+    try:
+        with partial.open("wb") as file:
+            write(file)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise RunError(f"{path}: cannot be written: {error}") from None
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write data as JSON."""
+    text = json.dumps(data, indent=2) + "\n"
+    write_file(path, lambda file: file.write(text.encode()))

@@ -1,0 +1,254 @@
+"""The command line that simulate.py and reference.py share: data in, simulation, results out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data import count_of, label_problem, range_problem, read_data
+from .input_encodings import values_problem
+from .messages import RunError, note
+from .raster import plot_raster, require_plot
+from .results import Result
+from .runnable_network import RunnableNetwork
+from .scores import scores_of
+from .written_files import write_file, write_json
+
+NO_TARGETS = "score: none, the data has no targets"
+
+
+def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> None:
+    """The command line of reference.py. timesteps: the document's."""
+    parser = argument_parser(f"Simulate {name} in NumPy.", timesteps)
+
+    def run() -> None:
+        arguments = parser.parse_args()
+        net = build(timesteps=arguments.timesteps, batch_size=arguments.batch_size, seed=arguments.seed)
+        simulate(net, arguments, {"backend": "numpy"})
+
+    guarded(run)
+
+
+def guarded(run: Callable[[], None]) -> None:
+    """Call run; a problem, an interruption or a lack of memory ends it with one line."""
+
+    def end(message: str, status: int) -> None:
+        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+        raise SystemExit(status)
+
+    try:
+        run()
+    except RunError as error:
+        end(str(error), error.status)
+    except KeyboardInterrupt:
+        end("interrupted", 130)
+    except OSError as error:  # standard output is full, or closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        end(f"standard output cannot be written: {error.strerror}", 2)
+    except MemoryError:
+        end("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
+
+
+def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
+    """The options that both scripts have; `timesteps` is the document's."""
+
+    def positive(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+        return int(text)
+
+    def seed(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
+            raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text!r}")
+        return int(text)
+
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="F.npz",
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
+        "class numbers (n,), or values of the output's shape; uint8 images are divided as the input's are",
+    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="the first N examples (default: all)")
+    parser.add_argument(
+        "--timesteps", type=positive, default=timesteps, metavar="T", help="steps an example (%(default)s)"
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="S",
+        help="for random numbers, where the network draws any (%(default)s)",
+    )
+    parser.add_argument(
+        "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="spike raster of what is recorded (default: all)"
+    )
+    parser.add_argument(
+        "--save-outputs",
+        type=Path,
+        metavar="OUT.npz",
+        help="write output (output/<population> for several), spike_counts/<population>, spikes/<recorded>",
+    )
+    parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
+    return parser
+
+
+def show_progress(done: int, total: int, score: str, started: float) -> None:
+    """A bar on stderr with the score of what is done; on a terminal only."""
+    if not sys.stderr.isatty():
+        return
+    bar = "#" * (30 * done // total)
+    rate = done / max(time.perf_counter() - started, 1e-9)
+    end = "\n" if done == total else ""
+    print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
+
+
+def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
+    """The populations that --record names; None, for all that spike, where there is only --plot."""
+    if arguments.plot is not None:
+        require_plot(arguments.plot)
+    if arguments.record is None:
+        return [] if arguments.plot is None else None
+    if arguments.plot is None and arguments.save_outputs is None:
+        raise RunError("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
+    return [name.strip() for name in arguments.record.split(",")]
+
+
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """Raise RunError where a file that one of these options names cannot be written, or is the data."""
+    written: dict[Path, str] = {}
+    for option in options:
+        path = getattr(arguments, option.replace("-", "_"))
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
+            raise RunError(f"--{option} {path}: there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            raise RunError(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
+        if path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            raise RunError(f"--{option} {path}: is the data itself")
+        if path.absolute() in written:
+            raise RunError(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
+        written[path.absolute()] = option
+
+
+def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mapping[str, str]) -> None:
+    """Read the examples, simulate them, and report. engine: what runs the network, for --json.
+
+    Raises RunError. After an interruption the results are those of the examples that were finished, and
+    marked as incomplete.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
+    net.check_timesteps(arguments.timesteps)
+    record = recorded_names(arguments)
+    examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
+    if unsuitable := values_problem(examples, net.inputs):
+        raise RunError(f"{arguments.data}: {unsuitable}")
+    for doubt in (range_problem(examples, net.inputs), label_problem(targets, net.outputs)):
+        if doubt:
+            note(f"{arguments.data}: {doubt}")
+    scores = scores_of(targets, net.inputs)
+    first, total = next(iter(net.outputs)), count_of(examples)
+
+    details = arguments.json is not None or arguments.save_outputs is not None
+    started = time.perf_counter()
+    net.prepare(total, record, ())
+    build_seconds = time.perf_counter() - started
+
+    started = time.perf_counter()
+    kept = Kept(arguments.save_outputs is not None)
+    try:
+        for batch in net.batches(examples, arguments.timesteps, record, (), details):
+            kept.add(batch)
+            for name, output in batch.outputs_per_step.items():
+                if name in scores:
+                    scores[name].add(output)
+            running = scores[first].running() if first in scores else ""
+            show_progress(kept.done, total, running, started)
+    except KeyboardInterrupt:
+        if not kept.done:
+            raise
+    seconds = time.perf_counter() - started
+
+    if arguments.save_outputs is not None:
+        write_file(arguments.save_outputs, lambda file: np.savez(file, **kept.arrays()))
+    if arguments.plot is not None:
+        plot_raster({name: spikes[0] for name, spikes in kept.spikes.items()}, arguments.plot)
+    found = {name: scores[name].results() if name in scores else {} for name in net.outputs}
+    if arguments.json is not None:
+        result = {
+            "complete": kept.done == total,
+            "accuracy": None,
+            "n": kept.done,
+            "timesteps": arguments.timesteps,
+            "seconds": seconds,
+            "examples_per_second": kept.done / seconds,
+            "build_seconds": build_seconds,
+            **engine,
+            "spikes_per_example": {name: count / kept.done for name, count in kept.events.items()},
+            "net_spikes_per_example": {name: count / kept.done for name, count in kept.net.items()},
+            "accuracy_per_step": None,
+            **found[first],
+            **({"outputs": found} if len(net.outputs) > 1 else {}),
+        }
+        write_json(arguments.json, result)
+    for name in reversed(net.outputs):
+        shown = scores[name].line(arguments.timesteps) if name in scores else NO_TARGETS
+        print(shown if len(net.outputs) == 1 else f"{name}: {shown}")
+    if kept.done < total:
+        raise RunError(f"interrupted: the results are those of {kept.done} of {total} examples", 130)
+
+
+class Kept:
+    """What the command line keeps of the batches. arrays: whether --save-outputs asks for them."""
+
+    def __init__(self, arrays: bool) -> None:
+        self.keep, self.done = arrays, 0
+        self.events: dict[str, int] = {}
+        self.net: dict[str, int] = {}
+        self.spikes: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, list[np.ndarray]] = {}
+
+    def add(self, batch: Result) -> None:
+        """Take in the next examples."""
+        if not self.done:
+            self.spikes = batch.spikes
+        self.done += len(batch.output)
+        for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
+            for name, count in counts.items():
+                totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))
+        if not self.keep:
+            return
+        for name, output in batch.outputs.items():
+            key = "output" if len(batch.outputs) == 1 else f"output/{name}"
+            self._arrays.setdefault(key, []).append(output.copy())
+        for kind, counts in (("spike_counts", batch.spike_counts), ("net_counts", batch.net_counts)):
+            for name, count in counts.items():
+                self._arrays.setdefault(f"{kind}/{name}", []).append(count)
+
+    def arrays(self) -> dict[str, Any]:
+        """The arrays of --save-outputs.
+
+        spikes/<population>, of the first example: the step, neuron and sign of each spike.
+        """
+        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._arrays.items()}
+        for name, spikes in self.spikes.items():
+            steps, neurons = np.nonzero(spikes[0])
+            arrays[f"spikes/{name}"] = np.stack([steps, neurons, spikes[0][steps, neurons]], axis=1)
+        return arrays

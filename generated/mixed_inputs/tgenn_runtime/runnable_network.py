@@ -1,0 +1,156 @@
+"""What the networks of simulate.py and reference.py have in common: inputs, outputs, weights and `run`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from .data import (
+    Examples,
+    Table,
+    count_of,
+    currents_of,
+    examples_problem,
+    lengths_problem,
+    range_problem,
+    with_last_axis,
+)
+from .input_encodings import values_problem
+from .messages import RunError, note
+from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, few_spike_weights, rate_weights
+from .readout_functions import each_step, steps_so_far
+from .results import Result, joined
+from .weights import ProjectFolder
+
+# what is read (steps, batch, *shape), and the steps so far (steps, 1, ...): the output, in the ANN's units
+ReadoutFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class RunnableNetwork(ABC):
+    """A network that examples can be shown to.
+
+    script      the file that it is defined in; None where that is none of a project
+    timesteps   the steps that each example is shown
+    few_spike   whether its spikes are those of the few-spike code
+    """
+
+    def __init__(self, name: str, script: str | None, *, timesteps: int, few_spike: bool, seed: int) -> None:
+        self.name, self.timesteps, self.few_spike, self.seed = name, timesteps, few_spike, seed
+        self.inputs: Table = {}
+        self.outputs: Table = {}
+        self.readouts: dict[str, ReadoutFunction] = {}
+        self.folder = ProjectFolder(script or __file__)
+        if script is not None:
+            self.folder.warn_if_outdated()
+        if not 0 <= seed < 2**32:
+            raise RunError(f"seed {seed}: expected 0 to 2^32 - 1")
+
+    def input(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        *,
+        uint8_divisor: float = 1.0,
+        values: tuple[float, float] = (-np.inf, np.inf),
+        binary: bool = False,
+        data_range: tuple[float, float] | None = None,
+    ) -> None:
+        """Declare an input.
+
+        uint8_divisor   uint8 examples are divided by it
+        values          the smallest and the largest value that its encoding takes; binary: only 0 and 1
+        data_range      the smallest and the largest value of the calibration data
+        """
+        self.inputs[name] = {
+            "shape": shape,
+            "uint8_divisor": uint8_divisor,
+            "values": (*values, binary),
+            "data_range": data_range,
+        }
+
+    def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The float32 array of this shape in a weight file. Raises RunError if it is not that."""
+        return self.folder.weights(file, shape)
+
+    @abstractmethod
+    def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+        """Get ready to simulate so many examples. Raises RunError, for unknown names too."""
+
+    @abstractmethod
+    def batches(
+        self,
+        examples: Examples,
+        timesteps: int,
+        record: Sequence[str] | None,
+        record_v: Sequence[str],
+        details: bool,
+    ) -> Iterator[Result]:
+        """Simulate examples that were checked, batch after batch. Raises RunError.
+
+        details: whether spike counts, and outputs after each step, are wanted too.
+        """
+
+    def run(
+        self,
+        x: np.ndarray | Mapping[str, np.ndarray],
+        *,
+        timesteps: int | None = None,
+        record: Sequence[str] | None = (),
+        record_v: Sequence[str] = (),
+    ) -> Result:
+        """Simulate examples x (n, *input shape), or {input: array} for several inputs. Raises RunError.
+
+        timesteps        steps an example; by default those that the network was built with
+        record           populations whose spikes are recorded; None: all that spike
+        record_v         populations whose membrane potential is recorded
+        """
+        examples = self.examples_of(x)
+        steps = self.timesteps if timesteps is None else timesteps
+        if problem := range_problem(examples, self.inputs):
+            note(problem)
+        self.check_timesteps(steps)
+        return joined(self.batches(examples, steps, record, record_v, details=True))
+
+    def examples_of(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
+        """An array, or {input: array}, as {input: examples}. Raises RunError if the network cannot take x."""
+        names = list(self.inputs)
+        given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
+        if sorted(given) != sorted(names):
+            raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
+        examples = {name: with_last_axis(given[name], self.inputs[name]["shape"]) for name in names}
+        problem = examples_problem(examples, self.inputs) or lengths_problem(examples)
+        if problem := problem or values_problem(examples, self.inputs):
+            raise RunError(problem)
+        return examples
+
+    def check_timesteps(self, timesteps: int) -> None:
+        """Raise RunError where the network cannot run for so many steps, or be read."""
+        start = max(output["start"] for output in self.outputs.values())
+        most = MAX_FEW_SPIKE_STEPS if self.few_spike else MAX_STEPS
+        if timesteps > most:
+            raise RunError(f"{timesteps} timesteps: the network takes at most {most}")
+        if timesteps <= start:
+            raise RunError(f"{timesteps} timesteps: the readout starts only after step {start}")
+
+    def step_weights(self, timesteps: int) -> np.ndarray:
+        """What a spike of each step stands for, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
+        return few_spike_weights(timesteps) if self.few_spike else rate_weights(timesteps)
+
+    def output_of(self, name: str, read: np.ndarray, timesteps: int) -> np.ndarray:
+        """The output, of what is read after each step, or the last alone: (steps, batch, *shape)."""
+        so_far = steps_so_far(self.step_weights(timesteps), self.outputs[name]["start"])
+        return self.readouts[name](read, each_step(so_far[-len(read) :], read))
+
+    def shown(self, examples: Examples, start: int, stop: int) -> Examples:
+        """The examples from `start` to before `stop` as they come to the network, float32."""
+        return currents_of(examples, start, min(stop, count_of(examples)), self.inputs)
+
+
+def require_recordable(names: Sequence[str] | None, known: Collection[str], what: str) -> None:
+    """Raise RunError where one of the names is not one of those known, the populations with `what`."""
+    if unknown := [name for name in names or () if name not in known]:
+        raise RunError(
+            f"there is no population with {what} called {', '.join(unknown)}, only {', '.join(known)}"
+        )

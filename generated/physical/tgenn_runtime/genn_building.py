@@ -1,0 +1,91 @@
+"""Builds a GeNN model: optimized, in silence, and once more where a build is damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+def build_folder(project: Path, chosen: str | Path | None) -> Path:
+    """Where GeNN puts its code: the folder chosen, the project's, or a cache folder if that is read-only."""
+    if chosen is not None:
+        return Path(chosen).resolve()
+    if os.access(project, os.W_OK):
+        return project
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    if not os.access(cache if cache.exists() else cache.parent, os.W_OK):
+        cache = Path(tempfile.gettempdir())
+    return cache / "tgenn_runtime" / f"{project.name}_{hashlib.sha256(bytes(project)).hexdigest()[:12]}"
+
+
+def build_and_load(model: Any, folder: Path) -> None:
+    """Build and load a GeNN model in `folder`/<model's name>_CODE.
+
+    A build that was interrupted, or cannot be loaded, is deleted and made anew, once.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    code = folder / f"{model.name}_CODE"
+    finished = code / "finished"  # is there after a build that could be loaded
+    with stdout_closed(), optimized(), one_at_a_time(folder / f"{model.name}_CODE.lock"):
+        if code.exists() and not finished.exists():
+            shutil.rmtree(code)
+        was_built = finished.exists()
+        try:
+            model.build(str(folder))
+            model.load()
+        except Exception:
+            shutil.rmtree(code, ignore_errors=True)
+            if not was_built:
+                raise
+            model._built = model._loaded = False  # GeNN has no other way to build a model again
+            model.build(str(folder))
+            model.load()
+        finished.touch()
+
+
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other process builds the same model in this folder."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def optimized() -> Iterator[None]:
+    """The C++ compiler optimizes; GeNN's own option for that adds -ffast-math, which rounds otherwise."""
+    compiler = os.environ.get("CXX")
+    os.environ["CXX"] = f"{compiler or 'g++'} -O3 -ffp-contract=off"  # what make calls
+    try:
+        yield
+    finally:
+        if compiler is None:
+            del os.environ["CXX"]
+        else:
+            os.environ["CXX"] = compiler
+
+
+@contextlib.contextmanager
+def stdout_closed() -> Iterator[None]:
+    """What this process and its children print on stdout goes nowhere: what make prints is not for it."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,27 @@
+"""Messages to the person who runs a script or calls its functions."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+class RunError(ValueError):
+    """Something cannot be simulated; the message is one line.
+
+    status: the exit status of a script: 2 for bad input or usage, 3 where something needed is missing.
+    """
+
+    def __init__(self, message: str, status: int = 2) -> None:
+        super().__init__(printable(message))
+        self.status = status
+
+
+def printable(text: str) -> str:
+    """The text in one line, whatever is in it."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def note(message: str) -> None:
+    """Print one line on stderr."""
+    print(f"{Path(sys.argv[0]).name}: note: {printable(message)}", file=sys.stderr)

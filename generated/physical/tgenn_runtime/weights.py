@@ -1,0 +1,66 @@
+"""The folder that a script stands in: its weights, and the document that it was generated from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+
+from .messages import RunError, note
+
+SUMS = "weights/SHA256SUMS"
+
+
+class ProjectFolder:
+    """The folder of a script, simulate.py or reference.py."""
+
+    def __init__(self, script: str | Path) -> None:
+        self.script = Path(script).resolve()
+        self.path = self.script.parent
+
+    def warn_if_outdated(self) -> None:
+        """Print a note where network.yaml is not the one that the script was generated from."""
+        try:
+            document = (self.path / "network.yaml").read_bytes().replace(b"\r\n", b"\n")
+            head = self.script.read_bytes()[:1000]
+        except OSError:  # the script needs neither
+            return
+        made_from = re.search(rb"\b([0-9a-f]{64})\b", head)
+        if made_from and made_from[1].decode() != hashlib.sha256(document).hexdigest():
+            note(f"network.yaml was edited since {self.script.name} was generated: run tgenn generate")
+
+    def hashes(self) -> dict[str, str]:
+        """{weight file: its sha256}, as weights/SHA256SUMS has them. Raises RunError."""
+        try:
+            text = (self.path / SUMS).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{SUMS}: cannot be read: {error}") from None
+        lines = (line.split(maxsplit=1) for line in text.splitlines() if line)
+        return {line[1].removeprefix("*"): line[0] for line in lines if len(line) == 2}
+
+    def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
+        """The float32 array of this shape in a .npy file, if the file has the hash in weights/SHA256SUMS.
+
+        Raises RunError.
+        """
+        try:
+            content = (self.path / file).read_bytes()
+        except OSError as error:
+            raise RunError(f"{file}: cannot be read: {error.strerror}") from None
+        if hashlib.sha256(content).hexdigest() != self.hashes().get(file):
+            raise RunError(f"{file}: does not have the hash in {SUMS}: run tgenn lock if you changed it")
+        try:
+            array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
+        except ValueError as error:
+            raise RunError(f"{file}: cannot be read: {error}") from None
+        if array.shape != shape or array.dtype != np.float32:
+            found = f"{array.dtype} {array.shape}"
+            raise RunError(
+                f"{file}: holds {found}, expected float32 {shape}: run tgenn lock and tgenn generate"
+            )
+        if not np.isfinite(array).all():
+            raise RunError(f"{file}: holds NaN or infinity")
+        return array

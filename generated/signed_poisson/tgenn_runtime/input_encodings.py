@@ -1,0 +1,58 @@
+"""How inputs are encoded, in NumPy: objects as in `neuron_updates`, run on the example x (1, batch, ...)."""
+
+import numpy as np
+
+from .data import Examples, Table, count_of, currents_of, named
+from .random_numbers import uniform
+
+
+class ConstantCurrent:
+    """The example itself, at every step: float64, so that no order of summation shows in the current."""
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        return x.astype(np.float64)
+
+
+class Spikes:
+    """Binary examples: a spike, bool, at every step where x is 1."""
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        return np.broadcast_to(x != 0, (steps, *x.shape[1:]))
+
+
+class Poisson:
+    """A spike with probability |x| at each step, independent of all others; int8, with the sign of x."""
+
+    def __init__(self, keys: np.ndarray) -> None:
+        self.keys, self.step = keys, 0
+
+    def run(self, x: np.ndarray, steps: int) -> np.ndarray:
+        probability, sign = np.abs(x[0]), np.sign(x[0]).astype(np.int8)
+        spikes = np.empty((steps, *sign.shape), np.int8)
+        for step in range(steps):
+            np.multiply(
+                uniform(self.keys, self.step + step, sign.shape[1:]) < probability, sign, out=spikes[step]
+            )
+        self.step += steps
+        return spikes
+
+
+def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
+    """Why the encoding cannot take these values, "" if it can."""
+    smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
+    if binary:
+        other = x[(x != 0) & (x != 1)]
+        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
+    if smallest < low or largest > high:
+        return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+    return ""
+
+
+def values_problem(examples: Examples, inputs: Table) -> str:
+    """Why the inputs' encodings cannot take these examples; "" if they can. In parts, to save memory."""
+    total = count_of(examples)
+    for start in range(0, total, 1000):
+        for name, x in currents_of(examples, start, start + 1000, inputs).items():
+            if problem := input_problem(x, *inputs[name]["values"]):
+                return named(name, problem, inputs)
+    return ""

@@ -1,0 +1,53 @@
+"""The names of a network's parts in code: populations, connections and weights."""
+
+from __future__ import annotations
+
+from tgenn_gen.codegen.identifiers import identifier, identifiers_of, unique
+from tgenn_gen.codegen.plan import WeightPlan
+from tgenn_gen.codegen.python_lines import call_lines
+from tgenn_gen.network.model import Connection, Network, Population
+from tgenn_gen.network.tensors import Tensor
+
+# what scripts call otherwise
+RESERVED = """
+    Any GeNNNetwork NumpyNetwork build clock connectivity constant current deltaCurr earliest kernel kernels
+    main maps model modelDefinition net network np options outer populations powers pygenn runtime scaled
+    signed_pulse simulate tgenn window_means
+    """.split()
+BLOCK = 4  # columns that the block of a population stands indented by
+
+
+class CodeNames:
+    """Identifiers, all different, in Python, C++ and GeNN."""
+
+    def __init__(self, network: Network) -> None:
+        dt = network.simulation.dt
+        calls = [i.encoding.call(dt) for i in network.inputs] + [
+            p.neuron.call(dt) for p in network.populations
+        ]
+        self._taken = {*RESERVED, *(call.function.__name__ for call in calls)}
+        names = [i.name for i in network.inputs] + [p.name for p in network.populations]
+        self.identifiers = identifiers_of(names, self._taken)
+        self._weights = {
+            file: unique(identifier(file.rpartition("/")[2].removesuffix(".npy")), self._taken)
+            for file in sorted(network.tensors)
+        }
+
+    def connection(self, connection: Connection, population: Population) -> str:
+        """A new name for a connection."""
+        source, target = self.identifiers[connection.source], self.identifiers[population.name]
+        return unique(f"{source}_to_{target}", self._taken)
+
+    def tensor(self, tensor: Tensor) -> str:
+        return self._weights[tensor.file]
+
+    def scale(self, population: Population) -> str:
+        """A literal, or the name of a tensor."""
+        scale = population.scale
+        return self.tensor(scale) if isinstance(scale, Tensor) else repr(scale)
+
+    def weight(self, tensor: Tensor) -> WeightPlan:
+        """A weight file, and how Python reads it."""
+        name, shape = self.tensor(tensor), tensor.values.shape
+        lines = call_lines(f"{name} = ", f'net.weights("{tensor.file}", {shape})', indent=BLOCK)
+        return WeightPlan(name, tensor.file, shape, lines)

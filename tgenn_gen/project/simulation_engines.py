@@ -1,0 +1,76 @@
+"""A network simulated: in NumPy, or on GeNN by the scripts that are generated for it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.document.canonical_text import document_of
+from tgenn_gen.engine.simulation import checked, simulate_in_numpy
+from tgenn_gen.errors import MissingEngineError, TgennError
+from tgenn_gen.files.file_writing import replace_files
+from tgenn_gen.network.model import Network
+from tgenn_gen.project.writing import project_files
+from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.projects import load_script
+from tgenn_gen.runtime.results import Result
+
+ENGINES = ("numpy", "genn")
+
+
+def simulate(
+    network: Network,
+    x: np.ndarray | Mapping[str, np.ndarray],
+    *,
+    engine: str = "numpy",
+    timesteps: int | None = None,
+    batch_size: int | None = None,
+    seed: int = 0,
+    record: Sequence[str] | None = (),
+    record_v: Sequence[str] = (),
+) -> Result:
+    """Simulate the network on examples x (n, *input shape); a missing channel axis of length 1 is added.
+
+    x            an array for a network with one input, or {input: array} with an equal number of examples
+    engine       "numpy", or "genn": the generated scripts, built in a temporary folder; the build is kept for
+                 the next call with the same network
+    timesteps    steps an example; by default the document's
+    batch_size   examples at a time; by default what fits. It bounds memory
+    seed         for what is random (Poisson spikes, V drawn at random); 0 to 2^32 - 1
+    record       populations whose spikes are recorded; None: all that spike
+    record_v     populations whose membrane potential is recorded
+    The arrays of the result have the populations' shapes. Raises TgennError for a network without meaning
+    (T2xx), and for what cannot be simulated (T503); MissingEngineError where there is no PyGeNN.
+    """
+    if engine not in ENGINES:
+        raise TgennError.at("simulate", "T503", f"engine is {engine!r}, expected {' or '.join(ENGINES)}")
+    options: dict[str, Any] = {"timesteps": timesteps, "batch_size": batch_size, "seed": seed}
+    if engine == "numpy":
+        result = simulate_in_numpy(network, x, **options, record=record, record_v=record_v)
+        return result.shaped(network.shapes)
+    examples, steps = checked(network, x, **options)
+    files = project_files(document_of(network), ("pygenn",))
+    try:
+        net = _on_genn(tuple(files.items()), steps if network.few_spike else None, batch_size)
+        net.seed = seed
+        result = net.run(examples, timesteps=steps, record=record, record_v=record_v)
+    except RunError as error:
+        raise TgennError.at("simulate", "T503", str(error)) from None
+    except ImportError as error:
+        raise MissingEngineError(str(error)) from None
+    return result.shaped(network.shapes)
+
+
+@lru_cache(maxsize=4)
+def _on_genn(files: tuple[tuple[str, bytes], ...], timesteps: int | None, batch_size: int | None) -> Any:
+    """The network that simulate.py of a project with these files builds."""
+    folder = tempfile.TemporaryDirectory(prefix="tgenn_")
+    replace_files(Path(folder.name), dict(files))
+    net = load_script(Path(folder.name) / "simulate.py").build(timesteps=timesteps, batch_size=batch_size)
+    net.temporary_folder = folder  # which is removed with it
+    return net

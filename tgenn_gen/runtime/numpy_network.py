@@ -1,0 +1,169 @@
+"""A network in NumPy: a layer at a time, all its time steps at once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .data import Examples, count_of
+from .neuron_updates import batch_size_that_fits, time_blocks
+from .random_numbers import random_keys, uniform_between
+from .results import Result
+from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
+
+# what a population emits (steps, batch, *shape), the steps left out, weights of steps: what is read
+ReadFunction = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
+
+
+class NumpyNetwork(RunnableNetwork):
+    """A network that `populations`, a function of reference.py, simulates.
+
+    largest      the most elements that an input, or the current of a population, has
+    batch_size   examples at a time; by default what fits some 100 MB
+    seed         of random numbers, where the network draws any
+    """
+
+    def __init__(
+        self,
+        name: str,
+        script: str | None,
+        populations: Callable[[NumpyNetwork], None],
+        *,
+        default_timesteps: int,
+        largest: int,
+        few_spike: bool = False,
+        timesteps: int | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        steps = default_timesteps if timesteps is None else timesteps
+        super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        self.populations, self.largest, self.batch_size = populations, largest, batch_size
+        self._read: dict[str, ReadFunction] = {}
+        self._loaded: dict[str, np.ndarray] = {}
+        self._batch: _Batch
+
+    def output(
+        self, name: str, shape: tuple[int, ...], read: ReadFunction, readout: ReadoutFunction, start: int = 0
+    ) -> None:
+        """Declare an output population. start: the steps of an example that the readout leaves out."""
+        self.outputs[name] = {"shape": shape, "start": start}
+        self._read[name], self.readouts[name] = read, readout
+
+    def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
+        if file not in self._loaded:
+            self._loaded[file] = super().weights(file, shape)
+        return self._loaded[file]
+
+    def example(self, name: str) -> np.ndarray:
+        """What an input is shown, float32 (1, batch, *shape): the same at each time step."""
+        return self._batch.examples[name][None]
+
+    def population(
+        self, name: str, neurons: Callable[..., Any], current: np.ndarray, **parameters: Any
+    ) -> np.ndarray:
+        """What a population emits, (steps, batch, *shape), in the time steps that current is given for.
+
+        neurons: a class of neuron_updates or input_encodings. Its object, made with `parameters` when an
+        example begins, keeps its state from one part of the time steps to the next.
+        """
+        batch = self._batch
+        if name not in batch.neurons:
+            batch.neurons[name] = neurons(**parameters)
+            if "v_course" in inspect.signature(batch.neurons[name].run).parameters:
+                batch.with_v.append(name)
+        if name in batch.with_v and name in batch.v:
+            v_course: list[np.ndarray] = []
+            course: np.ndarray = batch.neurons[name].run(current, batch.steps, v_course)
+            batch.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), batch.steps, -1))
+        else:
+            course = batch.neurons[name].run(current, batch.steps)
+        if course.dtype != np.float32:  # spikes: bool, or int8 with a sign
+            batch.count(name, course)
+        if name in self.outputs:
+            batch.emitted.setdefault(name, []).append(course)
+        return course
+
+    def spike_weights(self) -> np.ndarray:
+        """What a spike of each step of an example stands for, float32 (timesteps,)."""
+        return self.step_weights(self._batch.timesteps)
+
+    def keys(self, stream: int) -> np.ndarray:
+        """The random keys of the batch's examples. stream: the place of the population in the network."""
+        return random_keys(self.seed, stream, self._batch.numbers)
+
+    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
+        """Random numbers in [low, high), float32 (batch, *shape)."""
+        return uniform_between(self.keys(stream), low, high, shape)
+
+    def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+        pass  # which populations there are, the first batch shows
+
+    def batches(
+        self,
+        examples: Examples,
+        timesteps: int,
+        record: Sequence[str] | None,
+        record_v: Sequence[str],
+        details: bool,
+    ) -> Iterator[Result]:
+        total = count_of(examples)
+        read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
+        size = self.batch_size or batch_size_that_fits(timesteps, self.largest, read)
+        weights = self.step_weights(timesteps)
+        for start in range(0, total, size):
+            shown = self.shown(examples, start, start + size)
+            numbers = start + np.arange(count_of(shown))
+            self._batch = batch = _Batch(shown, numbers, timesteps, record, record_v)
+            for batch.steps in time_blocks(timesteps):
+                self.populations(self)
+                require_recordable(record, batch.counts, "spikes")
+                require_recordable(record_v, batch.with_v, "a membrane potential")
+            outputs = {}
+            for name, output in self.outputs.items():
+                values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
+                outputs[name] = self.output_of(name, values, timesteps)
+            yield Result(
+                {name: values[-1] for name, values in outputs.items()},
+                outputs,
+                batch.counts,
+                batch.net_counts,
+                {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
+                {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+            )
+
+
+class _Batch:
+    """A batch of examples, and what was recorded of it so far."""
+
+    def __init__(
+        self,
+        examples: Examples,
+        numbers: np.ndarray,
+        timesteps: int,
+        record: Sequence[str] | None,
+        record_v: Sequence[str],
+    ) -> None:
+        self.examples, self.numbers, self.timesteps, self.steps = examples, numbers, timesteps, 0
+        self.neurons: dict[str, Any] = {}
+        self.with_v: list[str] = []
+        self.emitted: dict[str, list[np.ndarray]] = {}
+        self.counts: dict[str, np.ndarray] = {}
+        self.net_counts: dict[str, np.ndarray] = {}
+        self.record_all = record is None
+        self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in record or ()}
+        self.v: dict[str, list[np.ndarray]] = {name: [] for name in record_v}
+
+    def count(self, name: str, course: np.ndarray) -> None:
+        """Count a population's spikes (steps, batch, ...), and keep them if they are recorded."""
+        flat = course.reshape(*course.shape[:2], -1)
+        self.counts[name] = self.counts.get(name, 0) + np.count_nonzero(flat, axis=0).astype(np.uint32)
+        if course.dtype == np.int8:
+            self.net_counts[name] = self.net_counts.get(name, 0) + flat.sum(axis=0, dtype=np.int32)
+        if self.record_all:
+            self.spikes.setdefault(name, [])
+        if name in self.spikes:
+            self.spikes[name].append(flat.swapaxes(0, 1).astype(np.int8))
