@@ -26,8 +26,8 @@ from tgenn_gen.cli.commands import (
 )
 from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, say
 from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
-from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime import __version__
+from tgenn_gen.runtime.messages import RunError
 
 COMMANDS = (  # in the order of the help
     check,

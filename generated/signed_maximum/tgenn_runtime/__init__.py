@@ -29,3 +29,5 @@ A module imports only those above it:
 
 tgenn_runtime.h has the same for model.cc.
 """
+
+__version__ = "0.1.0"  # of tgenn_gen
