@@ -31,6 +31,7 @@ from tgenn_gen.runtime import __version__
 if TYPE_CHECKING:
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
+    from tgenn_gen.document.plugins import load_plugin
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import Evaluation, evaluate
     from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
@@ -53,6 +54,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_plugin",
     "save",
     "simulate",
 ]
@@ -70,6 +72,7 @@ _HOMES = {
     "evaluate": "engine.evaluation",
     "generate": "project.writing",
     "load": "document.reading",
+    "load_plugin": "document.plugins",
     "save": "project.writing",
     "simulate": "project.simulation_engines",
 }

@@ -25,6 +25,19 @@ def add_allow_outside(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="read weights outside of the document's folder, too, as where documents share some",
     )
+    add_plugins(command)
+
+
+def add_plugins(command: argparse.ArgumentParser) -> None:
+    """Neuron kinds of one's own."""
+    command.add_argument(
+        "--plugin",
+        metavar="FILE.py",
+        type=Path,
+        action="append",
+        default=[],
+        help="a neuron kind of your own, which is run: see docs/plugins.md; several times for several",
+    )
 
 
 def given_document(arguments: argparse.Namespace) -> tuple[Path, Source, WeightFolder]:
@@ -39,7 +52,8 @@ def given_document(arguments: argparse.Namespace) -> tuple[Path, Source, WeightF
 
 def as_given(arguments: argparse.Namespace) -> str:
     """The document for another command, in a message."""
-    return f"{shlex.quote(str(arguments.path))}{' --allow-outside' if arguments.allow_outside else ''}"
+    words = [str(arguments.path), *(["--allow-outside"] if arguments.allow_outside else [])]
+    return shlex.join([*words, *(word for path in arguments.plugin for word in ("--plugin", str(path)))])
 
 
 def add_templates(command: argparse.ArgumentParser) -> None:

@@ -90,7 +90,17 @@ def _guarded(run: Callable[[], int]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command tgenn."""
     arguments = parser().parse_args(argv)
-    return _guarded(lambda: arguments.run(arguments))
+
+    def run() -> int:
+        if plugins := getattr(arguments, "plugin", ()):
+            from tgenn_gen.document.plugins import load_plugin
+
+            for path in plugins:
+                load_plugin(path)
+        status: int = arguments.run(arguments)
+        return status
+
+    return _guarded(run)
 
 
 def export_main(argv: Sequence[str] | None = None) -> int:

@@ -8,11 +8,12 @@ A module imports only those above it:
     identifiers     valid identifiers for generated code
     python_lines    lines of Python, formatted
     plan            the plan, which templates print
+    runtime_files   the files of tgenn_runtime/ and tgenn_plugins/
     code_names      the names of populations, connections and weights in code
     python_text     Python, statement by statement
-    runtime_files   the files of tgenn_runtime/
     lowering        network to plan
     stamps          hash lines that show whether a generated file was edited
+    departures      scripts whose neurons are not those of the document
     template_files  the built-in templates and those of a user
     rendering       plan and templates to text
 """

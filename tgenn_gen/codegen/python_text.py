@@ -10,6 +10,8 @@ from typing import Any
 from tgenn_gen.codegen.code_names import BLOCK, CodeNames
 from tgenn_gen.codegen.plan import ConnectionPlan, InputPlan, PopulationPlan
 from tgenn_gen.codegen.python_lines import call_lines, dict_lines
+from tgenn_gen.codegen.runtime_files import RUNTIME
+from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population
 from tgenn_gen.network.readouts import READOUTS
@@ -208,21 +210,22 @@ def numpy_imports(
     maps = [line for p in populations for c in p.connections for line in c.lines]
     if _uses("np.", [*emitted, *(line for i in inputs for line in (*i.lines, *i.numpy_lines))]):
         yield from ("import numpy as np", "")
-    if _uses("maps.", [*emitted, *maps]):
-        yield "from tgenn_runtime import linear_maps as maps"
-    yield "from tgenn_runtime.command_line import main"
     dt = network.simulation.dt
     calls = [i.encoding.call(dt) for i in network.inputs if i.encoding.spikes]
     calls += [p.neuron.call(dt) for p in network.populations]
-    modules: dict[str, set[str]] = {"numpy_network": {"NumpyNetwork"}}
+    modules: dict[str, set[str]] = {f"{RUNTIME}.numpy_network": {"NumpyNetwork"}}
     for call in calls:
-        module = call.function.__module__.rpartition(".")[2]
-        modules.setdefault(module, set()).add(call.function.__name__)
+        package, _, module = call.function.__module__.rpartition(".")
+        home = package if package == PLUGINS else RUNTIME
+        modules.setdefault(f"{home}.{module}", set()).add(call.function.__name__)
     outputs = [p.output for p in populations if p.output]
     functions = [o.function for o in outputs if o.function == "earliest"]
-    modules["readout_functions"] = {*(o.read for o in outputs), *functions}
+    modules[f"{RUNTIME}.readout_functions"] = {*(o.read for o in outputs), *functions}
+    modules[f"{RUNTIME}.command_line"] = {"main"}
+    if _uses("maps.", [*emitted, *maps]):
+        modules[RUNTIME] = {"linear_maps as maps"}
     for module, names in sorted(modules.items()):
-        yield f"from tgenn_runtime.{module} import {', '.join(sorted(names))}"
+        yield f"from {module} import {', '.join(sorted(names))}"
 
 
 def _uses(prefix: str, lines: Iterable[str]) -> bool:

@@ -1,21 +1,34 @@
-"""tgenn_runtime/ in a project: :mod:`tgenn_gen.runtime`, byte for byte, and its hashes."""
+"""What a project carries besides its scripts: tgenn_runtime/, byte for byte, and the plugins it uses."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
 
+from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.files.checksums import checksum_lines
+from tgenn_gen.network.model import Network
+from tgenn_gen.network.neurons.plugin_neuron import PluginNeuron
 from tgenn_gen.runtime import projects
 
 RUNTIME = "tgenn_runtime"
-RUNTIME_SUMS = f"{RUNTIME}/SHA256SUMS"
+
+
+def carried_files(network: Network) -> dict[str, bytes]:
+    """{path in a project: content}, with the hashes of each folder in its SHA256SUMS."""
+    sources = {p.neuron.source for p in network.populations if isinstance(p.neuron, PluginNeuron)}
+    plugins = {f"{PLUGINS}/{path.name}": path.read_bytes() for path in sorted(sources)}
+    return {**runtime_files(), **(with_hashes(PLUGINS, plugins) if plugins else {})}
 
 
 @cache
 def runtime_files() -> dict[str, bytes]:
-    """{path in a project: content}."""
+    """:mod:`tgenn_gen.runtime`."""
     folder = Path(projects.__file__).parent
     sources = sorted(path for path in folder.iterdir() if path.suffix in (".py", ".h"))
-    files = {f"{RUNTIME}/{path.name}": path.read_bytes() for path in sources}
-    return {**files, RUNTIME_SUMS: checksum_lines(files).encode()}
+    return with_hashes(RUNTIME, {f"{RUNTIME}/{path.name}": path.read_bytes() for path in sources})
+
+
+def with_hashes(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files, and a SHA256SUMS of them."""
+    return {**files, f"{folder}/SHA256SUMS": checksum_lines(files).encode()}

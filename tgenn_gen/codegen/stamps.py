@@ -45,6 +45,16 @@ def edit(content: bytes) -> str:
     return "" if intact else "was edited by hand"
 
 
+def scripts_of(folder: Path, document_sha256: str) -> dict[str, str]:
+    """{name: text} of the generated files in the folder that were made from a document of this hash."""
+    contents = {name: content_of(folder / name) or b"" for name in SCRIPTS}
+    return {
+        name: content.decode(errors="replace")
+        for name, content in contents.items()
+        if document_sha256.encode() in content[:HEADER_BYTES]
+    }
+
+
 def of_another_document(folder: Path, document_sha256: str) -> list[str]:
     """The generated files in the folder that were made from a document of another hash.
 

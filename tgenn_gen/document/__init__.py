@@ -4,6 +4,7 @@ A module imports only those above it:
 
     yaml_source        YAML text to data, with the place of every value
     schema_check       errors against the schema, such as misspelt keys
+    plugins            neuron kinds of one's own
     name_check         names, and references from one element to another
     valid_part         the part of a faulty document that can still be checked
     weight_files       reads .npy files as the document describes them

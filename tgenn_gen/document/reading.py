@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.document.canonical_text import DOCUMENT
-from tgenn_gen.document.name_check import name_problems
+from tgenn_gen.document.name_check import elements, name_problems
+from tgenn_gen.document.plugins import load_installed_plugins
 from tgenn_gen.document.schema_check import fits, other_format, schema_problems
 from tgenn_gen.document.valid_part import valid_part
 from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
@@ -41,6 +42,8 @@ def load_source(source: Source, files: WeightFiles) -> Network:
     """The network that a document's text says, with its weights from `files`. Raises TgennError."""
     if other := other_format(source.data):  # what else is in it says nothing then
         raise TgennError(source.diagnostics(other))
+    if _unknown_kinds(source.data):
+        load_installed_plugins()
     departures = schema_problems(source.data)
     found = source.diagnostics([*departures, *name_problems(source.data)])
     if len(departures) > MAX_PROBLEMS:  # what is behind them may be wrong, too
@@ -57,6 +60,12 @@ def load_source(source: Source, files: WeightFiles) -> Network:
     if found:
         raise TgennError(found)
     return network
+
+
+def _unknown_kinds(data: Any) -> bool:
+    """Whether a population's neurons are of a kind that tgenn does not know."""
+    neurons = [population.get("neuron") for _, population in elements(data, "populations")]
+    return any(isinstance(n, dict) and n.get("kind") not in (None, *NEURONS) for n in neurons)
 
 
 def _read_tensors(

@@ -16,6 +16,8 @@ import jsonschema
 
 from tgenn_gen.document.yaml_source import MAX_PROBLEMS, MEND, MORE, parse_scalar
 from tgenn_gen.files.resources import resource_folder
+from tgenn_gen.network.neurons import NEURONS
+from tgenn_gen.network.neurons.plugin_neuron import PluginNeuron
 from tgenn_gen.network.problems import PathInDocument, Problem
 
 MAX_LISTED = 30  # words in a hint
@@ -32,15 +34,36 @@ _TYPES = {
 
 
 def schema_text() -> str:
-    """The JSON Schema of network.yaml."""
+    """The JSON Schema of network.yaml, with the kinds of plugins that were loaded."""
+    return json.dumps(schema(), indent=2) + "\n" if _plugin_kinds() else _schema_file()
+
+
+def _schema_file() -> str:
     return (resource_folder("schema") / "network.schema.json").read_text("utf-8")
+
+
+def _plugin_kinds() -> dict[str, type[PluginNeuron]]:
+    return {kind: cls for kind, cls in NEURONS.items() if issubclass(cls, PluginNeuron)}
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of network.yaml, parsed."""
-    parsed: dict[str, Any] = json.loads(schema_text())
+    """The JSON Schema of network.yaml, parsed, with the kinds of plugins that were loaded."""
+    parsed: dict[str, Any] = json.loads(_schema_file())
+    for kind, cls in _plugin_kinds().items():
+        name, neuron = f"neuron_{kind}", parsed["$defs"]["population"]["properties"]["neuron"]
+        neuron["properties"]["kind"]["enum"] = sorted([*neuron["properties"]["kind"]["enum"], kind])
+        condition = {"required": ["kind"], "properties": {"kind": {"const": kind}}}
+        neuron["allOf"].append({"if": condition, "then": {"$ref": f"#/$defs/{name}"}})
+        properties = {"kind": {"const": kind}, **cls.plugin.PARAMETERS}
+        parsed["$defs"][name] = {"additionalProperties": False, "properties": properties}
     return parsed
+
+
+def schema_changed() -> None:
+    """Read the schema anew: a plugin was loaded."""
+    schema.cache_clear()
+    _validator.cache_clear()
 
 
 # What the patterns of the schema allow, by the key they are for.

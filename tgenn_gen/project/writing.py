@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.codegen.rendering import render
-from tgenn_gen.codegen.runtime_files import RUNTIME, runtime_files
+from tgenn_gen.codegen.runtime_files import carried_files
 from tgenn_gen.codegen.stamps import SCRIPTS, TARGETS
 from tgenn_gen.document.canonical_text import (
     DOCUMENT,
@@ -38,7 +38,7 @@ from tgenn_gen.files.file_writing import (
 )
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
-from tgenn_gen.project.generated_files import edit_of, is_own, own_generated_files
+from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_generated_files
 
 SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
 
@@ -103,7 +103,7 @@ def stale_scripts(
 def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path | None) -> dict[str, bytes]:
     folder = None if templates is None else Path(templates)
     scripts = {name: text.encode() for name, text in render(document, targets, folder).items()}
-    return {**runtime_files(), **scripts}
+    return {**carried_files(document.network), **scripts}
 
 
 def _staleness(folder: Path, name: str, document_sha256: str) -> str:
@@ -190,7 +190,7 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
     if foreign:
         raise TgennError(map(_foreign, foreign))
-    stale = [n for n in own - set(files) if n.endswith(".npy") or n.startswith(f"{RUNTIME}/")]
+    stale = [n for n in own - set(files) if n.endswith(".npy") or is_copied(n)]
     replace_files(folder, files, stale=sorted(stale))
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-_NAMES = ("simulate", "reference", "connectivity", "tgenn_runtime")  # the same in all projects
+_NAMES = (
+    "simulate",
+    "reference",
+    "connectivity",
+    "tgenn_runtime",
+    "tgenn_plugins",
+)  # the same in all projects
 
 
 def load_script(path: str | Path) -> ModuleType:

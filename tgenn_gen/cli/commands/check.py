@@ -40,7 +40,9 @@ def run(arguments: argparse.Namespace) -> int:
             say(f"note: {change}")
         print(f"{arguments.path}: can be converted: {len(walk.populations)} populations")
         return FINE
-    from tgenn_gen.codegen.stamps import of_another_document
+    from tgenn_gen.codegen.departures import departures
+    from tgenn_gen.codegen.lowering import lower
+    from tgenn_gen.codegen.stamps import of_another_document, scripts_of
     from tgenn_gen.document.canonical_text import DOCUMENT, Document
     from tgenn_gen.document.reading import document_path, load
 
@@ -50,6 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
         hint = f"run tgenn generate {as_given(arguments)}"
         for script in of_another_document(path.parent, Document(network).sha256):
             say(f"note: {path.parent / script}: was made from another document: {hint}")
+        document = Document(network)
+        for departure in departures(lower(document), scripts_of(path.parent, document.sha256)):
+            say(f"note: {path.parent / departure}")
     neurons = sum(p.size for p in network.populations)
     print(f"{arguments.path}: fine: {len(network.populations)} populations, {neurons} neurons")
     return FINE

@@ -30,6 +30,9 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Generate the scripts, or check that they are up to date."""
+    from tgenn_gen.codegen.departures import departures
+    from tgenn_gen.codegen.lowering import lower
+    from tgenn_gen.codegen.rendering import render
     from tgenn_gen.document.canonical_text import Document
     from tgenn_gen.document.reading import document_path, load
     from tgenn_gen.project import writing
@@ -41,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.templates is not None:
         given += f" --templates {arguments.templates}"
         say_without_effect(arguments.templates)
+        rendered = render(document, targets, arguments.templates)
+        for departure in departures(lower(document), rendered):
+            say(f"note: {departure}")
     if arguments.check:
         stale = writing.stale_scripts(document, folder, targets, arguments.templates)
         for path, reason in stale.items():

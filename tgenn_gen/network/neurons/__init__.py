@@ -7,6 +7,7 @@ A module imports only those above it:
     integrate
     integrate_and_fire
     maximum
+    plugin_neuron              kinds that plugins declare
     signed_integrate_and_fire
 """
 
@@ -19,7 +20,7 @@ from tgenn_gen.network.neurons import (
 )
 from tgenn_gen.network.neurons.neuron import Neuron
 
-NEURONS: dict[str, type[Neuron]] = {
+NEURONS: dict[str, type[Neuron]] = {  # plugins add theirs
     cls.kind: cls
     for cls in (
         few_spike.FewSpikeNeuron,

@@ -1,0 +1,86 @@
+"""Neuron kinds of one's own: a Python file, or an installed package, that declares one (docs/plugins.md).
+
+A plugin is code that runs: it is loaded when the user names it, or has installed it, and never because a
+document asks for it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+import traceback
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+import jsonschema
+
+from tgenn_gen.document.schema_check import schema_changed
+from tgenn_gen.errors import TgennError
+from tgenn_gen.network.neurons import NEURONS
+from tgenn_gen.network.neurons.plugin_neuron import TYPES, PluginNeuron, plugin_neuron
+
+GROUP = "tgenn_gen.kinds"  # of entry points; each one is a module
+PLUGINS = "tgenn_plugins"  # where projects have them
+NEEDED = ("KIND", "PARAMETERS", "NEURONS", "genn_code")
+
+
+def load_plugin(path: str | Path) -> None:
+    """Make the neuron kind of a plugin, a Python file, known. The file is run.
+
+    Raises TgennError (T711): it cannot be loaded, or does not declare a kind.
+    """
+    path = Path(path)
+    if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
+        raise TgennError.at(
+            path, "T711", "is not a Python file that could be imported", "see docs/plugins.md"
+        )
+    name = f"{PLUGINS}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever is wrong with the user's code
+        lines = [line for file, line, *_ in traceback.extract_tb(error.__traceback__) if file == str(path)]
+        message = f"line {lines[-1]}: " if lines else ""
+        raise TgennError.at(path, "T711", f"{message}{type(error).__name__}: {error}") from None
+    finally:
+        sys.modules.pop(name, None)
+    _register(module, path)
+
+
+def load_installed_plugins() -> None:
+    """Make the kinds of installed packages known, entry points of the group tgenn_gen.kinds.
+
+    Raises TgennError (T711).
+    """
+    for entry in entry_points(group=GROUP):
+        module = entry.load()
+        _register(module, Path(str(module.__file__)))
+
+
+def _register(plugin: ModuleType, path: Path) -> None:
+    hint = "docs/plugins.md has an example"
+    if missing := [name for name in NEEDED if not hasattr(plugin, name)]:
+        raise TgennError.at(path, "T711", f"does not define {', '.join(missing)}", hint)
+    kind = plugin.KIND
+    if not isinstance(kind, str) or not re.fullmatch("[a-z][a-z0-9_]*", kind):
+        raise TgennError.at(path, "T711", f"KIND is {kind!r}, expected a name like my_neuron")
+    if kind in NEURONS and not issubclass(NEURONS[kind], PluginNeuron):
+        raise TgennError.at(path, "T711", f"KIND is {kind}, which tgenn has already", "choose another name")
+    for name, schema in plugin.PARAMETERS.items():
+        if not str(name).isidentifier() or schema.get("type") not in TYPES or "default" not in schema:
+            message = f"PARAMETERS[{name!r}] has no default, or no type of {', '.join(TYPES)}"
+            raise TgennError.at(path, "T711", message, hint)
+        try:
+            jsonschema.validate(schema["default"], schema)
+        except (jsonschema.SchemaError, jsonschema.ValidationError) as error:
+            message = f"PARAMETERS[{name!r}]: {error.message}"
+            raise TgennError.at(
+                path, "T711", message, "it is a JSON Schema, and the default fits it"
+            ) from None
+    NEURONS[kind] = plugin_neuron(plugin, path.resolve())
+    schema_changed()
