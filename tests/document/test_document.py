@@ -161,9 +161,10 @@ def test_defaults_in_the_schema_are_those_of_the_dataclasses():
     assert network["format"] == schema()["properties"]["format"]["const"]
 
 
-def test_document_files_are_the_document_its_schema_and_its_weights():
+def test_document_files_are_the_document_its_schema_its_weights_and_their_hashes():
     files = document_of(small_cnn()).files()
-    assert sorted(files) == sorted(["network.yaml", "network.schema.json", *small_cnn().tensors])
+    others = ["network.yaml", "network.schema.json", "weights/SHA256SUMS"]
+    assert sorted(files) == sorted([*others, *small_cnn().tensors])
 
 
 def test_the_first_line_points_editors_at_the_schema_beside_the_document():
@@ -178,7 +179,7 @@ def test_a_schema_that_tgenn_wrote_is_replaced_and_another_one_is_not(tmp_path):
     save(small_cnn(), tmp_path / "n")
     file = tmp_path / "n/network.schema.json"
     content = file.read_text()
-    file.write_text(content.replace("urn:tgenn:network:1", "urn:tgenn:network:0"))
+    file.write_text(content.replace("urn:tgenn:network:2", "urn:tgenn:network:1"))
     save(small_cnn(), tmp_path / "n", force=True)
     assert file.read_text() == content
     file.write_text("{}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
 from pathlib import Path
 
 from tgenn_gen.document.plugins import PLUGINS
-from tgenn_gen.files.checksums import checksum_lines
+from tgenn_gen.document.weight_hashes import hashes_text
 from tgenn_gen.network.model import Network
 from tgenn_gen.network.neurons.plugin_neuron import PluginNeuron
 from tgenn_gen.runtime import projects
@@ -31,4 +32,5 @@ def runtime_files() -> dict[str, bytes]:
 
 def with_hashes(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
     """The files, and a SHA256SUMS of them."""
-    return {**files, f"{folder}/SHA256SUMS": checksum_lines(files).encode()}
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    return {**files, f"{folder}/SHA256SUMS": hashes_text(hashes).encode()}

@@ -89,7 +89,7 @@ class ActivationHistogram:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What calibration data shows: the ANN's activations, and the data's range, over all inputs.
+    """What calibration data shows: the ANN's activations, and the range of each input's data.
 
     accuracy: of the ANN's first output, None where that has no classes or the data no labels.
     sample: evenly spaced examples, as many as were asked for.
@@ -97,8 +97,7 @@ class Measurement:
 
     histograms: dict[str, ActivationHistogram]
     accuracy: float | None
-    smallest: float
-    largest: float
+    ranges: dict[str, tuple[float, float]]
     sample: Examples
 
 
@@ -146,11 +145,14 @@ def measure(
         channels, bits = (p.shape[-1], 6) if per_channel else (1, 11)
         histograms[p.name] = ActivationHistogram(channels, bits, calibration.count * p.size // channels)
     done, correct, labelled = 0, 0, takes_classes(output.shape)
-    smallest, largest = np.inf, -np.inf
+    ranges = {i.name: (np.inf, -np.inf) for i in network.inputs}
     for examples, labels in calibration.batches(network.largest):
-        lowest = min(float(x.min()) for x in examples.values())
+        for name, x in examples.items():
+            low, high = ranges[name]
+            ranges[name] = min(low, float(x.min()) + 0.0), max(high, float(x.max()) + 0.0)  # no negative zero
         if problem := values_problem(examples, inputs):
-            hint = "use --signed, or another --encoding" if lowest < 0 else "use another --encoding"
+            negative = any(low < 0 for low, _ in ranges.values())
+            hint = "use --signed, or another --encoding" if negative else "use another --encoding"
             raise TgennError.at(calibration.file, "T506", problem, hint)
         labelled = labelled and labels is not None
         for population, current in ann_currents(network, examples):
@@ -158,8 +160,6 @@ def measure(
                 histograms[name].add(population.activation(current))
             if labelled and population is output:
                 correct += int((population.logits(current).argmax(axis=-1) == labels).sum())
-        smallest = min(smallest, lowest)
-        largest = max(largest, *(float(x.max()) for x in examples.values()))
         here = (wanted >= done) & (wanted < done + count_of(examples))
         for name, x in examples.items():
             kept[name][here] = x[wanted[here] - done]
@@ -167,4 +167,4 @@ def measure(
         if progress is not None:
             progress(done, calibration.count)
     accuracy = correct / calibration.count if labelled else None
-    return Measurement(histograms, accuracy, smallest, largest, kept)
+    return Measurement(histograms, accuracy, ranges, kept)

@@ -89,13 +89,13 @@ def convert(
         **_choices(method),
     }
     if used is not None and measured is not None:
+        inputs = tuple(replace(i, data_range=measured.ranges[i.name]) for i in normalized.inputs)
+        normalized = replace(normalized, inputs=inputs)
         provenance["calibration"] = {
             "file": Path(used.file).name,
             "sha256": used.sha256(),
             "examples": used.count,
             **({"sample": size} if size else {}),
-            "smallest": measured.smallest,
-            "largest": measured.largest,
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
         if 0 < size < FEW:

@@ -1,7 +1,7 @@
 """What differs between two networks: what each has alone, names, fields, and weights by their numbers.
 
-Networks are compared as the data of their documents: there is no difference where these are the same (in
-provenance, null is nothing). Inputs, populations and outputs are matched by name, connections by their source
+Networks are compared as the data of their documents, with the hashes of weights: there is no difference where
+these are the same (in provenance, null is nothing). Inputs, populations and outputs are matched by name, connections by their source
 and maps by their op; the second of a kind is called `op#2`. One that is gone is renamed where another came
 with the same weights, or, if it has none, with the same fields.
 """
@@ -88,7 +88,7 @@ class NetworkDiff:
 
 def diff_networks(before: Network, after: Network) -> NetworkDiff:
     """What is different in `after`."""
-    old, new = document_data(before), document_data(after)
+    old, new = _data_with_hashes(before), _data_with_hashes(after)
     names = _renamed(old, new)
     old, new = _labelled(old, names), _labelled(new, {})
     sections = {key: (old.pop(key), new.pop(key)) for key in LABELS}
@@ -110,6 +110,20 @@ def diff_networks(before: Network, after: Network) -> NetworkDiff:
         weights=tuple(_weight_change(tensors[0][a], tensors[1][b], at) for (a, b), at in places.items()),
         **{key: _section(*pair, names, changes[key]) for key, pair in sections.items()},
     )
+
+
+def _data_with_hashes(network: Network) -> Data:
+    """The data of a network's document, with the hash of each weight file beside its name."""
+
+    def visit(data: Any) -> Any:
+        if isinstance(data, list):
+            return [visit(item) for item in data]
+        if isinstance(data, dict) and "file" in data:
+            return {**data, "sha256": tensors[data["file"]].sha256}
+        return {key: visit(item) for key, item in data.items()} if isinstance(data, dict) else data
+
+    data, tensors = document_data(network), network.tensors
+    return {**data, "populations": visit(data["populations"])}
 
 
 def value_change(before: np.ndarray, after: np.ndarray) -> ValueChange:
@@ -243,7 +257,7 @@ def _text(data: Any) -> str:
 
 def is_weight(data: Any) -> bool:
     """Whether it is what a document says of weights."""
-    return isinstance(data, dict) and data.keys() == {"file", "shape", "dtype", "sha256"}
+    return isinstance(data, dict) and data.keys() == {"file", "shape", "sha256"}
 
 
 def _is_of_weights(change: FieldChange) -> bool:

@@ -57,6 +57,11 @@ class _Revision:
     document: str
     allow_outside: bool
 
+    def name(self, file: str) -> str:
+        """REV:path of a file."""
+        revision, path = _parts(self.document)
+        return f"{revision}{posixpath.join(posixpath.dirname(path), file)}"
+
     def open(self, file: str, place: Location) -> BinaryIO:
         """What a checkout would have. Raises TgennError: T301 not in the repository, T607, T604."""
         revision, path = _parts(self.document)

@@ -7,6 +7,7 @@ A module imports only those above it:
     plugins            neuron kinds of one's own
     name_check         names, and references from one element to another
     valid_part         the part of a faulty document that can still be checked
+    weight_hashes      weights/SHA256SUMS
     weight_files       reads .npy files as the document describes them
     weight_file_names  chooses file names for weights
     canonical_text     network to text

@@ -6,6 +6,7 @@ The keys are the fields of the dataclasses, but for `from` (source), `op` and `k
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -17,17 +18,19 @@ import yaml
 
 from tgenn_gen.document.name_check import name_problems
 from tgenn_gen.document.schema_check import schema_problems, schema_text
+from tgenn_gen.document.weight_hashes import SUMS, hashes_text
 from tgenn_gen.document.yaml_source import Source, parse_scalar
 from tgenn_gen.errors import Diagnostic, TgennError
-from tgenn_gen.files.checksums import checksum_lines
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.checks import file_problems, meaning_problems
 from tgenn_gen.network.model import Connection, Network
 from tgenn_gen.network.tensors import Tensor
 
-FORMAT = "tgenn/1"
+FORMAT = "tgenn/2"
 DOCUMENT = "network.yaml"
 SCHEMA = "network.schema.json"  # beside each document: editors find it there with no network
+SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
+COLUMNS = 120  # that a line has at most, where its value can be broken
 # What is not seen, or turns around what is: only text in double quotes has it, and it is escaped there.
 _INVISIBLE = re.compile(
     "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -82,36 +85,60 @@ def document_data(network: Network) -> dict[str, Any]:
 
 def document_text(network: Network) -> str:
     """The canonical text: the same network gives the same bytes."""
-    return HEADER + _serialized(_node(document_data(network)))
+    return HEADER + _serialized(_node(document_data(network)), COLUMNS)
 
 
 def flow_text(data: Any) -> str:
     """A value as canonical text has it within brackets, on one line."""
-    return _serialized(_node([data], flow=True))[1:-2]
+    return _serialized(_node([data], flow=True), 2**30)[1:-2]
 
 
-def _serialized(node: yaml.Node) -> str:
-    text: str = yaml.serialize(node, Dumper=_Dumper, width=2**30, allow_unicode=True, explicit_start=False)
-    return _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), text)
+def _serialized(node: yaml.Node, columns: int) -> str:
+    text: str = yaml.serialize(node, Dumper=_Dumper, width=columns, allow_unicode=True, explicit_start=False)
+    return text
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents the items of a list below its key."""
+    """Indents the items of a list below its key; breaks text in quotes at spaces, where it is too long."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        column, stream = self.column, self.stream
+        self.stream = io.StringIO()
+        super().write_double_quoted(text, split=False)
+        quoted = _INVISIBLE.sub(lambda c: c[0].encode("unicode_escape").decode(), self.stream.getvalue())
+        self.stream = stream
+        if split:
+            quoted = _broken(quoted, self.best_width, column, self.indent or 0)
+        stream.write(quoted)
 
-def _node(data: Any, flow: bool = False) -> yaml.Node:
+
+def _broken(quoted: str, columns: int, column: int, indent: int) -> str:
+    """Text in quotes that begins at a column, on lines of so many: YAML reads a line end as a space."""
+    first, *others = re.split(r'(?<=[^ "\\]) (?=[^ "])', quoted)
+    lines = [first]
+    for word in others:
+        start = column if len(lines) == 1 else indent
+        if start + len(lines[-1]) + 1 + len(word) <= columns:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return f"\n{' ' * indent}".join(lines)
+
+
+def _node(data: Any, flow: bool = False, indent: int = 0) -> yaml.Node:
+    """The node of a value: lists and mappings of plain values in brackets where they fit on their line.
+
+    indent: of the lines of a block.
+    """
     if isinstance(data, dict):
-        flow = flow or all(_is_leaf(v) for v in data.values())
-        entries = [(_node(k), _node(v, flow)) for k, v in data.items()]
-        return yaml.MappingNode("tag:yaml.org,2002:map", entries, flow_style=flow)
+        entries = [(_node(k), _value_node(k, v, flow, indent)) for k, v in data.items()]
+        return yaml.MappingNode("tag:yaml.org,2002:map", entries, flow_style=flow or not data)
     if isinstance(data, list):
-        flow = flow or not any(
-            isinstance(v, dict | list) or " " in str(v) for v in data
-        )  # sentences: one a line
-        return yaml.SequenceNode("tag:yaml.org,2002:seq", [_node(v, flow) for v in data], flow_style=flow)
+        items = [_fitting(v, flow, indent + 2, indent + 2) for v in data]
+        return yaml.SequenceNode("tag:yaml.org,2002:seq", items, flow_style=flow or not data)
     if isinstance(data, str):
         plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./-]*|[0-9a-f]{64}", data) and parse_scalar(data) == data
         ambiguous = data.lower() in ("yes", "no", "on", "off", "y", "n")  # YAML 1.1
@@ -123,6 +150,24 @@ def _node(data: Any, flow: bool = False) -> yaml.Node:
         return yaml.ScalarNode("tag:yaml.org,2002:bool", "true" if data else "false")
     kind = "float" if isinstance(data, float) else "int"
     return yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", _number(data))
+
+
+def _value_node(key: str, value: Any, flow: bool, indent: int) -> yaml.Node:
+    return _fitting(value, flow, indent + 2, indent + len(flow_text(key)) + 2)
+
+
+def _fitting(value: Any, flow: bool, indent: int, column: int) -> yaml.Node:
+    """The node of a value that begins at a column, or on the next line, indented, if it is a block."""
+    if not flow and isinstance(value, dict | list) and _is_flat(value):
+        flow = column + len(flow_text(value)) <= COLUMNS
+    return _node(value, flow, indent)
+
+
+def _is_flat(value: Any) -> bool:
+    """Whether a mapping or a list has no other mappings in it; lists of sentences have one a line."""
+    if isinstance(value, dict):
+        return all(map(_is_leaf, value.values()))
+    return not any(isinstance(v, dict | list) or " " in str(v) for v in value)
 
 
 def _is_leaf(value: Any) -> bool:
@@ -153,43 +198,40 @@ def require_valid(network: Network) -> None:
 
 @dataclass(frozen=True)
 class Document:
-    """What is written of a valid network, one that was just loaded or that document_of has checked."""
+    """A valid network, one that was just read or that document_of has checked, and the text of its document."""
 
     network: Network
-
-    @cached_property
-    def text(self) -> str:
-        """Its canonical text."""
-        return document_text(self.network)
+    text: str
 
     @cached_property
     def sha256(self) -> str:
-        """Of its text, and with it of all weights."""
-        return hashlib.sha256(self.text.encode()).hexdigest()
+        """Of its text, whatever the line ends: generated scripts know by it whether it was edited since."""
+        return hashlib.sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
 
     def files(self) -> dict[str, bytes]:
-        """Its weights, the schema and network.yaml, {path: bytes}.
+        """Its weights and their hashes, the schema and network.yaml, {path: bytes}.
 
         Raises TgennError (T301) for weights that are not below the folder (see load).
         """
-        tensors = sorted(self.network.tensors.items())
+        tensors = dict(sorted(self.network.tensors.items()))
         place, hint = f"network '{self.network.name}'", "give its Tensor a file like weights/dense.kernel.npy"
-        if outside := [file for file, _ in tensors if not is_inside(file)]:
+        if outside := [file for file in tensors if not is_inside(file)]:
             message = "is not below the folder that is written"
             raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
-        weights = {file: tensor.npy() for file, tensor in tensors}
-        sums = {"weights/SHA256SUMS": checksum_lines(weights).encode()}
-        return {**weights, **sums, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
+        weights = {file: tensor.npy() for file, tensor in tensors.items()}
+        if tensors:  # sha256sum takes an empty file for a mistake
+            weights[SUMS] = hashes_text({file: t.sha256 for file, t in tensors.items()}).encode()
+        return {**weights, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
 
 
 def document_of(network: Network) -> Document:
     """The document of a network built in memory. Raises TgennError as require_valid does."""
     require_valid(network)
-    return Document(network)
+    return Document(network, document_text(network))
 
 
 def named_weights(data: object) -> Iterator[tuple[str, object]]:
-    """The weights that data names, which may be anything: file, and the sha256 given with it."""
+    """The weights that data names, which may be anything: file, and the sha256 with it, if there is one."""
     if isinstance(data, dict):
         if isinstance(data.get("file"), str):
             yield data["file"], data.get("sha256")

@@ -6,12 +6,13 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.document.canonical_text import DOCUMENT
+from tgenn_gen.document.canonical_text import DOCUMENT, Document, named_weights
 from tgenn_gen.document.name_check import elements, name_problems
 from tgenn_gen.document.plugins import load_installed_plugins
 from tgenn_gen.document.schema_check import fits, other_format, schema_problems
 from tgenn_gen.document.valid_part import valid_part
-from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_tensor
+from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_hashes, read_tensor
+from tgenn_gen.document.weight_hashes import WeightHashes
 from tgenn_gen.document.yaml_source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.checks import meaning_problems
@@ -34,8 +35,14 @@ def load(path: str | Path, *, allow_outside: bool = False) -> Network:
     allow_outside: also weights that are not below its folder, such as those that documents share.
     Raises TgennError with everything that is wrong.
     """
+    return read_document(path, allow_outside=allow_outside).network
+
+
+def read_document(path: str | Path, *, allow_outside: bool = False) -> Document:
+    """The network of a network.yaml, and its text. Arguments and errors are those of load."""
     path = document_path(Path(path))
-    return load_source(read_source(path), WeightFolder(path.parent, allow_outside))
+    source = read_source(path)
+    return Document(load_source(source, WeightFolder(path.parent, allow_outside)), source.text)
 
 
 def load_source(source: Source, files: WeightFiles) -> Network:
@@ -48,13 +55,14 @@ def load_source(source: Source, files: WeightFiles) -> Network:
     found = source.diagnostics([*departures, *name_problems(source.data)])
     if len(departures) > MAX_PROBLEMS:  # what is behind them may be wrong, too
         raise TgennError(found)
-    tensors, unread = _read_tensors(source, files)
-    found += unread
+    hashes = read_hashes(files) if any(named_weights(source.data)) else WeightHashes()
+    tensors, unread = _read_tensors(source, files, hashes)
+    found += [*hashes.problems, *unread]
     part = valid_part(source, departures) if departures else source
     if part is None:
         raise TgennError(found)
     if departures:  # its places are others
-        tensors, _ = _read_tensors(part, files)
+        tensors, _ = _read_tensors(part, files, hashes)
     network = _network(part.data, tensors)
     found += part.diagnostics(meaning_problems(network))
     if found:
@@ -69,20 +77,20 @@ def _unknown_kinds(data: Any) -> bool:
 
 
 def _read_tensors(
-    source: Source, files: WeightFiles
+    source: Source, files: WeightFiles, hashes: WeightHashes
 ) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
     """All tensors by the path of their reference; of a document with other mistakes, those that are whole."""
     tensors: dict[PathInDocument, Tensor] = {}
-    read: dict[tuple[str, str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
+    read: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
     found: list[Diagnostic] = []
 
     def visit(data: Any, path: PathInDocument) -> None:
         if isinstance(data, dict):
             if "file" in data and fits("tensor", data):
-                key = (data["file"], data["sha256"], tuple(data["shape"]))
+                key = (data["file"], tuple(data["shape"]))
                 try:
                     if key not in read:
-                        read[key] = read_tensor(files, data, source.location(path))
+                        read[key] = read_tensor(files, data, hashes, source.location(path))
                     tensors[path] = read[key]
                 except TgennError as error:
                     found.extend(error.diagnostics)
@@ -109,6 +117,8 @@ def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Net
             return tensors[path]
         if str(field.type).startswith("float") and not isinstance(data, str):
             return float(data)
+        if str(field.type).startswith("tuple[float"):
+            return tuple(map(float, data))
         return tuple(data) if isinstance(data, list) else data
 
     def population(data: dict[str, Any], path: PathInDocument) -> Population:
@@ -131,6 +141,6 @@ def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Net
         inputs=tuple(network_input(d, ("inputs", i)) for i, d in enumerate(data["inputs"])),
         populations=tuple(population(d, ("populations", i)) for i, d in enumerate(data["populations"])),
         outputs=tuple(build(Output, d, ()) for d in data["outputs"]),
-        simulation=build(Simulation, data.get("simulation", {}), ("simulation",)),
+        simulation=build(Simulation, data["simulation"], ("simulation",)),
         provenance=data.get("provenance", {}),
     )

@@ -69,7 +69,6 @@ def schema_changed() -> None:
 # What the patterns of the schema allow, by the key they are for.
 _FORMS: dict[str | int, str] = {
     "file": "a path of letters, digits and _ . - / that ends in .npy",
-    "sha256": "64 hexadecimal digits in lower case",
 }
 _NAME = "letters, digits and _ . -, with no . or - at the start"
 
@@ -106,7 +105,10 @@ def other_format(data: Any) -> list[Problem]:
     if not found or found[0] == current:
         return []
     if int(found[1]) < int(current.removeprefix("tgenn/")):
-        return [Problem(("format",), "T117", f"there is no format {found[0]}", "formats begin with tgenn/1")]
+        if int(found[1]) == 0:
+            return [Problem(("format",), "T117", "there is no format tgenn/0", "formats begin with tgenn/1")]
+        hint = "run tgenn migrate, which keeps comments; check a git revision out first"
+        return [Problem(("format",), "T117", f"the format {found[0]} is older than {current}", hint)]
     message = f"the format {found[0]} is newer than {current}, which this version of tgenn reads"
     return [Problem(("format",), "T117", message, "use the version of tgenn that wrote it, or a newer one")]
 
@@ -151,10 +153,14 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         allowed = sorted(error.schema["properties"]) if isinstance(error.schema, dict) else []
         for key in value:
             if key not in allowed:
-                hint = suggestion(key, allowed, but=value)
+                hint = "; ".join(filter(None, (_belongs(key, path), suggestion(key, allowed, but=value))))
                 if value[key] is None and re.split(r":(?=\S)", key)[0] in allowed:
                     hint = "a space belongs behind the colon"
                 yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
+    elif keyword == "not":  # a key that provenance, which takes all others, may not have
+        message = f"'{value}' is in provenance, where it has no meaning"
+        hint = "it belongs to the top level of the document: move it to the left, to the first column"
+        yield Problem((*path, value), "T110", message, hint, at_key=True)
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
         for key in missing:
@@ -194,6 +200,44 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         yield Problem(path, "T119", f"{what} is {_shown(value)}, which is not allowed here")
 
 
+@cache
+def _homes() -> dict[str, list[str]]:
+    """{key: where documents have it}; kinds of one part together."""
+    whole = schema()
+    parts = {
+        "the top level of the document": whole,
+        "simulation": whole["properties"]["simulation"],
+        **{name: whole["$defs"][name] for name in ("input", "population", "connection", "output", "tensor")},
+        **{name: d for name, d in whole["$defs"].items() if name.startswith(("neuron_", "encoding_", "op_"))},
+    }
+    homes: dict[str, list[str]] = {}
+    for part, fragment in parts.items():
+        for key in fragment["properties"]:
+            homes.setdefault(key, []).append(part)
+    return homes
+
+
+_PARTS = {
+    "input": "a network input",
+    "population": "a population",
+    "connection": "an item of a population's inputs",
+    "output": "an output",
+    "tensor": "a reference to a .npy file",
+}
+
+
+def _belongs(key: str, path: PathInDocument) -> str:
+    """Where a key belongs that stands in a mapping that has none; "" for one that documents do not have."""
+    here = "op" if path[-2:-1] == ("through",) else path[-1] if path else ""
+    places: dict[str, list[str]] = {}
+    for part in _homes().get(key, []):
+        what, _, kind = part.partition("_")
+        places.setdefault(_PARTS.get(what, what), []).extend([kind] if kind else [])
+    places = {place: kinds for place, kinds in places.items() if place == here} or places
+    words = [f"{place} ({', '.join(kinds)})" if kinds else place for place, kinds in places.items()]
+    return f"it belongs to {' or '.join(words)}" if words else ""
+
+
 def _such_as(fragment: Any, key: str) -> str:
     """What can stand for a key that is missing: all the words there are, or an example."""
     field = fragment["properties"][key]
@@ -202,6 +246,8 @@ def _such_as(fragment: Any, key: str) -> str:
     if words:
         return " or ".join(words)
     example = field["examples"][0]
+    if isinstance(example, dict):
+        return f"such as {{{', '.join(f'{k}: {v}' for k, v in example.items())}}}"
     plain = all(isinstance(v, int | float) for v in (example if isinstance(example, list) else [example]))
     return f"..., such as {json.dumps(example)}" if plain else "..."
 
@@ -209,7 +255,7 @@ def _such_as(fragment: Any, key: str) -> str:
 def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
     """How a value of another type is written as the one that is expected; "" where there is no telling."""
     if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",)):
-        return "an array stands in a .npy file: {file: ..., shape: ..., dtype: float32, sha256: ...}"
+        return "an array stands in a .npy file: {file: ..., shape: ...}"
     if isinstance(value, float) and expected == ["integer"] and value.is_integer():
         return f"write {int(value)}"
     if isinstance(value, str):

@@ -15,12 +15,12 @@ def valid_part(source: Source, problems: Iterable[Problem]) -> Source | None:
     """A document without the inputs, populations and outputs that depart from the schema (`problems`).
 
     What it says keeps its places in the text. None where a section is missing, or where what all the
-    others depend on, the simulation, departs from the schema.
+    others depend on, the simulation, is missing or departs from the schema.
     """
     data, places = source.data, {p.path[:2] for p in problems}
     if not isinstance(data, dict) or any(not isinstance(data.get(s), list) for s in _SECTIONS):
         return None
-    if any(path[:1] == ("simulation",) for path in places):
+    if "simulation" not in data or any(path[:1] == ("simulation",) for path in places):
         return None
     kept = {s: [i for i in range(len(data[s])) if (s, i) not in places] for s in _SECTIONS}
     moved: dict[PathInDocument, PathInDocument] = {
@@ -32,5 +32,5 @@ def valid_part(source: Source, problems: Iterable[Problem]) -> Source | None:
         return {(*moved.get(p[:2], p[:2]), *p[2:]): at for p, at in inner.items()}
 
     sections = {s: [data[s][i] for i in indices] for s, indices in kept.items()}
-    part = {"name": "", "simulation": data.get("simulation", {}), **sections}
+    part = {"name": "", "simulation": data["simulation"], **sections}
     return replace(source, data=part, values=places_of(source.values), keys=places_of(source.keys))

@@ -1,4 +1,4 @@
-"""Weights read from .npy files, as the document says that they are: by a path, a shape and a hash."""
+"""Weights read from .npy files: the document has their paths and shapes, weights/SHA256SUMS their hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from tgenn_gen.document.schema_check import fits
-from tgenn_gen.errors import Location, TgennError
+from tgenn_gen.document.weight_hashes import MAX_SUMS_BYTES, SUMS, WeightHashes, parsed_hashes
+from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.files.archives import array_header
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.tensors import Tensor, npy_header
@@ -23,7 +24,10 @@ LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
 SHARED = "if you trust the document, --allow-outside reads files that documents share"
 
 
-def read_npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+_Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
+
+
+def read_npy_header(file: BinaryIO) -> _Header:
     """Of a .npy: its shape, whether it is in Fortran order, its dtype. Raises ValueError where it is none."""
     try:
         return array_header(file, ((1, 0),))
@@ -51,6 +55,9 @@ class WeightFiles(Protocol):
     @property
     def allow_outside(self) -> bool: ...
 
+    def name(self, file: str) -> str:
+        """Its name in messages."""
+
     def open(self, file: str, place: Location) -> BinaryIO:
         """One that is named at `place`. Raises TgennError (T301: it leads out), OSError."""
 
@@ -61,6 +68,9 @@ class WeightFolder:
 
     path: Path
     allow_outside: bool = False
+
+    def name(self, file: str) -> str:
+        return str(self.path / file)
 
     def open(self, file: str, place: Location) -> BinaryIO:
         """A regular file. Raises TgennError (T301: a link leads out of the folder), OSError."""
@@ -73,83 +83,141 @@ class WeightFolder:
         return real.open("rb")
 
 
-def read_tensor(files: WeightFiles, reference: dict[str, Any], place: Location) -> Tensor:
-    """Read the .npy that `reference` (file, shape, dtype, sha256) names.
+def read_hashes(files: WeightFiles) -> WeightHashes:
+    """The hashes of all weights; what is wrong with their file stands in it."""
+    place = Location(files.name(SUMS))
+    try:
+        with files.open(SUMS, place) as file:
+            return parsed_hashes(file.read(MAX_SUMS_BYTES + 1), place.file)
+    except TgennError as error:
+        return WeightHashes(problems=error.diagnostics)
+    except OSError as error:
+        hint = f"{RESTORE}; or run tgenn lock, which writes it from the weights as they are"
+        message = f"cannot be read: {error.strerror}"
+        return WeightHashes(problems=(Diagnostic.at(place, "T309", message, hint),))
+
+
+def read_tensor(
+    files: WeightFiles, reference: dict[str, Any], hashes: WeightHashes, place: Location
+) -> Tensor:
+    """Read the .npy that `reference` (file, shape) names.
 
     Nothing is allocated before the file's header and size agree with the shape the document gives.
-    Raises TgennError at `place`: what `files` refuses (T301), T302 it cannot be read,
-    T303 not a .npy, T304 dtype or order, T305 shape, T306 length, T307 hash, T308 NaN or infinity.
+    Raises TgennError at `place`: what `files` refuses (T301), T302 it cannot be read, T303 not a .npy,
+    T304 dtype or order, T305 shape, T306 length, T307 hash, T308 NaN or infinity, T310 no hash.
     """
-    refuse = _Refusal(reference["file"], place)
+    name = reference["file"]
+    refuse = _Refusal(name, place)
     shape = tuple(reference["shape"])
-    size = 4 * int(np.prod([int(n) for n in shape], dtype=object))
-    with _opened(files, refuse) as (file, found):
+    with _opened(files, refuse) as (file, (found, fortran, dtype)):
+        if dtype != np.dtype("<f4") or fortran:
+            raise _not_float32(dtype, fortran, refuse)
         if found != shape:
             message = f"has shape {list(found)}, the document says {list(shape)}"
             raise refuse("T305", message, LOCK)
-        start = file.tell()
-        length = file.seek(0, os.SEEK_END) - start
-        if length != size:
-            raise refuse("T306", f"holds {length} bytes of data, its shape needs {size}")
+        _require_length(file, shape, dtype, refuse)
         file.seek(0)
         digest = hashlib.sha256(_canonical_header(file, shape, refuse))
         values = np.empty(shape, "<f4")
         file.readinto(values.reshape(-1).view("u1").data)  # type: ignore[attr-defined]
     values.flags.writeable = False
     digest.update(values.data)
-    if digest.hexdigest() != reference["sha256"]:
-        message = f"has sha256 {digest.hexdigest()}, the document says {reference['sha256']}"
+    expected = hashes.hashes.get(name)
+    if expected is None and not hashes.problems:  # its line may be one of those that are wrong
+        raise refuse("T310", f"has no line in {SUMS}", "run tgenn lock, which writes it")
+    if expected not in (None, digest.hexdigest()):
+        message = f"has sha256 {digest.hexdigest()}, {SUMS}:{hashes.lines[name]} says {expected}"
         raise refuse("T307", message, LOCK)
     if not np.isfinite(values).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise refuse("T308", f"holds {values[index]} at index {list(index)}")
-    return Tensor.with_hash(reference["file"], values, digest.hexdigest())
+        raise _not_finite(values, values, refuse)
+    return Tensor.with_hash(name, values, digest.hexdigest())
 
 
-def current_reference(files: WeightFiles, file: str, place: Location) -> dict[str, Any]:
-    """What a document has to say of a .npy as it is now: file, shape, dtype and sha256.
+@dataclass(frozen=True)
+class CurrentFile:
+    """A .npy as it is now: the shape of its array, and its sha256.
 
-    Raises TgennError at `place` (T301 to T304); what the array holds is for read_tensor to judge.
+    One of another float type or order is `cast_from` that: its `content` is what it has to become.
     """
-    digest = hashlib.sha256()
+
+    shape: tuple[int, ...]
+    sha256: str
+    cast_from: str = ""
+    content: bytes = b""
+
+
+def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
+    """A .npy as it is now, with floats of other types, byte orders and memory orders cast.
+
+    Raises TgennError at `place` (T301 to T304, T306, T308); whether float32 is finite is for read_tensor.
+    """
     refuse = _Refusal(file, place)
-    with _opened(files, refuse) as (opened, shape):
-        opened.seek(0)
-        digest.update(_canonical_header(opened, shape, refuse))
-        while part := opened.read(2**20):
-            digest.update(part)
-    return {"file": file, "shape": list(shape), "dtype": "float32", "sha256": digest.hexdigest()}
+    with _opened(files, refuse) as (opened, (shape, fortran, dtype)):
+        if dtype == np.dtype("<f4") and not fortran:
+            opened.seek(0)
+            digest = hashlib.sha256(_canonical_header(opened, shape, refuse))
+            while part := opened.read(2**20):
+                digest.update(part)
+            return CurrentFile(shape, digest.hexdigest())
+        if dtype.kind != "f" or dtype.itemsize > 8:
+            raise _not_float32(dtype, fortran, refuse)
+        length = _require_length(opened, shape, dtype, refuse)
+        values = np.frombuffer(opened.read(length), dtype).reshape(shape, order="F" if fortran else "C")
+    with np.errstate(over="ignore"):
+        cast = values.astype("<f4", order="C")
+    if not np.isfinite(cast).all():
+        raise _not_finite(values, cast, refuse)
+    tensor = Tensor(file, cast)
+    return CurrentFile(shape, tensor.sha256, _described(dtype, fortran), tensor.npy())
 
 
 @contextlib.contextmanager
-def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, tuple[int, ...]]]:
-    """A .npy of float32 in C order, read up to its array, and the shape in its header."""
+def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, _Header]]:
+    """A .npy without Python objects, read up to its array, and what its header gives."""
     if not (fits("file", refuse.file) and (files.allow_outside or is_inside(refuse.file))):
         hint = f"give one like weights/dense.kernel.npy; {SHARED}"
         raise refuse("T301", "is not a path inside the document's folder", hint)
     try:
         with files.open(refuse.file, refuse.place) as file:
-            yield file, _shape_of(file, refuse)
+            try:
+                header = read_npy_header(file)
+            except ValueError as error:
+                raise refuse("T303", str(error)) from None
+            if header[2].hasobject:
+                raise refuse("T304", "holds pickled objects, which are never loaded")
+            yield file, header
     except OSError as error:
         raise refuse("T302", f"cannot be read: {error.strerror}") from None
 
 
-def _shape_of(file: BinaryIO, refuse: _Refusal) -> tuple[int, ...]:
-    """The shape that a .npy's header gives, which leaves the file at its array."""
-    try:
-        shape, fortran, dtype = read_npy_header(file)
-    except ValueError as error:
-        raise refuse("T303", str(error)) from None
-    if dtype.hasobject:
-        raise refuse("T304", "holds pickled objects, which are never loaded")
-    if dtype != np.dtype("<f4") or fortran:
-        order = " in Fortran order" if fortran else ""
-        raise refuse(
-            "T304",
-            f"holds {dtype}{order}, expected float32 in C order",
-            "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))",
-        )
-    return shape
+def _require_length(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], refuse: _Refusal) -> int:
+    """The bytes of a .npy's array, if they are those that its shape needs; the file stays where it is."""
+    size = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
+    start = file.tell()
+    length = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    if length != size:
+        raise refuse("T306", f"holds {length} bytes of data, its shape needs {size}")
+    return length
+
+
+def _described(dtype: np.dtype[Any], fortran: bool) -> str:
+    return f"{dtype}{' in Fortran order' if fortran else ''}"
+
+
+def _not_float32(dtype: np.dtype[Any], fortran: bool, refuse: _Refusal) -> TgennError:
+    message = f"holds {_described(dtype, fortran)}, expected float32 in C order"
+    hint = "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))"
+    if dtype.kind == "f" and dtype.itemsize <= 8:
+        hint = "run tgenn lock, which casts it"
+    return refuse("T304", message, hint)
+
+
+def _not_finite(values: np.ndarray, cast: np.ndarray, refuse: _Refusal) -> TgennError:
+    """That values, as float32 `cast`, are not all finite."""
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
+    reason = ", too large for float32" if np.isfinite(values[index]) else ""
+    return refuse("T308", f"holds {values[index]} at index {list(index)}{reason}")
 
 
 def _canonical_header(file: BinaryIO, shape: tuple[int, ...], refuse: _Refusal) -> bytes:

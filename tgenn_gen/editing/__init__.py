@@ -6,4 +6,5 @@ A module imports only those above it:
     formatting    tgenn fmt
     set_values    tgenn set
     lock_weights  tgenn lock
+    migration     tgenn migrate
 """

@@ -1,59 +1,76 @@
-"""The shapes and hashes of weights in a document, brought up to date with the files."""
+"""The shapes in a document and the hashes in weights/SHA256SUMS, brought up to date with the weight files."""
 
 from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
 
-from tgenn_gen.document.weight_files import WeightFiles, current_reference
+from tgenn_gen.document.schema_check import fits
+from tgenn_gen.document.weight_files import CurrentFile, WeightFolder, read_current, read_hashes
+from tgenn_gen.document.weight_hashes import SUMS, hashes_text
 from tgenn_gen.document.yaml_source import Source
-from tgenn_gen.errors import Diagnostic, TgennError
-from tgenn_gen.network.problems import PathInDocument
+from tgenn_gen.editing.text_edits import weight_references
+from tgenn_gen.errors import Location, TgennError
+from tgenn_gen.files.paths import behind_links, is_inside
 
 
-def locked(source: Source, files: WeightFiles) -> tuple[Any, list[str]]:
-    """The document's data with shapes, dtypes and hashes as the weight files have them; the changes.
+def locked(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes], list[str]]:
+    """The document's data with shapes as the weight files have them, other files to write; what changes.
 
-    A reference may name its file alone. Raises TgennError with all files that cannot be read, or hold no
-    float32 in C order (T301 to T304).
+    These are weights/SHA256SUMS, and arrays of other float types and orders, cast to float32 in C order. A
+    reference may name its file alone. Raises TgennError with all files that cannot be read or cast (T301 to
+    T308).
     """
-    data = deepcopy(source.data)
-    read: dict[str, dict[str, Any]] = {}
+    data, old = deepcopy(source.data), read_hashes(files)
+    current: dict[str, CurrentFile] = {}
     changes: dict[str, str] = {}
-    found: list[Diagnostic] = []
-
-    def visit(value: Any, path: PathInDocument) -> None:
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                visit(item, (*path, index))
-        elif isinstance(value, dict) and isinstance(value.get("file"), str):
-            update(value, path)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                visit(item, (*path, key))
-
-    def update(reference: dict[str, Any], path: PathInDocument) -> None:
+    found = [d for d in old.problems if d.code == "T301"]  # it would be written outside of the folder
+    for path, reference in weight_references(data):
         file = reference["file"]
         try:
-            if file not in read:
-                read[file] = current_reference(files, file, source.location(path))
+            if file not in current:
+                current[file] = _current(files, file, source.location(path))
         except TgennError as error:
-            found.extend(error.diagnostics)
-            return
-        if any(reference.get(key) != value for key, value in read[file].items()):
-            changes[file] = f"{file}: {_change(reference, read[file])}"
-        reference.update(read[file])
-
-    if isinstance(data, dict):
-        visit(data.get("populations"), ("populations",))
+            found += error.diagnostics
+            continue
+        if change := _change(reference, old.hashes.get(file), current[file]):
+            changes.setdefault(file, f"{file}: {change}")
+        reference["shape"] = list(current[file].shape)
     if found:
         raise TgennError(found)
-    return data, list(changes.values())
+    kept = {file: sha256 for file, sha256 in old.hashes.items() if not _is_gone(files, file)}
+    for file in sorted(old.hashes.keys() - kept.keys()):
+        changes[file] = f"{file}: is gone, and now its line in {SUMS} too"
+    hashes = {**kept, **{file: now.sha256 for file, now in current.items()}}
+    written = {file: now.content for file, now in current.items() if now.content}
+    if hashes != old.hashes or (old.problems and hashes):
+        written[SUMS] = hashes_text(hashes).encode()
+        changes = changes or {SUMS: f"{SUMS}: written anew"}
+    return data, written, list(changes.values())
 
 
-def _change(old: dict[str, Any], new: dict[str, Any]) -> str:
-    if "sha256" not in old:
-        return f"new, {new['shape']}"
-    if old.get("shape") != new["shape"]:
-        return f"{old.get('shape', 'no shape')} -> {new['shape']}"
-    return f"other values, {new['shape']}"
+def _current(files: WeightFolder, file: str, place: Location) -> CurrentFile:
+    """A weight file as it is now; only one in the document's folder is cast. Raises TgennError."""
+    current = read_current(files, file, place)
+    if current.content and behind_links(files.path, file)[0] != files.path.resolve() / file:
+        message = f"{file}: holds {current.cast_from}, expected float32 in C order"
+        hint = "tgenn lock casts no file outside of the document's folder, or behind a link: save it anew"
+        raise TgennError.at(place, "T304", message, hint)
+    return current
+
+
+def _is_gone(files: WeightFolder, file: str) -> bool:
+    """Whether a line's file is missing. Other documents may name one that is there."""
+    return fits("file", file) and is_inside(file) and not (files.path / file).exists()
+
+
+def _change(reference: dict[str, Any], old_hash: str | None, now: CurrentFile) -> str:
+    shape, before = list(now.shape), reference.get("shape")
+    change = (
+        f"new, {shape}" if old_hash is None else "" if old_hash == now.sha256 else f"other values, {shape}"
+    )
+    if before not in (None, shape):
+        change = f"{before} -> {shape}"
+    elif before is None:
+        change = f"new, {shape}"
+    return f"{now.cast_from} cast to float32 in C order; {change}" if now.cast_from else change

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tgenn_gen.document.canonical_text import flow_text
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFiles
 from tgenn_gen.document.yaml_source import MAX_BYTES, Source, parse_source
-from tgenn_gen.errors import TgennError
+from tgenn_gen.errors import Location, TgennError
 from tgenn_gen.files.file_writing import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
@@ -29,6 +31,10 @@ def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
                 yield from visit(old[key], new[key], (*path, key))
             if added := {key: value for key, value in new.items() if key not in old}:
                 yield _insertion(source, path, [*old], added)
+        elif isinstance(old, dict) and isinstance(new, dict) and new and new.keys() < old.keys():
+            for key in new:
+                yield from visit(old[key], new[key], (*path, key))
+            yield from _removals(source, path, [*old], new.keys())
         elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
             for index, item in enumerate(old):
                 yield from visit(item, new[index], (*path, index))
@@ -72,6 +78,36 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
     return at, at, "".join(f"{new_line}{entry}" for entry in entries)
 
 
+def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Iterable[str]) -> Iterator[Edit]:
+    """Keys of a mapping taken out with their values; comments around them stay."""
+    text, lines = source.text, [0, *(end.end() for end in LINE_END.finditer(source.text))]
+
+    def span(key: str) -> tuple[int, int]:
+        line, column = source.keys[*path, key]
+        return lines[line - 1] + column - 1, source.spans[*path, key][1]
+
+    in_braces = text[source.spans[path][0]] == "{"
+    for number, key in enumerate(keys):
+        if key in kept:
+            continue
+        start, end = span(key)
+        before = span(keys[number - 1])[1] if number else start
+        behind = LINE_END.search(text, end)
+        if not in_braces:
+            line_start, line_end = (
+                lines[source.keys[*path, key][0] - 1],
+                behind.start() if behind else len(text),
+            )
+            alone = not text[line_start:start].strip() and not text[end:line_end].strip()
+            after = line_end - len(text[end:line_end].lstrip(" "))  # where a comment starts
+            yield (line_start, behind.end() if behind else line_end, "") if alone else (start, after, "")
+        elif number and re.fullmatch(" *, *", text[before:start]):
+            yield before, end, ""
+        else:  # the first one, or one on a line of its own
+            comma = re.compile(" *, *").match(text, end)
+            yield start, comma.end() if comma else end, ""
+
+
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
     """The text after edits that do not overlap. Raises TgennError (T123) unless it has this data."""
     parts, done = [], 0
@@ -89,25 +125,67 @@ def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
     return text
 
 
-def write_data(path: Path, source: Source, data: Any, files: WeightFiles) -> None:
-    """Write a document with other data, if that is valid. Raises TgennError as load and rewrite do, T123."""
-    load_source(replace(source, data=data), files)
-    rewrite(path, source, edited_text(source, edits_towards(source, data), data))
+def weight_references(data: Any) -> Iterator[tuple[PathInDocument, dict[str, Any]]]:
+    """All that names a weight file in a document's data, with its path, whether or not it is valid."""
+
+    def visit(value: Any, path: PathInDocument) -> Iterator[tuple[PathInDocument, dict[str, Any]]]:
+        if isinstance(value, dict) and isinstance(value.get("file"), str):
+            yield path, value
+        elif isinstance(value, dict | list):
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                yield from visit(item, (*path, key))
+
+    if isinstance(data, dict):
+        yield from visit(data.get("populations"), ("populations",))
 
 
-def rewrite(path: Path, source: Source, text: str) -> None:
+@dataclass(frozen=True)
+class _ChangedFiles:
+    """The files beside a document as they are to become."""
+
+    files: WeightFiles
+    changed: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def allow_outside(self) -> bool:
+        return self.files.allow_outside
+
+    def name(self, file: str) -> str:
+        return self.files.name(file)
+
+    def open(self, file: str, place: Location) -> BinaryIO:
+        return io.BytesIO(self.changed[file]) if file in self.changed else self.files.open(file, place)
+
+
+def write_data(
+    path: Path, source: Source, data: Any, files: WeightFiles, beside: Mapping[str, bytes] | None = None
+) -> None:
+    """Write a document with other data, and files `beside` it, if that is valid.
+
+    Raises TgennError as load and rewrite do, T123.
+    """
+    load_source(replace(source, data=data), _ChangedFiles(files, beside or {}))
+    rewrite(path, source, edited_text(source, edits_towards(source, data), data), beside)
+
+
+def rewrite(path: Path, source: Source, text: str, beside: Mapping[str, bytes] | None = None) -> None:
     """Replace a document that was read as `source`, whole or not at all; a link to it stays a link.
 
-    Raises TgennError: T102 the text would be too large to be read again, T604 it cannot be written, T605
-    it was changed since it was read.
+    beside: files that are written before it, by their paths from its folder. Raises TgennError: T102 the text
+    would be too large to be read again, T604 it cannot be written, T605 it was changed since it was read.
     """
-    if text == source.text:
+    if text == source.text and not beside:
         return
     content = text.encode()
     if len(content) > MAX_BYTES:
         raise TgennError.at(path, "T102", f"would be larger than {MAX_BYTES // 2**20} MiB")
     real = path.resolve()
-    with alone_in(real.parent):
+    with ExitStack() as held:
+        for folder in {real.parent, path.parent.resolve()}:
+            held.enter_context(alone_in(folder))
         if content_of(real) != source.text.encode():
             raise TgennError.at(path, "T605", "was changed since it was read", "run the command again")
-        replace_files(real.parent, {real.name: content})
+        if beside:
+            replace_files(path.parent, beside)
+        if text != source.text:
+            replace_files(real.parent, {real.name: content})

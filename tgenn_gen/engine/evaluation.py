@@ -113,27 +113,6 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     return targets
 
 
-def range_problem(network: Network, examples: Examples) -> str:
-    """What makes it likely that data was prepared in another way than the calibration data; "" if nothing.
-
-    The provenance says what that ran from and to; there may be anything in it.
-    """
-    calibration = network.provenance.get("calibration")
-    noted = [calibration.get(k) for k in ("smallest", "largest")] if isinstance(calibration, Mapping) else []
-    bounds = [float(b) for b in noted if isinstance(b, int | float) and abs(b) < 1e30]
-    if len(bounds) != 2 or not bounds[0] < bounds[1]:
-        return ""
-    low, high = np.inf, -np.inf
-    for network_input in network.inputs:
-        x = examples.get(network_input.name, next(iter(examples.values())))  # one may have any name
-        divisor = network_input.uint8_divisor if x.dtype == np.uint8 else 1
-        low, high = min(low, float(x.min()) / divisor), max(high, float(x.max()) / divisor)
-    if 1 / 20 < (high - low) / (bounds[1] - bounds[0]) < 2:
-        return ""
-    found = f"data runs from {low:g} to {high:g}, the calibration data from {bounds[0]:g} to {bounds[1]:g}"
-    return f"{found}: it may be prepared in another way"
-
-
 def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
     """{output: (batch, *shape)} for {input: (batch, *shape)}, with the ANN's activations for neurons."""
     dt = network.simulation.dt

@@ -18,7 +18,7 @@ MAX_NEURONS = 2**26  # a population's: 64 channels of 1024x1024
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All else that is wrong with a network (T203 to T219).
+    """All else that is wrong with a network (T203 to T220).
 
     Of a source or an output that there is not (name_problems) nothing is said.
     """
@@ -30,6 +30,9 @@ def meaning_problems(network: Network) -> list[Problem]:
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
             message = f"{elements} elements, at most {MAX_NEURONS}"
             found.append(Problem(("inputs", index, "shape"), "T208", message))
+        if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
+            message = "the smallest value stands first, then the largest"
+            found.append(Problem(("inputs", index, "data_range"), "T220", message))
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
     for index, population in enumerate(network.populations):

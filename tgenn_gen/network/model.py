@@ -33,7 +33,8 @@ class Input:
     """A network input: the shape of one example, and its encoding.
 
     uint8 data (image intensities 0..255) is divided by `uint8_divisor`; other data is taken as it is.
-    data_range: the smallest and the largest value of the calibration data, as the network takes them.
+    data_range: the smallest and the largest value of the calibration data, as the network takes them. It says
+    what data is like, and has no meaning for the simulation.
     """
 
     name: str

@@ -75,13 +75,8 @@ class Tensor:
         return digest.hexdigest()
 
     def reference(self) -> dict[str, Any]:
-        """What the document says of it: file, shape, dtype and the file's sha256."""
-        return {
-            "file": self.file,
-            "shape": list(self.values.shape),
-            "dtype": "float32",
-            "sha256": self.sha256,
-        }
+        """What the document says of it: its file, and its shape."""
+        return {"file": self.file, "shape": list(self.values.shape)}
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:

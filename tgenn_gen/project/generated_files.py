@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from tgenn_gen.codegen.runtime_files import RUNTIME
 from tgenn_gen.codegen.stamps import SCRIPTS, edit, is_generated
 from tgenn_gen.document.plugins import PLUGINS
-from tgenn_gen.files.checksums import checksums
+from tgenn_gen.document.weight_hashes import parsed_hashes
 from tgenn_gen.files.file_writing import content_of
 
 COPIED = (RUNTIME, PLUGINS)
@@ -53,6 +53,5 @@ def edit_of(folder: Path, name: str) -> str:
 
 def _hashes(folder: Path, inside: str) -> dict[str, str]:
     """{copied file: the sha256 that it was written with}, of one of the folders that are copied."""
-    content = content_of(folder / inside / "SHA256SUMS") or b""
-    hashes = checksums(content.decode(errors="replace"))
+    hashes = parsed_hashes(content_of(folder / inside / "SHA256SUMS") or b"", inside).hashes
     return {name: sha256 for name, sha256 in hashes.items() if PurePosixPath(name).parts[:-1] == (inside,)}

@@ -12,6 +12,7 @@ from tgenn_gen.files.git import git
 DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
+    "SHA256SUMS text eol=lf",  # sha256sum -c takes no other line ends everywhere
     f"{RUNTIME}/* -diff linguist-generated",
 )
 IGNORED = ("*_sparse_CODE*", "*_toeplitz_CODE*")  # what GeNN builds beside simulate.py, and locks

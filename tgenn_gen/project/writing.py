@@ -1,8 +1,8 @@
 """A network's files to disk: never over something that the tool did not write.
 
-A process that is killed while it writes may leave files of two networks. Their hashes tell: network.yaml has
-those of all weights and is written last, so that no new one stands beside old weights; each script has the
-hash of its document. The next export replaces them all.
+A process that is killed while it writes may leave files of two networks. Hashes tell: weights/SHA256SUMS has
+those of all weights, each script that of its document. network.yaml is removed before the first file is
+replaced, and written last: it never stands beside weights of another network. The next export replaces all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,13 @@ from tgenn_gen.document.canonical_text import (
     DOCUMENT,
     FORMAT,
     SCHEMA,
+    SCHEMA_MARK,
     Document,
     document_of,
     named_weights,
 )
 from tgenn_gen.document.schema_check import fits
+from tgenn_gen.document.weight_hashes import SUMS, parsed_hashes
 from tgenn_gen.document.yaml_source import read_source
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.files.file_writing import (
@@ -39,8 +42,6 @@ from tgenn_gen.files.file_writing import (
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_generated_files
-
-SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
 
 
 def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
@@ -190,8 +191,8 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
     if foreign:
         raise TgennError(map(_foreign, foreign))
-    stale = [n for n in own - set(files) if n.endswith(".npy") or is_copied(n)]
-    replace_files(folder, files, stale=sorted(stale))
+    old = sorted(n for n in own - set(files) if n.endswith(".npy") or n == SUMS or is_copied(n))
+    replace_files(folder, files, stale=[*old, *({DOCUMENT} & set(files))])
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write
 
@@ -221,9 +222,11 @@ def _own_files(folder: Path) -> set[str]:
     own = own_generated_files(folder)
     if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
         own.add(SCHEMA)
-    for path in (folder / DOCUMENT, *temporary_files(folder, DOCUMENT)):
-        if data := _document_data(path):
-            own |= {path.name, *_own_weights(folder, data)}
+    documents = (folder / DOCUMENT, *temporary_files(folder, DOCUMENT))
+    found = {path.name: data for path in documents if (data := _document_data(path))}
+    own |= {*found, *_own_weights(folder, list(found.values()))}
+    if any(data["format"] == FORMAT for data in found.values()):
+        own.add(SUMS)
     return own
 
 
@@ -233,17 +236,23 @@ def _document_data(path: Path) -> dict[str, Any] | None:
         data = read_source(path).data
     except TgennError:
         return None
-    return data if isinstance(data, dict) and data.get("format") == FORMAT else None
+    is_document = isinstance(data, dict) and re.fullmatch("tgenn/[12]", str(data.get("format")))
+    return data if is_document else None
 
 
-def _own_weights(folder: Path, data: dict[str, Any]) -> Iterator[str]:
-    """The weight files that still have the hash that a document gives: others may be somebody's."""
-    for file, sha256 in named_weights(data.get("populations")):
+def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]:
+    """The weight files of documents that still have the hash they were written with: others may be somebody's."""
+    named = [weight for data in documents for weight in named_weights(data.get("populations"))]
+    known = {(file, str(sha256)) for file, sha256 in named}  # tgenn/1 had hashes in the document
+    sums = folder / SUMS
+    for path in (sums, *temporary_files(sums.parent, sums.name)):
+        known |= set(parsed_hashes(content_of(path) or b"", str(path)).hashes.items())
+    for file in {file for file, _ in named}:
         if fits("file", file) and is_inside(file):
             with contextlib.suppress(OSError):
                 path, _ = behind_links(folder, file)
                 content = content_of(path) if path == folder / file else None
-                if content is not None and hashlib.sha256(content).hexdigest() == sha256:
+                if content is not None and (file, hashlib.sha256(content).hexdigest()) in known:
                     yield file
 
 

@@ -43,16 +43,21 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.codegen.departures import departures
     from tgenn_gen.codegen.lowering import lower
     from tgenn_gen.codegen.stamps import of_another_document, scripts_of
-    from tgenn_gen.document.canonical_text import DOCUMENT, Document
-    from tgenn_gen.document.reading import document_path, load
+    from tgenn_gen.document.canonical_text import DOCUMENT
+    from tgenn_gen.document.reading import document_path, read_document
+    from tgenn_gen.document.weight_files import WeightFolder, read_hashes
+    from tgenn_gen.document.weight_hashes import SUMS
 
-    network = load(arguments.path, allow_outside=arguments.allow_outside)
-    path = document_path(arguments.path)
+    document = read_document(arguments.path, allow_outside=arguments.allow_outside)
+    network, path = document.network, document_path(arguments.path)
+    for file, line in read_hashes(WeightFolder(path.parent, arguments.allow_outside)).lines.items():
+        if file not in network.tensors:
+            hint = "if nothing else needs that file, remove it and run tgenn lock"
+            say(f"note: {path.parent / SUMS}:{line}: {path.name} does not name {file}: {hint}")
     if path.name == DOCUMENT:  # whose scripts they are
         hint = f"run tgenn generate {as_given(arguments)}"
-        for script in of_another_document(path.parent, Document(network).sha256):
+        for script in of_another_document(path.parent, document.sha256):
             say(f"note: {path.parent / script}: was made from another document: {hint}")
-        document = Document(network)
         for departure in departures(lower(document), scripts_of(path.parent, document.sha256)):
             say(f"note: {path.parent / departure}")
     neurons = sum(p.size for p in network.populations)

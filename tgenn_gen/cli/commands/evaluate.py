@@ -45,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from tgenn_gen.document.reading import load
-    from tgenn_gen.engine.evaluation import evaluate, range_problem
+    from tgenn_gen.engine.evaluation import evaluate
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
     from tgenn_gen.engine.simulation import input_table, output_table
     from tgenn_gen.runtime.command_line import check_outputs
-    from tgenn_gen.runtime.data import count_of, read_data
+    from tgenn_gen.runtime.data import count_of, range_problem, read_data
     from tgenn_gen.runtime.raster import require_plot
     from tgenn_gen.runtime.written_files import write_json
 
@@ -81,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         scores = ann_scores(arguments.model, examples, targets, network)
         ann = {name: score.results() for name, score in scores.items()}
     for path, network in networks.items():
-        if problem := range_problem(network, examples):
+        own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
+        if problem := range_problem(own, input_table(network)):
             say(f"note: {path}: {problem}")
     count = count_of(examples)
     found = []

@@ -68,14 +68,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.calibration is not None and "calibration" not in network.provenance:
         say(f"note: normalization {method} uses no calibration data")
     data = network.provenance.get("calibration", {})
-    if data:
-        extent = f"{data['smallest']:g} to {data['largest']:g}"
-        say(f"note: calibration data runs from {extent}; other data should too")
+    ranges = {i.name: i.data_range for i in network.inputs if i.data_range is not None}
+    for name, (low, high) in ranges.items():
+        of_input = f" of {name}" if len(ranges) > 1 else ""
+        say(f"note: calibration data{of_input} runs from {low:g} to {high:g}; other data should too")
     if "ann_accuracy" in data:
         say(f"note: the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
         if data["ann_accuracy"] < 0.5:
             say("note: that is low: was the model trained on data that was prepared in another way?")
-        if data["smallest"] >= 0 and 50 < data["largest"] <= 255 and network.inputs[0].uint8_divisor > 1:
+        low, high = next(iter(ranges.values()))
+        if low >= 0 and 50 < high <= 255 and network.inputs[0].uint8_divisor > 1:
             say("note: so large values were not divided: for uint8 data like them give --uint8-divisor 1")
     for network_input in network.inputs:
         divisor = f"{network_input.uint8_divisor:g}"

@@ -33,11 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.codegen.departures import departures
     from tgenn_gen.codegen.lowering import lower
     from tgenn_gen.codegen.rendering import render
-    from tgenn_gen.document.canonical_text import Document
-    from tgenn_gen.document.reading import document_path, load
+    from tgenn_gen.document.reading import document_path, read_document
     from tgenn_gen.project import writing
 
-    document = Document(load(arguments.path, allow_outside=arguments.allow_outside))
+    document = read_document(arguments.path, allow_outside=arguments.allow_outside)
     folder = document_path(arguments.path).parent
     targets = tuple(t for t in arguments.target.split(",") if t)
     given = as_given(arguments)

@@ -12,7 +12,10 @@ from tgenn_gen.cli.console import FINE
 def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser(
-        "lock", help="write the shapes and hashes of changed weights into a document"
+        "lock",
+        help="write the shapes of changed weights into a document, their hashes into weights/SHA256SUMS",
+        description="Write the shapes of weights into a document, and their hashes into weights/SHA256SUMS, as the "
+        ".npy files are now. Floats of another type or order, such as float64, are cast to float32 in C order.",
     )
     add_document(command)
     command.set_defaults(run=run)
@@ -24,11 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.editing.text_edits import write_data
 
     path, source, files = given_document(arguments)
-    data, changes = locked(source, files)
-    write_data(path, source, data, files)
+    data, written, changes = locked(source, files)
+    write_data(path, source, data, files, written)
     for change in changes:
         print(change)
     print(
-        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'says what the weights are'}"
+        f"{path}: {'is up to date; tgenn generate writes its scripts' if changes else 'says what the weights are'}"
     )
     return FINE

@@ -27,10 +27,9 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from tgenn_gen.codegen.lowering import lower
-    from tgenn_gen.document.canonical_text import Document
-    from tgenn_gen.document.reading import load
+    from tgenn_gen.document.reading import read_document
 
-    plan = lower(Document(load(arguments.path, allow_outside=arguments.allow_outside)))
+    plan = lower(read_document(arguments.path, allow_outside=arguments.allow_outside))
     print(json.dumps(asdict(plan), indent=2) if arguments.json else "\n".join(_lines("plan", plan)))
     return FINE
 
