@@ -181,9 +181,9 @@ def label_problem(targets: Targets, outputs: Table) -> str:
 def range_problem(examples: Examples, inputs: Table) -> str:
     """Why examples may be prepared in another way than the calibration data were; "" if nothing tells so."""
     for name, x in examples.items():
-        if inputs[name]["data_range"] is None:
+        low, high = inputs[name]["data_range"] or (0.0, 0.0)
+        if low == high:
             continue
-        low, high = inputs[name]["data_range"]
         divisor = inputs[name]["uint8_divisor"] if x.dtype == np.uint8 else 1
         smallest, largest = float(x.min()) / divisor, float(x.max()) / divisor
         if not 1 / 20 < (largest - smallest) / (high - low) < 2:
