@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -283,4 +283,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is a49d9840099efabe020b207a85e1674e32a0b371ed3f854c70336f702b329e37
+# tgenn_gen: the sha256 of all lines above is 87da4149bbc6f3d87a5f82d640e6b7d2fe0b6a04e1d904767ea5531e22884865

@@ -67,9 +67,8 @@ a_b_2_to_out = pygenn.create_sparse_connect_init_snippet(
                 out_column0++) {
                 const int i1 = (out_row0 * 3 + out_column0) * 2 + channel0;
                 // windows at the border are cut off: how many rows and columns this one has, less one
-                const int rows0 = min(2, out_row0 * 1 - 0 + 2) - max(0, out_row0 * 1 - 0) - 1;
-                const int columns0 = min(3, out_column0 * 1 - 1
-                    + 3) - max(0, out_column0 * 1 - 1) - 1;
+                const int rows0 = min(2, out_row0 + 2) - max(0, out_row0) - 1;
+                const int columns0 = min(3, out_column0 + 2) - max(0, out_column0 - 1) - 1;
                 const int i2 = i1;  // flatten
                 // dense: (12,) -> (4,)
                 for(int unit2 = 0; unit2 <= 3; unit2++) {
@@ -135,4 +134,4 @@ _1st_to_a_b_2 = {
         calc_kernel_size_func=lambda pars: [16],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is fb844a7573d01993aec1b4321260a0f8fa5eb20ca0c3ed102e4525715ea51729
+# tgenn_gen: the sha256 of all lines above is f81b64898d1d78ceb2fa3e88c6b041a75697a4a285ad9b551f1c823eaa64899f

@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -243,4 +243,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 04069f3a7111d762dee6d44113cac1994bcf6c42d782cb9cbcd7c4c9b395c9c7
+# tgenn_gen: the sha256 of all lines above is 204e003fa2f9daab452ce94af6cae383dc6602871eee623c3437812a6a372058

@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -404,4 +404,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 76b69ced7a3da11a476f9cfd780ba9ecef092ade7e437561ee8acb83c5ec189e
+# tgenn_gen: the sha256 of all lines above is acbfc96f3c18a47c2b373bcbcdee0085061da4c756edf3848d68d747891dcb34

@@ -9,8 +9,8 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A population emits after it has seen all timesteps of an example, so one at depth d runs its local step k at
-global step d * timesteps + k. At its local step 0 an example begins: it keeps the result of the last one, in
-variables called last_..., and starts afresh.
+global step d * timesteps + k. At its local step 0, where an example begins, it keeps the result of the last
+one, in variables called last_..., and starts afresh.
 """
 
 from typing import Any
@@ -202,4 +202,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 47246330f6ca51596151d114b67b14f504c1df9271d6ef15bf3a986e6f8e65aa
+# tgenn_gen: the sha256 of all lines above is 353480c15d7c13786747f4b5e068a113f82227aa1c1bd8b58e8ff171c4721233

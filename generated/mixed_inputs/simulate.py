@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -281,4 +281,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 59aeeb953fd60e94c2a16ca5ddbd971a57374425e470d38b3190a8f508e56a5d
+# tgenn_gen: the sha256 of all lines above is 44ab38ee0d30c2de47fdf6f4143b5d50a784a63e32712aee99b50d870e3aefba

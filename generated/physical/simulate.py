@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -292,4 +292,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 5efd3a121e14009266a40fd56d417421cefa3d7d130065d94aa00be507525486
+# tgenn_gen: the sha256 of all lines above is b0a898f599e777848226f22333b810e7d969281a5a9f15e6a84775902a660fa8

@@ -46,9 +46,8 @@ stem_to_sum = pygenn.create_sparse_connect_init_snippet(
             for(int out_column0 = column0 / 2; out_column0 <= min(2, column0 / 2); out_column0++) {
                 const int i1 = (out_row0 * 3 + out_column0) * 3 + channel0;
                 // windows at the border are cut off: how many rows and columns this one has, less one
-                const int rows0 = min(6, out_row0 * 2 - 0 + 2) - max(0, out_row0 * 2 - 0) - 1;
-                const int columns0 = min(5, out_column0 * 2 - 0
-                    + 2) - max(0, out_column0 * 2 - 0) - 1;
+                const int rows0 = min(6, out_row0 * 2 + 2) - max(0, out_row0 * 2) - 1;
+                const int columns0 = min(5, out_column0 * 2 + 2) - max(0, out_column0 * 2) - 1;
                 addSynapse(i1, rows0 * 2 + columns0);
             }
         }
@@ -203,4 +202,4 @@ pool3x3_to_sum = {
         calc_kernel_size_func=lambda pars: [18],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 6bcd970820c1df549f2f12dabfe6056931cd7522841d2718b613182c34140b9e
+# tgenn_gen: the sha256 of all lines above is 4d1e91dfd2868b8643cefc1360c3cba6718b477cd9a391eaede3344c650ad031

@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -540,4 +540,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 0c62a1da7fa2c7760640006fc90a606e94527a26fc397787f0455431c7f7699a
+# tgenn_gen: the sha256 of all lines above is ec382af5359a4486bc0480e423be386c57418a26b37034578c05e5a4dd6747f6

@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -340,4 +340,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 1db86237d8795f0af672647f1809c53d7299a8fd5b95edbb504990a4b95938b4
+# tgenn_gen: the sha256 of all lines above is 308d42dac56d850f6b6f54eae017b27e8fc7fc1f5a3e9e2f010b0e1c1cea6e0b

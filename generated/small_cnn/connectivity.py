@@ -23,9 +23,8 @@ conv1_to_conv2 = {
                 for(int out_column0 = column0 / 2; out_column0 <= min(2, column0 / 2); out_column0++) {
                     const int i1 = (out_row0 * 3 + out_column0) * 3 + channel0;
                     // windows at the border are cut off: how many rows and columns this one has, less one
-                    const int rows0 = min(7, out_row0 * 2 - 0 + 2) - max(0, out_row0 * 2 - 0) - 1;
-                    const int columns0 = min(5, out_column0 * 2 - 0
-                        + 2) - max(0, out_column0 * 2 - 0) - 1;
+                    const int rows0 = min(7, out_row0 * 2 + 2) - max(0, out_row0 * 2) - 1;
+                    const int columns0 = min(5, out_column0 * 2 + 2) - max(0, out_column0 * 2) - 1;
                     // conv2d 2x3 same strides 2x1: (4, 3, 3) -> (2, 3, 4)
                     const int row1 = i1 / 9;
                     const int column1 = (i1 / 3) % 3;
@@ -66,9 +65,8 @@ conv1_to_conv2 = {
                     if(out_column0 <= min(2, column0 / 2)) {
                         const int i1 = (out_row0 * 3 + out_column0) * 3 + channel0;
                         // windows at the border are cut off: how many rows and columns this one has, less one
-                        const int rows0 = min(7, out_row0 * 2 - 0 + 2) - max(0, out_row0 * 2 - 0) - 1;
-                        const int columns0 = min(5, out_column0 * 2 - 0
-                            + 2) - max(0, out_column0 * 2 - 0) - 1;
+                        const int rows0 = min(7, out_row0 * 2 + 2) - max(0, out_row0 * 2) - 1;
+                        const int columns0 = min(5, out_column0 * 2 + 2) - max(0, out_column0 * 2) - 1;
                         // conv2d 2x3 same strides 2x1: (4, 3, 3) -> (2, 3, 4)
                         const int row1 = i1 / 9;
                         const int column1 = (i1 / 3) % 3;
@@ -93,4 +91,4 @@ conv1_to_conv2 = {
         calc_kernel_size_func=lambda pars: [288],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 09cdd0cd2467e085be2a79d4b4fcce82bd1c70973a88695a81044ee0888b96cb
+# tgenn_gen: the sha256 of all lines above is 70fd54b2209ddc4cf2f95c4024f79d49f0f237d1e58dc599bc89c6a9de47aeef

@@ -9,7 +9,7 @@ Change the network there and run `tgenn generate`; or change this file: `tgenn g
 
 tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0 an example begins: it keeps the result of the last one, in variables called
+d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
 last_..., and starts afresh.
 """
 
@@ -165,4 +165,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 1a8b340b641e854fce866226128732e2e77bce1fe07c38da8896c7a71ef52525
+# tgenn_gen: the sha256 of all lines above is d6de190df4691d7e49f26f00021acbdda1b0a19b1d1a4df7fdcaaa8509428342

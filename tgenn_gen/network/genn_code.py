@@ -122,7 +122,7 @@ def window_loop(
 
     Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
     """
-    shifted, earlier = _plus(index, before), _plus(index, before + stride - window)
+    shifted, earlier = plus(index, before), plus(index, before + stride - window)
     by_stride = f" / {stride}" if stride > 1 else ""
     first = f"max(0, {earlier}){by_stride}" if window > stride else _divided(earlier, stride)
     last = f"min({outputs - 1}, {_divided(shifted, stride)})"
@@ -133,7 +133,7 @@ def window_loop(
     )
 
 
-def _plus(index: str, number: int) -> str:
+def plus(index: str, number: int) -> str:
     """index + number, as code."""
     return f"{index} {'+' if number > 0 else '-'} {abs(number)}" if number else index
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from tgenn_gen.network.fields import Shape
-from tgenn_gen.network.genn_code import Scatter
+from tgenn_gen.network.genn_code import Scatter, plus
 from tgenn_gen.network.ops.linear_map import LinearMap, ShapeError
 from tgenn_gen.network.ops.shared.sliding import Pair, Window
 from tgenn_gen.runtime import linear_maps
@@ -62,8 +62,8 @@ class AvgPool2D(LinearMap):
             return Scatter(lines, factor=1 / (rows * columns))
 
         def extent(axis: str, window: int, stride: int, pad: int, size: int) -> str:
-            first = f"out_{axis}{n} * {stride} - {pad}"
-            return f"min({size}, {first} + {window}) - max(0, {first}) - 1"
+            start = f"out_{axis}{n} * {stride}" if stride > 1 else f"out_{axis}{n}"
+            return f"min({size}, {plus(start, window - pad)}) - max(0, {plus(start, -pad)}) - 1"
 
         before = window.before(shape)
         return Scatter(
