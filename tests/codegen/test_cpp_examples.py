@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
 
-from tgenn_gen.runtime import data
+from tgenn_gen.runtime import data, scores
 from tgenn_gen.runtime.command_line import NO_TARGETS
 from tgenn_gen.runtime.input_encodings import values_problem
 
@@ -180,7 +180,7 @@ def test_scores_are_those_of_python(tmp_path, case, batch):
     save(tmp_path, image=images(1500), **{name: y, f"{name}.given": shown})
     shaped = data.shaped_targets(y, output["shape"])
     assert not data.targets_problem(name, shaped, output["shape"], 1500)
-    score = data.scores_of({name: shaped}, IMAGES)[name]
+    score = scores.scores_of({name: shaped}, IMAGES)[name]
     for first in range(0, 1500, batch):
         score.add(shown[None, first : first + batch])
     printed = done("score", tmp_path, batch, 16, input=described(IMAGES, outputs)).decode()

@@ -1,32 +1,7 @@
-// What test_cpp_runtime.py runs of templates/cpp: cpp_runtime COMMAND ARGUMENTS; status 2 and a line where it fails
+// What test_cpp_runtime.py runs of tgenn_runtime.h: cpp_runtime COMMAND ARGUMENTS; status 2 and a line where it fails
 
-#include <algorithm>
-#include <cerrno>
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iomanip>
-#include <iostream>
-#include <iterator>
-#include <limits>
-#include <map>
-#include <sstream>
-#include <stdexcept>
-#include <string>
-#include <system_error>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
-#include "cpp/sha256.h"
-#include "cpp/npy.h"
-#include "cpp/settings.h"
-#include "cpp/examples.h"
-#include "cpp/scores.h"
+#define TGENN_WITHOUT_GENN
+#include "tgenn_runtime.h"
 
 using Arguments = std::vector<std::string>;
 
@@ -160,11 +135,28 @@ void score(const Arguments &arguments)
     }
 }
 
+// weights FILE AXIS...
+void weights(const Arguments &arguments)
+{
+    std::vector<size_t> shape;
+    for(size_t i = 1; i < arguments.size(); i++) {
+        shape.push_back(std::stoul(arguments[i]));
+    }
+    tgenn::Weights weights;
+    print(weights.read(arguments.at(0), shape));
+}
+
+// outdated HASH
+void outdated(const Arguments &arguments)
+{
+    tgenn::warnIfOutdated(arguments.at(0));
+}
+
 int main(int argc, char **argv)
 {
     const std::map<std::string, void (*)(const Arguments&)> commands = {
         {"sha256", sha256}, {"shape", shape}, {"read", read}, {"write", write}, {"abandon", abandon}, {"settings", settings},
-        {"examples", examples}, {"score", score}};
+        {"examples", examples}, {"score", score}, {"weights", weights}, {"outdated", outdated}};
     try {
         commands.at(argv[1])(Arguments(argv + 2, argv + argc));
     }

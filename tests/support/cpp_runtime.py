@@ -1,4 +1,4 @@
-"""The C++ headers in templates/cpp, compiled into the program that cpp_runtime.cc is."""
+"""tgenn_runtime.h, compiled into the program that cpp_runtime.cc is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 SUPPORT = Path(__file__).parent
-HEADERS = SUPPORT.parent.parent / "templates" / "cpp"
+HEADER = SUPPORT.parent.parent / "tgenn_gen" / "runtime" / "tgenn_runtime.h"
 OPTIMIZED = "-O1" if os.environ.get("CI") else "-O0"  # more warnings, or half the time
 FLAGS = ["-std=c++17", OPTIMIZED, "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -26,7 +26,7 @@ def program() -> Path:
     path = Path(os.environ["KEPT_OBJECTS"]) / "cpp_runtime"
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        command = ["g++", *FLAGS, f"-I{HEADERS.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]
+        command = ["g++", *FLAGS, f"-I{HEADER.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]
         if not path.exists() and subprocess.run([*command, *SANITIZED], capture_output=True).returncode:
             subprocess.run(command, check=True)
     return path

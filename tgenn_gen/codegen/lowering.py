@@ -134,6 +134,7 @@ class _Lowering:
             variables=variables,
             tensors=(),
             spikes=True,
+            counts=_counts(variables),
             driven=True,
             driving=f'"{network_input.name}"',
             driving_parameters="",
@@ -181,6 +182,7 @@ class _Lowering:
                 variables=variables,
                 tensors=tuple((n, self.names.tensor(t)) for n, t in population.neuron.tensors.items()),
                 spikes=population.neuron.spikes,
+                counts=_counts(variables),
                 driven=bool(driving),
                 driving=", ".join(f'"{source}"' for source in driving),
                 driving_parameters=", ".join(f"{self.names.identifiers[s]}: np.ndarray" for s in driving),
@@ -294,6 +296,11 @@ def _comments(*sentences: str) -> tuple[str, ...]:
     """Comments in the block of a population."""
     width = WIDTH - BLOCK - len("# ")
     return tuple(line for s in sentences for line in textwrap.wrap(s, width, subsequent_indent="    "))
+
+
+def _counts(variables: Iterable[tuple[str, str]]) -> str:
+    """The variables that count spikes."""
+    return ", ".join(f'"{name}"' for name, _ in variables if name in ("spike_count", "net_count"))
 
 
 def _cpp(number: float) -> str:

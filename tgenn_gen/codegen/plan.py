@@ -127,6 +127,7 @@ class PopulationPlan:
     variables    (name, literal) of its GeNN variables' start values
     tensors      (name, identifier) of those that have one a neuron: the weights that give them
     spikes       whether it does; an integrator has V alone
+    counts       the names of its GeNN variables that count spikes, as arguments in C++
     driven       whether the host makes its current of the examples
     driving      the names of the inputs that it makes it of, as arguments in Python
     driving_parameters   the same as parameters of a function
@@ -155,6 +156,7 @@ class PopulationPlan:
     variables: tuple[tuple[str, str], ...]
     tensors: tuple[tuple[str, str], ...]
     spikes: bool
+    counts: str
     driven: bool
     driving: str
     driving_parameters: str

@@ -16,19 +16,7 @@ TEMPLATES = {  # name: what it is for; those that follow a script's own are incl
     "connectivity.py.j2": "connectivity.py: its SPARSE and TOEPLITZ synapses, as GeNN code",
     "reference.py.j2": "reference.py: the network in NumPy",
     "model.cc.j2": "model.cc: the network on GeNN, in C++",
-    "cpp/models.cc.j2": "its neuron models and connectivity",
-    "cpp/set_weights.cc.j2": "weights and biases, given to GeNN",
-    "cpp/input_current.cc.j2": "the currents that examples give, and the readouts",
-    "cpp/stepping.cc.j2": "examples, batch after batch, step after step",
-    "cpp/settings.h": "the environment variables TGENN_RUN_...",
-    "cpp/npy.h": ".npy files",
-    "cpp/sha256.h": "SHA-256",
-    "cpp/weights.h": "weight files",
-    "cpp/examples.h": "examples and targets",
-    "cpp/kernels.h": "kernels, as GeNN's connectivity reads them",
-    "cpp/readouts.h": "outputs, of what is read",
-    "cpp/scores.h": "accuracy and errors",
-    "cpp/random_numbers.h": "random numbers",
+    "connectivity.h.j2": "connectivity.h: its synapses as GeNN code, and the current that examples give",
 }
 
 
