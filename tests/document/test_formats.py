@@ -85,14 +85,19 @@ def test_migration_to_tgenn_2_changes_references_and_the_format_and_nothing_else
     (folder / DOCUMENT).write_bytes(text.replace("\n", line_end).encode())
     weights = {p.name: p.read_bytes() for p in (folder / "weights").iterdir()}
     assert main(["check", str(folder)]) == 2
-    assert "error[T117]: the format tgenn/1 is older than tgenn/2\n  hint: run tgenn migrate" in capsys.readouterr().err
+    assert (
+        "error[T117]: the format tgenn/1 is older than tgenn/2\n  hint: run tgenn migrate"
+        in capsys.readouterr().err
+    )
     assert main(["migrate", str(folder)]) == 0
     expected = without(text, "dtype", "sha256").replace("format: tgenn/1", "format: tgenn/2")
     old = by_hand.splitlines()[2:5:2]
     expected = expected.replace(f"{old[0]}\n", "              # of last week\n").replace(f"{old[1]}\n", "")
     assert (folder / DOCUMENT).read_bytes().decode() == expected.replace("\n", line_end)
     sums = (folder / SUMS).read_text()
-    assert sums == "".join(f"{hashlib.sha256(weights[n]).hexdigest()}  weights/{n}\n" for n in sorted(weights))
+    assert sums == "".join(
+        f"{hashlib.sha256(weights[n]).hexdigest()}  weights/{n}\n" for n in sorted(weights)
+    )
     assert {n: (folder / "weights" / n).read_bytes() for n in weights} == weights
     assert load(folder) == load(KEPT / "tgenn_2")
     assert main(["check", str(folder)]) == 0
@@ -157,7 +162,10 @@ def misspell(folder: Path) -> None:
     [
         (change_a_weight, f"{DOCUMENT}:86:21: error[T307]: weights/steps.kernel.npy: has sha256 "),
         (write_other_hashes, f"{SUMS}: error[T603]: has other hashes than "),
-        (drop_a_hash, f"{DOCUMENT}:86:21: error[T118]: weights/steps.kernel.npy: has no dtype: float32, or no "),
+        (
+            drop_a_hash,
+            f"{DOCUMENT}:86:21: error[T118]: weights/steps.kernel.npy: has no dtype: float32, or no ",
+        ),
         (misspell, f"{DOCUMENT}:13:40: error[T110]: unknown key 'treshold' in neuron"),
     ],
 )

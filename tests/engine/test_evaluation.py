@@ -84,7 +84,9 @@ def test_the_range_of_several_inputs_is_each_its_own():
     assert range_problem(replace(network, inputs=tuple(ranged)), examples) == ""
     ranged[1] = replace(ranged[1], data_range=(0.0, 1.0))
     for order in (list(examples), list(examples)[::-1]):
-        found = range_problem(replace(network, inputs=tuple(ranged)), {name: examples[name] for name in order})
+        found = range_problem(
+            replace(network, inputs=tuple(ranged)), {name: examples[name] for name in order}
+        )
         assert f"data of {ranged[1].name} runs from 0 to 60, the calibration data from 0 to 1" in found
 
 

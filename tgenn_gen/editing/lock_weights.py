@@ -10,7 +10,7 @@ from tgenn_gen.document.weight_files import CurrentFile, WeightFolder, read_curr
 from tgenn_gen.document.weight_hashes import SUMS, hashes_text
 from tgenn_gen.document.yaml_source import Source
 from tgenn_gen.editing.text_edits import weight_references
-from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.errors import Location, TgennError
 from tgenn_gen.files.paths import behind_links, is_inside
 
 
@@ -66,7 +66,9 @@ def _is_gone(files: WeightFolder, file: str) -> bool:
 
 def _change(reference: dict[str, Any], old_hash: str | None, now: CurrentFile) -> str:
     shape, before = list(now.shape), reference.get("shape")
-    change = f"new, {shape}" if old_hash is None else "" if old_hash == now.sha256 else f"other values, {shape}"
+    change = (
+        f"new, {shape}" if old_hash is None else "" if old_hash == now.sha256 else f"other values, {shape}"
+    )
     if before not in (None, shape):
         change = f"{before} -> {shape}"
     elif before is None:

@@ -48,7 +48,9 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
                 raise TgennError.at(place, "T307", message, hint)
         except TgennError as error:
             found += error.diagnostics
-    old = read_hashes(files).hashes if (files.path / SUMS).exists() else {}  # another document's of this folder
+    old = (
+        read_hashes(files).hashes if (files.path / SUMS).exists() else {}
+    )  # another document's of this folder
     if any(old.get(file, sha256) != sha256 for file, sha256 in hashes.items()):
         message = f"has other hashes than {source.file}"
         found.append(Diagnostic.at(files.name(SUMS), "T603", message, "move it out of the way"))
@@ -67,6 +69,8 @@ def _add_data_range(data: dict[str, Any]) -> None:
     match data:
         case {
             "inputs": [{**network_input}],
-            "provenance": {"calibration": {"smallest": int() | float() as low, "largest": int() | float() as high}},
+            "provenance": {
+                "calibration": {"smallest": int() | float() as low, "largest": int() | float() as high}
+            },
         }:
             data["inputs"] = [{**network_input, "data_range": [float(low), float(high)]}]
