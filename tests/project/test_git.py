@@ -248,7 +248,7 @@ def test_what_a_revision_has_is_not_read_beyond_what_it_may_have(repository, cap
         assert tracemalloc.get_traced_memory()[1] < 2**26
     finally:
         tracemalloc.stop()
-    said = {"network.yaml": "larger than 1 MiB", "weights/SHA256SUMS": "error[T309]: larger than 4 MiB"}
+    said = {"network.yaml": "larger than 1 MiB", "weights/SHA256SUMS": "T309]: larger than 4 MiB"}
     assert said.get(file, f"{file}: holds ") in capsys.readouterr().err
 
 
@@ -286,7 +286,7 @@ def test_git_setup_tells_hosts_which_files_are_generated(repository):
 
 
 def test_a_clone_with_line_ends_of_windows_is_the_same_document(repository, capsys):
-    """git-setup keeps those of SHA256SUMS, which sha256sum would not take; the hash of a document has none."""
+    """git-setup keeps those of SHA256SUMS, for sha256sum; the hash of a document is the same with any."""
     main(["git-setup", "net"])
     commit()
     git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
