@@ -40,7 +40,8 @@ with atheris.instrument_imports(include=["tgenn_gen", "yaml"]):
     from tgenn_gen import TgennError, load
     from tgenn_gen.conversion.calibration import open_calibration
     from tgenn_gen.diff.array_summary import array_data
-    from tgenn_gen.document.weight_files import WeightFolder, current_reference, read_tensor
+    from tgenn_gen.document.weight_files import WeightFolder, read_current, read_tensor
+    from tgenn_gen.document.weight_hashes import WeightHashes
     from tgenn_gen.document.yaml_source import read_source
     from tgenn_gen.editing.formatting import formatted
     from tgenn_gen.editing.lock_weights import locked
@@ -71,8 +72,11 @@ def npy(folder: Path, data: bytes) -> None:
     path.write_bytes(data)
     with contextlib.suppress(TgennError):
         array_data(path)
-    reference = current_reference(WeightFolder(folder), path.name, Location("x"))
-    read_tensor(WeightFolder(folder), reference, Location("x"))
+    current = read_current(WeightFolder(folder), path.name, Location("x"))
+    hashes = WeightHashes({path.name: current.sha256}, {path.name: 1})
+    read_tensor(
+        WeightFolder(folder), {"file": path.name, "shape": list(current.shape)}, hashes, Location("x")
+    )
 
 
 def npz(folder: Path, data: bytes) -> None:

@@ -10,11 +10,11 @@ import jinja2
 import pytest
 from golden import GENERATED, golden_networks
 
-from tgenn_gen import load
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.plan import CLASSES, PLAN_VERSION
-from tgenn_gen.document.canonical_text import Document, document_of
+from tgenn_gen.document.canonical_text import document_of
+from tgenn_gen.document.reading import read_document
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -53,7 +53,7 @@ def test_what_version_1_of_the_plan_has_stays_while_that_is_its_version():
 def test_plan_prints_expressions_that_give_their_values_in_a_template(capsys):
     assert main(["plan", str(GENERATED / "branched")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    plan = lower(Document(load(GENERATED / "branched")))
+    plan = lower(read_document(GENERATED / "branched"))
     assert (
         f"plan.populations[1].connections[0].kernel = {plan.populations[1].connections[0].kernel!r}" in lines
     )

@@ -9,12 +9,13 @@ import jinja2
 import pytest
 from golden import GENERATED, golden_networks
 
-from tgenn_gen import __version__, generate, load, save
+from tgenn_gen import __version__, generate, save
 from tgenn_gen.cli.main import export_main, main
 from tgenn_gen.codegen.lowering import lower
 from tgenn_gen.codegen.rendering import render
 from tgenn_gen.codegen.template_files import TEMPLATES
-from tgenn_gen.document.canonical_text import Document, document_of
+from tgenn_gen.document.canonical_text import document_of
+from tgenn_gen.document.reading import read_document
 
 BUILT_IN = Path(__file__).parent.parent.parent / "templates"
 NETWORK = golden_networks()["small_cnn"]
@@ -80,10 +81,10 @@ def test_one_template_and_one_header_are_overridden_and_the_rest_is_built_in(net
     before = scripts(network)
     assert main(["generate", str(network), "--templates", str(mine("README.md", "mine"))]) == 0
     built_in = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    plan = lower(Document(load(network)))
+    plan = lower(read_document(network))
     weights = built_in.from_string((BUILT_IN / "weights.py.j2").read_text()).render(plan=plan)
     header = (BUILT_IN / "cpp/npy.h").read_text()
-    after, files = scripts(network), len(list((network / "weights").iterdir()))
+    after, files = scripts(network), len(list((network / "weights").glob("*.npy")))
     for script in ("simulate.py", "reference.py"):
         assert before[script].count(weights) == 1
         assert after[script] == before[script].replace(weights, f"WEIGHTS = 'small_cnn has {files}'\n")

@@ -347,6 +347,15 @@ def test_no_test_image_takes_part_in_a_conversion(tmp_path, options):
     assert export_main([str(tmp_path / "m.keras"), *data, *options]) == 2
 
 
+def test_the_range_of_the_calibration_data_is_recorded_as_the_network_takes_it():
+    model = with_random_weights(chain(), 0)
+    x = np.random.default_rng(0).integers(10, 200, (40, *model.input_shape[1:]), dtype=np.uint8)
+    expected = (float(np.float32(x.min()) / np.float32(255)), float(np.float32(x.max()) / np.float32(255)))
+    assert convert(model, x).inputs[0].data_range == pytest.approx(expected, rel=1e-6)
+    assert convert(model, x, uint8_divisor=2.0).inputs[0].data_range == (x.min() / 2, x.max() / 2)
+    assert convert(model, method=Method(normalize="none")).inputs[0].data_range is None
+
+
 def test_the_choices_of_a_conversion_are_recorded(tmp_path):
     model = with_random_weights(chain(), 0)
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)

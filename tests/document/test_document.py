@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,7 +22,9 @@ from profiles import tries
 from sample_networks import branched, small_cnn
 
 from tgenn_gen import Network, TgennError, load, save
-from tgenn_gen.document.canonical_text import document_data, document_of, document_text
+from tgenn_gen.cli.main import main
+from tgenn_gen.document.canonical_text import DOCUMENT, SCHEMA, document_data, document_of, document_text
+from tgenn_gen.document.reading import read_document
 from tgenn_gen.document.schema_check import schema
 from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.network.encodings import ENCODINGS
@@ -30,7 +34,9 @@ from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.ops import OPS
 
 positive = st.floats(1e-30, 1e30)
-texts = st.text(max_size=30)
+texts = st.text(max_size=30) | st.lists(st.text(max_size=30), max_size=20).map(" ".join)
+
+notes = texts | st.booleans() | st.none() | st.integers() | positive
 
 
 @st.composite
@@ -41,11 +47,14 @@ def networks(draw) -> Network:
     )
     first = network.populations[0]
     first = replace(first, neuron=neuron, scale=draw(positive))
+    low, high = sorted(draw(st.tuples(positive, positive)))
+    inputs = [replace(i, data_range=draw(st.none() | st.just((-low, high)))) for i in network.inputs]
     return replace(
         network,
+        inputs=tuple(inputs),
         populations=(first, *network.populations[1:]),
         simulation=Simulation(draw(st.floats(1e-9, 1000)), draw(st.integers(1, 100000))),
-        provenance=draw(st.dictionaries(texts, texts | st.booleans() | st.none() | st.integers() | positive)),
+        provenance=draw(st.dictionaries(st.text(max_size=30), notes | st.lists(notes, max_size=40))),
     )
 
 
@@ -165,6 +174,61 @@ def test_document_files_are_the_document_its_schema_its_weights_and_their_hashes
     files = document_of(small_cnn()).files()
     others = ["network.yaml", "network.schema.json", "weights/SHA256SUMS"]
     assert sorted(files) == sorted([*others, *small_cnn().tensors])
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="sha256sum is not installed")
+def test_sha256sum_checks_the_weights_of_a_document(tmp_path):
+    save(branched(), tmp_path / "n")
+
+    def check() -> tuple[int, list[str]]:
+        command = ["sha256sum", "-c", "--strict", "weights/SHA256SUMS"]
+        done = subprocess.run(command, cwd=tmp_path / "n", capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout.splitlines()
+
+    files = sorted(branched().tensors)
+    assert check() == (0, [f"{file}: OK" for file in files])
+    kernel = np.load(tmp_path / "n" / files[0])
+    np.save(tmp_path / "n" / files[0], kernel + 1)
+    assert check() == (1, [f"{files[0]}: FAILED", *(f"{file}: OK" for file in files[1:])])
+
+
+def test_a_network_without_weights_has_no_file_of_hashes(tmp_path):
+    save(small_cnn(), tmp_path / "n")
+    neurons = Population("all", (7, 10, 2), IntegrateAndFireNeuron(), (Connection("image"),))
+    network = replace(small_cnn(), populations=(neurons,), outputs=(Output("all", "spike_count"),))
+    save(network, tmp_path / "n", force=True)
+    assert sorted(p.name for p in (tmp_path / "n").iterdir()) == [SCHEMA, DOCUMENT, "weights"]
+    assert [*(tmp_path / "n/weights").iterdir()] == []
+    assert load(tmp_path / "n") == network
+
+
+LONG = {
+    "changes": ["short words", "some more words, " * 12, "x" * 150, "a 'b' \"c\"  d\\ e " * 12],
+    "numbers": [*range(100)],
+    "calibration": {"file": "train.npz", "sha256": "0" * 64, "examples": 60000, "another_key": "twelve"},
+}
+
+
+def test_lines_fit_120_columns_where_a_value_can_be_broken(tmp_path):
+    network = replace(small_cnn(), provenance=LONG)
+    text = document_text(network)
+    assert [line.strip() for line in text.splitlines() if len(line) > 120] == ["- " + "x" * 150]
+    assert max(len(line) for line in text.splitlines() if "more words" in line) > 100
+    assert yaml.safe_load(text) == document_data(network)
+    save(network, tmp_path / "n")
+    assert load(tmp_path / "n") == network
+    assert main(["fmt", "--check", str(tmp_path / "n")]) == 0
+
+
+def test_the_hash_of_a_document_is_that_of_its_text_as_it_stands_in_the_file(tmp_path):
+    save(small_cnn(), tmp_path / "n")
+    path = tmp_path / "n/network.yaml"
+    text = path.read_text() + "# by hand\n"
+    for end in ("\n", "\r\n"):
+        path.write_bytes(text.replace("\n", end).encode())
+        document = read_document(tmp_path / "n")
+        assert document.network == small_cnn() and document.text == text.replace("\n", end)
+        assert document.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_the_first_line_points_editors_at_the_schema_beside_the_document():

@@ -25,6 +25,7 @@ from tgenn_gen import Network, TgennError, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.network_table import network_table
 from tgenn_gen.document.canonical_text import DOCUMENT, document_data
+from tgenn_gen.document.weight_hashes import SUMS
 from tgenn_gen.network.checks import meaning_problems
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.model import Connection, Input, Output, Population
@@ -103,6 +104,48 @@ def test_editors_of_other_systems_do_no_harm(folder, change):
     before = load(folder)
     (folder / DOCUMENT).write_bytes(change((folder / DOCUMENT).read_bytes()))
     assert load(folder) == before
+
+
+LINES = st.lists(
+    st.sampled_from(["0" * 64, "  ", " *", "\0", "\r", "/dev/zero", "../x.npy", KERNEL, "\x85", "\ufeff"]),
+    max_size=5,
+).map(lambda parts: "".join(parts).encode())
+UNFIT = st.binary(max_size=99) | st.lists(LINES, max_size=9).map(b"\n".join)
+
+
+@given(UNFIT)
+@tries(60)
+def test_whatever_stands_in_place_of_hashes_is_refused_and_mended_by_lock(tmp_path_factory, content):
+    folder = tmp_path_factory.mktemp("network") / "n"
+    save(small_cnn(), folder)
+    (folder / SUMS).write_bytes(content)
+    with pytest.raises(TgennError, match=r"T3(07|09|10)\]"):
+        load(folder)
+    assert main(["lock", str(folder)]) == 0
+    assert load(folder) == small_cnn()
+
+
+@pytest.mark.parametrize("shape", ["(-2, -3)", "(0,)", "()", "(0, 9223372036854775807)", "(1, 1, 1, 1, 6)"])
+def test_lock_casts_no_array_of_a_shape_that_no_document_can_have(folder, capsys, shape):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(48)
+    (folder / KERNEL).write_bytes(content)
+    assert main(["lock", str(folder)]) == 2
+    assert f"error[T305]: {KERNEL}: has shape " in capsys.readouterr().err
+    assert (folder / KERNEL).read_bytes() == content
+
+
+def test_hashes_that_are_no_file_or_too_large_are_not_read(folder, said):
+    (folder / SUMS).unlink()
+    os.mkfifo(folder / SUMS)
+    assert f"{SUMS}: error[T309]: cannot be read: not a regular file\n" in said()
+    (folder / SUMS).unlink()
+    with (folder / SUMS).open("wb") as file:
+        file.truncate(2**30)
+    tracemalloc.start()
+    assert f"{SUMS}: error[T309]: larger than 4 MiB\n" in said()
+    assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    tracemalloc.stop()
 
 
 HINT = "\n  hint: give the path of a network.yaml, or of the folder it is in\n"

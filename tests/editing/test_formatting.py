@@ -29,7 +29,7 @@ BEFORE = """\
 # A licence.
 
 name: "small_cnn"  # the name
-format: 'tgenn/1'
+format: 'tgenn/2'
 provenance:
   "a key": |-  # of many lines
     # text
@@ -56,7 +56,7 @@ AFTER = """\
 # A licence.
 
 name: small_cnn  # the name
-format: tgenn/1
+format: tgenn/2
 provenance:
   "a key": |-  # of many lines
     # text

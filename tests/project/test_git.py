@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from broken import rename_weights
 from sample_networks import residual
 
 from tgenn_gen import Network, TgennError, generate, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.diff.revisions import load_named
+from tgenn_gen.document.reading import read_document
+from tgenn_gen.document.weight_hashes import SUMS
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.tensors import Tensor
@@ -186,8 +189,7 @@ def shared(repository):
     """One array of net/ in a common folder, committed, and another one there now."""
     Path("common").mkdir()
     shutil.move("net/weights/sum.kernel.npy", "common/sum.kernel.npy")
-    text = Path("net/network.yaml").read_text()
-    Path("net/network.yaml").write_text(text.replace("weights/sum.kernel.npy", "../common/sum.kernel.npy"))
+    rename_weights(Path("net"), "weights/sum.kernel.npy", "../common/sum.kernel.npy")
     commit()
     np.save("common/sum.kernel.npy", np.load("common/sum.kernel.npy") * 2)
     assert main(["lock", "net", "--allow-outside"]) == 0
@@ -223,9 +225,8 @@ def test_shared_weights_of_a_revision_are_those_it_had(shared, capsys, monkeypat
 def test_a_revision_has_no_files_outside_of_its_repository(shared, capsys, name, file):
     """Not those of an absolute path, and not others of a path that seems to be the same."""
     shutil.copytree("common", "../alone")
-    text = Path("net/network.yaml").read_text()
     file = file.format(shared)
-    Path("net/network.yaml").write_text(text.replace("../common/sum.kernel.npy", file))
+    rename_weights(Path("net"), "../common/sum.kernel.npy", file)
     commit()
     capsys.readouterr()
     assert main(["check", "net", "--allow-outside"]) == 0
@@ -234,7 +235,7 @@ def test_a_revision_has_no_files_outside_of_its_repository(shared, capsys, name,
     assert f"T301]: {file}: leads out of the repository" in err or "is outside repository" in err
 
 
-@pytest.mark.parametrize("file", ["network.yaml", "weights/sum.kernel.npy"])
+@pytest.mark.parametrize("file", ["network.yaml", "weights/sum.kernel.npy", "weights/SHA256SUMS"])
 def test_what_a_revision_has_is_not_read_beyond_what_it_may_have(repository, capsys, file):
     """256 MiB of zeros, of which git keeps 256 KB."""
     with Path("net", file).open("r+b") as large:
@@ -247,8 +248,8 @@ def test_what_a_revision_has_is_not_read_beyond_what_it_may_have(repository, cap
         assert tracemalloc.get_traced_memory()[1] < 2**26
     finally:
         tracemalloc.stop()
-    said = "larger than 1 MiB" if file == "network.yaml" else f"{file}: holds "
-    assert said in capsys.readouterr().err
+    said = {"network.yaml": "larger than 1 MiB", "weights/SHA256SUMS": "T309]: larger than 4 MiB"}
+    assert said.get(file, f"{file}: holds ") in capsys.readouterr().err
 
 
 def test_without_git_what_is_missing_is_said(repository, capsys, monkeypatch):
@@ -284,6 +285,20 @@ def test_git_setup_tells_hosts_which_files_are_generated(repository):
         assert f"\n{path}: linguist-generated: unspecified\n{path}: diff: unspecified\n" in said
 
 
+def test_a_clone_with_line_ends_of_windows_is_the_same_document(repository, capsys):
+    """git-setup keeps those of SHA256SUMS, for sha256sum; the hash of a document is the same with any."""
+    main(["git-setup", "net"])
+    commit()
+    git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
+    clone = Path("../clone/net")
+    assert b"\r\n" in (clone / "network.yaml").read_bytes()
+    assert (clone / SUMS).read_bytes() == Path("net", SUMS).read_bytes()
+    assert read_document(clone).sha256 == read_document("net").sha256
+    capsys.readouterr()
+    assert main(["check", str(clone)]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_arrays_that_cannot_be_shown_do_not_stop_git_diff(repository, monkeypatch):
     main(["git-setup"])
     Path("net/weights/classes.bias.npy").write_bytes(b"no array\0")
@@ -303,7 +318,7 @@ def test_git_setup_keeps_what_is_there_and_does_nothing_twice(repository, capsys
     lines = ["*.bin binary", f"  {ATTRIBUTES[0]}", *ATTRIBUTES[1:]]
     assert Path("net/.gitattributes").read_text().splitlines() == lines
     assert capsys.readouterr().out.splitlines() == [
-        "net/.gitattributes: 3 lines added, to be committed:",
+        "net/.gitattributes: 4 lines added, to be committed:",
         *(f"  {line}" for line in ATTRIBUTES[1:]),
         "net/.gitignore: 2 lines added, to be committed:",
         "  *_sparse_CODE*",

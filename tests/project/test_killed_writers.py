@@ -89,10 +89,11 @@ def test_an_export_that_ends_between_any_two_files_is_told_and_the_next_one_mend
             "T302",
             *["T302"] * scripts,
             "T302",
-            *["T302 T307"] * (others - 1),
+            *["T302 T307"] * (others - 2),
+            "T307 T310",  # the new document beside the old hashes
         ],  # a bias comes, and one goes
         "b": ["b", *["b, with other scripts"] * scripts, *["T307"] * others],
-        "none": ["none", *["T101"] * (scripts + others)],
+        "none": ["none", *["T101"] * (scripts + others - 1), "T309"],
     }
     assert found == [*expected[old], new]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tgenn_gen import TgennError, load
 from tgenn_gen.document.canonical_text import DOCUMENT
+from tgenn_gen.document.weight_hashes import SUMS
 
 INVALID = Path(__file__).parent.parent / "document/invalid"
 VALID = INVALID / "valid"
@@ -32,6 +33,12 @@ def edit(folder: Path, *changes: tuple[str, str]) -> None:
         assert old in text
         text = text.replace(old, new, 1)
     (folder / DOCUMENT).write_text(text, "utf-8")
+
+
+def rename_weights(folder: Path, old: str, new: str) -> None:
+    """Let the document in a folder, and its hashes, name another weight file."""
+    for path in (folder / DOCUMENT, folder / SUMS):
+        path.write_text(path.read_text().replace(old, new))
 
 
 def said(folder: Path) -> str:

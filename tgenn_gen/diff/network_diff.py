@@ -1,9 +1,9 @@
 """What differs between two networks: what each has alone, names, fields, and weights by their numbers.
 
 Networks are compared as the data of their documents, with the hashes of weights: there is no difference where
-these are the same (in provenance, null is nothing). Inputs, populations and outputs are matched by name, connections by their source
-and maps by their op; the second of a kind is called `op#2`. One that is gone is renamed where another came
-with the same weights, or, if it has none, with the same fields.
+these are the same (in provenance, null is nothing). Inputs, populations and outputs are matched by name,
+connections by their source and maps by their op; the second of a kind is called `op#2`. One that is gone is
+renamed where another came with the same weights, or, if it has none, with the same fields.
 """
 
 from __future__ import annotations
@@ -242,6 +242,8 @@ def _labelled(data: Data, names: Mapping[str, str]) -> Data:
 
 def _plain(data: Any) -> Any:
     """The data as documents have it."""
+    if is_weight(data):
+        return {key: value for key, value in data.items() if key != "sha256"}
     if isinstance(data, _Listed):
         return [_plain(item) for item in data.values()]
     return {key: _plain(item) for key, item in data.items()} if isinstance(data, dict) else data
@@ -256,8 +258,8 @@ def _text(data: Any) -> str:
 
 
 def is_weight(data: Any) -> bool:
-    """Whether it is what a document says of weights."""
-    return isinstance(data, dict) and data.keys() == {"file", "shape", "sha256"}
+    """Whether it is what a document says of weights, with their hash or without."""
+    return isinstance(data, dict) and data.keys() - {"sha256"} == {"file", "shape"}
 
 
 def _is_of_weights(change: FieldChange) -> bool:

@@ -198,7 +198,7 @@ def require_valid(network: Network) -> None:
 
 @dataclass(frozen=True)
 class Document:
-    """A valid network, one that was just read or that document_of has checked, and the text of its document."""
+    """A valid network, just read or checked by document_of, and the text of its network.yaml."""
 
     network: Network
     text: str
@@ -209,7 +209,7 @@ class Document:
         return hashlib.sha256(self.text.replace("\r\n", "\n").encode()).hexdigest()
 
     def files(self) -> dict[str, bytes]:
-        """Its weights and their hashes, the schema and network.yaml, {path: bytes}.
+        """Its weights, the schema, network.yaml and, as the last one, the hashes of weights: {path: bytes}.
 
         Raises TgennError (T301) for weights that are not below the folder (see load).
         """
@@ -218,10 +218,11 @@ class Document:
         if outside := [file for file in tensors if not is_inside(file)]:
             message = "is not below the folder that is written"
             raise TgennError([Diagnostic.at(place, "T301", f"{file}: {message}", hint) for file in outside])
-        weights = {file: tensor.npy() for file, tensor in tensors.items()}
+        files = {file: tensor.npy() for file, tensor in tensors.items()}
+        files |= {SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
         if tensors:  # sha256sum takes an empty file for a mistake
-            weights[SUMS] = hashes_text({file: t.sha256 for file, t in tensors.items()}).encode()
-        return {**weights, SCHEMA: schema_text().encode(), DOCUMENT: self.text.encode()}
+            files[SUMS] = hashes_text({file: t.sha256 for file, t in tensors.items()}).encode()
+        return files
 
 
 def document_of(network: Network) -> Document:

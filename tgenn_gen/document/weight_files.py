@@ -124,7 +124,7 @@ def read_tensor(
     digest.update(values.data)
     expected = hashes.hashes.get(name)
     if expected is None and not hashes.problems:  # its line may be one of those that are wrong
-        raise refuse("T310", f"has no line in {SUMS}", "run tgenn lock, which writes it")
+        raise refuse("T310", f"has no line in {SUMS}", "tgenn lock writes it, once a document names the file")
     if expected not in (None, digest.hexdigest()):
         message = f"has sha256 {digest.hexdigest()}, {SUMS}:{hashes.lines[name]} says {expected}"
         raise refuse("T307", message, LOCK)
@@ -149,7 +149,7 @@ class CurrentFile:
 def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
     """A .npy as it is now, with floats of other types, byte orders and memory orders cast.
 
-    Raises TgennError at `place` (T301 to T304, T306, T308); whether float32 is finite is for read_tensor.
+    Raises TgennError at `place` (T301 to T306, T308); whether float32 is finite is for read_tensor.
     """
     refuse = _Refusal(file, place)
     with _opened(files, refuse) as (opened, (shape, fortran, dtype)):
@@ -161,6 +161,8 @@ def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
             return CurrentFile(shape, digest.hexdigest())
         if dtype.kind != "f" or dtype.itemsize > 8:
             raise _not_float32(dtype, fortran, refuse)
+        if not fits("shape", list(shape)):  # of a header that someone wrote
+            raise refuse("T305", f"has shape {list(shape)}, which no array of a document has")
         length = _require_length(opened, shape, dtype, refuse)
         values = np.frombuffer(opened.read(length), dtype).reshape(shape, order="F" if fortran else "C")
     with np.errstate(over="ignore"):

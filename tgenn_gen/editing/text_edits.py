@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,34 +78,30 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
     return at, at, "".join(f"{new_line}{entry}" for entry in entries)
 
 
-def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Iterable[str]) -> Iterator[Edit]:
+def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
     """Keys of a mapping taken out with their values; comments around them stay."""
     text, lines = source.text, [0, *(end.end() for end in LINE_END.finditer(source.text))]
-
-    def span(key: str) -> tuple[int, int]:
-        line, column = source.keys[*path, key]
-        return lines[line - 1] + column - 1, source.spans[*path, key][1]
-
     in_braces = text[source.spans[path][0]] == "{"
+    before = 0  # the end of the value before
     for number, key in enumerate(keys):
+        place = (*path, key)
+        line, column = source.keys[place]
+        line_start = lines[line - 1]
+        start, end = line_start + column - 1, source.spans[place][1]
         if key in kept:
-            continue
-        start, end = span(key)
-        before = span(keys[number - 1])[1] if number else start
-        behind = LINE_END.search(text, end)
-        if not in_braces:
-            line_start, line_end = (
-                lines[source.keys[*path, key][0] - 1],
-                behind.start() if behind else len(text),
-            )
-            alone = not text[line_start:start].strip() and not text[end:line_end].strip()
-            after = line_end - len(text[end:line_end].lstrip(" "))  # where a comment starts
-            yield (line_start, behind.end() if behind else line_end, "") if alone else (start, after, "")
-        elif number and re.fullmatch(" *, *", text[before:start]):
+            pass
+        elif in_braces and number and re.fullmatch(" *, *", text[before:start]):
             yield before, end, ""
-        else:  # the first one, or one on a line of its own
+        elif in_braces:  # the first one, or one on a line of its own
             comma = re.compile(" *, *").match(text, end)
             yield start, comma.end() if comma else end, ""
+        else:
+            found = LINE_END.search(text, end)
+            line_end, next_line = found.span() if found else (len(text), len(text))
+            rest = text[end:line_end].lstrip(" ")
+            is_alone = not rest and not text[line_start:start].strip()
+            yield (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
+        before = end
 
 
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:

@@ -1,8 +1,8 @@
 """A network's files to disk: never over something that the tool did not write.
 
 A process that is killed while it writes may leave files of two networks. Hashes tell: weights/SHA256SUMS has
-those of all weights, each script that of its document. network.yaml is removed before the first file is
-replaced, and written last: it never stands beside weights of another network. The next export replaces all.
+those of all weights and is written last, so that new weights never pass beside an old network.yaml; each
+script has the hash of its document. The next export replaces them all.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def output_folder(folder: Path, *, force: bool) -> Iterator[None]:
 
 
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
-    """Write `files` ({relative path: bytes}, network.yaml the last) into an output_folder.
+    """Write `files` ({relative path: bytes}, in this order) into an output_folder.
 
     An exported network's own files in it are replaced, and old weights removed; other files stay. Raises
     TgennError: T603 a file that is in the way was not written by tgenn, T604 cannot be written.
@@ -192,13 +192,13 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     if foreign:
         raise TgennError(map(_foreign, foreign))
     old = sorted(n for n in own - set(files) if n.endswith(".npy") or n == SUMS or is_copied(n))
-    replace_files(folder, files, stale=[*old, *({DOCUMENT} & set(files))])
+    replace_files(folder, files, stale=old)
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write
 
 
 def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
-    """Write `files` ({relative path: bytes}, network.yaml the last) into a folder.
+    """Write `files` ({relative path: bytes}, in this order) into a folder.
 
     Raises TgennError as output_folder and write_project do.
     """
@@ -241,7 +241,7 @@ def _document_data(path: Path) -> dict[str, Any] | None:
 
 
 def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]:
-    """The weight files of documents that still have the hash they were written with: others may be somebody's."""
+    """The weight files of documents that still have their hash: others may be somebody's."""
     named = [weight for data in documents for weight in named_weights(data.get("populations"))]
     known = {(file, str(sha256)) for file, sha256 in named}  # tgenn/1 had hashes in the document
     sums = folder / SUMS

@@ -13,9 +13,10 @@ def add(commands: Any) -> None:
     """Its options."""
     command = commands.add_parser(
         "lock",
-        help="write the shapes of changed weights into a document, their hashes into weights/SHA256SUMS",
-        description="Write the shapes of weights into a document, and their hashes into weights/SHA256SUMS, as the "
-        ".npy files are now. Floats of another type or order, such as float64, are cast to float32 in C order.",
+        help="write shapes and hashes of weights as their files are now",
+        description="Write the shapes of weights into a document, and their hashes into weights/SHA256SUMS, "
+        "as the .npy files are now. Floats of another type or order, such as float64, are cast to float32 in "
+        "C order.",
     )
     add_document(command)
     command.set_defaults(run=run)
@@ -31,7 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     write_data(path, source, data, files, written)
     for change in changes:
         print(change)
-    print(
-        f"{path}: {'is up to date; tgenn generate writes its scripts' if changes else 'says what the weights are'}"
-    )
+    is_new = "written; tgenn generate writes its scripts"
+    print(f"{path}: {is_new if changes else 'says what the weights are'}")
     return FINE

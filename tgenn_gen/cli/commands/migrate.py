@@ -14,8 +14,8 @@ def add(commands: Any) -> None:
     command = commands.add_parser(
         "migrate",
         help="bring a document of an older format to the current one",
-        description="Bring a document of an older format to the current one, where it stands. Comments stay; the "
-        "network is the same.",
+        description="Bring a document of an older format to the current one, where it stands. Comments stay, "
+        "and the network is the same.",
     )
     add_document(command)
     command.set_defaults(run=run)
