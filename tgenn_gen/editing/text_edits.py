@@ -20,6 +20,7 @@ from tgenn_gen.network.problems import PathInDocument
 
 Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes
 LINE_END = re.compile("\r\n|[\n\r]")
+_COMMA = re.compile(r"(?:[^,#]|#[^\r\n]*(?=[\r\n]|\Z))*,")  # the first one that is in no comment
 
 
 def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
@@ -82,26 +83,32 @@ def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Colle
     """Keys of a mapping taken out with their values; comments around them stay."""
     text, lines = source.text, [0, *(end.end() for end in LINE_END.finditer(source.text))]
     in_braces = text[source.spans[path][0]] == "{"
-    before = 0  # the end of the value before
+
+    def span(key: str) -> tuple[int, int]:
+        line, column = source.keys[(*path, key)]
+        return lines[line - 1] + column - 1, source.spans[(*path, key)][1]
+
+    first_kept = min(map(keys.index, kept))
     for number, key in enumerate(keys):
-        place = (*path, key)
-        line, column = source.keys[place]
-        line_start = lines[line - 1]
-        start, end = line_start + column - 1, source.spans[place][1]
+        start, end = span(key)
         if key in kept:
-            pass
-        elif in_braces and number and re.fullmatch(" *, *", text[before:start]):
-            yield before, end, ""
-        elif in_braces:  # the first one, or one on a line of its own
-            comma = re.compile(" *, *").match(text, end)
-            yield start, comma.end() if comma else end, ""
-        else:
-            found = LINE_END.search(text, end)
-            line_end, next_line = found.span() if found else (len(text), len(text))
-            rest = text[end:line_end].lstrip(" ")
-            is_alone = not rest and not text[line_start:start].strip()
-            yield (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
-        before = end
+            continue
+        if in_braces:
+            yield start, end, ""
+            is_behind = number > first_kept
+            left, right = (
+                (span(keys[number - 1])[1], start) if is_behind else (end, span(keys[number + 1])[0])
+            )
+            if (gap := text[left:right]).strip(" ") == ",":
+                yield left, right, ""
+            elif comma := _COMMA.match(gap):  # with a comment or a line end around it
+                yield left + comma.end() - 1, left + comma.end(), ""
+            continue
+        found, line_start = LINE_END.search(text, end), lines[source.keys[(*path, key)][0] - 1]
+        line_end, next_line = found.span() if found else (len(text), len(text))
+        rest = text[end:line_end].lstrip(" ")
+        is_alone = not rest and not text[line_start:start].strip()
+        yield (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
 
 
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
