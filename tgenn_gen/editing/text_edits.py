@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,12 @@ from typing import Any, BinaryIO
 from tgenn_gen.document.canonical_text import flow_text
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFiles
-from tgenn_gen.document.yaml_source import MAX_BYTES, Source, parse_source
+from tgenn_gen.document.yaml_source import LINE_END, MAX_BYTES, Source, parse_source
 from tgenn_gen.errors import Location, TgennError
 from tgenn_gen.files.file_writing import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
 Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes
-LINE_END = re.compile("\r\n|[\n\r]")
 _COMMA = re.compile(r"(?:[^,#]|#[^\r\n]*(?=[\r\n]|\Z))*,")  # the first one that is in no comment
 
 
@@ -81,12 +81,12 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
 
 def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
     """Keys of a mapping taken out with their values; comments around them stay."""
-    text, lines = source.text, [0, *(end.end() for end in LINE_END.finditer(source.text))]
-    in_braces = text[source.spans[path][0]] == "{"
+    text, in_braces = source.text, source.text[source.spans[path][0]] == "{"
 
     def span(key: str) -> tuple[int, int]:
-        line, column = source.keys[(*path, key)]
-        return lines[line - 1] + column - 1, source.spans[(*path, key)][1]
+        place = (*path, key)
+        line, column = source.keys[place]
+        return source.line_starts[line - 1] + column - 1, source.spans[place][1]
 
     first_kept = min(map(keys.index, kept))
     for number, key in enumerate(keys):
@@ -104,7 +104,8 @@ def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Colle
             elif comma := _COMMA.match(gap):  # with a comment or a line end around it
                 yield left + comma.end() - 1, left + comma.end(), ""
             continue
-        found, line_start = LINE_END.search(text, end), lines[source.keys[(*path, key)][0] - 1]
+        found = LINE_END.search(text, end)
+        line_start = source.line_starts[bisect_right(source.line_starts, start) - 1]
         line_end, next_line = found.span() if found else (len(text), len(text))
         rest = text[end:line_end].lstrip(" ")
         is_alone = not rest and not text[line_start:start].strip()
