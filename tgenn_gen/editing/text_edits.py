@@ -81,35 +81,40 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
 
 def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
     """Keys of a mapping taken out with their values; comments around them stay."""
-    text, in_braces = source.text, source.text[source.spans[path][0]] == "{"
-
-    def span(key: str) -> tuple[int, int]:
+    spans = []
+    for key in keys:
         place = (*path, key)
         line, column = source.keys[place]
-        return source.line_starts[line - 1] + column - 1, source.spans[place][1]
-
+        spans.append((source.line_starts[line - 1] + column - 1, source.spans[place][1]))
+    in_braces = source.text[source.spans[path][0]] == "{"
     first_kept = min(map(keys.index, kept))
-    for number, key in enumerate(keys):
-        start, end = span(key)
-        if key in kept:
+    for number, (start, end) in enumerate(spans):
+        if keys[number] in kept:
             continue
-        if in_braces:
-            yield start, end, ""
-            is_behind = number > first_kept
-            left, right = (
-                (span(keys[number - 1])[1], start) if is_behind else (end, span(keys[number + 1])[0])
-            )
-            if (gap := text[left:right]).strip(" ") == ",":
-                yield left, right, ""
-            elif comma := _COMMA.match(gap):  # with a comment or a line end around it
-                yield left + comma.end() - 1, left + comma.end(), ""
+        if not in_braces:
+            yield _line_removal(source, start, end)
             continue
-        found = LINE_END.search(text, end)
-        line_start = source.line_starts[bisect_right(source.line_starts, start) - 1]
-        line_end, next_line = found.span() if found else (len(text), len(text))
-        rest = text[end:line_end].lstrip(" ")
-        is_alone = not rest and not text[line_start:start].strip()
-        yield (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
+        yield start, end, ""
+        gap = (end, spans[number + 1][0]) if number < first_kept else (spans[number - 1][1], start)
+        yield from _comma_removal(source.text, *gap)
+
+
+def _line_removal(source: Source, start: int, end: int) -> Edit:
+    """An entry of a block taken out, with its line if there is no comment on it."""
+    found = LINE_END.search(source.text, end)
+    line_start = source.line_starts[bisect_right(source.line_starts, start) - 1]
+    line_end, next_line = found.span() if found else (len(source.text), len(source.text))
+    rest = source.text[end:line_end].lstrip(" ")
+    is_alone = not rest and not source.text[line_start:start].strip()
+    return (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
+
+
+def _comma_removal(text: str, start: int, end: int) -> Iterator[Edit]:
+    """The comma between two entries in braces taken out, and the spaces if there is nothing else."""
+    if (between := text[start:end]).strip(" ") == ",":
+        yield start, end, ""
+    elif comma := _COMMA.match(between):
+        yield start + comma.end() - 1, start + comma.end(), ""
 
 
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
