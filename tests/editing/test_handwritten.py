@@ -21,8 +21,9 @@ from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFolder
 from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.editing.formatting import formatted
+from tgenn_gen.editing.migration import migrated
 from tgenn_gen.editing.set_values import edited
-from tgenn_gen.editing.text_edits import edited_text, edits_towards
+from tgenn_gen.editing.text_edits import edited_text, edits_towards, weight_references
 
 
 @cache
@@ -130,3 +131,17 @@ def test_collections_are_replaced_and_keys_added_in_a_handwritten_document(name,
     data["populations"][population]["shape"] = [1]
     data["inputs"] = {}
     edited_text(source, edits_towards(source, data), data)  # T123 unless the text has the data
+
+
+@given(names, hands, often)
+@settings(deadline=None, max_examples=20)
+def test_a_handwritten_document_of_tgenn_1_is_migrated_and_keeps_its_comments(folders, name, rng, often):
+    network, weights, hand = networks()[name], WeightFolder(folders[name]), Hand(rng, often)
+    old = document_data(network)
+    for _, reference in weight_references(old):
+        reference |= {"dtype": "float32", "sha256": network.tensors[reference["file"]].sha256}
+    source = parse_source(hand.document({**old, "format": "tgenn/1"}), "by_hand.yaml")
+    data, _ = migrated(source, weights)
+    text = edited_text(source, edits_towards(source, data), data)
+    assert load_source(parse_source(text, "migrated.yaml"), weights) == network
+    assert all(text.count(comment) == source.text.count(comment) for comment in hand.comments)

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
 # YAML's lines, or a reader's eyes, are not those of an editor behind them.
 _MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONFLICT = re.compile("^(<<<<<<<|=======$|>>>>>>>)", re.MULTILINE)  # what git leaves
+LINE_END = re.compile("\r\n|[\n\r]")
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
@@ -47,6 +49,11 @@ class Source:
     keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     spans: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)  # values' starts and ends
     text: str = ""
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        """Where each line of the text starts."""
+        return [0, *(end.end() for end in LINE_END.finditer(self.text))]
 
     def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
         """The problems with their places in the text; for data that was never text, with their paths."""

@@ -8,8 +8,8 @@ from typing import Any
 from tgenn_gen.document.canonical_text import document_data, flow_text
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFiles
-from tgenn_gen.document.yaml_source import Source
-from tgenn_gen.editing.text_edits import LINE_END, Edit, edited_text
+from tgenn_gen.document.yaml_source import LINE_END, Source
+from tgenn_gen.editing.text_edits import Edit, edited_text
 from tgenn_gen.network.problems import PathInDocument
 
 

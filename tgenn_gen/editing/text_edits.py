@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,13 @@ from typing import Any, BinaryIO
 from tgenn_gen.document.canonical_text import flow_text
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFiles
-from tgenn_gen.document.yaml_source import MAX_BYTES, Source, parse_source
+from tgenn_gen.document.yaml_source import LINE_END, MAX_BYTES, Source, parse_source
 from tgenn_gen.errors import Location, TgennError
 from tgenn_gen.files.file_writing import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
 Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes
-LINE_END = re.compile("\r\n|[\n\r]")
+_COMMA = re.compile(r"(?:[^,#]|#[^\r\n]*(?=[\r\n]|\Z))*,")  # the first one that is in no comment
 
 
 def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
@@ -80,28 +81,40 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
 
 def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
     """Keys of a mapping taken out with their values; comments around them stay."""
-    text, lines = source.text, [0, *(end.end() for end in LINE_END.finditer(source.text))]
-    in_braces = text[source.spans[path][0]] == "{"
-    before = 0  # the end of the value before
-    for number, key in enumerate(keys):
+    spans = []
+    for key in keys:
         place = (*path, key)
         line, column = source.keys[place]
-        line_start = lines[line - 1]
-        start, end = line_start + column - 1, source.spans[place][1]
-        if key in kept:
-            pass
-        elif in_braces and number and re.fullmatch(" *, *", text[before:start]):
-            yield before, end, ""
-        elif in_braces:  # the first one, or one on a line of its own
-            comma = re.compile(" *, *").match(text, end)
-            yield start, comma.end() if comma else end, ""
-        else:
-            found = LINE_END.search(text, end)
-            line_end, next_line = found.span() if found else (len(text), len(text))
-            rest = text[end:line_end].lstrip(" ")
-            is_alone = not rest and not text[line_start:start].strip()
-            yield (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
-        before = end
+        spans.append((source.line_starts[line - 1] + column - 1, source.spans[place][1]))
+    in_braces = source.text[source.spans[path][0]] == "{"
+    first_kept = min(map(keys.index, kept))
+    for number, (start, end) in enumerate(spans):
+        if keys[number] in kept:
+            continue
+        if not in_braces:
+            yield _line_removal(source, start, end)
+            continue
+        yield start, end, ""
+        gap = (end, spans[number + 1][0]) if number < first_kept else (spans[number - 1][1], start)
+        yield from _comma_removal(source.text, *gap)
+
+
+def _line_removal(source: Source, start: int, end: int) -> Edit:
+    """An entry of a block taken out, with its line if there is no comment on it."""
+    found = LINE_END.search(source.text, end)
+    line_start = source.line_starts[bisect_right(source.line_starts, start) - 1]
+    line_end, next_line = found.span() if found else (len(source.text), len(source.text))
+    rest = source.text[end:line_end].lstrip(" ")
+    is_alone = not rest and not source.text[line_start:start].strip()
+    return (line_start, next_line, "") if is_alone else (start, line_end - len(rest), "")
+
+
+def _comma_removal(text: str, start: int, end: int) -> Iterator[Edit]:
+    """The comma between two entries in braces taken out, and the spaces if there is nothing else."""
+    if (between := text[start:end]).strip(" ") == ",":
+        yield start, end, ""
+    elif comma := _COMMA.match(between):
+        yield start + comma.end() - 1, start + comma.end(), ""
 
 
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
