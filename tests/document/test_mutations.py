@@ -26,8 +26,7 @@ from scripts import assert_equal_arrays, results
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen import TgennError, load, save
-from tgenn_gen.codegen.rendering import render
-from tgenn_gen.document.canonical_text import document_data, document_of, require_valid
+from tgenn_gen.document.canonical_text import document_data, require_valid
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFolder
 from tgenn_gen.document.yaml_source import parse_source
@@ -234,12 +233,13 @@ def change_of_one_field(folders, fake_genn, tmp_path, outcomes, mutation):
         steps = min(steps, 16)
     np.savez(tmp_path / "data.npz", **examples_for(network, 2))
     np.savez(fake_genn, **synapse_matrices(network))
-    found = {}
-    for script, code in render(document_of(network), ("numpy", "pygenn")).items():
-        (folder / script).write_text(code)
-        with np.errstate(all="ignore"):
-            found[script] = results(folder / script, tmp_path / "data.npz", "--timesteps", steps)[1]
-    assert_equal_arrays(found["simulate.py"], found["reference.py"])
+    generate(network, folder, ("numpy", "pygenn"))
+    with np.errstate(all="ignore"):
+        found = [
+            results(folder / script, tmp_path / "data.npz", "--timesteps", steps)[1]
+            for script in ("simulate.py", "reference.py")
+        ]
+    assert_equal_arrays(*found)
     outcomes["run"] += 1
 
 
