@@ -25,7 +25,7 @@ from sample_networks import (
 from scripts import assert_equal_arrays, results
 from synapse_matrices import synapse_matrices
 
-from tgenn_gen import TgennError, load, save
+from tgenn_gen import TgennError, generate, load, save
 from tgenn_gen.document.canonical_text import document_data, require_valid
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFolder
