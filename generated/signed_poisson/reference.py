@@ -23,7 +23,7 @@ from tgenn_runtime.readout_functions import read_spike_count
 
 def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
-    image = net.population("image", Poisson, net.example("image"), keys=net.keys(0))
+    image = net.population("image", Poisson, net.example("image"), keys=net.keys(0), signed=True)
 
     # stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
     # ANN activation = stem_scale x spikes per step
@@ -99,4 +99,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is abaee6b6f10b4a3a4bf4bed5b376ba329b1bac4295a834e3203be4730b72146b
+# tgenn_gen: the sha256 of all lines above is 3868840937174ce46649ad7b0d6626905849363de97ce09fc0475edf3869005b

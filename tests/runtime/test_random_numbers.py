@@ -45,8 +45,10 @@ def test_numbers_of_neighbouring_neurons_examples_and_steps_are_independent():
 
 def test_poisson_input_spikes_at_the_rate_and_with_the_sign_of_the_example():
     x = np.linspace(-1, 1, 41, dtype=np.float32)[None, None].repeat(400, axis=1)
-    spikes = Poisson(random_keys(3, 0, np.arange(400))).run(x, 64)
+    spikes = Poisson(random_keys(3, 0, np.arange(400)), signed=True).run(x, 64)
     assert spikes.dtype == np.int8 and spikes.shape == (64, 400, 41)
+    unsigned = Poisson(random_keys(3, 0, np.arange(400))).run(np.abs(x), 64)
+    assert unsigned.dtype == bool and (unsigned == (spikes != 0)).all()
     rates = spikes.mean(axis=(0, 1))
     deviation = np.sqrt(np.abs(x[0, 0]) * (1 - np.abs(x[0, 0])) / (64 * 400))
     assert (np.abs(rates - x[0, 0]) <= 4.5 * deviation + 1e-7).all()

@@ -73,4 +73,5 @@ def _on_genn(files: tuple[tuple[str, bytes], ...], timesteps: int | None, batch_
     replace_files(Path(folder.name), dict(files))
     net = load_script(Path(folder.name) / "simulate.py").build(timesteps=timesteps, batch_size=batch_size)
     net.temporary_folder = folder  # which is removed with it
+    net.load()  # here, so that what cannot be built is not kept
     return net

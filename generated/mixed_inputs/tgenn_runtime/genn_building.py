@@ -1,10 +1,11 @@
-"""Builds a GeNN model: optimized, in silence, and once more where a build is damaged."""
+"""Builds a GeNN model: optimized, in silence, and anew where an earlier build is damaged."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -28,26 +29,30 @@ def build_folder(project: Path, chosen: str | Path | None) -> Path:
 def build_and_load(model: Any, folder: Path) -> None:
     """Build and load a GeNN model in `folder`/<model's name>_CODE.
 
-    A build that was interrupted, or cannot be loaded, is deleted and made anew, once.
+    What another run left there is used only if it is whole: loading a damaged library can end the process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     code = folder / f"{model.name}_CODE"
-    finished = code / "finished"  # is there after a build that could be loaded
+    whole = code / "fingerprint"  # is written after a build that could be loaded
     with stdout_closed(), optimized(), one_at_a_time(folder / f"{model.name}_CODE.lock"):
-        if code.exists() and not finished.exists():
+        if code.exists() and not (whole.exists() and whole.read_text() == fingerprint(code)):
             shutil.rmtree(code)
-        was_built = finished.exists()
         try:
             model.build(str(folder))
             model.load()
         except Exception:
             shutil.rmtree(code, ignore_errors=True)
-            if not was_built:
-                raise
-            model._built = model._loaded = False  # GeNN has no other way to build a model again
-            model.build(str(folder))
-            model.load()
-        finished.touch()
+            raise
+        whole.write_text(fingerprint(code))
+
+
+def fingerprint(code: Path) -> str:
+    """A hash of the files of a build and of the platform that it is for."""
+    found = hashlib.sha256(platform.platform().encode())
+    for file in sorted(code.iterdir()):
+        if file.name != "fingerprint":
+            found.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()
 
 
 @contextlib.contextmanager

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .data import Examples, count_of, currents_of
+from .data import Examples, count_of
 from .genn_building import build_and_load, build_folder
 from .messages import RunError
 from .random_numbers import random_keys
@@ -189,13 +190,11 @@ class GeNNNetwork(RunnableNetwork):
             build_and_load(model, self.build_dir)
         except Exception as error:
             raise RunError(f"GeNN cannot build the model with backend {self.backend}: {error}", 3) from error
-        depth = max(self._begin(driven.group, self.timesteps) for driven in self._driven)
-        self._shown = deque(maxlen=depth + 1)
         self._loaded = True
 
     def values(self, population: str, variable: str) -> np.ndarray:
         """A copy of a GeNN variable as it is now, (batch, neurons)."""
-        return values_of(self.populations[population], variable)
+        return values_of(self.populations[population], variable).copy()
 
     def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> None:
         """Show x (batch, *input shape), or {input: array}, for one time step; all populations advance by it.
@@ -203,9 +202,17 @@ class GeNNNetwork(RunnableNetwork):
         A population at depth d sees it d steps later. Each one restarts after `timesteps` of its steps, as it
         does for a new example: build the network with as many as an episode has. Raises RunError.
         """
-        self.load()
-        self._set_timesteps(self.timesteps)
-        self._shown.appendleft(self.examples_of(x))
+        examples = self.examples_of(x)
+        self.load(count_of(examples))
+        if count_of(examples) != self.batch_size:
+            raise RunError(
+                f"{count_of(examples)} examples in a step: the network has {self.batch_size} at a time"
+            )
+        if self._step == 0:
+            self._set_timesteps(self.timesteps)
+            latest = max(self._begin(driven.group, self.timesteps) for driven in self._driven)
+            self._shown = deque(maxlen=latest + 1)
+        self._shown.appendleft(examples)
         step, self._step = self._step, self._step + 1
         for group, stream in self._streams:
             example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
@@ -214,7 +221,7 @@ class GeNNNetwork(RunnableNetwork):
         for driven in self._driven:
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
-                driven.show(currents_of(self._shown[ago], 0, self.batch_size, self.inputs))
+                driven.show(driven.currents(self.shown(self._shown[ago], 0, self.batch_size)))
         self.model.timestep = step % self.timesteps  # float32 on the device: it does not grow
         self.model.step_time()
 
@@ -235,68 +242,100 @@ class GeNNNetwork(RunnableNetwork):
             raise RunError(f"{timesteps} timesteps: this network was built for {self.timesteps}")
         self.prepare(count_of(examples), record, record_v)
         self._set_timesteps(timesteps)
-        self._step, self._shown = 0, deque(maxlen=self._shown.maxlen)
-        groups, spiking = self.populations, self._with("spike_count")
+        self._step = 0
+        groups = self.populations
+        spiking, signed = self._with("spike_count"), self._with("net_count")
         recorded = spiking if record is None else record
-        counts = [(n, v) for n in groups for v in ("spike_count", "net_count") if v in groups[n].vars]
         reads = list(self._reads.items())
+        each_step = [(name, "spike_count") for name in recorded]
+        each_step += [(name, "net_count") for name in recorded if name in signed]
+        each_step += [(name, "V") for name in record_v]
+        latched = [*reads]
+        if details:
+            each_step += [read for read in reads if read not in each_step]
+            latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
         firsts = {  # global step of what a population emits at its local step 0
             name: self._begin(group, timesteps) + (timesteps - 1 if self.few_spike and name in spiking else 0)
             for name, group in groups.items()
         }
-        courses = _Values([c for c in counts if c[0] in recorded])
-        courses.add([(name, "V") for name in record_v])
-        latched = _Values(reads)
-        if details:
-            courses.add(reads)
-            latched.add(counts)
 
-        total, size = count_of(examples), self.batch_size
+        size = self.batch_size
+        count = -(-count_of(examples) // size)
+        starts = self._starts(examples, timesteps)
         lag = max(firsts.values()) // timesteps + 1  # windows until a batch's last result is latched
-        for window in range(-(-total // size) + lag):
+        courses: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after each step
+        lasts: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after the last step
+        for window in range(count + lag):
             self.model.timestep = 0
             for step in range(timesteps):
-                self._show(examples, window, step, timesteps)
+                for ago, start in starts[step]:
+                    if 0 <= window - ago < count:
+                        start(window - ago)
                 self.model.step_time()
-                for name, variable in courses:
-                    index, local = divmod(window * timesteps + step - firsts[name], timesteps)
-                    if 0 <= index * size < total:
-                        value = values_of(groups[name], variable)
-                        courses.at(name, variable, index, (timesteps, *value.shape), value.dtype)[local] = (
-                            value
-                        )
+                for name, variable in each_step:
+                    index = (window * timesteps + step - firsts[name]) // timesteps
+                    if 0 <= index < count:
+                        courses[index][name, variable].append(values_of(groups[name], variable).copy())
             for name, variable in latched:
                 index = window - 1 - firsts[name] // timesteps
-                if 0 <= index * size < total:
-                    value = values_of(groups[name], f"last_{variable}")
-                    latched.at(name, variable, index, (1, *value.shape), value.dtype)[0] = value
+                if 0 <= index < count:
+                    value = values_of(groups[name], f"last_{variable}").copy()
+                    lasts[index][name, variable].append(value)
             if window >= lag:
-                end = min(size, total - (window - lag) * size)
-                yield self._result(
-                    courses.taken(window - lag, end), latched.taken(window - lag, end), timesteps
+                end = min(size, count_of(examples) - (window - lag) * size)
+                course, last = (
+                    {key: np.stack(values)[:, :end] for key, values in kept.pop(window - lag, {}).items()}
+                    for kept in (courses, lasts)
                 )
+                yield self._result(course, last, timesteps, recorded, record_v)
 
-    def _result(self, courses: _Taken, latched: _Taken, timesteps: int) -> Result:
-        """The result of a batch, of the values after each step and those after the last."""
+    def _starts(
+        self, examples: Examples, timesteps: int
+    ) -> dict[int, list[tuple[int, Callable[[int], None]]]]:
+        """What is done when populations begin with a batch, by the step of a window at which they do.
+
+        Pairs: how many windows after the first population, and a function of the number of the batch.
+        """
+        starts: dict[int, list[tuple[int, Callable[[int], None]]]] = {step: [] for step in range(timesteps)}
+        for group, stream in self._streams:
+            ago, step = divmod(self._begin(group, timesteps), timesteps)
+            starts[step].append((ago, partial(self._set_keys, group, stream)))
+        for driven in self._driven:
+            ago, step = divmod(self._begin(driven.group, timesteps), timesteps)
+            starts[step].append((ago, partial(driven.show_next, self._currents(driven, examples))))
+        return starts
+
+    def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
+        """The currents of batch after batch; NumPy is faster with those of many examples at once."""
+        neurons = driven.group.num_neurons
+        block = self.batch_size * max(1, 2**18 // (self.batch_size * neurons))
+        for start in range(0, count_of(examples), block):
+            currents = driven.currents(self.shown(examples, start, start + block))
+            for first in range(0, len(currents), self.batch_size):
+                yield currents[first : first + self.batch_size]
+
+    def _result(
+        self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]
+    ) -> Result:
+        """The result of a batch, of values after each step and after the last: (steps, batch, neurons)."""
         outputs = {}
         for name, variable in self._reads.items():
-            read = courses.get((name, variable), latched[name, variable])
-            if len(read) > 1:
-                read[: self.outputs[name]["start"]] = 0
+            read = course.get((name, variable), last[name, variable])
+            if start := self.outputs[name]["start"] if len(read) > 1 else 0:
+                read = np.concatenate([np.zeros_like(read[:start]), read[start:]])
             read = read.reshape(*read.shape[:2], *self.outputs[name]["shape"])
             outputs[name] = self.output_of(name, read, timesteps)
         spikes = {}
-        for (name, variable), counts in courses.items():
-            if variable == "spike_count":
-                counts = courses.get((name, "net_count"), counts).astype(np.int64)
-                spikes[name] = np.diff(counts, axis=0, prepend=0).astype(np.int8).swapaxes(0, 1)
+        for name in recorded:
+            counts = course.get((name, "net_count"), course[name, "spike_count"]).astype(np.int64)
+            spikes[name] = np.diff(counts, axis=0, prepend=0).astype(np.int8).swapaxes(0, 1)
         return Result(
             {name: output[-1] for name, output in outputs.items()},
             outputs,
-            {name: counts[-1] for (name, v), counts in latched.items() if v == "spike_count"},
-            {name: counts[-1] for (name, v), counts in latched.items() if v == "net_count"},
+            {name: counts[-1] for (name, variable), counts in last.items() if variable == "spike_count"},
+            {name: counts[-1] for (name, variable), counts in last.items() if variable == "net_count"},
             spikes,
-            {name: course.swapaxes(0, 1) for (name, v), course in courses.items() if v == "V"},
+            {name: course[name, "V"].swapaxes(0, 1) for name in record_v},
         )
 
     def _with(self, variable: str) -> list[str]:
@@ -317,25 +356,11 @@ class GeNNNetwork(RunnableNetwork):
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
 
-    def _show(self, examples: Examples, window: int, step: int, timesteps: int) -> None:
-        """Set the currents, and random keys, of the populations whose local step 0 this is."""
-        size, total = self.batch_size, count_of(examples)
-        for group, stream in self._streams:
-            begin = self._begin(group, timesteps)
-            index = window - begin // timesteps
-            if step == begin % timesteps and 0 <= index * size < total:
-                self._set_keys(group, stream, index)
-        for driven in self._driven:
-            begin = self._begin(driven.group, timesteps)
-            index = window - begin // timesteps
-            if step == begin % timesteps and 0 <= index * size < total:
-                driven.show(self.shown(examples, index * size, (index + 1) * size))
-
 
 def values_of(group: Any, variable: str) -> np.ndarray:
-    """A copy of a variable, (batch, neurons)."""
+    """A variable as it is now, (batch, neurons): a view that the next time step changes."""
     group.vars[variable].pull_from_device()
-    values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons).copy()
+    values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons)
     return values
 
 
@@ -347,40 +372,23 @@ class _Driven:
     current: Callable[..., np.ndarray]
     inputs: tuple[str, ...]
 
-    def show(self, examples: Examples) -> None:
+    def currents(self, examples: Examples) -> np.ndarray:
+        """float32 (n, neurons)."""
+        current = self.current(*(examples[name].astype(np.float64) for name in self.inputs))
+        return current.reshape(len(current), -1).astype(np.float32)
+
+    def show(self, currents: np.ndarray) -> None:
         """Set I_const; a batch that is not full is filled up with zeros."""
-        current = self.current(*(examples[name].astype(np.float64) for name in self.inputs)).astype(
-            np.float32
-        )
         variable = self.group.vars["I_const"]
         view = variable.current_view.reshape(-1, self.group.num_neurons)
-        view[: len(current)] = current.reshape(len(current), -1)
-        view[len(current) :] = 0
+        view[: len(currents)] = currents
+        view[len(currents) :] = 0
         variable.push_to_device()
 
+    def show_next(self, currents: Iterator[np.ndarray], batch: int) -> None:
+        """Set I_const to the currents of the next batch."""
+        self.show(next(currents))
 
-_Taken = dict[tuple[str, str], np.ndarray]
 
-
-class _Values:
-    """Values of variables of populations, for some batches: arrays (steps, batch, neurons)."""
-
-    def __init__(self, variables: Iterable[tuple[str, str]]) -> None:
-        self._arrays: dict[tuple[str, str], dict[int, np.ndarray]] = {v: {} for v in variables}
-
-    def add(self, variables: Iterable[tuple[str, str]]) -> None:
-        self._arrays.update({v: {} for v in variables})
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._arrays)
-
-    def at(self, name: str, variable: str, index: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-        """The array of a batch, zeros at first."""
-        batches = self._arrays[name, variable]
-        if index not in batches:
-            batches[index] = np.zeros(shape, dtype)
-        return batches[index]
-
-    def taken(self, index: int, size: int) -> _Taken:
-        """The arrays of a batch of so many examples, which are no longer kept here."""
-        return {v: batches.pop(index)[:, :size] for v, batches in self._arrays.items()}
+_Values = dict[tuple[str, str], list[np.ndarray]]  # by population and variable: (batch, neurons) each
+_Arrays = dict[tuple[str, str], np.ndarray]  # the same together: (steps, batch, neurons)

@@ -21,18 +21,20 @@ class Spikes:
 
 
 class Poisson:
-    """A spike with probability |x| at each step, independent of all others; int8, with the sign of x."""
+    """A spike with probability |x| at each step, independent of all others.
 
-    def __init__(self, keys: np.ndarray) -> None:
-        self.keys, self.step = keys, 0
+    bool; where signed, int8 with the sign of x.
+    """
+
+    def __init__(self, keys: np.ndarray, signed: bool = False) -> None:
+        self.keys, self.signed, self.step = keys, signed, 0
 
     def run(self, x: np.ndarray, steps: int) -> np.ndarray:
         probability, sign = np.abs(x[0]), np.sign(x[0]).astype(np.int8)
-        spikes = np.empty((steps, *sign.shape), np.int8)
+        spikes = np.empty((steps, *sign.shape), np.int8 if self.signed else bool)
         for step in range(steps):
-            np.multiply(
-                uniform(self.keys, self.step + step, sign.shape[1:]) < probability, sign, out=spikes[step]
-            )
+            drawn = uniform(self.keys, self.step + step, sign.shape[1:]) < probability
+            spikes[step] = drawn * sign if self.signed else drawn
         self.step += steps
         return spikes
 

@@ -29,7 +29,8 @@ class PoissonInput(Encoding):
     high = 1.0
 
     def call(self, dt: float) -> Call:
-        return Call(input_encodings.Poisson, {"keys": Keys()})
+        signed = {"signed": True} if self.signed else {}
+        return Call(input_encodings.Poisson, {"keys": Keys(), **signed})
 
     def genn(self, dt: float) -> Updates:
         return Updates(

@@ -1,15 +1,15 @@
 """A stand-in for PyGeNN with batches, in NumPy: GeNN's CPU backend has none, and not every machine a GPU.
 
 It has what simulate.py calls, and GeNN's rules: a spike reaches its targets one step and the axonal delay
-after it is emitted; variables are (batch, neurons); recorded spikes are those of the last
-`num_recording_timesteps` steps. Neurons are known by their model's name; a synapse population's matrix
-comes from the file $FAKE_GENN_MATRICES.
+after it is emitted; variables are (batch, neurons), and exist when the model is loaded. Neurons are known by
+their model's name; a synapse population's matrix comes from the file $FAKE_GENN_MATRICES.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,11 +22,16 @@ VarAccess = SimpleNamespace(
     READ_ONLY_SHARED_NEURON="one a batch",
 )
 VarAccessMode = SimpleNamespace(READ_ONLY="read only")
+DTYPES = {"scalar": np.float32, "int": np.int32, "unsigned int": np.uint32}
 
 
 def create_neuron_model(name, params, vars, **code):  # GeNN's name
-    access = {v[0]: v[2] if len(v) > 2 else "" for v in vars}
-    return SimpleNamespace(name=name, params=[p for p, _ in params], vars=[*access], access=access, **code)
+    return SimpleNamespace(
+        name=name,
+        params=[p for p, _ in params],
+        vars={v[0]: v[1:] for v in vars},
+        code="".join(code.values()),
+    )
 
 
 def create_weight_update_model(name, **code):
@@ -66,13 +71,14 @@ def init_toeplitz_connectivity(snippet):
 
 
 class Variable:
-    def __init__(self, batch, neurons, value, access=""):
-        shape = {VarAccess.READ_ONLY: (1, neurons), VarAccess.READ_ONLY_SHARED_NEURON: (batch, 1)}
-        dtype = np.uint32 if access == VarAccess.READ_ONLY_SHARED_NEURON else np.float32
-        self.values = np.zeros(shape.get(access, (batch, neurons)), dtype)
-        self.values[:] = value
+    def __init__(self, neurons, value, kind, access=""):
+        self.neurons, self.value, self.kind, self.access = neurons, value, kind, access
+
+    def load(self, batch):
+        shape = {VarAccess.READ_ONLY: (1, self.neurons), VarAccess.READ_ONLY_SHARED_NEURON: (batch, 1)}
+        self.values = np.zeros(shape.get(self.access, (batch, self.neurons)), DTYPES[self.kind])
+        self.values[:] = self.value
         self.on_device = self.values.copy()
-        self.extra_global_params = {"kernel": SimpleNamespace(set_init_values=lambda values: None)}
 
     @property
     def current_view(self):
@@ -88,29 +94,27 @@ class Variable:
 
 
 class NeuronGroup:
-    spike_recording_enabled = False
-
-    def __init__(self, batch, neurons, model, params, variables):
+    def __init__(self, name, neurons, model, params, variables):
         assert sorted(params) == sorted(model.params) and sorted(variables) == sorted(model.vars)
-        self.num_neurons, self.model, self.params, self.dynamic = neurons, model, dict(params), set()
-        self.vars = {n: Variable(batch, neurons, v, model.access[n]) for n, v in variables.items()}
+        self.name, self.num_neurons, self.model, self.dynamic = name, neurons, model, set()
+        self.params = {parameter: SimpleNamespace(value=value) for parameter, value in params.items()}
+        self.vars = {n: Variable(neurons, value, *model.vars[n]) for n, value in variables.items()}
         self.history = []  # spikes of each step, (batch, neurons)
-        self.recorded = []
 
     def set_param_dynamic(self, name):
         self.dynamic.add(name)
 
     def set_dynamic_param_value(self, name, value):
         assert name in self.dynamic
-        self.params[name] = value
+        self.params[name].value = value
 
     def step(self, timestep, current):
         v = {name: variable.on_device for name, variable in self.vars.items()}
-        p, timesteps = self.params, self.params["timesteps"]
-        step = (timestep + p["phase"]) % timesteps
+        p = {name: parameter.value for name, parameter in self.params.items()}
+        code, timesteps = self.model.code, p["timesteps"]
+        step = (timestep + (p["depth"] * (timesteps - 1) if "depth" in code else 0)) % timesteps
         kind = re.sub(r"_\d+$", "", self.model.name)  # models of one kind are numbered
-        few_spike = kind.startswith("few_spike") or "emitted" in self.model.sim_code
-        maximum = kind.startswith("maximum")
+        few_spike, maximum = "emitted" in code, kind.startswith("maximum")
         emitted = (step + 1) % timesteps if few_spike else step
         if emitted == 0:
             for latched in [name for name in v if name.startswith("last_")]:
@@ -122,9 +126,7 @@ class NeuronGroup:
             if not few_spike:
                 v["V"][:] = 0
         elif step == 0 and "threshold" in p:
-            v["next_V" if few_spike else "V"][:] = self.start(v)
-            if "sum" in v:
-                v["sum"][:] = 0
+            v["next_V" if few_spike else "V"][:] = self.start(v, p)
         elif step == 0:
             v["V"][:] = 0
         current = current + v["I_const"]
@@ -136,37 +138,31 @@ class NeuronGroup:
             v["next_V"] += 2.0 ** (timesteps - 1 - step) * current
             if step == timesteps - 1:
                 v["V"][:] = v["next_V"]
-        elif "1 <<" in self.model.sim_code:
+        elif "1 <<" in code:
             v["V"] += 2.0 ** (timesteps - 1 - step) * current
         else:
             v["V"] += p.get("gain", 1.0) * current
-        start = int(
-            (re.findall(r"(?:step|emitted) (?:==|>=) (\d+)", self.model.sim_code + self.reset) or [0])[-1]
-        )
-        if "spike_count" not in v:
+        start = int((re.findall(r"(?:step|emitted) (?:==|>=) (\d+)", code) or [0])[-1])
+        if "spike_count" not in v:  # an output
             if start and step == start:
                 v["V"][:] = current
-            if "read" in v:  # an output
-                v["read"][:] = v["V"] if step >= start else 0
             return
         weight = 2.0 ** (timesteps - 1 - emitted) if few_spike else 1.0
-        spikes = v["V"] - before if maximum and not few_spike else self.spikes(v, current, step, weight)
-        v["spike_count"] += spikes != 0
+        spikes = v["V"] - before if maximum and not few_spike else self.spikes(v, p, current, step, weight)
+        v["spike_count"] += (spikes != 0).astype(np.uint32)
+        if "net_count" in v:
+            v["net_count"] += spikes.astype(np.int32)
         if kind.endswith("_spike_count") and emitted >= start:
             v["read"] += weight * spikes
         elif kind.endswith("_first_spike") and emitted >= start:
             v["read"][(v["read"] == 0) & (spikes > 0)] = emitted - start + 1
         self.history.append(spikes)
 
-    @property
-    def reset(self):
-        return getattr(self.model, "reset_code", "")
-
-    def start(self, v):
+    def start(self, v, p):
         if "key" in v:
-            low, high = self.params["v_rest"], self.params["threshold"]
+            low, high = p["v_rest"], p["threshold"]
             return low + (high - low) * uniform(v["key"][:, 0], 2**32 - 1, (self.num_neurons,))
-        return v["v_init"] if "v_init" in v else self.params["v_init"]
+        return v["v_init"] if "v_init" in v else p["v_init"]
 
     def trains(self, v):
         return sorted((name for name in v if re.fullmatch(r"n\d+", name)), key=lambda name: int(name[1:]))
@@ -182,65 +178,59 @@ class NeuronGroup:
             v[name][:] = (2 * v[name] if few_spike else v[name]) + digit
         return np.max([v[name] for name in self.trains(v)], axis=0)
 
-    def spikes(self, v, current, step, weight):
+    def spikes(self, v, p, current, step, weight):
         """This step's spikes, with their sign; V is reset."""
         if self.model.name.startswith("poisson"):
             drawn = uniform(v["key"][:, 0], step, (self.num_neurons,))
             return (drawn < np.abs(current)) * np.sign(current)
         if self.model.name.startswith("spikes"):
             return current != 0
-        threshold = weight * self.params.get("threshold", 1.0)
+        threshold = weight * p.get("threshold", 1.0)
         spikes = (v["V"] >= threshold).astype(np.float32)
-        if "sum" in v:
-            spikes -= (v["V"] < self.params["negative_threshold"]) & (v["sum"] > 0)
-            v["sum"] += spikes
-        if "V -=" in self.reset:
-            v["V"] -= (threshold - self.params.get("v_rest", 0)) * spikes
+        if "negative_threshold" in p:
+            spikes -= (v["V"] < p["negative_threshold"]) & (v["net_count"] > 0)
+        if "V -=" in self.model.code:
+            v["V"] -= (threshold - p.get("v_rest", 0)) * spikes
         else:
-            v["V"][spikes != 0] = self.params["v_rest"] if "V = v_rest" in self.reset else 0
+            v["V"][spikes != 0] = p["v_rest"] if "V = v_rest;" in self.model.code else 0
         return spikes
 
 
 class GeNNModel:
     def __init__(self, precision, name, backend):
-        self.groups, self.synapses, self.timestep = {}, [], 0
+        self.name, self.neuron_populations, self.synapses, self.timestep = name, {}, [], 0
+        self.batch_size = 1
         self.matrices = np.load(os.environ["FAKE_GENN_MATRICES"])
 
     def add_neuron_population(self, name, neurons, model, params, variables):
-        self.groups[name] = NeuronGroup(self.batch_size, neurons, model, params, variables)
-        return self.groups[name]
+        self.neuron_populations[name] = NeuronGroup(name, neurons, model, params, variables)
+        return self.neuron_populations[name]
 
     def add_synapse_population(
         self, name, matrix_type, source, target, weights, postsynaptic, connectivity=None
     ):
+        kernel = SimpleNamespace(set_init_values=lambda values: None)
         synapses = SimpleNamespace(
             source=source, target=target, matrix=self.matrices[name], axonal_delay_steps=0
         )
-        synapses.vars = {"g": Variable(1, 1, 0)}
+        synapses.vars = {"g": SimpleNamespace(extra_global_params={"kernel": kernel})}
         self.synapses.append(synapses)
         return synapses
 
     def build(self, folder):
-        pass
+        Path(folder, f"{self.name}_CODE").mkdir(exist_ok=True)
 
-    def load(self, num_recording_timesteps):
-        self.num_recording_timesteps = num_recording_timesteps
+    def load(self):
+        for group in self.neuron_populations.values():
+            for variable in group.vars.values():
+                variable.load(self.batch_size)
 
     def step_time(self):
-        currents = {
-            group: np.zeros((self.batch_size, group.num_neurons), np.float32)
-            for group in self.groups.values()
-        }
+        groups = self.neuron_populations.values()
+        currents = {g.name: np.zeros((self.batch_size, g.num_neurons), np.float32) for g in groups}
         for s in self.synapses:
             if len(s.source.history) > s.axonal_delay_steps:
-                currents[s.target] += s.source.history[-1 - s.axonal_delay_steps] @ s.matrix
-        for group, current in currents.items():
-            group.step(self.timestep, current)
+                currents[s.target.name] += s.source.history[-1 - s.axonal_delay_steps] @ s.matrix
+        for group in groups:
+            group.step(self.timestep, currents[group.name])
         self.timestep += 1
-
-    def pull_recording_buffers_from_device(self):
-        for group in self.groups.values():
-            if group.spike_recording_enabled:
-                window = np.array(group.history[-self.num_recording_timesteps :]) != 0
-                group.recorded = [np.nonzero(window[:, b]) for b in range(self.batch_size)]
-                group.spike_recording_data = [(steps * self.dt, neurons) for steps, neurons in group.recorded]
