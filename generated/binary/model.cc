@@ -161,7 +161,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 5, 2}, 1.0f, -INFINITY, INFINITY, true);
 
-    // image: 6 x 5 x 2 input neurons, spikes, as in the example; the input = 1 x spikes per step
+    // image: 6 x 5 x 2 input neurons, spikes; the input = 1 x spikes per step
     NeuronGroup *image = model.addNeuronPopulation<spikes_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
@@ -169,8 +169,7 @@ void modelDefinition(ModelSpec &model)
     net.add(image, "image", 0, {"spike_count"});
     net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
-    // stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = stem_scale x spikes per step
+    // stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
     const Floats &stem_v_init = net.weights("weights/stem.v_init.npy", {3, 5, 3});
     NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
@@ -194,8 +193,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "image_to_stem", conv_kernel);
 
-    // branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
     NeuronGroup *branch = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -219,8 +217,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
 
-    // sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
     NeuronGroup *sum = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -251,8 +248,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "branch_to_sum", sum_kernel);
 
-    // classes: 5 neurons, integrate
-    // ANN activation = 0.5 x V / steps
+    // classes: 5 neurons. ANN activation = 0.5 x V / steps
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
     NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
@@ -276,4 +272,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 3d266bf150a4c02b9543b47340d2a2370fc1570ddd51bbb72309e0e94b663a6e
+// tgenn_gen: the sha256 of all lines above is 99892a2c8d0abb804e410d8348296c1819ae05d683d111dd787064ff59961708

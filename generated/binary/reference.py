@@ -25,8 +25,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.population("image", Spikes, net.example("image"))
 
-    # stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     stem_v_init = net.weights("weights/stem.v_init.npy", (3, 5, 3))
     current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
@@ -40,8 +39,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     current = maps.conv2d(stem, branch_kernel, strides=(1, 1), padding="same")
@@ -54,8 +52,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     stem_to_sum = maps.scale(stem, sum_factor)
@@ -70,8 +67,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del stem, branch
 
-    # classes: 5 neurons, integrate
-    # ANN activation = 0.5 x V / steps
+    # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     current = maps.reshape(sum, (3, 5, 3), (45,))
@@ -93,4 +89,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 3c63f4fad68ecde798778fd4321c5b62d502aac0ccfbbac92c08a97c42ea8326
+# tgenn_gen: the sha256 of all lines above is 587cef3c24b902049a139ccb1f564e5b065397f0e7a050d34be254f8915d9f7e

@@ -138,7 +138,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0, binary=True)
 
-    # image: 6 x 5 x 2 input neurons, spikes, as in the example; the input = 1 x spikes per step
+    # image: 6 x 5 x 2 input neurons, spikes; the input = 1 x spikes per step
     image = model.add_neuron_population(
         "image",
         60,
@@ -148,8 +148,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.inject(image, lambda x: x, "image")
 
-    # stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     stem_v_init = net.weights("weights/stem.v_init.npy", (3, 5, 3))
     stem = model.add_neuron_population(
@@ -181,8 +180,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(image_to_stem, kernel)
 
-    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     branch = model.add_neuron_population(
@@ -215,8 +213,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_branch, kernel)
 
-    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     sum = model.add_neuron_population(
@@ -257,8 +254,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(branch_to_sum, kernel)
 
-    # classes: 5 neurons, integrate
-    # ANN activation = 0.5 x V / steps
+    # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     classes = model.add_neuron_population(
@@ -283,4 +279,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 87da4149bbc6f3d87a5f82d640e6b7d2fe0b6a04e1d904767ea5531e22884865
+# tgenn_gen: the sha256 of all lines above is 217fc68e8a7ac0c33206acd2b9115b9bc183a9527d4e297fbfef8c56df112386

@@ -94,8 +94,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("in-put", {4, 6, 1}, 16.0f, -INFINITY, INFINITY, false);
 
-    // 1st: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    // ANN activation = 1.0 x spikes per step
+    // 1st: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &a_kernel = net.weights("weights/a.kernel.npy", {2, 2, 1, 2});
     NeuronGroup *_1st = model.addNeuronPopulation<integrate_and_fire_zero>(
         "_1st", 48,
@@ -107,8 +106,7 @@ void modelDefinition(ModelSpec &model)
         in_put_to__1st(x, kernel, current);
     });
 
-    // a.b: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    // ANN activation = 1.0 x spikes per step
+    // a.b: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &a_b_factor = net.weights("weights/a.b.factor.npy", {2});
     const Floats &a_b_bias_2 = net.weights("weights/a.b.bias.npy", {2});
     NeuronGroup *a_b = model.addNeuronPopulation<integrate_and_fire_zero>(
@@ -124,8 +122,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<_1st_to_a_b_sparse>());
     net.setWeights(model, "_1st_to_a_b", a_b_factor);
 
-    // a-b: 2 x 3 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    // ANN activation = 1.0 x spikes per step
+    // a-b: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &a_b_kernel = net.weights("weights/a-b.kernel.npy", {2, 2, 2, 2});
     const Floats &c = net.weights("weights/c.npy", {1, 1, 1, 2});
     const Floats &a_b_bias = net.weights("weights/a-b.bias.npy", {2, 3, 2});
@@ -162,8 +159,7 @@ void modelDefinition(ModelSpec &model)
         in_put_to_a_b_2(x, kernel, current);
     });
 
-    // for: 3 x 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    // ANN activation = 1.0 x spikes per step
+    // for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *_for = model.addNeuronPopulation<integrate_and_fire_zero>(
         "_for", 12,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 0.75}, {"v_init", 0.25} },
@@ -176,8 +172,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<a_b_2_to__for_sparse>());
     net.setWeights(model, "a_b_2_to__for", constant(1.0));
 
-    // out: 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    // ANN activation = 1.0 x spikes per step
+    // out: 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &out_kernel = net.weights("weights/out.kernel.npy", {12, 4});
     const Floats &out2 = net.weights("weights/out2.npy", {12, 4});
     NeuronGroup *out = model.addNeuronPopulation<integrate_and_fire_zero_spike_count>(
@@ -208,4 +203,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 96cafc43b6c100f1ba960bb5683e63174c98a96a668eab6b8ac8c8a3b92c2e3b
+// tgenn_gen: the sha256 of all lines above is 2c28e22bb7343438ab0f4422f0226a4002e1c06d8abdc95ae61373ccde0a51c1

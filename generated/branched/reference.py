@@ -26,8 +26,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     in_put = net.example("in-put").astype(np.float64)
 
-    # 1st: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # 1st: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_kernel = net.weights("weights/a.kernel.npy", (2, 2, 1, 2))
     current = maps.conv2d(in_put, a_kernel, strides=(1, 1), padding="same")
     _1st = net.population(
@@ -39,8 +38,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.25,
     )
 
-    # a.b: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # a.b: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_b_factor = net.weights("weights/a.b.factor.npy", (2,))
     a_b_bias_2 = net.weights("weights/a.b.bias.npy", (2,))
     current = maps.scale(_1st, a_b_factor)
@@ -53,8 +51,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.25,
     )
 
-    # a-b: 2 x 3 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # a-b: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_b_kernel = net.weights("weights/a-b.kernel.npy", (2, 2, 2, 2))
     c = net.weights("weights/c.npy", (1, 1, 1, 2))
     a_b_bias = net.weights("weights/a-b.bias.npy", (2, 3, 2))
@@ -72,13 +69,11 @@ def populations(net: NumpyNetwork) -> None:
     )
     del a_b, _1st, in_put
 
-    # for: 3 x 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
     current = maps.reshape(a_b_2, (2, 3, 2), (3, 4))
     _for = net.population("for", IntegrateAndFire, current, threshold=0.75, reset="zero", v_init=0.25)
 
-    # out: 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # out: 4 neurons. ANN activation = 1.0 x spikes per step
     out_kernel = net.weights("weights/out.kernel.npy", (12, 4))
     out2 = net.weights("weights/out2.npy", (12, 4))
     _for_to_out = maps.reshape(_for, (3, 4), (12,))
@@ -110,4 +105,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 15711497155cedca60d2757ac5611c979887c784539fe217e8411ccb0af9e039
+# tgenn_gen: the sha256 of all lines above is f374100931c904d9e24523488327cdd42cf368433ada9b81719c1a0062c09e9f

@@ -85,8 +85,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("in-put", (4, 6, 1), uint8_divisor=16.0)
 
-    # 1st: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # 1st: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_kernel = net.weights("weights/a.kernel.npy", (2, 2, 1, 2))
     _1st = model.add_neuron_population(
         "_1st",
@@ -104,8 +103,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(_1st, _1st_current, "in-put")
 
-    # a.b: 4 x 6 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # a.b: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_b_factor = net.weights("weights/a.b.factor.npy", (2,))
     a_b_bias_2 = net.weights("weights/a.b.bias.npy", (2,))
     a_b = model.add_neuron_population(
@@ -134,8 +132,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(_1st_to_a_b, kernel)
 
-    # a-b: 2 x 3 x 2 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # a-b: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_b_kernel = net.weights("weights/a-b.kernel.npy", (2, 2, 2, 2))
     c = net.weights("weights/c.npy", (1, 1, 1, 2))
     a_b_bias = net.weights("weights/a-b.bias.npy", (2, 3, 2))
@@ -181,8 +178,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.set_kernel(_1st_to_a_b_2, kernel)
     _1st_to_a_b_2.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
-    # for: 3 x 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
     _for = model.add_neuron_population(
         "_for",
         12,
@@ -204,8 +200,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(a_b_2_to__for, kernel)
 
-    # out: 4 neurons, integrate_and_fire, threshold 0.75, reset zero
-    # ANN activation = 1.0 x spikes per step
+    # out: 4 neurons. ANN activation = 1.0 x spikes per step
     out_kernel = net.weights("weights/out.kernel.npy", (12, 4))
     out2 = net.weights("weights/out2.npy", (12, 4))
     out = model.add_neuron_population(
@@ -243,4 +238,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 204e003fa2f9daab452ce94af6cae383dc6602871eee623c3437812a6a372058
+# tgenn_gen: the sha256 of all lines above is e9f8b79e541f1f433b51821dee0232bf9484e1c75a9e962688ebe3cfbfebb8c4

@@ -94,8 +94,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 8, 2}, 255.0f, -INFINITY, INFINITY, false);
 
-    // grouped: 6 x 8 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // grouped: 6 x 8 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &grouped_kernel = net.weights("weights/grouped.kernel.npy", {2, 3, 1, 4});
     NeuronGroup *grouped = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "grouped", 192,
@@ -107,8 +106,7 @@ void modelDefinition(ModelSpec &model)
         image_to_grouped(x, kernel, current);
     });
 
-    // depthwise: 3 x 4 x 8 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // depthwise: 3 x 4 x 8 neurons. ANN activation = 1.0 x spikes per step
     const Floats &depthwise_kernel = net.weights("weights/depthwise.kernel.npy", {2, 3, 4, 2});
     NeuronGroup *depthwise = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "depthwise", 96,
@@ -130,8 +128,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "grouped_to_depthwise", depthwise_kernel);
 
-    // dilated: 4 x 5 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // dilated: 4 x 5 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &dilated_kernel = net.weights("weights/dilated.kernel.npy", {2, 2, 4, 1});
     NeuronGroup *dilated = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "dilated", 80,
@@ -153,8 +150,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "grouped_to_dilated", dilated_kernel);
 
-    // transposed: 5 x 7 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // transposed: 5 x 7 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &transposed_kernel = net.weights("weights/transposed.kernel.npy", {3, 2, 8, 3});
     NeuronGroup *transposed = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "transposed", 105,
@@ -184,8 +180,7 @@ void modelDefinition(ModelSpec &model)
     // its source is earlier in the pipeline
     model.findSynapseGroup("grouped_to_transposed")->setAxonalDelaySteps(1);
 
-    // joined: 5 x 7 x 7 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *joined = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "joined", 245,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 1.0}, {"v_init", 0.5} },
@@ -206,8 +201,7 @@ void modelDefinition(ModelSpec &model)
     // its source is earlier in the pipeline
     model.findSynapseGroup("dilated_to_joined")->setAxonalDelaySteps(1);
 
-    // steps: 4 x 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &steps_kernel = net.weights("weights/steps.kernel.npy", {3, 15, 6});
     NeuronGroup *steps = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "steps", 24,
@@ -229,8 +223,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "joined_to_steps", steps_kernel);
 
-    // each: 4 x 12 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     const Floats &each_kernel = net.weights("weights/each.kernel.npy", {2, 6, 2});
     NeuronGroup *each = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "each", 48,
@@ -252,8 +245,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "steps_to_each", each_kernel);
 
-    // spread: 9 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &spread_kernel = net.weights("weights/spread.kernel.npy", {3, 12, 4});
     const Floats &last_axis_kernel = net.weights("weights/last_axis.kernel.npy", {6, 4});
     NeuronGroup *spread = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -292,8 +284,7 @@ void modelDefinition(ModelSpec &model)
     // its source is earlier in the pipeline
     model.findSynapseGroup("steps_to_spread")->setAxonalDelaySteps(1);
 
-    // windows: 4 x 4 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *windows = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "windows", 32,
         { {"timesteps", net.timesteps()}, {"depth", 7}, {"threshold", 1.0}, {"v_init", 0.5} },
@@ -306,8 +297,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<spread_to_windows_sparse>());
     net.setWeights(model, "spread_to_windows", constant(1.0));
 
-    // images: 2 x 3 x 4 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // images: 2 x 3 x 4 x 4 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *images = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "images", 96,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
@@ -320,8 +310,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<dilated_to_images_sparse>());
     net.setWeights(model, "dilated_to_images", constant(1.0));
 
-    // classes: 5 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // classes: 5 neurons. ANN activation = 1.0 x spikes per step
     const Floats &of_windows_kernel = net.weights("weights/of_windows.kernel.npy", {32, 5});
     const Floats &of_images_kernel = net.weights("weights/of_images.kernel.npy", {96, 5});
     const Floats &of_means_kernel = net.weights("weights/of_means.kernel.npy", {8, 5});
@@ -368,4 +357,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 7236860a9c732ca8639147769bf36653eb9167b372f0dc453e4cd29a7fcb14f9
+// tgenn_gen: the sha256 of all lines above is 3a51100a860b1f4e7b7cc19377d11dcc15be00a7f0512bdb1ff4e71480973b1c

@@ -26,8 +26,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.example("image").astype(np.float64)
 
-    # grouped: 6 x 8 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # grouped: 6 x 8 x 4 neurons. ANN activation = 1.0 x spikes per step
     grouped_kernel = net.weights("weights/grouped.kernel.npy", (2, 3, 1, 4))
     current = maps.conv2d(image, grouped_kernel, strides=(1, 1), padding="same", dilation=(1, 2), groups=2)
     grouped = net.population(
@@ -40,8 +39,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # depthwise: 3 x 4 x 8 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # depthwise: 3 x 4 x 8 neurons. ANN activation = 1.0 x spikes per step
     depthwise_kernel = net.weights("weights/depthwise.kernel.npy", (2, 3, 4, 2))
     current = maps.depthwise_conv2d(grouped, depthwise_kernel, strides=(2, 2), padding="same")
     depthwise = net.population(
@@ -53,8 +51,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # dilated: 4 x 5 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # dilated: 4 x 5 x 4 neurons. ANN activation = 1.0 x spikes per step
     dilated_kernel = net.weights("weights/dilated.kernel.npy", (2, 2, 4, 1))
     current = maps.depthwise_conv2d(grouped, dilated_kernel, strides=(1, 1), padding="valid", dilation=(2, 3))
     dilated = net.population(
@@ -66,8 +63,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # transposed: 5 x 7 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # transposed: 5 x 7 x 3 neurons. ANN activation = 1.0 x spikes per step
     transposed_kernel = net.weights("weights/transposed.kernel.npy", (3, 2, 8, 3))
     depthwise_to_transposed = maps.conv2d_transpose(
         depthwise,
@@ -87,8 +83,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del depthwise, grouped
 
-    # joined: 5 x 7 x 7 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
     transposed_to_joined = maps.pad(transposed, before=(0, 0, 0), after=(0, 0, 4))
     dilated_to_joined = maps.pad(dilated, before=(0, 1, 3), after=(1, 1, 0))
     joined = net.population(
@@ -101,8 +96,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del transposed
 
-    # steps: 4 x 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
     current = maps.crop(joined, before=(0, 0, 1), after=(0, 0, 0))
     current = maps.permute(current, axes=(1, 0, 2))
@@ -111,14 +105,12 @@ def populations(net: NumpyNetwork) -> None:
     steps = net.population("steps", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
     del joined
 
-    # each: 4 x 12 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     each_kernel = net.weights("weights/each.kernel.npy", (2, 6, 2))
     current = maps.depthwise_conv1d(steps, each_kernel, strides=1, padding="same")
     each = net.population("each", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
 
-    # spread: 9 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     spread_kernel = net.weights("weights/spread.kernel.npy", (3, 12, 4))
     last_axis_kernel = net.weights("weights/last_axis.kernel.npy", (6, 4))
     each_to_spread = maps.conv1d_transpose(each, spread_kernel, strides=2, padding="valid")
@@ -135,8 +127,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del each, steps
 
-    # windows: 4 x 4 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(spread, pool=(2,), strides=(2,), padding="valid")
     windows = net.population(
         "windows",
@@ -147,14 +138,12 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # images: 2 x 3 x 4 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # images: 2 x 3 x 4 x 4 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(dilated, pool=(2, 2), strides=(2, 2), padding="same")
     images = net.population("images", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
     del dilated
 
-    # classes: 5 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # classes: 5 neurons. ANN activation = 1.0 x spikes per step
     of_windows_kernel = net.weights("weights/of_windows.kernel.npy", (32, 5))
     of_images_kernel = net.weights("weights/of_images.kernel.npy", (96, 5))
     of_means_kernel = net.weights("weights/of_means.kernel.npy", (8, 5))
@@ -189,4 +178,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 19df4fbb6c9000c7cefc97d279c20dc3dd88698afa6d7ea95adfcd858f48ac87
+# tgenn_gen: the sha256 of all lines above is 103310f57a80c3f223bfaf86a45980acf8a98e51125f10926c7766b5056b622c

@@ -85,8 +85,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 8, 2), uint8_divisor=255.0)
 
-    # grouped: 6 x 8 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # grouped: 6 x 8 x 4 neurons. ANN activation = 1.0 x spikes per step
     grouped_kernel = net.weights("weights/grouped.kernel.npy", (2, 3, 1, 4))
     grouped = model.add_neuron_population(
         "grouped",
@@ -110,8 +109,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(grouped, grouped_current, "image")
 
-    # depthwise: 3 x 4 x 8 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # depthwise: 3 x 4 x 8 neurons. ANN activation = 1.0 x spikes per step
     depthwise_kernel = net.weights("weights/depthwise.kernel.npy", (2, 3, 4, 2))
     depthwise = model.add_neuron_population(
         "depthwise",
@@ -133,8 +131,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(grouped_to_depthwise, kernel)
 
-    # dilated: 4 x 5 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # dilated: 4 x 5 x 4 neurons. ANN activation = 1.0 x spikes per step
     dilated_kernel = net.weights("weights/dilated.kernel.npy", (2, 2, 4, 1))
     dilated = model.add_neuron_population(
         "dilated",
@@ -156,8 +153,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(grouped_to_dilated, kernel)
 
-    # transposed: 5 x 7 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # transposed: 5 x 7 x 3 neurons. ANN activation = 1.0 x spikes per step
     transposed_kernel = net.weights("weights/transposed.kernel.npy", (3, 2, 8, 3))
     transposed = model.add_neuron_population(
         "transposed",
@@ -192,8 +188,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.set_kernel(grouped_to_transposed, kernel)
     grouped_to_transposed.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
-    # joined: 5 x 7 x 7 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
     joined = model.add_neuron_population(
         "joined",
         245,
@@ -227,8 +222,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.set_kernel(dilated_to_joined, kernel)
     dilated_to_joined.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
-    # steps: 4 x 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
     steps = model.add_neuron_population(
         "steps",
@@ -250,8 +244,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(joined_to_steps, kernel)
 
-    # each: 4 x 12 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     each_kernel = net.weights("weights/each.kernel.npy", (2, 6, 2))
     each = model.add_neuron_population(
         "each",
@@ -273,8 +266,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(steps_to_each, kernel)
 
-    # spread: 9 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     spread_kernel = net.weights("weights/spread.kernel.npy", (3, 12, 4))
     last_axis_kernel = net.weights("weights/last_axis.kernel.npy", (6, 4))
     spread = model.add_neuron_population(
@@ -310,8 +302,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.set_kernel(steps_to_spread, kernel)
     steps_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
-    # windows: 4 x 4 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     windows = model.add_neuron_population(
         "windows",
         32,
@@ -332,8 +323,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(spread_to_windows, kernel)
 
-    # images: 2 x 3 x 4 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # images: 2 x 3 x 4 x 4 neurons. ANN activation = 1.0 x spikes per step
     images = model.add_neuron_population(
         "images",
         96,
@@ -354,8 +344,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(dilated_to_images, kernel)
 
-    # classes: 5 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # classes: 5 neurons. ANN activation = 1.0 x spikes per step
     of_windows_kernel = net.weights("weights/of_windows.kernel.npy", (32, 5))
     of_images_kernel = net.weights("weights/of_images.kernel.npy", (96, 5))
     of_means_kernel = net.weights("weights/of_means.kernel.npy", (8, 5))
@@ -404,4 +393,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is acbfc96f3c18a47c2b373bcbcdee0085061da4c756edf3848d68d747891dcb34
+# tgenn_gen: the sha256 of all lines above is 77971e3ef1c94873e122cdee0191daefb3577c10483617d6c9369388c938fd3f

@@ -93,8 +93,8 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 5, 2}, 1.0f, -INFINITY, INFINITY, false);
 
-    // stem: 3 x 5 x 3 neurons, few_spike, threshold 1
-    // ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    // stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k /
+    //     (2^timesteps - 1)
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
     NeuronGroup *stem = model.addNeuronPopulation<few_spike>(
         "stem", 45,
@@ -106,8 +106,8 @@ void modelDefinition(ModelSpec &model)
         image_to_stem(x, kernel, current);
     });
 
-    // branch: 3 x 5 x 3 neurons, few_spike, threshold 1
-    // ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    //     (2^timesteps - 1)
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
     NeuronGroup *branch = model.addNeuronPopulation<few_spike>(
@@ -131,8 +131,8 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
 
-    // sum: 3 x 5 x 3 neurons, few_spike, threshold 1
-    // ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    //     (2^timesteps - 1)
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
     NeuronGroup *sum = model.addNeuronPopulation<few_spike>(
@@ -163,8 +163,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "branch_to_sum", sum_kernel);
 
-    // classes: 5 neurons, integrate, few-spike code
-    // ANN activation = 0.5 x V / (2^timesteps - 1)
+    // classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
     NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
@@ -188,4 +187,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is dc98d826468d4e05069ce22c610295a83a475d28902ae851381ee26e25df4236
+// tgenn_gen: the sha256 of all lines above is 1a91710dfaf8740fb264eb18963df92c8581ba024db56001ccf3b09b22a22b25

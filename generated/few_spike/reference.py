@@ -26,22 +26,22 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.example("image").astype(np.float64)
 
-    # stem: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
     stem = net.population("stem", FewSpike, current.astype(np.float32), threshold=1.0, v_init=0.5)
     del image
 
-    # branch: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     current = maps.conv2d(stem, branch_kernel, strides=(1, 1), padding="same")
     branch = net.population("branch", FewSpike, current + branch_bias, threshold=1.0, v_init=0.5)
 
-    # sum: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     stem_to_sum = maps.scale(stem, sum_factor)
@@ -49,8 +49,7 @@ def populations(net: NumpyNetwork) -> None:
     sum = net.population("sum", FewSpike, maps.added(stem_to_sum, branch_to_sum), threshold=1.0, v_init=0.5)
     del stem, branch
 
-    # classes: 5 neurons, integrate, few-spike code
-    # ANN activation = 0.5 x V / (2^timesteps - 1)
+    # classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     current = maps.reshape(sum, (3, 5, 3), (45,))
@@ -80,4 +79,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 0d0f64627b4fccefa01284b8c1c59908d3d82194c6e3b91b65bc562967786aef
+# tgenn_gen: the sha256 of all lines above is 46fb2df0c207de84760480e9690ed8171c0dceade3cbc602b6d15674c865339c

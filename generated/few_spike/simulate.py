@@ -91,8 +91,8 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0)
 
-    # stem: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     stem = model.add_neuron_population(
         "stem",
@@ -109,8 +109,8 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(stem, stem_current, "image")
 
-    # branch: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     branch = model.add_neuron_population(
@@ -139,8 +139,8 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_branch, kernel)
 
-    # sum: 3 x 5 x 3 neurons, few_spike, threshold 1
-    # ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k / (2^timesteps - 1)
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
+    #     (2^timesteps - 1)
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     sum = model.add_neuron_population(
@@ -176,8 +176,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(branch_to_sum, kernel)
 
-    # classes: 5 neurons, integrate, few-spike code
-    # ANN activation = 0.5 x V / (2^timesteps - 1)
+    # classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     classes = model.add_neuron_population(
@@ -202,4 +201,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 353480c15d7c13786747f4b5e068a113f82227aa1c1bd8b58e8ff171c4721233
+# tgenn_gen: the sha256 of all lines above is 03bf04a24df6e413fc29f56eee5631442c9bf615c607e6c0a66218d6c63d2c1a

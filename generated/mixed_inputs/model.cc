@@ -143,7 +143,7 @@ void modelDefinition(ModelSpec &model)
     net.input("left", {4, 3, 1}, 16.0f, -INFINITY, INFINITY, false);
     net.input("right", {5}, 255.0f, -INFINITY, INFINITY, true);
 
-    // right: 5 input neurons, spikes, as in the example; the input = 1 x spikes per step
+    // right: 5 input neurons, spikes; the input = 1 x spikes per step
     NeuronGroup *right = model.addNeuronPopulation<spikes_input>(
         "right", 5,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
@@ -151,8 +151,7 @@ void modelDefinition(ModelSpec &model)
     net.add(right, "right", 0, {"spike_count"});
     net.inject(right, "right", [](const float *x, double *current) { std::copy(x, x + 5, current); });
 
-    // stem: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.5 x spikes per step
+    // stem: 2 x 3 x 2 neurons. ANN activation = 1.5 x spikes per step
     const Floats &stem_kernel = net.weights("weights/stem.kernel.npy", {3, 2, 1, 2});
     const Floats &stem_bias = net.weights("weights/stem.bias.npy", {2});
     NeuronGroup *stem = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -166,8 +165,7 @@ void modelDefinition(ModelSpec &model)
         left_to_stem(x, kernel, current);
     });
 
-    // deep: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // deep: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &deep_kernel = net.weights("weights/deep.kernel.npy", {2, 2, 2, 2});
     const Floats &deep_right = net.weights("weights/deep.right.npy", {5, 12});
     const Floats &deep_bias = net.weights("weights/deep.bias.npy", {2});
@@ -197,8 +195,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "right_to_deep", deep_right);
 
-    // early: 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // early: 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &early_2 = net.weights("weights/early.npy", {5, 3});
     NeuronGroup *early = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "early", 3,
@@ -211,8 +208,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "right_to_early", early_2);
 
-    // image: 2 x 3 x 2 neurons, integrate
-    // ANN activation = image_scale x V / steps
+    // image: 2 x 3 x 2 neurons. ANN activation = image_scale x V / steps
     const Floats &image_factor = net.weights("weights/image.factor.npy", {2});
     NeuronGroup *image = model.addNeuronPopulation<integrate_membrane>(
         "image", 12,
@@ -230,8 +226,7 @@ void modelDefinition(ModelSpec &model)
         return mean_per_step(read, image_scale, 0, net.stepWeights());
     });
 
-    // classes: 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // classes: 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &classes_left = net.weights("weights/classes.left.npy", {12, 4});
     const Floats &classes_early = net.weights("weights/classes.early.npy", {3, 4});
     NeuronGroup *classes = model.addNeuronPopulation<integrate_and_fire_subtract_spike_count>(
@@ -260,4 +255,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 1cf700ef9a3fa5b55198c3756922726ce885c44668875560e527718d879c30c2
+// tgenn_gen: the sha256 of all lines above is bcfe3671e1033e635e3267c60fbab2cae9b0a13c8977b04829381c751af3b298

@@ -28,8 +28,7 @@ def populations(net: NumpyNetwork) -> None:
     left = net.example("left").astype(np.float64)
     right = net.population("right", Spikes, net.example("right"))
 
-    # stem: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.5 x spikes per step
+    # stem: 2 x 3 x 2 neurons. ANN activation = 1.5 x spikes per step
     stem_kernel = net.weights("weights/stem.kernel.npy", (3, 2, 1, 2))
     stem_bias = net.weights("weights/stem.bias.npy", (2,))
     current = maps.conv2d(left, stem_kernel, strides=(2, 1), padding="same")
@@ -43,8 +42,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del left
 
-    # deep: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # deep: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     deep_kernel = net.weights("weights/deep.kernel.npy", (2, 2, 2, 2))
     deep_right = net.weights("weights/deep.right.npy", (5, 12))
     deep_bias = net.weights("weights/deep.bias.npy", (2,))
@@ -60,22 +58,19 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # early: 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # early: 3 neurons. ANN activation = 1.0 x spikes per step
     early_2 = net.weights("weights/early.npy", (5, 3))
     current = maps.dense(right, early_2)
     early = net.population("early", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
     del right
 
-    # image: 2 x 3 x 2 neurons, integrate
-    # ANN activation = image_scale x V / steps
+    # image: 2 x 3 x 2 neurons. ANN activation = image_scale x V / steps
     image_factor = net.weights("weights/image.factor.npy", (2,))
     current = maps.scale(stem, image_factor)
     net.population("image", Integrate, current)
     del stem
 
-    # classes: 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # classes: 4 neurons. ANN activation = 1.0 x spikes per step
     classes_left = net.weights("weights/classes.left.npy", (12, 4))
     classes_early = net.weights("weights/classes.early.npy", (3, 4))
     deep_to_classes = maps.reshape(deep, (2, 3, 2), (12,))
@@ -108,4 +103,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 8cfd3c60f3b55ae343eb057063cca84fe591354ac798ba3bd6ed64b4f76d5c5c
+# tgenn_gen: the sha256 of all lines above is 53c3c036a2bd1197be5a6dc866cae1276b358850d38df139dee5b5efaa35adac

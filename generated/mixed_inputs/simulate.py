@@ -133,7 +133,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.input("left", (4, 3, 1), uint8_divisor=16.0)
     net.input("right", (5,), uint8_divisor=255.0, binary=True)
 
-    # right: 5 input neurons, spikes, as in the example; the input = 1 x spikes per step
+    # right: 5 input neurons, spikes; the input = 1 x spikes per step
     right = model.add_neuron_population(
         "right",
         5,
@@ -143,8 +143,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.inject(right, lambda x: x, "right")
 
-    # stem: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.5 x spikes per step
+    # stem: 2 x 3 x 2 neurons. ANN activation = 1.5 x spikes per step
     stem_kernel = net.weights("weights/stem.kernel.npy", (3, 2, 1, 2))
     stem_bias = net.weights("weights/stem.bias.npy", (2,))
     stem = model.add_neuron_population(
@@ -162,8 +161,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(stem, stem_current, "left")
 
-    # deep: 2 x 3 x 2 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # deep: 2 x 3 x 2 neurons. ANN activation = 1.0 x spikes per step
     deep_kernel = net.weights("weights/deep.kernel.npy", (2, 2, 2, 2))
     deep_right = net.weights("weights/deep.right.npy", (5, 12))
     deep_bias = net.weights("weights/deep.bias.npy", (2,))
@@ -201,8 +199,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_postsynaptic("DeltaCurr"),
     )
 
-    # early: 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # early: 3 neurons. ANN activation = 1.0 x spikes per step
     early_2 = net.weights("weights/early.npy", (5, 3))
     early = model.add_neuron_population(
         "early",
@@ -221,8 +218,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_postsynaptic("DeltaCurr"),
     )
 
-    # image: 2 x 3 x 2 neurons, integrate
-    # ANN activation = image_scale x V / steps
+    # image: 2 x 3 x 2 neurons. ANN activation = image_scale x V / steps
     image_factor = net.weights("weights/image.factor.npy", (2,))
     image = model.add_neuron_population(
         "image",
@@ -246,8 +242,7 @@ def build(**options: Any) -> GeNNNetwork:
     image_scale = net.weights("weights/image.scale.npy", (2,))
     net.output(image, "V", (2, 3, 2), lambda V, steps: image_scale * V / steps)
 
-    # classes: 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # classes: 4 neurons. ANN activation = 1.0 x spikes per step
     classes_left = net.weights("weights/classes.left.npy", (12, 4))
     classes_early = net.weights("weights/classes.early.npy", (3, 4))
     classes = model.add_neuron_population(
@@ -281,4 +276,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 44ab38ee0d30c2de47fdf6f4143b5d50a784a63e32712aee99b50d870e3aefba
+# tgenn_gen: the sha256 of all lines above is 2aa119cbc595d6414997cb5cdfd38685865281a1af4ef42022dd91f0082a5821

@@ -166,8 +166,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 5, 2}, 1.0f, 0.0, 1.0, false);
 
-    // image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance
-    //     0.25 nF, gain 2; the input = 0.375 x spikes per step
+    // image: 6 x 5 x 2 input neurons, integrate_and_fire; the input = 0.375 x spikes per step
     NeuronGroup *image = model.addNeuronPopulation<integrate_and_fire_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 8.0} },
@@ -176,8 +175,7 @@ void modelDefinition(ModelSpec &model)
     net.draw(image, 0);
     net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
-    // stem: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    // ANN activation = stem_scale x spikes per step
+    // stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
     NeuronGroup *stem = model.addNeuronPopulation<integrate_and_fire_to_rest>(
         "stem", 45,
@@ -200,9 +198,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "image_to_stem", conv_kernel);
 
-    // branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25
-    //     nF
-    // ANN activation = 1.0 x spikes per step
+    // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
     NeuronGroup *branch = model.addNeuronPopulation<integrate_and_fire_to_rest>(
@@ -227,8 +223,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
 
-    // sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    // ANN activation = 1.0 x spikes per step
+    // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
     NeuronGroup *sum = model.addNeuronPopulation<integrate_and_fire_to_rest>(
@@ -260,8 +255,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "branch_to_sum", sum_kernel);
 
-    // classes: 5 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    // ANN activation = 0.5 x spikes per step
+    // classes: 5 neurons. ANN activation = 0.5 x spikes per step
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
     NeuronGroup *classes = model.addNeuronPopulation<integrate_and_fire_to_rest_spike_count>(
@@ -286,4 +280,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 0f70d17f16380c2ac66fa03cece8de1bd6acfb77f2e116b46ada1104e60e8eb7
+// tgenn_gen: the sha256 of all lines above is 2bc9d04f2e787ab6fdd201f434af26431b1e259bc6c20404bb29219c7c243030

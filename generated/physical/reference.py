@@ -33,8 +33,7 @@ def populations(net: NumpyNetwork) -> None:
         gain=8.0,
     )
 
-    # stem: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
     stem = net.population(
@@ -49,9 +48,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25
-    #     nF
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     current = maps.conv2d(stem, branch_kernel, strides=(1, 1), padding="same")
@@ -66,8 +63,7 @@ def populations(net: NumpyNetwork) -> None:
         gain=4.0,
     )
 
-    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     stem_to_sum = maps.scale(stem, sum_factor)
@@ -84,8 +80,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del stem, branch
 
-    # classes: 5 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     current = maps.reshape(sum, (3, 5, 3), (45,))
@@ -116,4 +111,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 81b232852606cf5b734f20ca0a9c0c5ab0d00d176dc03b6419485afad6f5cb3c
+# tgenn_gen: the sha256 of all lines above is 62abb7ddb3395bc8c8f1578e2131e69078363f2d01d4ee865cb6637912acb0c8

@@ -151,8 +151,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0, values=(0.0, 1.0))
 
-    # image: 6 x 5 x 2 input neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance
-    #     0.25 nF, gain 2; the input = 0.375 x spikes per step
+    # image: 6 x 5 x 2 input neurons, integrate_and_fire; the input = 0.375 x spikes per step
     image = model.add_neuron_population(
         "image",
         60,
@@ -163,8 +162,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.draw(image, stream=0)
     net.inject(image, lambda x: x, "image")
 
-    # stem: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     stem = model.add_neuron_population(
         "stem",
@@ -187,9 +185,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(image_to_stem, kernel)
 
-    # branch: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25
-    #     nF
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     branch = model.add_neuron_population(
@@ -219,8 +215,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_branch, kernel)
 
-    # sum: 3 x 5 x 3 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     sum = model.add_neuron_population(
@@ -257,8 +252,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(branch_to_sum, kernel)
 
-    # classes: 5 neurons, integrate_and_fire, threshold -57, reset to_rest, rest -60, capacitance 0.25 nF
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     classes = model.add_neuron_population(
@@ -292,4 +286,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is b0a898f599e777848226f22333b810e7d969281a5a9f15e6a84775902a660fa8
+# tgenn_gen: the sha256 of all lines above is 80f31ba95d855c24d1a2a8e45fe8436587036bd0870582b1b54ab42dbc937b33

@@ -269,8 +269,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 5, 2}, 1.0f, -INFINITY, INFINITY, false);
 
-    // stem: 6 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 1.0 x spikes per step
+    // stem: 6 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &stem_kernel = net.weights("weights/stem.kernel.npy", {2, 3, 2, 3});
     const Floats &stem_bias = net.weights("weights/stem.bias.npy", {3});
     NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
@@ -284,8 +283,7 @@ void modelDefinition(ModelSpec &model)
         image_to_stem(x, kernel, current);
     });
 
-    // pool2x2: 3 x 2 x 3 neurons, maximum of 4, signed
-    // ANN activation = 1.0 x spikes per step
+    // pool2x2: 3 x 2 x 3 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *pool2x2 = model.addNeuronPopulation<maximum>(
         "pool2x2", 18,
         { {"timesteps", net.timesteps()}, {"depth", 1} },
@@ -298,8 +296,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<stem_to_pool2x2_sparse>());
     net.setWeights(model, "stem_to_pool2x2", powers(3.0, 4));
 
-    // pool3x3: 3 x 3 x 3 neurons, maximum of 9, signed
-    // ANN activation = 1.0 x spikes per step
+    // pool3x3: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *pool3x3 = model.addNeuronPopulation<maximum_2>(
         "pool3x3", 27,
         { {"timesteps", net.timesteps()}, {"depth", 1} },
@@ -320,8 +317,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to_pool3x3", powers(3.0, 9));
 
-    // sum: 3 x 3 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 1.0 x spikes per step
+    // sum: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {2, 1, 3, 3});
     NeuronGroup *sum = model.addNeuronPopulation<signed_integrate_and_fire>(
         "sum", 27,
@@ -351,8 +347,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "pool3x3_to_sum", sum_kernel);
 
-    // pool3x1: 1 x 3 x 3 neurons, maximum of 3, signed
-    // ANN activation = 1.0 x spikes per step
+    // pool3x1: 1 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *pool3x1 = model.addNeuronPopulation<maximum_3>(
         "pool3x1", 9,
         { {"timesteps", net.timesteps()}, {"depth", 3} },
@@ -365,8 +360,7 @@ void modelDefinition(ModelSpec &model)
         initConnectivity<sum_to_pool3x1_sparse>());
     net.setWeights(model, "sum_to_pool3x1", powers(3.0, 3));
 
-    // dense: 10 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 1.0 x spikes per step
+    // dense: 10 neurons. ANN activation = 1.0 x spikes per step
     const Floats &narrow_kernel = net.weights("weights/narrow.kernel.npy", {18, 10});
     const Floats &tall_kernel = net.weights("weights/tall.kernel.npy", {9, 10});
     const Floats &dense_bias = net.weights("weights/dense.bias.npy", {10});
@@ -389,8 +383,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool3x1, "sign")} }), deltaCurr);
     net.setWeights(model, "pool3x1_to_dense", tall_kernel);
 
-    // classes: 5 neurons, maximum of 2, signed
-    // ANN activation = 0.5 x spikes per step
+    // classes: 5 neurons. ANN activation = 0.5 x spikes per step
     NeuronGroup *classes = model.addNeuronPopulation<maximum_spike_count>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 5} },
@@ -412,4 +405,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is c2c4f12547637fafcdeed8090aa59893d503b083aacd402d99dc84b61eb5ff2e
+// tgenn_gen: the sha256 of all lines above is 4d059277ca913c0e6d9a58e9492b548ad2a54c665de646308b7ed3aac7912a66

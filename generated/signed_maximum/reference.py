@@ -26,8 +26,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.example("image").astype(np.float64)
 
-    # stem: 6 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # stem: 6 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     stem_kernel = net.weights("weights/stem.kernel.npy", (2, 3, 2, 3))
     stem_bias = net.weights("weights/stem.bias.npy", (3,))
     current = maps.conv2d(image, stem_kernel, strides=(1, 1), padding="same")
@@ -41,18 +40,15 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # pool2x2: 3 x 2 x 3 neurons, maximum of 4, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool2x2: 3 x 2 x 3 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(stem, pool=(2, 2), strides=(2, 2), padding="valid")
     pool2x2 = net.population("pool2x2", Maximum, current, signed=True)
 
-    # pool3x3: 3 x 3 x 3 neurons, maximum of 9, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool3x3: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(stem, pool=(3, 3), strides=(2, 2), padding="same")
     pool3x3 = net.population("pool3x3", Maximum, current, signed=True)
 
-    # sum: 3 x 3 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_kernel = net.weights("weights/sum.kernel.npy", (2, 1, 3, 3))
     stem_to_sum = maps.avg_pool2d(stem, pool=(2, 2), strides=(2, 2), padding="same")
     pool3x3_to_sum = maps.conv2d(pool3x3, sum_kernel, strides=(1, 1), padding="same")
@@ -66,14 +62,12 @@ def populations(net: NumpyNetwork) -> None:
     )
     del stem, pool3x3
 
-    # pool3x1: 1 x 3 x 3 neurons, maximum of 3, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool3x1: 1 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(sum, pool=(3, 1), strides=(1, 1), padding="valid")
     pool3x1 = net.population("pool3x1", Maximum, current, signed=True)
     del sum
 
-    # dense: 10 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # dense: 10 neurons. ANN activation = 1.0 x spikes per step
     narrow_kernel = net.weights("weights/narrow.kernel.npy", (18, 10))
     tall_kernel = net.weights("weights/tall.kernel.npy", (9, 10))
     dense_bias = net.weights("weights/dense.bias.npy", (10,))
@@ -91,8 +85,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del pool2x2, pool3x1
 
-    # classes: 5 neurons, maximum of 2, signed
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     current = maps.reshape(dense, (10,), (5, 2))
     net.population("classes", Maximum, current, signed=True)
     del dense
@@ -111,4 +104,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is a8e20b188f880b9bb6710008b16321fcde30f891b696872401593416f840a19a
+# tgenn_gen: the sha256 of all lines above is 228871e0ffbe251bac7b01ecb9b6e4a7de12722e6d1c2a78879c3b13cfe00397

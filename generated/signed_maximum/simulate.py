@@ -244,8 +244,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0)
 
-    # stem: 6 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # stem: 6 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     stem_kernel = net.weights("weights/stem.kernel.npy", (2, 3, 2, 3))
     stem_bias = net.weights("weights/stem.bias.npy", (3,))
     stem = model.add_neuron_population(
@@ -271,8 +270,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(stem, stem_current, "image")
 
-    # pool2x2: 3 x 2 x 3 neurons, maximum of 4, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool2x2: 3 x 2 x 3 neurons. ANN activation = 1.0 x spikes per step
     pool2x2 = model.add_neuron_population(
         "pool2x2",
         18,
@@ -310,8 +308,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_pool2x2, kernel)
 
-    # pool3x3: 3 x 3 x 3 neurons, maximum of 9, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool3x3: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     pool3x3 = model.add_neuron_population(
         "pool3x3",
         27,
@@ -354,8 +351,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_pool3x3, kernel)
 
-    # sum: 3 x 3 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_kernel = net.weights("weights/sum.kernel.npy", (2, 1, 3, 3))
     sum = model.add_neuron_population(
         "sum",
@@ -408,8 +404,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(pool3x3_to_sum, kernel)
 
-    # pool3x1: 1 x 3 x 3 neurons, maximum of 3, signed
-    # ANN activation = 1.0 x spikes per step
+    # pool3x1: 1 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     pool3x1 = model.add_neuron_population(
         "pool3x1",
         9,
@@ -446,8 +441,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(sum_to_pool3x1, kernel)
 
-    # dense: 10 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # dense: 10 neurons. ANN activation = 1.0 x spikes per step
     narrow_kernel = net.weights("weights/narrow.kernel.npy", (18, 10))
     tall_kernel = net.weights("weights/tall.kernel.npy", (9, 10))
     dense_bias = net.weights("weights/dense.bias.npy", (10,))
@@ -496,8 +490,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_postsynaptic("DeltaCurr"),
     )
 
-    # classes: 5 neurons, maximum of 2, signed
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes = model.add_neuron_population(
         "classes",
         5,
@@ -540,4 +533,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is ec382af5359a4486bc0480e423be386c57418a26b37034578c05e5a4dd6747f6
+# tgenn_gen: the sha256 of all lines above is fdc19f501c3b6069b5a1ea7509eca0880a04ceb237b69153469d319d52cc4784

@@ -170,7 +170,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {6, 5, 2}, 1.0f, -1.0, 1.0, false);
 
-    // image: 6 x 5 x 2 input neurons, poisson, signed; the input = 1 x spikes per step
+    // image: 6 x 5 x 2 input neurons, poisson; the input = 1 x spikes per step
     NeuronGroup *image = model.addNeuronPopulation<poisson_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
@@ -179,8 +179,7 @@ void modelDefinition(ModelSpec &model)
     net.draw(image, 0);
     net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
-    // stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = stem_scale x spikes per step
+    // stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
     NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
         "stem", 45,
@@ -202,8 +201,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "image_to_stem", conv_kernel);
 
-    // branch: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 1.0 x spikes per step
+    // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
     NeuronGroup *branch = model.addNeuronPopulation<signed_integrate_and_fire>(
@@ -227,8 +225,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
 
-    // sum: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 1.0 x spikes per step
+    // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
     NeuronGroup *sum = model.addNeuronPopulation<signed_integrate_and_fire>(
@@ -259,8 +256,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "branch_to_sum", sum_kernel);
 
-    // classes: 5 neurons, signed_integrate_and_fire, threshold 1
-    // ANN activation = 0.5 x spikes per step
+    // classes: 5 neurons. ANN activation = 0.5 x spikes per step
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
     NeuronGroup *classes = model.addNeuronPopulation<signed_integrate_and_fire_spike_count>(
@@ -284,4 +280,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 8ad5eaec8ad86644381277ab8ba32d6c6ec481a18ad664c487b2f4f6f46c9386
+// tgenn_gen: the sha256 of all lines above is f709f453e2464e25f19f64679f656478bab949809f6fc8aaea67264b5592b8e5

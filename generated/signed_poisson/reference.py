@@ -25,8 +25,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.population("image", Poisson, net.example("image"), keys=net.keys(0), signed=True)
 
-    # stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
     stem = net.population(
@@ -39,8 +38,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # branch: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     current = maps.conv2d(stem, branch_kernel, strides=(1, 1), padding="same")
@@ -53,8 +51,7 @@ def populations(net: NumpyNetwork) -> None:
         v_init=0.5,
     )
 
-    # sum: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     stem_to_sum = maps.scale(stem, sum_factor)
@@ -69,8 +66,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del stem, branch
 
-    # classes: 5 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     current = maps.reshape(sum, (3, 5, 3), (45,))
@@ -99,4 +95,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 3868840937174ce46649ad7b0d6626905849363de97ce09fc0475edf3869005b
+# tgenn_gen: the sha256 of all lines above is ed8fe9fb355bb3205e0ebeb0894fbefc8eba554528fcdef17fe0bef308e2f992

@@ -151,7 +151,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0, values=(-1.0, 1.0))
 
-    # image: 6 x 5 x 2 input neurons, poisson, signed; the input = 1 x spikes per step
+    # image: 6 x 5 x 2 input neurons, poisson; the input = 1 x spikes per step
     image = model.add_neuron_population(
         "image",
         60,
@@ -171,8 +171,7 @@ def build(**options: Any) -> GeNNNetwork:
     net.draw(image, stream=0)
     net.inject(image, lambda x: x, "image")
 
-    # stem: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = stem_scale x spikes per step
+    # stem: 3 x 5 x 3 neurons. ANN activation = stem_scale x spikes per step
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     stem = model.add_neuron_population(
         "stem",
@@ -207,8 +206,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(image_to_stem, kernel)
 
-    # branch: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     branch = model.add_neuron_population(
@@ -244,8 +242,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(stem_to_branch, kernel)
 
-    # sum: 3 x 5 x 3 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 1.0 x spikes per step
+    # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     sum_factor = net.weights("weights/sum.factor.npy", (3,))
     sum_kernel = net.weights("weights/sum.kernel.npy", (1, 1, 3, 3))
     sum = model.add_neuron_population(
@@ -299,8 +296,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(branch_to_sum, kernel)
 
-    # classes: 5 neurons, signed_integrate_and_fire, threshold 1
-    # ANN activation = 0.5 x spikes per step
+    # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
     classes = model.add_neuron_population(
@@ -340,4 +336,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 308d42dac56d850f6b6f54eae017b27e8fc7fc1f5a3e9e2f010b0e1c1cea6e0b
+# tgenn_gen: the sha256 of all lines above is 2af60034f6488be8a3f305a39bc72ab486650f13531fe1feae9de50333065734

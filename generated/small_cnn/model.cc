@@ -86,8 +86,7 @@ void modelDefinition(ModelSpec &model)
     const auto deltaCurr = initPostsynaptic<PostsynapticModels::DeltaCurr>();
     net.input("image", {7, 10, 2}, 255.0f, -INFINITY, INFINITY, false);
 
-    // conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 2.0 x spikes per step
+    // conv1: 7 x 5 x 3 neurons. ANN activation = 2.0 x spikes per step
     const Floats &conv1_kernel = net.weights("weights/conv1.kernel.npy", {4, 3, 2, 3});
     const Floats &conv1_bias = net.weights("weights/conv1.bias.npy", {3});
     NeuronGroup *conv1 = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -101,8 +100,7 @@ void modelDefinition(ModelSpec &model)
         image_to_conv1(x, kernel, current);
     });
 
-    // conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.5 x spikes per step
+    // conv2: 2 x 3 x 4 neurons. ANN activation = 1.5 x spikes per step
     const Floats &conv2_kernel = net.weights("weights/conv2.kernel.npy", {2, 3, 3, 4});
     const Floats &conv2_bias = net.weights("weights/conv2.bias.npy", {2, 3, 4});
     NeuronGroup *conv2 = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -126,8 +124,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "conv1_to_conv2", outer(window_means(2, 2), conv2_kernel));
 
-    // dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    // ANN activation = 1.0 x spikes per step
+    // dense: 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &dense_kernel = net.weights("weights/dense.kernel.npy", {24, 6});
     NeuronGroup *dense = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "dense", 6,
@@ -140,8 +137,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "conv2_to_dense", dense_kernel);
 
-    // classes: 5 neurons, integrate
-    // ANN activation = 0.5 x V / steps
+    // classes: 5 neurons. ANN activation = 0.5 x V / steps
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {6, 5});
     NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
         "classes", 5,
@@ -163,4 +159,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 697eb6468306f561fe3d878e4e97355ec2858931be2fb8642b387250d8c5b614
+// tgenn_gen: the sha256 of all lines above is e1f99658f7a0955914a0113204e5f6f0ac8783bd2121104a8aa004ac996f8541

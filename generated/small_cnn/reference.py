@@ -26,8 +26,7 @@ def populations(net: NumpyNetwork) -> None:
     """What each population emits: arrays (time steps, batch, *shape), deleted when they were read."""
     image = net.example("image").astype(np.float64)
 
-    # conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 2.0 x spikes per step
+    # conv1: 7 x 5 x 3 neurons. ANN activation = 2.0 x spikes per step
     conv1_kernel = net.weights("weights/conv1.kernel.npy", (4, 3, 2, 3))
     conv1_bias = net.weights("weights/conv1.bias.npy", (3,))
     current = maps.conv2d(image, conv1_kernel, strides=(1, 2), padding="same")
@@ -41,8 +40,7 @@ def populations(net: NumpyNetwork) -> None:
     )
     del image
 
-    # conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.5 x spikes per step
+    # conv2: 2 x 3 x 4 neurons. ANN activation = 1.5 x spikes per step
     conv2_kernel = net.weights("weights/conv2.kernel.npy", (2, 3, 3, 4))
     conv2_bias = net.weights("weights/conv2.bias.npy", (2, 3, 4))
     current = maps.avg_pool2d(conv1, pool=(2, 2), strides=(2, 2), padding="same")
@@ -57,16 +55,14 @@ def populations(net: NumpyNetwork) -> None:
     )
     del conv1
 
-    # dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # dense: 6 neurons. ANN activation = 1.0 x spikes per step
     dense_kernel = net.weights("weights/dense.kernel.npy", (24, 6))
     current = maps.reshape(conv2, (2, 3, 4), (24,))
     current = maps.dense(current, dense_kernel)
     dense = net.population("dense", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
     del conv2
 
-    # classes: 5 neurons, integrate
-    # ANN activation = 0.5 x V / steps
+    # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (6, 5))
     current = maps.dense(dense, classes_kernel)
     net.population("classes", Integrate, current)
@@ -86,4 +82,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is fa7a905f8e5a39232d72a87b78cec6fdb59e8eee2ef64ee980ffbfd9d9c636b1
+# tgenn_gen: the sha256 of all lines above is 0ed421634c5c34954323a70592a7ab73a29e206cc84072c7b5d6d3e1d322a923

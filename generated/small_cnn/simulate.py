@@ -77,8 +77,7 @@ def build(**options: Any) -> GeNNNetwork:
     model = net.model
     net.input("image", (7, 10, 2), uint8_divisor=255.0)
 
-    # conv1: 7 x 5 x 3 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 2.0 x spikes per step
+    # conv1: 7 x 5 x 3 neurons. ANN activation = 2.0 x spikes per step
     conv1_kernel = net.weights("weights/conv1.kernel.npy", (4, 3, 2, 3))
     conv1_bias = net.weights("weights/conv1.bias.npy", (3,))
     conv1 = model.add_neuron_population(
@@ -96,8 +95,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net.inject(conv1, conv1_current, "image")
 
-    # conv2: 2 x 3 x 4 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.5 x spikes per step
+    # conv2: 2 x 3 x 4 neurons. ANN activation = 1.5 x spikes per step
     conv2_kernel = net.weights("weights/conv2.kernel.npy", (2, 3, 3, 4))
     conv2_bias = net.weights("weights/conv2.bias.npy", (2, 3, 4))
     conv2 = model.add_neuron_population(
@@ -120,8 +118,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(conv1_to_conv2, kernel)
 
-    # dense: 6 neurons, integrate_and_fire, threshold 1, reset subtract
-    # ANN activation = 1.0 x spikes per step
+    # dense: 6 neurons. ANN activation = 1.0 x spikes per step
     dense_kernel = net.weights("weights/dense.kernel.npy", (24, 6))
     dense = model.add_neuron_population(
         "dense",
@@ -140,8 +137,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_postsynaptic("DeltaCurr"),
     )
 
-    # classes: 5 neurons, integrate
-    # ANN activation = 0.5 x V / steps
+    # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (6, 5))
     classes = model.add_neuron_population(
         "classes",
@@ -165,4 +161,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is d6de190df4691d7e49f26f00021acbdda1b0a19b1d1a4df7fdcaaa8509428342
+# tgenn_gen: the sha256 of all lines above is 1c694e5e0c4c4422eb8138588dbe602bec8a90a172122843c68237946c09a968

@@ -50,6 +50,7 @@ with atheris.instrument_imports(include=["tgenn_gen", "yaml"]):
     from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
     from tgenn_gen.network.model import Input
     from tgenn_gen.runtime.data import read_data
+    from tgenn_gen.runtime.messages import RunError
 
 SECONDS, MEMORY = 10, 1024  # of an input; MiB
 VALUES = (
@@ -84,7 +85,7 @@ def npz(folder: Path, data: bytes) -> None:
     path.write_bytes(data)
     with contextlib.suppress(TgennError):
         list(open_calibration(path, (Input("image", (4,), ConstantCurrentInput()),)).batches(10))
-    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.suppress(SystemExit):
+    with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.suppress(RunError):
         read_data(path, {"image": {"shape": (4,), "uint8_divisor": 255.0}}, {"y": {"shape": (5,)}}, None)
     if said.getvalue().count("\n") > 1:
         raise ValueError(f"more than one line: {said.getvalue()!r}")

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from golden import GENERATED, golden_networks
 from sample_networks import small_cnn
 
+import tgenn_gen
 from tgenn_gen import generate, load, save
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.stamps import stamped
+from tgenn_gen.codegen import runtime_files
+from tgenn_gen.codegen.stamps import SCRIPTS, stamped
 from tgenn_gen.document.canonical_text import document_of, document_text
 from tgenn_gen.errors import TgennError
 from tgenn_gen.project.writing import export_files, write_folder
@@ -54,35 +59,34 @@ def test_golden_documents_are_canonical(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_generated_scripts_are_python_that_imports_numpy_and_pygenn_alone(name):
-    standard = {
-        "__future__",
-        "argparse",
-        "contextlib",
-        "functools",
-        "json",
-        "os",
-        "sys",
-        "time",
-        "zipfile",
-        "zlib",
-        "hashlib",
-        "re",
-        "fcntl",
-        "io",
-        "struct",
-        "tokenize",
-    }
-    standard |= {"collections", "pathlib", "typing"}
-    for script, allowed in (("simulate.py", {"numpy", "pygenn"}), ("reference.py", {"numpy"})):
-        tree = ast.parse((GENERATED / name / script).read_text())
-        imported = set()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add(node.module.split(".")[0])
-        assert imported - standard <= allowed | {"matplotlib"}, script
+def test_generated_python_imports_the_standard_library_numpy_and_pygenn_alone(name):
+    own = {"connectivity", "tgenn_runtime"}
+    for script in ("simulate.py", "connectivity.py", "reference.py"):
+        names = set()
+        for node in ast.walk(ast.parse((GENERATED / name / script).read_text())):
+            names |= {alias.name for alias in node.names} if isinstance(node, ast.Import) else set()
+            names |= {node.module} if isinstance(node, ast.ImportFrom) else set()
+        imported = {n.split(".")[0] for n in names} - set(sys.stdlib_module_names)
+        assert imported <= own | {"numpy"}, script  # PyGeNN is imported by the runtime
+        if script == "reference.py":
+            assert not any("genn" in n.removeprefix("tgenn_runtime") for n in names)
+
+
+def test_the_smallest_network_and_that_of_all_ops_have_short_scripts():
+    def lines(name, script):
+        return len((GENERATED / name / script).read_text().splitlines())
+
+    assert lines("small_cnn", "simulate.py") <= 170
+    assert lines("small_cnn", "reference.py") <= 90
+    assert lines("small_cnn", "model.cc") <= 250
+    assert lines("every_op", "simulate.py") <= 450
+
+
+def test_the_runtime_of_a_project_is_the_package_s_byte_for_byte():
+    runtime = Path(tgenn_gen.__file__).parent / "runtime"
+    found = {p.name: p.read_bytes() for p in (GENERATED / "small_cnn/tgenn_runtime").iterdir() if p.is_file()}
+    del found["SHA256SUMS"]
+    assert found == {p.name: p.read_bytes() for p in runtime.iterdir() if p.suffix in (".py", ".h")}
 
 
 def test_generate_writes_what_is_missing_and_check_finds_what_is_stale(tmp_path, capsys):
@@ -97,10 +101,7 @@ def test_generate_writes_what_is_missing_and_check_finds_what_is_stale(tmp_path,
     assert main(["generate", str(document), "--check"]) == 1
     stale = capsys.readouterr().err
     assert stale.splitlines() == [
-        *(
-            f"{folder / script}: was made from another document"
-            for script in ("simulate.py", "model.cc", "reference.py")
-        ),
+        *(f"{folder / script}: was made from another document" for script in SCRIPTS),
         f"tgenn generate {document} writes them anew; with --force also what was edited by hand",
     ]
     assert main(["generate", str(document), "--target", "numpy"]) == 0
@@ -123,7 +124,7 @@ def test_generate_refuses_a_script_that_it_did_not_write(tmp_path, capsys):
 
 
 EDITS = {  # what is done to a script: what is said of it
-    "a line in the middle": (lambda text: text.replace("import json", "import json  # mine", 1), EDITED),
+    "a line in the middle": (lambda text: text.replace("import Any", "import Any  # mine", 1), EDITED),
     "a line at the end": (lambda text: text + "# mine\n", EDITED),
     "the hash": (lambda text: text[:-65] + "0" * 64 + "\n", EDITED),
     "no hash, as the first versions had it": (lambda text: text[: text[:-1].rindex("\n") + 1], UNKNOWN),
@@ -163,7 +164,7 @@ def test_an_intact_script_of_another_version_is_stale_and_written_anew(tmp_path,
     folder = tmp_path / "n"
     shutil.copytree(GENERATED / "small_cnn", folder)
     script = folder / "reference.py"
-    older = script.read_text().replace("tgenn_gen 0.", "tgenn_gen 0.0.").splitlines(keepends=True)[:-1]
+    older = script.read_text().replace("ANN activation", "activation").splitlines(keepends=True)[:-1]
     script.write_text(stamped("reference.py", "".join(older)))
     assert main(["generate", str(folder), "--check"]) == 1
     assert capsys.readouterr().err.startswith(
@@ -228,7 +229,8 @@ def test_check_and_show_read_a_document(capsys):
 def test_generate_writes_into_an_existing_folder_from_python(tmp_path):
     network = golden_networks()["branched"]
     save(network, tmp_path / "n")
-    assert [p.name for p in generate(network, tmp_path / "n")] == ["simulate.py", "model.cc", "reference.py"]
+    written = [p.relative_to(tmp_path / "n").as_posix() for p in generate(network, tmp_path / "n")]
+    assert [name for name in written if not name.startswith("tgenn_runtime/")] == [*SCRIPTS]
     assert generate(network, tmp_path / "n") == []
 
 
@@ -241,8 +243,7 @@ def test_check_tells_of_scripts_that_were_made_from_another_document(tmp_path, c
     assert "written; tgenn generate writes its scripts" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "n")]) == 0
     note = f"was made from another document: run tgenn generate {tmp_path / 'n'}"
-    scripts = ("simulate.py", "model.cc", "reference.py")
-    assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in scripts)
+    assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in SCRIPTS)
     assert main(["generate", str(tmp_path / "n")]) == 0
     capsys.readouterr()
     assert main(["check", str(tmp_path / "n")]) == 0
@@ -258,10 +259,73 @@ def test_check_says_nothing_of_scripts_that_are_not_of_the_document(tmp_path, ca
     (folder / "variant.yaml").write_text(variant)
     assert main(["check", str(folder / "variant.yaml")]) == 0
     (folder / "network.yaml").write_text(variant)
-    for script in ("simulate.py", "model.cc"):
+    for script in set(SCRIPTS) - {"reference.py"}:
         text = (folder / script).read_text()
         (folder / script).write_text(text.replace(document_of(small_cnn()).sha256, "none"))
     (folder / "reference.py").unlink()
     (folder / "reference.py").symlink_to("/proc/self/mem")
     assert main(["check", str(folder)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_an_edited_file_of_the_runtime_is_told_and_kept_without_force(tmp_path, capsys):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    edited = folder / "tgenn_runtime" / "scores.py"
+    edited.write_text(edited.read_text() + "# mine\n")
+    assert main(["generate", str(folder), "--check"]) == 1
+    assert f"{edited}: was edited by hand" in capsys.readouterr().err
+    assert main(["generate", str(folder)]) == 2
+    assert f"{edited}: error[T606]: was edited by hand" in capsys.readouterr().err
+    assert main(["generate", str(folder), "--force"]) == 0
+    assert files_below(folder) == files_below(GENERATED / "small_cnn")
+
+
+def upgraded(monkeypatch):
+    """A version of tgenn whose runtime has a module changed, one added and one removed."""
+    files = dict(runtime_files.runtime_files())
+    files["tgenn_runtime/messages.py"] += b"\nNEW = 1\n"
+    files["tgenn_runtime/added.py"] = b"ADDED = 1\n"
+    del files["tgenn_runtime/projects.py"], files["tgenn_runtime/SHA256SUMS"]
+    files = runtime_files.with_hashes("tgenn_runtime", files)
+    monkeypatch.setattr(runtime_files, "runtime_files", lambda: files)
+    return files
+
+
+def test_a_new_version_of_the_package_changes_the_runtime_alone(tmp_path, monkeypatch):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    git("init", "--quiet", ".", folder=folder)
+    git("add", ".", folder=folder)
+    git("-c", "user.name=n", "-c", "user.email=n@n", "commit", "--quiet", "-m", "first", folder=folder)
+    new = upgraded(monkeypatch)
+    assert main(["generate", str(folder)]) == 0
+    git("add", "--all", folder=folder)
+    assert git("diff", "--cached", "--name-status", folder=folder).split() == [
+        *("M", "tgenn_runtime/SHA256SUMS", "A", "tgenn_runtime/added.py"),
+        *("M", "tgenn_runtime/messages.py", "D", "tgenn_runtime/projects.py"),
+    ]
+    assert {n: c for n, c in files_below(folder).items() if n.startswith("tgenn_runtime/")} == new
+    assert main(["generate", str(folder), "--check"]) == 0
+
+
+def test_an_edit_of_a_threshold_changes_one_line_of_each_script_and_the_hashes(tmp_path):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "small_cnn", folder)
+    git("init", "--quiet", ".", folder=folder)
+    git("add", ".", folder=folder)
+    assert main(["set", str(folder), "dense.neuron.threshold=0.5"]) == 0
+    assert main(["generate", str(folder)]) == 0
+    changed = set(git("diff", "--name-only", folder=folder).split())
+    assert changed == {"network.yaml", *SCRIPTS}
+    for script in SCRIPTS:
+        diff = git("diff", "--unified=0", script, folder=folder).splitlines()
+        lines = [line for line in diff if line.startswith("+") and not line.startswith("+++")]
+        hashes = [line for line in lines if re.search("[0-9a-f]{64}", line)]
+        network = [line for line in lines if line not in hashes]
+        assert len(hashes) == 2, script
+        assert len(network) == (0 if script.startswith("connectivity") else 1), (script, network)
+
+
+def git(*arguments, folder):
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout

@@ -28,6 +28,7 @@ from scripts import results
 from tgenn_gen import Network, TgennError, generate, load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.rendering import render
+from tgenn_gen.codegen.runtime_files import runtime_files
 from tgenn_gen.document.canonical_text import document_data, document_of
 from tgenn_gen.document.reading import load_source
 from tgenn_gen.document.weight_files import WeightFolder
@@ -186,11 +187,11 @@ def test_names_that_mean_something_elsewhere_change_nothing_but_names_in_the_cod
 def test_no_name_makes_an_identifier_that_stands_in_the_code_anyhow():
     for network in NETWORKS.values():
         for script, text in render(document_of(renamed(network))).items():
-            tokens = cpp_tokens(text) if script.endswith(".cc") else python_tokens(text)
+            tokens = cpp_tokens(text) if script.endswith((".cc", ".h")) else python_tokens(text)
             identifiers = {text for kind, text in tokens if kind == "identifier"}
             made = {name for name in identifiers if "plain" in name}
             patterns = {re.sub("plain[a-z]{2}x", ".+", name) for name in made}
-            assert len(patterns) > 1
+            assert len(patterns) > 1 or not script.startswith(("simulate", "reference", "model"))
             for pattern in patterns - {".+"}:  # a name alone is a string or an argument
                 assert not [name for name in identifiers - made if re.fullmatch(pattern, name)], pattern
 
@@ -232,7 +233,11 @@ def test_names_that_mean_something_elsewhere_are_read_as_written_and_the_same_is
 def test_a_compiler_takes_the_names(tmp_path):
     for network in hostile_networks(NETWORKS["a long chain"], NAMES):
         path = tmp_path / "model.cc"
-        path.write_text(render(document_of(network), ("cpp",))["model.cc"])
+        for name, text in render(document_of(network), ("cpp",)).items():
+            (tmp_path / name).write_text(text)
+        (tmp_path / "tgenn_runtime").mkdir(exist_ok=True)
+        for name, content in runtime_files().items():
+            (tmp_path / name).write_bytes(content)
         include = [f"-I{GENN_PATH}/include/genn/genn", f"-I{GENN_PATH}/include/genn/third_party"]
         command = ["g++", "-std=c++17", "-fsyntax-only", *include, str(path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)

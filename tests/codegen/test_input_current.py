@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 from itertools import product
 from math import fsum
 
@@ -20,6 +19,7 @@ from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.ops.conv2d import Conv2D
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.linear_maps import added, axis_padding, conv2d
+from tgenn_gen.runtime.projects import load_script
 
 IMAGE, FILTERS = (9, 6, 3), 4
 
@@ -118,12 +118,13 @@ def test_reference_py_injects_the_exact_sum_rounded_to_float32(project):
     np.testing.assert_array_equal(arrays["output"], expected)
 
 
+@pytest.mark.genn
 def test_simulate_py_injects_the_exact_sum_rounded_to_float32(project):
     _, folder, x, expected = project
-    script = runpy.run_path(str(folder / "simulate.py"))
-    current = script["input_current"]("out", {"image": x}, script["load_weights"]())
-    assert current.dtype == np.float32
-    np.testing.assert_array_equal(current, expected)
+    net = load_script(folder / "simulate.py").build()
+    for example, current in zip(x, expected, strict=True):
+        net.step(example[None])
+        np.testing.assert_array_equal(net.values("out", "I_const"), current.reshape(1, -1))
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.float32])

@@ -45,6 +45,7 @@ def test_scripts_run_where_tgenn_gen_is_not_installed(project, tmp_path):
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Only())\n"
         f"sys.argv = ['reference.py', '--data', {str(project / 'data.npz')!r}]\n"
+        f"sys.path.insert(0, {str(project)!r})\n"  # as Python does for a script
         f"import runpy; runpy.run_path({str(project / 'reference.py')!r}, run_name='__main__')\n"
     )
     done = subprocess.run(
@@ -59,6 +60,7 @@ def test_json_holds_what_the_contract_lists(project):
         project / "reference.py", project / "data.npz", "--limit", 10, "--timesteps", 3
     )
     assert list(result) == [
+        "complete",
         "accuracy",
         "n",
         "timesteps",
@@ -67,6 +69,7 @@ def test_json_holds_what_the_contract_lists(project):
         "build_seconds",
         "backend",
         "spikes_per_example",
+        "net_spikes_per_example",
         "accuracy_per_step",
     ]
     assert (result["n"], result["timesteps"], len(result["accuracy_per_step"])) == (10, 3, 3)

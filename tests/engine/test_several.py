@@ -17,9 +17,9 @@ from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.normalization import find_scales, rescale
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
-from tgenn_gen.engine.simulation import time_courses
 from tgenn_gen.network.model import Output
 
 ALL = "where there is one for each input, all with _test at their ends or none"
@@ -403,8 +403,8 @@ def test_corrections_lessen_the_mean_error_of_what_both_inputs_reach():
     ann = np.maximum(relu_outputs(network, data)["classes"], 0)
     errors = []
     for tried in (normalized, after):
-        course = next(c for name, c in time_courses(tried, data, 6) if name == "classes")
-        rates = tried.population("classes").scales * course.mean(axis=0)
+        spikes = simulate(with_weight_names(tried), data, timesteps=6, record=["classes"]).spikes["classes"]
+        rates = tried.population("classes").scales * spikes.mean(axis=1)
         errors.append(np.abs((rates - ann).mean(axis=0)).sum())
     assert errors[1] < errors[0]
 

@@ -14,7 +14,8 @@ from killed_writers import KILLS, check, exported, files_in, judged, mend, netwo
 
 from tgenn_gen import generate, load, save
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.stamps import TARGETS
+from tgenn_gen.codegen.runtime_files import runtime_files
+from tgenn_gen.codegen.stamps import SCRIPTS
 from tgenn_gen.errors import TgennError
 from tgenn_gen.files.file_writing import alone_in, replace_files
 from tgenn_gen.project.writing import write_folder
@@ -83,17 +84,18 @@ def test_an_export_that_ends_between_any_two_files_is_told_and_the_next_one_mend
                 write_folder(folder, files, force=True)
         found.append(judged(folder, old, new, foreign))
         mend(folder, third, foreign)
-    scripts, others = len(TARGETS), len(files) - len(TARGETS) - 1
+    carried, scripts = len(runtime_files()), len(SCRIPTS)
+    others = len(files) - carried - scripts - 1
     expected = {
         "a": [
             "T302",
-            *["T302"] * scripts,
+            *["T302"] * (carried + scripts),
             "T302",
             *["T302 T307"] * (others - 2),
             "T307 T310",  # the new document beside the old hashes
         ],  # a bias comes, and one goes
-        "b": ["b", *["b, with other scripts"] * scripts, *["T307"] * others],
-        "none": ["none", *["T101"] * (scripts + others - 1), "T309"],
+        "b": ["b", *["b"] * carried, *["b, with other scripts"] * scripts, *["T307"] * others],
+        "none": ["none", *["T101"] * (carried + scripts + others - 1), "T309"],
     }
     assert found == [*expected[old], new]
 
@@ -111,7 +113,7 @@ def test_two_exports_that_end_one_after_the_other_are_mended_by_a_third(folder, 
 
 def test_scripts_that_a_killed_generate_left_are_told_and_written_by_the_next(folder, monkeypatch):
     save(networks()["b"], folder, force=True)
-    for left in (2, 1):
+    for left in (len(SCRIPTS), len(SCRIPTS)):  # the runtime comes first, and is the same
         with monkeypatch.context() as patch:
             stop_at(patch, 1)
             with pytest.raises(Killed):

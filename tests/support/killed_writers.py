@@ -26,7 +26,7 @@ from typing import Any
 from sample_networks import small_cnn
 
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.stamps import TARGETS
+from tgenn_gen.codegen.stamps import SCRIPTS
 from tgenn_gen.document.reading import load
 from tgenn_gen.network.model import Connection, Network
 from tgenn_gen.network.ops.dense import Dense
@@ -93,7 +93,7 @@ def judged(folder: Path, old: str, new: str, foreign: Files) -> str:
     if status == 2:
         return " ".join(sorted(set(re.findall(r"T[0-9]{3}", said))))
     (version,) = [name for name in versions if name != "none" and load(folder) == networks()[name]]
-    for script in set(found) & set(TARGETS.values()):
+    for script in set(found) & set(SCRIPTS):
         is_told = f"{folder / script}: was made from another document" in said
         assert is_told == (found[script] != versions[version][script]), said
     return f"{version}, with other scripts"

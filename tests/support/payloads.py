@@ -70,7 +70,8 @@ def python_tokens(text: str) -> list[tuple[str, str]]:
         if isinstance(value, ast.AST):
             found.append(("code", type(value).__name__))
             for field, inner in ast.iter_fields(value):
-                walk(inner, "identifier" if field in ("id", "arg", "name", "asname") else field)
+                is_name = field in ("id", "arg", "name", "asname", "attr")
+                walk(inner, "identifier" if is_name else field)
         elif isinstance(value, list):
             found.append(("code", f"[{len(value)}"))
             for inner in value:
@@ -86,14 +87,23 @@ def python_tokens(text: str) -> list[tuple[str, str]]:
 def cpp_tokens(text: str) -> list[tuple[str, str]]:
     """The tokens of C++ code and its comments; trigraphs and continued lines as a compiler has them."""
     text = text.replace("??/", "\\").replace("\\\n", "")
-    tokens = [(str(found.lastgroup), found[0]) for found in _CPP.finditer(text)]
-    return [("identifier" if kind == "code" and text.isidentifier() else kind, text) for kind, text in tokens]
+    tokens: list[tuple[str, str]] = []
+    for found in _CPP.finditer(text):
+        kind = "identifier" if found.lastgroup == "code" and found[0].isidentifier() else str(found.lastgroup)
+        if (
+            kind == "comment" and tokens and tokens[-1][0] == "comment"
+        ):  # lines are broken where they are long
+            tokens[-1] = ("comment", f"{tokens[-1][1]} {found[0].lstrip('/ ')}")
+        else:
+            tokens.append((kind, found[0]))
+    return tokens
 
 
 def assert_same_code(script: str, found: str, plain: str) -> None:
     """Code differs from its neighbour's, of plain words, in names alone; no name hides another."""
-    tokens = cpp_tokens if script.endswith(".cc") else python_tokens
-    found, plain = (re.sub("[0-9a-f]{64}", "", text) for text in (found, plain))  # of the document
+    tokens = cpp_tokens if script.endswith((".cc", ".h")) else python_tokens
+    hashes_and_other_names = r'[0-9a-f]{64}|^    net\.rename\(\w+, "[A-Za-z0-9_.-]+"\)\n'
+    found, plain = (re.sub(hashes_and_other_names, "", text, flags=re.M) for text in (found, plain))
     renamed: dict[str, str] = {}
     others = set()
     for (kind, new), (old_kind, old) in zip_longest(tokens(found), tokens(plain), fillvalue=("", "")):

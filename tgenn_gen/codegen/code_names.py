@@ -10,9 +10,11 @@ from tgenn_gen.network.tensors import Tensor
 
 # what scripts call otherwise
 RESERVED = """
-    Any GeNNNetwork NumpyNetwork build clock connectivity constant current deltaCurr earliest kernel kernels
-    main maps model modelDefinition net network np options outer populations powers pygenn runtime scaled
-    signed_pulse simulate tgenn window_means
+    Any CLOCK DOCUMENT Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
+    dataRange deltaCurr draw earliest example input inject kernel kernels keys main maps matrix model
+    modelDefinition net network np options orderOutputs outer output population populations powers pygenn read
+    rename runtime scaled set_kernel setWeights shared signed_pulse simulate spikes spike_weights steps tgenn
+    timesteps toeplitz uniform variable weights window_means x
     """.split()
 BLOCK = 4  # columns that the block of a population stands indented by
 

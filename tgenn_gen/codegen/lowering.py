@@ -113,10 +113,8 @@ class _Lowering:
         model = self.models.of(encoding, network_input.name, f"{encoding.kind}_input")
         params = tuple((name, repr(value)) for name, value in updates.params)
         variables = tuple((name, start) for name, _, _, start in model.variables)
-        description = (
-            f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.describe()}; "
-            f"the input = {encoding.scale(self.dt):g} x spikes per step"
-        )
+        neurons = f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.kind}"
+        description = f"{neurons}; the input = {encoding.scale(self.dt):g} x spikes per step"
         return PopulationPlan(
             name=network_input.name,
             identifier=self.names.identifiers[network_input.name],
@@ -163,7 +161,8 @@ class _Lowering:
             variables = tuple((name, start) for name, _, _, start in model.variables if start)
             bias = "" if population.bias is None else self.names.tensor(population.bias)
             driving = list(dict.fromkeys(c.source for c in population.inputs if c.source not in depths))
-            description = f"{' x '.join(map(str, population.shape))} neurons, {population.neuron.describe()}"
+            neurons = f"{' x '.join(map(str, population.shape))} neurons"
+            description = f"{neurons}, {population.neuron.describe()}"
             activation = f"{self.names.scale(population)} x {_measure(population.neuron)}"
             yield PopulationPlan(
                 name=population.name,
@@ -172,7 +171,7 @@ class _Lowering:
                 size=population.size,
                 description=description,
                 activation=activation,
-                comments=_comments(f"{population.name}: {description}", f"ANN activation = {activation}"),
+                comments=_comments(f"{population.name}: {neurons}. ANN activation = {activation}"),
                 depth=depths[population.name],
                 stream=stream if updates.random else -1,
                 weights=weights,
@@ -292,10 +291,9 @@ class _Models:
             number += 1
 
 
-def _comments(*sentences: str) -> tuple[str, ...]:
-    """Comments in the block of a population."""
-    width = WIDTH - BLOCK - len("# ")
-    return tuple(line for s in sentences for line in textwrap.wrap(s, width, subsequent_indent="    "))
+def _comments(text: str) -> tuple[str, ...]:
+    """The comment at the head of a population's block: no parameters, so that an edit changes one line."""
+    return tuple(textwrap.wrap(text, WIDTH - BLOCK - len("# "), subsequent_indent="    "))
 
 
 def _counts(variables: Iterable[tuple[str, str]]) -> str:

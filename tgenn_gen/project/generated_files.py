@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
-from tgenn_gen.codegen.runtime_files import RUNTIME
+from tgenn_gen.codegen.runtime_files import RUNTIME, runtime_files
 from tgenn_gen.codegen.stamps import SCRIPTS, edit, is_generated
 from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.document.weight_hashes import parsed_hashes
@@ -48,7 +48,9 @@ def edit_of(folder: Path, name: str) -> str:
     if not is_copied(name):
         return edit(content)
     written = _hashes(folder, PurePosixPath(name).parts[0])[name]
-    return "" if hashlib.sha256(content).hexdigest() == written else "was edited by hand"
+    if hashlib.sha256(content).hexdigest() == written or content == runtime_files().get(name):
+        return ""  # a process that was killed may have left files of this version, and the hashes of another
+    return "was edited by hand"
 
 
 def _hashes(folder: Path, inside: str) -> dict[str, str]:

@@ -85,8 +85,8 @@ def write_scripts(
     if changed or old:
         with alone_in(folder):
             replace_files(folder, {name: files[name] for name in changed}, stale=sorted(old))
-            for name in files:
-                remove_files(temporary_files(folder, name))  # of those that are up to date, too
+            for path in (folder / name for name in files):
+                remove_files(temporary_files(path.parent, path.name))  # of those that are up to date, too
     return [folder / name for name in changed]
 
 
@@ -188,7 +188,8 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     TgennError: T603 a file that is in the way was not written by tgenn, T604 cannot be written.
     """
     own = _own_files(folder.resolve())
-    foreign = {path for name in files if name not in own and (path := _in_the_way(folder, name))}
+    new = [name for name, content in files.items() if content_of(folder / name) != content]
+    foreign = {path for name in new if name not in own and (path := _in_the_way(folder, name))}
     if foreign:
         raise TgennError(map(_foreign, foreign))
     old = sorted(n for n in own - set(files) if n.endswith(".npy") or n == SUMS or is_copied(n))

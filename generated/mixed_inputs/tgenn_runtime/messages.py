@@ -9,12 +9,19 @@ from pathlib import Path
 class RunError(ValueError):
     """Something cannot be simulated; the message is one line.
 
-    status: the exit status of a script: 2 for bad input or usage, 3 where something needed is missing.
+    status   the exit status of a script: 2 for bad input or usage, 3 where something needed is missing
+    option   the argument that is wrong, such as batch_size: the message is "batch_size ..." in Python, and
+             "--batch-size ..." on the command line
     """
 
-    def __init__(self, message: str, status: int = 2) -> None:
-        super().__init__(printable(message))
-        self.status = status
+    def __init__(self, message: str, status: int = 2, option: str = "") -> None:
+        super().__init__(printable(f"{option} {message}" if option else message))
+        self.status, self.option = status, option
+
+    def for_command_line(self) -> str:
+        """The message with the option's name there."""
+        option = self.option.replace("_", "-")
+        return f"--{option}{str(self)[len(option) :]}" if option else str(self)
 
 
 def printable(text: str) -> str:

@@ -85,9 +85,10 @@ class GeNNNetwork(RunnableNetwork):
         self.outputs = {output: {} for output in outputs}
         self.backend = backend or next(iter(backend_modules))
         if self.backend not in backend_modules:
-            raise RunError(f"backend {self.backend}: PyGeNN here has {', '.join(backend_modules)}")
+            raise RunError(f"{self.backend}: PyGeNN here has {', '.join(backend_modules)}", option="backend")
         if self.backend == CPU and batch_size not in (None, 1):
-            raise RunError(f"batch size {batch_size}: backend {CPU} simulates one example at a time")
+            message = f"{batch_size}: backend {CPU} simulates one example at a time"
+            raise RunError(message, option="batch_size")
         self.batch_size = batch_size or 0  # 0: chosen when the model is loaded
         small = sparse_bytes <= MAX_SPARSE_BYTES
         automatic = "sparse" if self.backend == CPU and small else "toeplitz"
@@ -226,8 +227,8 @@ class GeNNNetwork(RunnableNetwork):
         self.model.step_time()
 
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
-        require_recordable(record, self._with("spike_count"), "spikes")
-        require_recordable(record_v, self._with("V"), "a membrane potential")
+        require_recordable("record", record, self._with("spike_count"))
+        require_recordable("record_v", record_v, self._with("V"))
         self.load(examples)
 
     def batches(
@@ -239,7 +240,7 @@ class GeNNNetwork(RunnableNetwork):
         details: bool,
     ) -> Iterator[Result]:
         if self.few_spike and timesteps != self.timesteps:
-            raise RunError(f"{timesteps} timesteps: this network was built for {self.timesteps}")
+            raise RunError(f"{timesteps}: this network was built for {self.timesteps}", option="timesteps")
         self.prepare(count_of(examples), record, record_v)
         self._set_timesteps(timesteps)
         self._step = 0

@@ -120,8 +120,8 @@ class NumpyNetwork(RunnableNetwork):
             self._batch = batch = _Batch(shown, numbers, timesteps, record, record_v)
             for batch.steps in time_blocks(timesteps):
                 self.populations(self)
-                require_recordable(record, batch.counts, "spikes")
-                require_recordable(record_v, batch.with_v, "a membrane potential")
+                require_recordable("record", record, batch.counts)
+                require_recordable("record_v", record_v, batch.with_v)
             outputs = {}
             for name, output in self.outputs.items():
                 values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)

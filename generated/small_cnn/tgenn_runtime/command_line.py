@@ -47,7 +47,7 @@ def guarded(run: Callable[[], None]) -> None:
     try:
         run()
     except RunError as error:
-        end(str(error), error.status)
+        end(error.for_command_line(), error.status)
     except KeyboardInterrupt:
         end("interrupted", 130)
     except OSError as error:  # standard output is full, or closed

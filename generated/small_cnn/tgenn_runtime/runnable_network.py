@@ -45,7 +45,7 @@ class RunnableNetwork(ABC):
         if script is not None:
             self.folder.warn_if_outdated()
         if not 0 <= seed < 2**32:
-            raise RunError(f"seed {seed}: expected 0 to 2^32 - 1")
+            raise RunError(f"{seed}: expected 0 to 2^32 - 1", option="seed")
 
     def input(
         self,
@@ -130,9 +130,9 @@ class RunnableNetwork(ABC):
         start = max(output["start"] for output in self.outputs.values())
         most = MAX_FEW_SPIKE_STEPS if self.few_spike else MAX_STEPS
         if timesteps > most:
-            raise RunError(f"{timesteps} timesteps: the network takes at most {most}")
+            raise RunError(f"{timesteps}: the network takes at most {most}", option="timesteps")
         if timesteps <= start:
-            raise RunError(f"{timesteps} timesteps: the readout starts only after step {start}")
+            raise RunError(f"{timesteps}: the readout starts only after step {start}", option="timesteps")
 
     def step_weights(self, timesteps: int) -> np.ndarray:
         """What a spike of each step stands for, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
@@ -148,9 +148,7 @@ class RunnableNetwork(ABC):
         return currents_of(examples, start, min(stop, count_of(examples)), self.inputs)
 
 
-def require_recordable(names: Sequence[str] | None, known: Collection[str], what: str) -> None:
-    """Raise RunError where one of the names is not one of those known, the populations with `what`."""
+def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
+    """Raise RunError where an option names a population that is not one of those known."""
     if unknown := [name for name in names or () if name not in known]:
-        raise RunError(
-            f"there is no population with {what} called {', '.join(unknown)}, only {', '.join(known)}"
-        )
+        raise RunError(f"{', '.join(unknown)}: expected names of {', '.join(known)}", option=option)
