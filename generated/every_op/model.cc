@@ -203,25 +203,25 @@ void modelDefinition(ModelSpec &model)
 
     // steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &steps_kernel = net.weights("weights/steps.kernel.npy", {3, 15, 6});
-    NeuronGroup *steps = model.addNeuronPopulation<integrate_and_fire_subtract>(
-        "steps", 24,
+    NeuronGroup *steps_2 = model.addNeuronPopulation<integrate_and_fire_subtract>(
+        "steps_2", 24,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(steps, "steps", 4, {"spike_count"});
+    net.add(steps_2, "steps", 4, {"spike_count"});
     // from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "joined_to_steps", SynapseMatrixType::TOEPLITZ, joined, steps,
+            "joined_to_steps_2", SynapseMatrixType::TOEPLITZ, joined, steps_2,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<joined_to_steps_toeplitz>());
+            initToeplitzConnectivity<joined_to_steps_2_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "joined_to_steps", SynapseMatrixType::SPARSE, joined, steps,
+            "joined_to_steps_2", SynapseMatrixType::SPARSE, joined, steps_2,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<joined_to_steps_sparse>());
+            initConnectivity<joined_to_steps_2_sparse>());
     }
-    net.setWeights(model, "joined_to_steps", steps_kernel);
+    net.setWeights(model, "joined_to_steps_2", steps_kernel);
 
     // each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     const Floats &each_kernel = net.weights("weights/each.kernel.npy", {2, 6, 2});
@@ -233,17 +233,17 @@ void modelDefinition(ModelSpec &model)
     // from steps: depthwise_conv1d 2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_to_each", SynapseMatrixType::TOEPLITZ, steps, each,
+            "steps_2_to_each", SynapseMatrixType::TOEPLITZ, steps_2, each,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<steps_to_each_toeplitz>());
+            initToeplitzConnectivity<steps_2_to_each_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_to_each", SynapseMatrixType::SPARSE, steps, each,
+            "steps_2_to_each", SynapseMatrixType::SPARSE, steps_2, each,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<steps_to_each_sparse>());
+            initConnectivity<steps_2_to_each_sparse>());
     }
-    net.setWeights(model, "steps_to_each", each_kernel);
+    net.setWeights(model, "steps_2_to_each", each_kernel);
 
     // spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &spread_kernel = net.weights("weights/spread.kernel.npy", {3, 12, 4});
@@ -270,19 +270,19 @@ void modelDefinition(ModelSpec &model)
     // from steps: up_sampling 2x1, pad, dense
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_to_spread", SynapseMatrixType::TOEPLITZ, steps, spread,
+            "steps_2_to_spread", SynapseMatrixType::TOEPLITZ, steps_2, spread,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<steps_to_spread_toeplitz>());
+            initToeplitzConnectivity<steps_2_to_spread_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_to_spread", SynapseMatrixType::SPARSE, steps, spread,
+            "steps_2_to_spread", SynapseMatrixType::SPARSE, steps_2, spread,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<steps_to_spread_sparse>());
+            initConnectivity<steps_2_to_spread_sparse>());
     }
-    net.setWeights(model, "steps_to_spread", last_axis_kernel);
+    net.setWeights(model, "steps_2_to_spread", last_axis_kernel);
     // its source is earlier in the pipeline
-    model.findSynapseGroup("steps_to_spread")->setAxonalDelaySteps(1);
+    model.findSynapseGroup("steps_2_to_spread")->setAxonalDelaySteps(1);
 
     // windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *windows = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -357,4 +357,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 3a51100a860b1f4e7b7cc19377d11dcc15be00a7f0512bdb1ff4e71480973b1c
+// tgenn_gen: the sha256 of all lines above is a4439ac05fbcd945bb25946c024a3a76666680e4e02fa833e3a3774c38d56e9b

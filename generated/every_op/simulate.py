@@ -224,25 +224,26 @@ def build(**options: Any) -> GeNNNetwork:
 
     # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
-    steps = model.add_neuron_population(
-        "steps",
+    steps_2 = model.add_neuron_population(
+        "steps_2",
         24,
         integrate_and_fire_subtract,
         {**net.clock(depth=4), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.rename(steps_2, "steps")
     # from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
     kernel = steps_kernel
-    joined_to_steps = model.add_synapse_population(
-        "joined_to_steps",
+    joined_to_steps_2 = model.add_synapse_population(
+        "joined_to_steps_2",
         net.matrix,
         joined,
-        steps,
+        steps_2,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.joined_to_steps, net.matrix),
+        net.connectivity(connectivity.joined_to_steps_2, net.matrix),
     )
-    net.set_kernel(joined_to_steps, kernel)
+    net.set_kernel(joined_to_steps_2, kernel)
 
     # each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     each_kernel = net.weights("weights/each.kernel.npy", (2, 6, 2))
@@ -255,16 +256,16 @@ def build(**options: Any) -> GeNNNetwork:
     )
     # from steps: depthwise_conv1d 2 same
     kernel = each_kernel
-    steps_to_each = model.add_synapse_population(
-        "steps_to_each",
+    steps_2_to_each = model.add_synapse_population(
+        "steps_2_to_each",
         net.matrix,
-        steps,
+        steps_2,
         each,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.steps_to_each, net.matrix),
+        net.connectivity(connectivity.steps_2_to_each, net.matrix),
     )
-    net.set_kernel(steps_to_each, kernel)
+    net.set_kernel(steps_2_to_each, kernel)
 
     # spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     spread_kernel = net.weights("weights/spread.kernel.npy", (3, 12, 4))
@@ -290,17 +291,17 @@ def build(**options: Any) -> GeNNNetwork:
     net.set_kernel(each_to_spread, kernel)
     # from steps: up_sampling 2x1, pad, dense
     kernel = last_axis_kernel
-    steps_to_spread = model.add_synapse_population(
-        "steps_to_spread",
+    steps_2_to_spread = model.add_synapse_population(
+        "steps_2_to_spread",
         net.matrix,
-        steps,
+        steps_2,
         spread,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.steps_to_spread, net.matrix),
+        net.connectivity(connectivity.steps_2_to_spread, net.matrix),
     )
-    net.set_kernel(steps_to_spread, kernel)
-    steps_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    net.set_kernel(steps_2_to_spread, kernel)
+    steps_2_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
     # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     windows = model.add_neuron_population(
@@ -393,4 +394,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 77971e3ef1c94873e122cdee0191daefb3577c10483617d6c9369388c938fd3f
+# tgenn_gen: the sha256 of all lines above is 9c445ff89d9b5cda8473029dd924c28c2e5e3d2637118832b06b3b5613997454
