@@ -70,14 +70,14 @@ def python_tokens(text: str) -> list[tuple[str, str]]:
         if isinstance(value, ast.AST):
             found.append(("code", type(value).__name__))
             for field, inner in ast.iter_fields(value):
-                is_name = field in ("id", "arg", "name", "asname", "attr")
+                is_name = field in ("id", "arg", "name", "asname")
                 walk(inner, "identifier" if is_name else field)
         elif isinstance(value, list):
             found.append(("code", f"[{len(value)}"))
             for inner in value:
                 walk(inner, name)
         else:
-            kind = {"identifier": "identifier", "value": "string"}.get(name, "code")
+            kind = {"identifier": "identifier", "value": "string", "attr": "attribute"}.get(name, "code")
             found.append((kind, value if isinstance(value, str) else repr(value)))
 
     walk(ast.parse(text))
@@ -108,7 +108,7 @@ def assert_same_code(script: str, found: str, plain: str) -> None:
     others = set()
     for (kind, new), (old_kind, old) in zip_longest(tokens(found), tokens(plain), fillvalue=("", "")):
         assert kind == old_kind, (new, old)
-        if kind == "identifier" and _WORD.search(old):
+        if kind in ("identifier", "attribute") and _WORD.search(old):
             assert re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", new) and new not in CPP_KEYWORDS, new
             assert renamed.setdefault(old, new) == new, old
         elif kind in ("string", "comment") and _WORD.search(old):
@@ -118,7 +118,7 @@ def assert_same_code(script: str, found: str, plain: str) -> None:
             assert new == old, (new, old)
             others |= {old} if kind == "identifier" else set()
     assert len(set(renamed.values())) == len(renamed), renamed
-    assert not others & set(renamed.values())
+    assert not others & set(renamed.values()), others & set(renamed.values())
 
 
 def assert_printable(text: str) -> None:
