@@ -329,15 +329,15 @@ def test_weights_are_those_of_the_file_that_has_the_hash(tmp_path, ends):
 @pytest.mark.parametrize(
     ("x", "damage", "expected"),
     [
-        (np.zeros((2, 3), np.float64), None, "holds <f8 (2, 3), expected <f4 (2, 3): run tgenn lock and"),
-        (np.zeros((3, 2), np.float32), None, "holds <f4 (3, 2), expected <f4 (2, 3): run tgenn lock and"),
+        (np.zeros((2, 3), np.float64), None, "holds <f8 (2, 3), model.cc expects <f4 (2, 3)"),
+        (np.zeros((3, 2), np.float32), None, "holds <f4 (3, 2), model.cc expects <f4 (2, 3)"),
         (np.full((2, 3), np.nan, np.float32), None, "holds NaN or infinity"),
         (np.zeros((2, 3), np.float32), lambda f: f.write_bytes(b"x"), "does not have the hash in weights/"),
         (np.zeros((2, 3), np.float32), lambda f: f.unlink(), "cannot be read: run this in the folder of"),
         (
             np.zeros((2, 3), np.float32),
             lambda f: (f.parent / "SHA256SUMS").unlink(),
-            "does not have the hash in weights/SHA256SUMS: run tgenn lock if you changed it",
+            "does not have the hash in weights/SHA256SUMS: if you changed it, run tgenn lock, or",
         ),
     ],
 )

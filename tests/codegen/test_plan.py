@@ -34,8 +34,8 @@ PLAN_2 = """
         neuron_model neuron_params variables tensors spikes counts driven driving driving_parameters
         current_lines params_lines variables_lines neurons_lines last_read connections output
     ConnectionPlan: identifier source source_identifier source_size description lines from_input matrix
-        matrix_python assigned not_toeplitz kernel signed row_build_code diagonal_build_code sparse_bytes
-        kernel_size fan_out delay
+        matrix_python assigned not_toeplitz kernel kernel_name kernel_line signed row_build_code
+        diagonal_build_code sparse_bytes kernel_size fan_out delay
     OutputPlan: scale start variable weights function read genn_lines numpy_lines
 """
 

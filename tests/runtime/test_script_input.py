@@ -221,7 +221,8 @@ def replaced_by_a_folder(path):
     path.mkdir()
 
 
-FOREIGN = "does not have the hash in weights/SHA256SUMS: run tgenn lock if you changed it"
+LOCK = "run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
+FOREIGN = f"does not have the hash in weights/SHA256SUMS: if you changed it, {LOCK}"
 
 
 @pytest.mark.parametrize("script", ["reference.py", pytest.param("simulate.py", marks=pytest.mark.genn)])

@@ -10,7 +10,8 @@ from tgenn_gen.network.tensors import Tensor
 
 # what scripts call otherwise
 RESERVED = """
-    __file__ __name__ Any CLOCK DOCUMENT Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
+    __file__ __name__ Any CLOCK DOCUMENT
+    Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
     dataRange deltaCurr draw earliest example input inject kernel kernels keys main maps matrix model
     modelDefinition net network np options orderOutputs outer output population populations powers pygenn read
     rename runtime scaled set_kernel setWeights shared signed_pulse simulate spikes spike_weights steps tgenn

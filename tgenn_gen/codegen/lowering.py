@@ -163,7 +163,8 @@ class _Lowering:
             driving = list(dict.fromkeys(c.source for c in population.inputs if c.source not in depths))
             neurons = f"{' x '.join(map(str, population.shape))} neurons"
             description = f"{neurons}, {population.neuron.describe()}"
-            activation = f"{self.names.scale(population)} x {_measure(population.neuron)}"
+            scale = population.scale.file if isinstance(population.scale, Tensor) else population.scale
+            activation = f"{scale} x {_measure(population.neuron)}"
             yield PopulationPlan(
                 name=population.name,
                 identifier=self.names.identifiers[population.name],
@@ -234,6 +235,8 @@ class _Lowering:
         genn = connectivity(connection, shape, weights, population.neuron.fan_in(len(weights)))
         signed = connection.source in network.signed
         either = "net.signed_matrix" if signed else "net.matrix"
+        kernel = genn_code.kernel_expression(genn.scatters)
+        kernel_name = kernel if kernel.isidentifier() else f"{identifier}_kernel"
         delay = 0 if from_input else depths[population.name] - depths[connection.source] - 1
         return ConnectionPlan(
             identifier=identifier,
@@ -247,7 +250,11 @@ class _Lowering:
             matrix_python=either if genn.matrix == "EITHER" else f'"{genn.matrix}"',
             assigned=f"{identifier} = " if genn.matrix != "DENSE" or delay else "",
             not_toeplitz=genn.toeplitz_obstacle,
-            kernel=genn_code.kernel_expression(genn.scatters),
+            kernel=kernel,
+            kernel_name=kernel_name,
+            kernel_line=f"{kernel_name} = {kernel}"
+            if kernel != kernel_name and genn.matrix != "DENSE"
+            else "",
             signed=signed,
             row_build_code=genn_code.row_build_code(genn.scatters),
             diagonal_build_code=genn_code.diagonal_build_code(genn.scatters),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from tgenn_gen.network.genn_code import Updates
@@ -50,10 +51,9 @@ def neuron_model(
     if updates.random:
         variables.append(("key", "unsigned int", "READ_ONLY_SHARED_NEURON", "0"))
     variables += [(name, "scalar", "READ_ONLY", "") for name in updates.tensors]
-    variables += [
-        (name, kind, "", "0.0" if kind == "scalar" else "0")
-        for name, kind in (("V", "scalar"), *updates.variables)
-    ]
+    uses_v = re.search(r"\bV\b", " ".join((updates.update, updates.threshold, updates.start)))
+    own = [("V", "scalar")] * bool(uses_v) + [*updates.variables]
+    variables += [(name, kind, "", "0.0" if kind == "scalar" else "0") for name, kind in own]
     latch, after_spike = [], []
     if spikes:
         variables += [("spike_count", "unsigned int", "", "0"), ("last_spike_count", "unsigned int", "", "0")]
@@ -87,7 +87,8 @@ def neuron_model(
     beginning = "// a new example: latch the result of the last one"
     late_by = "" if waits else " + depth * (timesteps - 1)"  # a multiple of timesteps - depth
     now = f"((int)round(t / dt){late_by})" if late_by else "(int)round(t / dt)"
-    lines = [f"const int step = {now} % timesteps;  // local step"]
+    lines = [] if waits else ["// this population's local step: (global step - depth) modulo timesteps"]
+    lines.append(f"const int step = {now} % timesteps;")
     if few_spike:
         lines += [
             "const int emitted = (step + 1) % timesteps;  // the step that its spikes are of",

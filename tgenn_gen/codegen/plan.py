@@ -53,6 +53,8 @@ class ConnectionPlan:
     assigned         what simulate.py assigns the synapse population to, "" where it needs no name
     not_toeplitz     why it is never TOEPLITZ; "" where it can be
     kernel           the synapses' weights, an expression in Python and C++ (:mod:`tgenn_gen.runtime.kernels`)
+    kernel_name      a name of it in simulate.py
+    kernel_line      what assigns that name; "" where it has it already
     signed           whether the source's spikes have a sign
     row_build_code       GeNN code of a SPARSE matrix's connectivity
     diagonal_build_code  of a TOEPLITZ one's
@@ -74,6 +76,8 @@ class ConnectionPlan:
     assigned: str
     not_toeplitz: str
     kernel: str
+    kernel_name: str
+    kernel_line: str
     signed: bool
     row_build_code: str
     diagonal_build_code: str

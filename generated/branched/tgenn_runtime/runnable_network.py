@@ -108,6 +108,8 @@ class RunnableNetwork(ABC):
         """
         examples = self.examples_of(x)
         steps = self.timesteps if timesteps is None else timesteps
+        record = [record] if isinstance(record, str) else record
+        record_v = [record_v] if isinstance(record_v, str) else record_v
         if problem := range_problem(examples, self.inputs):
             note(problem)
         self.check_timesteps(steps)
@@ -127,6 +129,8 @@ class RunnableNetwork(ABC):
 
     def check_timesteps(self, timesteps: int) -> None:
         """Raise RunError where the network cannot run for so many steps, or be read."""
+        if timesteps < 1:
+            raise RunError(f"{timesteps}: expected at least 1", option="timesteps")
         start = max(output["start"] for output in self.outputs.values())
         most = MAX_FEW_SPIKE_STEPS if self.few_spike else MAX_STEPS
         if timesteps > most:

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def build_folder(project: Path, chosen: str | Path | None) -> Path:
@@ -34,15 +35,18 @@ def build_and_load(model: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     code = folder / f"{model.name}_CODE"
     whole = code / "fingerprint"  # is written after a build that could be loaded
-    with stdout_closed(), optimized(), one_at_a_time(folder / f"{model.name}_CODE.lock"):
+    lock = one_at_a_time(folder / f"{model.name}_CODE.lock")
+    with tempfile.TemporaryFile() as printed, lock, optimized(), stdout_to(printed):
         if code.exists() and not (whole.exists() and whole.read_text() == fingerprint(code)):
             shutil.rmtree(code)
         try:
             model.build(str(folder))
             model.load()
-        except Exception:
+        except Exception as error:
             shutil.rmtree(code, ignore_errors=True)
-            raise
+            printed.seek(0)
+            said = re.findall(r"ERROR .*?@\d+\] (.*)", printed.read().decode(errors="replace"))
+            raise RuntimeError("; ".join(said) or str(error)) from error
         whole.write_text(fingerprint(code))
 
 
@@ -83,14 +87,13 @@ def optimized() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def stdout_closed() -> Iterator[None]:
-    """What this process and its children print on stdout goes nowhere: what make prints is not for it."""
+def stdout_to(file: IO[bytes]) -> Iterator[None]:
+    """What this process and its children print on stdout, GeNN's errors among it, goes to a file."""
     sys.stdout.flush()
-    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
+    kept = os.dup(1)
+    os.dup2(file.fileno(), 1)
     try:
         yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-        os.close(nowhere)

@@ -12,6 +12,7 @@ import numpy as np
 from .messages import RunError, note
 
 SUMS = "weights/SHA256SUMS"
+LOCK = f"run tgenn lock, or sha256sum weights/*.npy > {SUMS}"
 
 
 class ProjectFolder:
@@ -50,17 +51,19 @@ class ProjectFolder:
             content = (self.path / file).read_bytes()
         except OSError as error:
             raise RunError(f"{file}: cannot be read: {error.strerror}") from None
-        if hashlib.sha256(content).hexdigest() != self.hashes().get(file):
-            raise RunError(f"{file}: does not have the hash in {SUMS}: run tgenn lock if you changed it")
+        hashes = self.hashes()
+        if file not in hashes:
+            raise RunError(f"{file}: has no line in {SUMS}: {LOCK}")
+        if hashlib.sha256(content).hexdigest() != hashes[file]:
+            raise RunError(f"{file}: does not have the hash in {SUMS}: if you changed it, {LOCK}")
         try:
             array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
         except ValueError as error:
             raise RunError(f"{file}: cannot be read: {error}") from None
-        if array.shape != shape or array.dtype != np.float32:
-            found = f"{array.dtype} {array.shape}"
-            raise RunError(
-                f"{file}: holds {found}, expected float32 {shape}: run tgenn lock and tgenn generate"
-            )
+        if array.dtype != np.float32:
+            raise RunError(f"{file}: holds {array.dtype}, expected float32: save it with .astype(np.float32)")
+        if array.shape != shape:
+            raise RunError(f"{file}: has shape {array.shape}, {self.script.name} expects {shape}")
         if not np.isfinite(array).all():
             raise RunError(f"{file}: holds NaN or infinity")
         return array

@@ -49,6 +49,7 @@ CPU = "single_threaded_cpu"
 class GeNNNetwork(RunnableNetwork):
     """A network on GeNN, which `build` of simulate.py defines in `model`, a pygenn.GeNNModel.
 
+    sparse_bytes   the memory of all SPARSE synapses that can be TOEPLITZ; it decides what "auto" is
     outputs        the output populations in order, where there are several
     timesteps      steps an example
     backend        GeNN's backend; by default the fastest that PyGeNN has here
@@ -92,6 +93,8 @@ class GeNNNetwork(RunnableNetwork):
         self.batch_size = batch_size or 0  # 0: chosen when the model is loaded
         small = sparse_bytes <= MAX_SPARSE_BYTES
         automatic = "sparse" if self.backend == CPU and small else "toeplitz"
+        if connectivity not in ("auto", "sparse", "toeplitz"):
+            raise RunError(f"{connectivity}: expected auto, sparse or toeplitz", option="connectivity")
         self.matrix = (automatic if connectivity == "auto" else connectivity).upper()
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
@@ -184,17 +187,40 @@ class GeNNNetwork(RunnableNetwork):
         steps = f"_{self.timesteps}" if self.few_spike else ""
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
-        for group in model.neuron_populations.values():
-            if "timesteps" in group.params:  # so that other timesteps need no new code
-                group.set_param_dynamic("timesteps")
+        self._check()
+        for group in model.neuron_populations.values():  # so that other timesteps need no new code
+            group.set_param_dynamic("timesteps")
         try:
             build_and_load(model, self.build_dir)
         except Exception as error:
             raise RunError(f"GeNN cannot build the model with backend {self.backend}: {error}", 3) from error
         self._loaded = True
 
+    def _check(self) -> None:
+        """Raise RunError where parts of the network, which a person may have changed, do not fit together."""
+        for group in self.model.neuron_populations.values():
+            if not {"timesteps", "depth"} <= set(group.params):
+                raise RunError(
+                    f"{group.name}: has no clock: add CLOCK to its params, and net.clock(depth=...)"
+                )
+        for synapses in self.model.synapse_populations.values():
+            kernel = synapses.vars["g"].extra_global_params.get("kernel")
+            if kernel is not None and kernel.init_values is None:
+                raise RunError(f"{synapses.name}: has no weights: call net.set_kernel after it was added")
+            delay = synapses.axonal_delay_steps // (self.timesteps if self.few_spike else 1)
+            depth = self._begin(synapses.src, 1) + 1 + delay
+            if self._begin(synapses.trg, 1) != depth:
+                found = self._begin(synapses.trg, 1)
+                raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {depth}")
+        for name, variable in self._reads.items():
+            if f"last_{variable}" not in self.populations[name].vars:
+                raise RunError(f"{name}: has no variable last_{variable}, which an output needs")
+
     def values(self, population: str, variable: str) -> np.ndarray:
-        """A copy of a GeNN variable as it is now, (batch, neurons)."""
+        """A copy of a GeNN variable as it is now, (batch, neurons). Raises RunError."""
+        self.load()
+        if population not in self.populations or variable not in self.populations[population].vars:
+            raise RunError(f"there is no variable {variable} of a population {population}")
         return values_of(self.populations[population], variable).copy()
 
     def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> None:
@@ -209,7 +235,7 @@ class GeNNNetwork(RunnableNetwork):
             raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
         if self._step == 0:
             self._set_timesteps(self.timesteps)
-            latest = max(self._begin(driven.group, self.timesteps) for driven in self._driven)
+            latest = max((self._begin(d.group, self.timesteps) for d in self._driven), default=0)
             self._shown = deque(maxlen=latest + 1)
         self._shown.appendleft(examples)
         step, self._step = self._step, self._step + 1

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of
+from .messages import RunError
 from .neuron_updates import batch_size_that_fits, time_blocks
 from .random_numbers import random_keys, uniform_between
 from .results import Result
@@ -41,6 +42,8 @@ class NumpyNetwork(RunnableNetwork):
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
         super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        if batch_size is not None and batch_size < 1:
+            raise RunError(f"{batch_size}: expected at least 1", option="batch_size")
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
         self._read: dict[str, ReadFunction] = {}
         self._loaded: dict[str, np.ndarray] = {}

@@ -867,13 +867,13 @@ public:
             throw std::runtime_error(file + ": cannot be read: run this in the folder of network.yaml");
         }
         if(hashes().count(file) == 0 || sha256(content) != hashes().at(file)) {
-            throw std::runtime_error(file + ": does not have the hash in weights/SHA256SUMS: run tgenn lock if you "
-                                     "changed it");
+            throw std::runtime_error(file + ": does not have the hash in weights/SHA256SUMS: if you changed it, run "
+                                     "tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS");
         }
         NpyReader reader(file);
         if(reader.type() != "<f4" || reader.shape() != shape) {
             throw std::runtime_error(file + ": holds " + reader.type() + " " + shapeText(reader.shape())
-                                     + ", expected <f4 " + shapeText(shape) + ": run tgenn lock and tgenn generate");
+                                     + ", model.cc expects <f4 " + shapeText(shape));
         }
         std::vector<float> values = reader.read<float>(0, reader.rows());
         if(!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) {
