@@ -16,7 +16,6 @@ from tgenn_gen.errors import MissingEngineError, TgennError
 from tgenn_gen.files.file_writing import replace_files
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.writing import project_files
-from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime.projects import load_script
 from tgenn_gen.runtime.results import Result
 
@@ -59,7 +58,7 @@ def simulate(
         net = _on_genn(tuple(files.items()), steps if network.few_spike else None, batch_size)
         net.seed = seed
         result = net.run(examples, timesteps=steps, record=record, record_v=record_v)
-    except RunError as error:
+    except ValueError as error:  # RunError, of the project's own runtime
         raise TgennError.at("simulate", "T503", str(error)) from None
     except ImportError as error:
         raise MissingEngineError(str(error)) from None

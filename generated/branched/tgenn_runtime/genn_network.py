@@ -205,9 +205,7 @@ class GeNNNetwork(RunnableNetwork):
         examples = self.examples_of(x)
         self.load(count_of(examples))
         if count_of(examples) != self.batch_size:
-            raise RunError(
-                f"{count_of(examples)} examples in a step: the network has {self.batch_size} at a time"
-            )
+            raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
         if self._step == 0:
             self._set_timesteps(self.timesteps)
             latest = max(self._begin(driven.group, self.timesteps) for driven in self._driven)

@@ -19,7 +19,8 @@ class Result:
     net_counts         {population: (n, neurons)}: spikes of +1 less spikes of -1, int32; of the populations
                        whose spikes have a sign. For all others it is the number of events
     spikes             {recorded population: (n, timesteps, neurons)}: 0, 1 or -1 at each local step, int8
-    v                  {recorded population: (n, timesteps, neurons)}: V after each local step, float32
+    v                  {recorded population: (n, timesteps, neurons)}: V after each local step, float32. On
+                       GeNN, that of an output whose V is read from a later step on begins anew there
 
     Neurons stand in C order of their population's shape; `shaped` gives them that shape.
     """
