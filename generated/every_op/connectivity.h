@@ -281,10 +281,10 @@ public:
 IMPLEMENT_SNIPPET(dilated_to_joined_sparse);
 
 //! joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
-class joined_to_steps_2_sparse : public InitSparseConnectivitySnippet::Base
+class joined_to_steps_sparse : public InitSparseConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(joined_to_steps_2_sparse);
+    DECLARE_SNIPPET(joined_to_steps_sparse);
 
     SET_ROW_BUILD_CODE(R"(
         const int i0 = (int)id_pre;
@@ -325,12 +325,12 @@ public:
     SET_MAX_ROW_LENGTH(9);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{270}; });
 };
-IMPLEMENT_SNIPPET(joined_to_steps_2_sparse);
+IMPLEMENT_SNIPPET(joined_to_steps_sparse);
 
-class joined_to_steps_2_toeplitz : public InitToeplitzConnectivitySnippet::Base
+class joined_to_steps_toeplitz : public InitToeplitzConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(joined_to_steps_2_toeplitz);
+    DECLARE_SNIPPET(joined_to_steps_toeplitz);
 
     SET_DIAGONAL_BUILD_CODE(R"(
         // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
@@ -375,13 +375,13 @@ public:
     SET_MAX_ROW_LENGTH(9);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{270}; });
 };
-IMPLEMENT_SNIPPET(joined_to_steps_2_toeplitz);
+IMPLEMENT_SNIPPET(joined_to_steps_toeplitz);
 
 //! steps: depthwise_conv1d 2 same
-class steps_2_to_each_sparse : public InitSparseConnectivitySnippet::Base
+class steps_to_each_sparse : public InitSparseConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(steps_2_to_each_sparse);
+    DECLARE_SNIPPET(steps_to_each_sparse);
 
     SET_ROW_BUILD_CODE(R"(
         const int i0 = (int)id_pre;
@@ -404,12 +404,12 @@ public:
     SET_MAX_ROW_LENGTH(4);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{24}; });
 };
-IMPLEMENT_SNIPPET(steps_2_to_each_sparse);
+IMPLEMENT_SNIPPET(steps_to_each_sparse);
 
-class steps_2_to_each_toeplitz : public InitToeplitzConnectivitySnippet::Base
+class steps_to_each_toeplitz : public InitToeplitzConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(steps_2_to_each_toeplitz);
+    DECLARE_SNIPPET(steps_to_each_toeplitz);
 
     SET_DIAGONAL_BUILD_CODE(R"(
         // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
@@ -437,7 +437,7 @@ public:
     SET_MAX_ROW_LENGTH(4);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{24}; });
 };
-IMPLEMENT_SNIPPET(steps_2_to_each_toeplitz);
+IMPLEMENT_SNIPPET(steps_to_each_toeplitz);
 
 //! each: conv1d_transpose 3 valid strides 2
 class each_to_spread_sparse : public InitSparseConnectivitySnippet::Base
@@ -506,10 +506,10 @@ public:
 IMPLEMENT_SNIPPET(each_to_spread_toeplitz);
 
 //! steps: up_sampling 2x1, pad, dense
-class steps_2_to_spread_sparse : public InitSparseConnectivitySnippet::Base
+class steps_to_spread_sparse : public InitSparseConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(steps_2_to_spread_sparse);
+    DECLARE_SNIPPET(steps_to_spread_sparse);
 
     SET_ROW_BUILD_CODE(R"(
         const int i0 = (int)id_pre;
@@ -532,12 +532,12 @@ public:
     SET_MAX_ROW_LENGTH(8);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{24}; });
 };
-IMPLEMENT_SNIPPET(steps_2_to_spread_sparse);
+IMPLEMENT_SNIPPET(steps_to_spread_sparse);
 
-class steps_2_to_spread_toeplitz : public InitToeplitzConnectivitySnippet::Base
+class steps_to_spread_toeplitz : public InitToeplitzConnectivitySnippet::Base
 {
 public:
-    DECLARE_SNIPPET(steps_2_to_spread_toeplitz);
+    DECLARE_SNIPPET(steps_to_spread_toeplitz);
 
     SET_DIAGONAL_BUILD_CODE(R"(
         // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
@@ -563,7 +563,7 @@ public:
     SET_MAX_ROW_LENGTH(8);
     SET_CALC_KERNEL_SIZE_FUNC([](const ParamValues &){ return std::vector<unsigned int>{24}; });
 };
-IMPLEMENT_SNIPPET(steps_2_to_spread_toeplitz);
+IMPLEMENT_SNIPPET(steps_to_spread_toeplitz);
 
 //! spread: windows 2 valid
 class spread_to_windows_sparse : public InitSparseConnectivitySnippet::Base
@@ -713,4 +713,4 @@ void image_to_grouped(const float *x, const Kernel &kernel, double *current)
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is b155f4d1cf33edbfe22e24efddeef7a8c52f6c0a0df493f375e492b387c51caa
+// tgenn_gen: the sha256 of all lines above is feaf021d2084f944d77f02b30972a73166240f7bfc8ae538810b06b1cf58ebd3

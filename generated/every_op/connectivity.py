@@ -285,9 +285,9 @@ depthwise_to_transposed = {
 }
 
 # joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
-joined_to_steps_2 = {
+joined_to_steps = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
-        "joined_to_steps_2_sparse",
+        "joined_to_steps_sparse",
         row_build_code="""
             const int i0 = (int)id_pre;
             // crop: (5, 7, 7) -> (5, 7, 6)
@@ -328,7 +328,7 @@ joined_to_steps_2 = {
         calc_kernel_size_func=lambda pars: [270],
     ),
     "TOEPLITZ": pygenn.create_toeplitz_connect_init_snippet(
-        "joined_to_steps_2_toeplitz",
+        "joined_to_steps_toeplitz",
         diagonal_build_code="""
             // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
             const int turn_tap_column3 = (int)id_diag / 3;
@@ -375,9 +375,9 @@ joined_to_steps_2 = {
 }
 
 # steps: depthwise_conv1d 2 same
-steps_2_to_each = {
+steps_to_each = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
-        "steps_2_to_each_sparse",
+        "steps_to_each_sparse",
         row_build_code="""
             const int i0 = (int)id_pre;
             // depthwise_conv1d 2 same: (4, 6) -> (4, 12)
@@ -400,7 +400,7 @@ steps_2_to_each = {
         calc_kernel_size_func=lambda pars: [24],
     ),
     "TOEPLITZ": pygenn.create_toeplitz_connect_init_snippet(
-        "steps_2_to_each_toeplitz",
+        "steps_to_each_toeplitz",
         diagonal_build_code="""
             // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
             const int turn_out_column0 = (int)id_diag / 2;
@@ -489,9 +489,9 @@ each_to_spread = {
 }
 
 # steps: up_sampling 2x1, pad, dense
-steps_2_to_spread = {
+steps_to_spread = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
-        "steps_2_to_spread_sparse",
+        "steps_to_spread_sparse",
         row_build_code="""
             const int i0 = (int)id_pre;
             // up_sampling 2x1: (4, 6) -> (8, 6)
@@ -514,7 +514,7 @@ steps_2_to_spread = {
         calc_kernel_size_func=lambda pars: [24],
     ),
     "TOEPLITZ": pygenn.create_toeplitz_connect_init_snippet(
-        "steps_2_to_spread_toeplitz",
+        "steps_to_spread_toeplitz",
         diagonal_build_code="""
             // id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes
             const int turn_copy0_0 = (int)id_diag / 4;
@@ -597,4 +597,4 @@ spread_to_classes = {
         calc_kernel_size_func=lambda pars: [40],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 0c259e0e8c86e73753065c55e8d48cdd4dd9266184db929d6e57e6d84adba735
+# tgenn_gen: the sha256 of all lines above is 5c0a35b07009255fcc58884df23fe28149e38fcdbb17c67298566b22fe3aad1f

@@ -206,25 +206,25 @@ void modelDefinition(ModelSpec &model)
 
     // steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &steps_kernel = net.weights("weights/steps.kernel.npy", {3, 15, 6});
-    NeuronGroup *steps_2 = model.addNeuronPopulation<integrate_and_fire_subtract>(
-        "steps_2", 24,
+    NeuronGroup *steps = model.addNeuronPopulation<integrate_and_fire_subtract>(
+        "steps", 24,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(steps_2, "steps", 4, {"spike_count"});
+    net.add(steps, "steps", 4, {"spike_count"});
     // from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "joined_to_steps_2", SynapseMatrixType::TOEPLITZ, joined, steps_2,
+            "joined_to_steps", SynapseMatrixType::TOEPLITZ, joined, steps,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<joined_to_steps_2_toeplitz>());
+            initToeplitzConnectivity<joined_to_steps_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "joined_to_steps_2", SynapseMatrixType::SPARSE, joined, steps_2,
+            "joined_to_steps", SynapseMatrixType::SPARSE, joined, steps,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<joined_to_steps_2_sparse>());
+            initConnectivity<joined_to_steps_sparse>());
     }
-    net.setWeights(model, "joined_to_steps_2", steps_kernel);
+    net.setWeights(model, "joined_to_steps", steps_kernel);
 
     // each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     const Floats &each_kernel = net.weights("weights/each.kernel.npy", {2, 6, 2});
@@ -236,17 +236,17 @@ void modelDefinition(ModelSpec &model)
     // from steps: depthwise_conv1d 2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_2_to_each", SynapseMatrixType::TOEPLITZ, steps_2, each,
+            "steps_to_each", SynapseMatrixType::TOEPLITZ, steps, each,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<steps_2_to_each_toeplitz>());
+            initToeplitzConnectivity<steps_to_each_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_2_to_each", SynapseMatrixType::SPARSE, steps_2, each,
+            "steps_to_each", SynapseMatrixType::SPARSE, steps, each,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<steps_2_to_each_sparse>());
+            initConnectivity<steps_to_each_sparse>());
     }
-    net.setWeights(model, "steps_2_to_each", each_kernel);
+    net.setWeights(model, "steps_to_each", each_kernel);
 
     // spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &spread_kernel = net.weights("weights/spread.kernel.npy", {3, 12, 4});
@@ -273,19 +273,19 @@ void modelDefinition(ModelSpec &model)
     // from steps: up_sampling 2x1, pad, dense
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_2_to_spread", SynapseMatrixType::TOEPLITZ, steps_2, spread,
+            "steps_to_spread", SynapseMatrixType::TOEPLITZ, steps, spread,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
-            initToeplitzConnectivity<steps_2_to_spread_toeplitz>());
+            initToeplitzConnectivity<steps_to_spread_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_2_to_spread", SynapseMatrixType::SPARSE, steps_2, spread,
+            "steps_to_spread", SynapseMatrixType::SPARSE, steps, spread,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
-            initConnectivity<steps_2_to_spread_sparse>());
+            initConnectivity<steps_to_spread_sparse>());
     }
-    net.setWeights(model, "steps_2_to_spread", last_axis_kernel);
+    net.setWeights(model, "steps_to_spread", last_axis_kernel);
     // its source is earlier in the pipeline
-    model.findSynapseGroup("steps_2_to_spread")->setAxonalDelaySteps(1);
+    model.findSynapseGroup("steps_to_spread")->setAxonalDelaySteps(1);
 
     // windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     NeuronGroup *windows = model.addNeuronPopulation<integrate_and_fire_subtract>(
@@ -360,4 +360,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is ebb67a49e6e1066e63f6242760916b138a49ccd45f3187e02ff14c44ef8cea5c
+// tgenn_gen: the sha256 of all lines above is 2c2844307a6a1bda348a3cdbcf27323e232b599c4015a84c93c1114ee764a13d

@@ -103,30 +103,30 @@ def populations(net: NumpyNetwork) -> None:
     current = maps.permute(current, axes=(1, 0, 2))
     current = maps.reshape(current, (7, 5, 6), (7, 30))
     current = maps.conv1d(current, steps_kernel, strides=2, padding="causal", dilation=2, groups=2)
-    steps_2 = net.population("steps", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
+    steps = net.population("steps", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
     del joined
 
     # each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     each_kernel = net.weights("weights/each.kernel.npy", (2, 6, 2))
-    current = maps.depthwise_conv1d(steps_2, each_kernel, strides=1, padding="same")
+    current = maps.depthwise_conv1d(steps, each_kernel, strides=1, padding="same")
     each = net.population("each", IntegrateAndFire, current, threshold=1.0, reset="subtract", v_init=0.5)
 
     # spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     spread_kernel = net.weights("weights/spread.kernel.npy", (3, 12, 4))
     last_axis_kernel = net.weights("weights/last_axis.kernel.npy", (6, 4))
     each_to_spread = maps.conv1d_transpose(each, spread_kernel, strides=2, padding="valid")
-    steps_2_to_spread = maps.up_sampling(steps_2, factors=(2, 1))
-    steps_2_to_spread = maps.pad(steps_2_to_spread, before=(1, 0), after=(0, 0))
-    steps_2_to_spread = maps.dense(steps_2_to_spread, last_axis_kernel)
+    steps_to_spread = maps.up_sampling(steps, factors=(2, 1))
+    steps_to_spread = maps.pad(steps_to_spread, before=(1, 0), after=(0, 0))
+    steps_to_spread = maps.dense(steps_to_spread, last_axis_kernel)
     spread = net.population(
         "spread",
         IntegrateAndFire,
-        maps.added(each_to_spread, steps_2_to_spread),
+        maps.added(each_to_spread, steps_to_spread),
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
     )
-    del each, steps_2
+    del each, steps
 
     # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(spread, pool=(2,), strides=(2,), padding="valid")
@@ -179,4 +179,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is bfc26ab608af38883a03f52c3fded11b5bfa2d72f3bda20cfc28c35da6a35648
+# tgenn_gen: the sha256 of all lines above is 8746280303433d1aab446b224e6d650b2177854ac10ccaadc25d1faaa91b9fe1

@@ -224,25 +224,24 @@ def build(**options: Any) -> GeNNNetwork:
 
     # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
-    steps_2 = model.add_neuron_population(
-        "steps_2",
+    steps = model.add_neuron_population(
+        "steps",
         24,
         integrate_and_fire_subtract,
         {**net.clock(depth=4), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
-    net.rename(steps_2, "steps")
     # from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
-    joined_to_steps_2 = model.add_synapse_population(
-        "joined_to_steps_2",
+    joined_to_steps = model.add_synapse_population(
+        "joined_to_steps",
         net.matrix,
         joined,
-        steps_2,
+        steps,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(steps_kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.joined_to_steps_2, net.matrix),
+        net.connectivity(connectivity.joined_to_steps, net.matrix),
     )
-    net.set_kernel(joined_to_steps_2, steps_kernel)
+    net.set_kernel(joined_to_steps, steps_kernel)
 
     # each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     each_kernel = net.weights("weights/each.kernel.npy", (2, 6, 2))
@@ -254,16 +253,16 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
     # from steps: depthwise_conv1d 2 same
-    steps_2_to_each = model.add_synapse_population(
-        "steps_2_to_each",
+    steps_to_each = model.add_synapse_population(
+        "steps_to_each",
         net.matrix,
-        steps_2,
+        steps,
         each,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(each_kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.steps_2_to_each, net.matrix),
+        net.connectivity(connectivity.steps_to_each, net.matrix),
     )
-    net.set_kernel(steps_2_to_each, each_kernel)
+    net.set_kernel(steps_to_each, each_kernel)
 
     # spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     spread_kernel = net.weights("weights/spread.kernel.npy", (3, 12, 4))
@@ -287,17 +286,17 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.set_kernel(each_to_spread, spread_kernel)
     # from steps: up_sampling 2x1, pad, dense
-    steps_2_to_spread = model.add_synapse_population(
-        "steps_2_to_spread",
+    steps_to_spread = model.add_synapse_population(
+        "steps_to_spread",
         net.matrix,
-        steps_2,
+        steps,
         spread,
         pygenn.init_weight_update("StaticPulse", {}, {"g": net.shared(last_axis_kernel, net.matrix)}),
         pygenn.init_postsynaptic("DeltaCurr"),
-        net.connectivity(connectivity.steps_2_to_spread, net.matrix),
+        net.connectivity(connectivity.steps_to_spread, net.matrix),
     )
-    net.set_kernel(steps_2_to_spread, last_axis_kernel)
-    steps_2_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    net.set_kernel(steps_to_spread, last_axis_kernel)
+    steps_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
 
     # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     windows = model.add_neuron_population(
@@ -390,4 +389,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 960b96b0637cab17da071444a06a1a3efb7cb9dc322f445c416c07968fe850f0
+# tgenn_gen: the sha256 of all lines above is ec300298091962411bd899d738f9f8f35f6811160d8771c84c7e3184d7dbb642

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 
 import numpy as np
@@ -18,10 +17,10 @@ from sample_networks import (
     every_op,
     examples_for,
     of_all_kinds,
-    pooled_dense,
     small_cnn,
 )
-from scripts import assert_equal_arrays, results, run_here, written
+from scripts import assert_equal_arrays, results, written
+from synapse_matrices import synapse_matrices
 
 from tgenn_gen.cli.main import main
 from tgenn_gen.codegen.matrix_types import connectivity, synapses
@@ -45,6 +44,7 @@ from tgenn_gen.network.ops.permute import Permute
 from tgenn_gen.network.ops.reshape import Reshape
 from tgenn_gen.network.ops.scale import Scale
 from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.runtime.projects import load_script
 
 
 def kept(through: tuple[LinearMap, ...], shape: Shape, neuron: Neuron):
@@ -149,9 +149,10 @@ def test_each_connectivity_gives_the_spikes_of_numpy(tmp_path, name):
     network = CONVOLUTIONAL[name]
     folder = written(network, tmp_path / name, **examples_for(network, 4))
     text = (folder / "simulate.py").read_text()
-    assert "NOT_TOEPLITZ = {  # the other connections: what they are, and why\n}" in text
+    matrix, synapses = ("net.signed_matrix", 6) if name == "signed" else ("net.matrix", 5)
+    assert text.count(f"        {matrix},\n") == text.count("add_synapse_population") == synapses
     assert "axonal_delay_steps = 2" in text
-    assert ("signed_pulse()" in text) == (name == "signed")
+    assert ("signed_pulse = " in text) == (name == "signed")
     _, expected, _ = results(folder / "reference.py", folder / "data.npz", "--seed", 3)
     assert all(expected[f"spike_counts/{population}"].any() for population in ("middle", "pooled", "late"))
     for matrix in ("sparse", "toeplitz"):
@@ -175,28 +176,23 @@ def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_p
     assert_equal_arrays(found, expected)
 
 
-@pytest.mark.slow
-@pytest.mark.genn
-def test_toeplitz_says_which_connections_cannot_be(tmp_path):
-    network = pooled_dense()
-    folder = written(network, tmp_path / "lenet", **examples_for(network, 4))
-    done = run_here(folder / "simulate.py", "--data", folder / "data.npz", "--connectivity", "toeplitz")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "simulate.py: note: fc1_to_fc2 is DENSE, a full matrix\n"
-
-
-def test_auto_is_sparse_on_a_cpu_up_to_a_limit_and_toeplitz_elsewhere(monkeypatch):
-    spec = importlib.util.spec_from_file_location("simulate", GENERATED / "small_cnn" / "simulate.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    needed = sum(script.SPARSE_BYTES.values())
+def test_auto_is_sparse_on_a_cpu_up_to_a_limit_and_toeplitz_elsewhere(fake_genn, monkeypatch):
+    np.savez(fake_genn, **synapse_matrices(small_cnn()))
+    script = load_script(GENERATED / "small_cnn" / "simulate.py")
+    runtime = script.GeNNNetwork.__init__.__globals__
+    monkeypatch.setitem(runtime, "backend_modules", ("single_threaded_cpu", "cuda", "hip"))
+    needed = (
+        105 * 3 * 4 * 8
+    )  # of conv2: each neuron has a row for its longest one, of 3 columns and 4 filters
     for limit, on_cpu in ((needed, "SPARSE"), (needed - 1, "TOEPLITZ")):
-        monkeypatch.setattr(script, "MAX_SPARSE_BYTES", limit)
-        assert script.matrix_type("auto", "single_threaded_cpu") == on_cpu
-        assert script.matrix_type("auto", "cuda") == script.matrix_type("auto", "hip") == "TOEPLITZ"
+        monkeypatch.setitem(runtime, "MAX_SPARSE_BYTES", limit)
+        assert script.build(backend="single_threaded_cpu").matrix == on_cpu
+        for backend in ("cuda", "hip"):
+            net = script.build(backend=backend)
+            assert (net.matrix, net.signed_matrix) == ("TOEPLITZ", "SPARSE")
         for backend in ("single_threaded_cpu", "cuda"):
-            assert script.matrix_type("sparse", backend) == "SPARSE"
-            assert script.matrix_type("toeplitz", backend) == "TOEPLITZ"
+            for chosen in ("sparse", "toeplitz"):
+                assert script.build(backend=backend, connectivity=chosen).matrix == chosen.upper()
 
 
 def test_show_as_json_holds_exact_numbers(capsys):

@@ -35,7 +35,7 @@ def assert_equal_results(found, expected) -> None:
 
 
 def with_v(network: Network) -> list[str]:
-    """The populations whose V is the same: not those that are read from a step on, where GeNN's V begins anew."""
+    """The populations whose V is the same; GeNN's begins anew where one is read from a later step on."""
     later = [o.population for o in network.outputs if o.start and o.readout == "membrane"]
     return [p.name for p in network.populations if p.name not in later]
 

@@ -321,9 +321,8 @@ def test_git_setup_keeps_what_is_there_and_does_nothing_twice(repository, capsys
     assert capsys.readouterr().out.splitlines() == [
         f"net/.gitattributes: {len(ATTRIBUTES) - 1} lines added, to be committed:",
         *(f"  {line}" for line in ATTRIBUTES[1:]),
-        "net/.gitignore: 2 lines added, to be committed:",
-        "  *_sparse_CODE*",
-        "  *_toeplitz_CODE*",
+        "net/.gitignore: 3 lines added, to be committed:",
+        *("  *_CODE/", "  *_CODE.lock", "  __pycache__/"),
         "git config diff.tgenn-npy.textconv: set, in this clone alone; it was other",
     ]
     config = Path(".git/config").read_bytes()

@@ -21,6 +21,6 @@ if not os.path.exists(kept):  # noqa: PTH110
     subprocess.run(["g++", *arguments], check=True)
     shutil.copy(target, f"{kept}.{os.getpid()}")
     os.replace(f"{kept}.{os.getpid()}", kept)
+with open(os.path.splitext(target)[0] + ".d", "a"):  # noqa: PTH122, PTH123
+    pass  # make looks for it, and compiles again where it is newer than the object
 shutil.copy(kept, target)
-with open(os.path.splitext(target)[0] + ".d", "a"):  # noqa: PTH122, PTH123  (make looks for it)
-    pass

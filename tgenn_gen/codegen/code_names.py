@@ -14,9 +14,10 @@ RESERVED = """
     Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
     dataRange deltaCurr draw earliest example input inject kernel kernels keys main maps matrix model
     modelDefinition net network np options orderOutputs outer output population populations powers pygenn read
-    rename runtime scaled set_kernel setWeights shared signed_pulse simulate spikes spike_weights steps tgenn
-    timesteps toeplitz uniform variable weights window_means x
+    rename runtime scaled set_kernel setWeights shared signed_pulse simulate spike_weights tgenn
+    timesteps toeplitz uniform variable weights window_means
     """.split()
+READOUT = ("V", "spikes", "steps")  # parameters of readouts, which a scale stands beside
 BLOCK = 4  # columns that the block of a population stands indented by
 
 
@@ -31,6 +32,7 @@ class CodeNames:
         self._taken = {*RESERVED, *(call.function.__name__ for call in calls)}
         names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.identifiers = identifiers_of(names, self._taken)
+        self._taken |= {*READOUT}
         self._weights = {
             file: unique(identifier(file.rpartition("/")[2].removesuffix(".npy")), self._taken)
             for file in sorted(network.tensors)

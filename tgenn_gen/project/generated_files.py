@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path, PurePosixPath
 
-from tgenn_gen.codegen.runtime_files import RUNTIME, runtime_files
+from tgenn_gen.codegen.runtime_files import RUNTIME
 from tgenn_gen.codegen.stamps import SCRIPTS, edit, is_generated
 from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.document.weight_hashes import parsed_hashes
-from tgenn_gen.files.file_writing import content_of
+from tgenn_gen.files.file_writing import content_of, temporary_files
 
 COPIED = (RUNTIME, PLUGINS)
 
@@ -48,12 +48,18 @@ def edit_of(folder: Path, name: str) -> str:
     if not is_copied(name):
         return edit(content)
     written = _hashes(folder, PurePosixPath(name).parts[0])[name]
-    if hashlib.sha256(content).hexdigest() == written or content == runtime_files().get(name):
-        return ""  # a process that was killed may have left files of this version, and the hashes of another
-    return "was edited by hand"
+    return "" if hashlib.sha256(content).hexdigest() in written else "was edited by hand"
 
 
-def _hashes(folder: Path, inside: str) -> dict[str, str]:
-    """{copied file: the sha256 that it was written with}, of one of the folders that are copied."""
-    hashes = parsed_hashes(content_of(folder / inside / "SHA256SUMS") or b"", inside).hashes
-    return {name: sha256 for name, sha256 in hashes.items() if PurePosixPath(name).parts[:-1] == (inside,)}
+def _hashes(folder: Path, inside: str) -> dict[str, set[str]]:
+    """{copied file: what its sha256 may be}, of one of the folders that are copied.
+
+    Where a process was killed while it wrote, files may also be those of the hashes that it left under a
+    temporary name.
+    """
+    hashes: dict[str, set[str]] = {}
+    for path in (folder / inside / "SHA256SUMS", *temporary_files(folder / inside, "SHA256SUMS")):
+        for name, sha256 in parsed_hashes(content_of(path) or b"", inside).hashes.items():
+            if PurePosixPath(name).parts[:-1] == (inside,):
+                hashes.setdefault(name, set()).add(sha256)
+    return hashes

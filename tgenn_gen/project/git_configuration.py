@@ -13,9 +13,9 @@ DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
     "SHA256SUMS text eol=lf",  # sha256sum -c takes no other line ends everywhere
-    f"{RUNTIME}/* -diff linguist-generated",
+    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # bytes that its SHA256SUMS knows
 )
-IGNORED = ("*_sparse_CODE*", "*_toeplitz_CODE*")  # what GeNN builds beside simulate.py, and locks
+IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python leave beside simulate.py
 # git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.
 TEXTCONV = (
     'f() { tgenn show "$1" 2>/dev/null'

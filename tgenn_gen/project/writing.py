@@ -94,11 +94,14 @@ def stale_scripts(
     document: Document, folder: Path, targets: tuple[str, ...], templates: Path | None
 ) -> dict[Path, str]:
     """The scripts that are not what the document, and the templates, give, and why."""
-    return {
+    files = _scripts(document, targets, templates)
+    stale = {
         folder / name: _staleness(folder, name, document.sha256)
-        for name, content in _scripts(document, targets, templates).items()
+        for name, content in files.items()
         if content_of(folder / name) != content
     }
+    gone = sorted(own_generated_files(folder) - {*files, *SCRIPTS})
+    return {**stale, **{folder / name: "belongs to another version of tgenn" for name in gone}}
 
 
 def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path | None) -> dict[str, bytes]:
@@ -192,7 +195,9 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     foreign = {path for name in new if name not in own and (path := _in_the_way(folder, name))}
     if foreign:
         raise TgennError(map(_foreign, foreign))
-    old = sorted(n for n in own - set(files) if n.endswith(".npy") or n == SUMS or is_copied(n))
+    carried = any(map(is_copied, files))  # save writes the document alone
+    gone = own - set(files)
+    old = sorted(n for n in gone if n.endswith(".npy") or n == SUMS or (carried and is_copied(n)))
     replace_files(folder, files, stale=old)
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write
