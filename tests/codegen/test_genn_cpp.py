@@ -118,7 +118,8 @@ def assert_refused(done: subprocess.CompletedProcess[str], folder: Path, message
 def test_weights_that_are_not_those_of_the_document_are_refused(copy):
     file = next(iter(sorted((copy / "weights").glob("*.npy"))))
     content = file.read_bytes()
-    foreign = f"weights/{file.name}: does not have the hash in weights/SHA256SUMS: if you changed it, run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
+    lock = "run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
+    foreign = f"weights/{file.name}: does not have the hash in weights/SHA256SUMS: if you changed it, {lock}"
     for damaged in (content[:-1], content + b"\0", b"\x93NUMPX" + content[6:], b"", content[:-1] + b"\1"):
         file.write_bytes(damaged)
         assert_refused(run_again(copy, output="out"), copy, foreign)
