@@ -32,7 +32,10 @@ def files_below(folder: Path) -> dict[str, bytes]:
     return {
         str(p.relative_to(folder)): p.read_bytes()
         for p in folder.rglob("*")
-        if p.is_file() and p.suffix != ".lock" and "_CODE" not in str(p) and "__pycache__" not in p.parts
+        if p.is_file()
+        and p.suffix != ".lock"
+        and "_CODE" not in str(p)
+        and not {"__pycache__", ".mypy_cache", ".ruff_cache"} & set(p.parts)
     }
 
 

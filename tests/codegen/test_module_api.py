@@ -68,7 +68,7 @@ def test_other_timesteps_need_no_new_build_but_for_few_spikes(built):
     network, on_genn, in_numpy, x = built
     timesteps = 3 + max(o.start for o in network.outputs)
     if network.few_spike:
-        with pytest.raises(ValueError, match=f"^{timesteps} timesteps: this network was built for 7$"):
+        with pytest.raises(ValueError, match=f"^timesteps {timesteps}: this network was built for 7$"):
             on_genn.run(x, timesteps=timesteps)
         timesteps = 7
     options = {"timesteps": timesteps, "record": [network.spiking[0]]}
@@ -79,11 +79,9 @@ def test_other_timesteps_need_no_new_build_but_for_few_spikes(built):
 def test_unknown_names_are_refused_where_something_is_recorded(built):
     _, on_genn, in_numpy, x = built
     for net in (on_genn, in_numpy):
-        for wrong, words in (({"record": ["nobody"]}, "spikes"), ({"record_v": ["nobody"]}, "a membrane")):
-            with pytest.raises(
-                ValueError, match=f"there is no population with {words}.* called nobody, only"
-            ):
-                net.run(x, **wrong)
+        for option in ("record", "record_v"):
+            with pytest.raises(ValueError, match=f"^{option} nobody: expected names of "):
+                net.run(x, **{option: ["nobody"]})
 
 
 @pytest.mark.genn
@@ -198,7 +196,7 @@ def test_simulate_gives_the_same_with_both_engines():
     assert sorted(on_genn.spikes) == sorted(network.spiking)
     assert_equal_results(on_genn, in_numpy)
     for engine in ("genn", "numpy"):
-        with pytest.raises(TgennError, match="called nobody"):
+        with pytest.raises(TgennError, match="record nobody: expected names of"):
             simulate(network, x, engine=engine, record=["nobody"])
 
 

@@ -59,7 +59,7 @@ def said(network, tmp_path, capsys):
 
 
 def files(folder: Path) -> dict[str, str]:
-    texts = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".npy")
+    texts = (p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".npy", ".pyc"))
     return {p.relative_to(folder).as_posix(): p.read_text() for p in texts}
 
 

@@ -127,7 +127,7 @@ class NeuronGroup:
                 v["V"][:] = 0
         elif step == 0 and "threshold" in p:
             v["next_V" if few_spike else "V"][:] = self.start(v, p)
-        elif step == 0:
+        elif step == 0 and "V" in v:
             v["V"][:] = 0
         current = current + v["I_const"]
         if maximum:
@@ -140,7 +140,7 @@ class NeuronGroup:
                 v["V"][:] = v["next_V"]
         elif "1 <<" in code:
             v["V"] += 2.0 ** (timesteps - 1 - step) * current
-        else:
+        elif "V" in v:
             v["V"] += p.get("gain", 1.0) * current
         start = int((re.findall(r"(?:step|emitted) (?:==|>=) (\d+)", code) or [0])[-1])
         if "spike_count" not in v:  # an output
@@ -198,7 +198,7 @@ class NeuronGroup:
 
 class GeNNModel:
     def __init__(self, precision, name, backend):
-        self.name, self.neuron_populations, self.synapses, self.timestep = name, {}, [], 0
+        self.name, self.neuron_populations, self.synapse_populations, self.timestep = name, {}, {}, 0
         self.batch_size = 1
         self.matrices = np.load(os.environ["FAKE_GENN_MATRICES"])
 
@@ -209,12 +209,12 @@ class GeNNModel:
     def add_synapse_population(
         self, name, matrix_type, source, target, weights, postsynaptic, connectivity=None
     ):
-        kernel = SimpleNamespace(set_init_values=lambda values: None)
+        kernel = SimpleNamespace(set_init_values=lambda values: None, init_values=())
         synapses = SimpleNamespace(
-            source=source, target=target, matrix=self.matrices[name], axonal_delay_steps=0
+            name=name, src=source, trg=target, matrix=self.matrices[name], axonal_delay_steps=0
         )
         synapses.vars = {"g": SimpleNamespace(extra_global_params={"kernel": kernel})}
-        self.synapses.append(synapses)
+        self.synapse_populations[name] = synapses
         return synapses
 
     def build(self, folder):
@@ -228,9 +228,9 @@ class GeNNModel:
     def step_time(self):
         groups = self.neuron_populations.values()
         currents = {g.name: np.zeros((self.batch_size, g.num_neurons), np.float32) for g in groups}
-        for s in self.synapses:
-            if len(s.source.history) > s.axonal_delay_steps:
-                currents[s.target.name] += s.source.history[-1 - s.axonal_delay_steps] @ s.matrix
+        for s in self.synapse_populations.values():
+            if len(s.src.history) > s.axonal_delay_steps:
+                currents[s.trg.name] += s.src.history[-1 - s.axonal_delay_steps] @ s.matrix
         for group in groups:
             group.step(self.timestep, currents[group.name])
         self.timestep += 1
