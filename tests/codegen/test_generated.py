@@ -330,5 +330,13 @@ def test_an_edit_of_a_threshold_changes_one_line_of_each_script_and_the_hashes(t
         assert len(network) == (0 if script.startswith("connectivity") else 1), (script, network)
 
 
+def test_saving_a_network_again_leaves_its_scripts_and_their_runtime(tmp_path):
+    save(small_cnn(), tmp_path / "n")
+    generate(small_cnn(), tmp_path / "n")
+    before = files_below(tmp_path / "n")
+    save(small_cnn(), tmp_path / "n", force=True)
+    assert files_below(tmp_path / "n") == before
+
+
 def git(*arguments, folder):
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout

@@ -230,6 +230,7 @@ def test_names_that_no_file_can_have_are_said_or_ignored(folder, capsys):
     edit(folder, (KERNEL, '"weights/\\ud800.npy"'))
     assert main(["lock", str(folder)]) == 2
     assert "error[T301]: weights/\\ud800.npy: is not a path" in capsys.readouterr().err
+    (folder / KERNEL).write_bytes(b"somebody's")
     with pytest.raises(TgennError, match="T603"):  # the kernel, which the document no longer names
         save(small_cnn(), folder, force=True)
 
