@@ -166,32 +166,32 @@ void modelDefinition(ModelSpec &model)
     net.input("image", {6, 5, 2}, 1.0f, -INFINITY, INFINITY, true);
 
     // image: 6 x 5 x 2 input neurons, spikes; the input = 1 x spikes per step
-    NeuronGroup *image = model.addNeuronPopulation<spikes_input>(
+    NeuronGroup *image_neurons = model.addNeuronPopulation<spikes_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
         { {"I_const", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(image, "image", 0, {"spike_count"});
-    net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
+    net.add(image_neurons, "image", 0, {"spike_count"});
+    net.inject(image_neurons, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
     // stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
     const Floats &stem_v_init = net.weights("weights/stem.v_init.npy", {3, 5, 3});
-    NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "stem", 45,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"negative_threshold", -0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0}, {"v_init", uninitialisedVar()} });
-    net.add(stem, "stem", 1, {"spike_count", "net_count"});
-    net.variable(stem, "v_init", stem_v_init);
+    net.add(stem_neurons, "stem", 1, {"spike_count", "net_count"});
+    net.variable(stem_neurons, "v_init", stem_v_init);
     // from image: conv2d 2x3 same strides 2x1
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::TOEPLITZ, image, stem,
+            "image_to_stem", SynapseMatrixType::TOEPLITZ, image_neurons, stem_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<image_to_stem_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::SPARSE, image, stem,
+            "image_to_stem", SynapseMatrixType::SPARSE, image_neurons, stem_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<image_to_stem_sparse>());
     }
@@ -200,23 +200,23 @@ void modelDefinition(ModelSpec &model)
     // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
-    NeuronGroup *branch = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *branch_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "branch", 45,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(branch, "branch", 2, {"spike_count"});
-    net.bias(branch, branch_bias);
+    net.add(branch_neurons, "branch", 2, {"spike_count"});
+    net.bias(branch_neurons, branch_bias);
     // from stem: conv2d 3x2 same
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem, branch,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem_neurons, branch_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<stem_to_branch_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::SPARSE, stem, branch,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_branch", SynapseMatrixType::SPARSE, stem_neurons, branch_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initConnectivity<stem_to_branch_sparse>());
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
@@ -224,15 +224,15 @@ void modelDefinition(ModelSpec &model)
     // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
-    NeuronGroup *sum = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *sum_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "sum", 45,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(sum, "sum", 3, {"spike_count"});
+    net.add(sum_neurons, "sum", 3, {"spike_count"});
     // from stem: scale
     model.addSynapsePopulation(
-        "stem_to_sum", SynapseMatrixType::SPARSE, stem, sum,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+        "stem_to_sum", SynapseMatrixType::SPARSE, stem_neurons, sum_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
     // its source is earlier in the pipeline
@@ -240,13 +240,13 @@ void modelDefinition(ModelSpec &model)
     // from branch: conv2d 1x1 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch, sum,
+            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<branch_to_sum_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::SPARSE, branch, sum,
+            "branch_to_sum", SynapseMatrixType::SPARSE, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<branch_to_sum_sparse>());
     }
@@ -255,18 +255,18 @@ void modelDefinition(ModelSpec &model)
     // classes: 5 neurons. ANN activation = 0.5 x V / steps
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_membrane>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 4} },
         { {"I_const", 0.0}, {"V", 0.0}, {"last_V", 0.0} });
-    net.add(classes, "classes", 4, {});
-    net.bias(classes, classes_bias);
+    net.add(classes_neurons, "classes", 4, {});
+    net.bias(classes_neurons, classes_bias);
     // from sum: flatten, dense
     model.addSynapsePopulation(
-        "sum_to_classes", SynapseMatrixType::DENSE, sum, classes,
+        "sum_to_classes", SynapseMatrixType::DENSE, sum_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "sum_to_classes", classes_kernel);
-    net.output(classes, {5}, "V", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "V", [](const Floats &read) {
         return mean_per_step(read, 0.5, 3, net.stepWeights());
     });
     net.end(model);
@@ -276,4 +276,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is b6bec0de2fa9fea5f10c530665e5af46d6f3f26bff408e593b0d8d2993d495ec
+// tgenn_gen: the sha256 of all lines above is 270ff7e4fea3ea12570faba7b4425131a69a4b7e81d3c02a1fd8f7ced789805f

@@ -99,28 +99,28 @@ void modelDefinition(ModelSpec &model)
 
     // 1st: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &a_kernel = net.weights("weights/a.kernel.npy", {2, 2, 1, 2});
-    NeuronGroup *_1st = model.addNeuronPopulation<integrate_and_fire_zero>(
+    NeuronGroup *_1st_neurons = model.addNeuronPopulation<integrate_and_fire_zero>(
         "_1st", 48,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(_1st, "1st", 0, {"spike_count"});
+    net.add(_1st_neurons, "1st", 0, {"spike_count"});
     // from in-put: conv2d 2x2 same; a current, computed once an example
-    net.inject(_1st, "in-put", [kernel = a_kernel](const float *x, double *current) {
+    net.inject(_1st_neurons, "in-put", [kernel = a_kernel](const float *x, double *current) {
         in_put_to__1st(x, kernel, current);
     });
 
     // a.b: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &a_b_factor = net.weights("weights/a.b.factor.npy", {2});
     const Floats &a_b_bias_2 = net.weights("weights/a.b.bias.npy", {2});
-    NeuronGroup *a_b = model.addNeuronPopulation<integrate_and_fire_zero>(
+    NeuronGroup *a_b_neurons = model.addNeuronPopulation<integrate_and_fire_zero>(
         "a_b", 48,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(a_b, "a.b", 1, {"spike_count"});
-    net.bias(a_b, a_b_bias_2);
+    net.add(a_b_neurons, "a.b", 1, {"spike_count"});
+    net.bias(a_b_neurons, a_b_bias_2);
     // from 1st: scale
     model.addSynapsePopulation(
-        "_1st_to_a_b", SynapseMatrixType::SPARSE, _1st, a_b,
+        "_1st_to_a_b", SynapseMatrixType::SPARSE, _1st_neurons, a_b_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<_1st_to_a_b_sparse>());
     net.setWeights(model, "_1st_to_a_b", a_b_factor);
@@ -129,28 +129,28 @@ void modelDefinition(ModelSpec &model)
     const Floats &a_b_kernel = net.weights("weights/a-b.kernel.npy", {2, 2, 2, 2});
     const Floats &c = net.weights("weights/c.npy", {1, 1, 1, 2});
     const Floats &a_b_bias = net.weights("weights/a-b.bias.npy", {2, 3, 2});
-    NeuronGroup *a_b_2 = model.addNeuronPopulation<integrate_and_fire_zero>(
+    NeuronGroup *a_b_2_neurons = model.addNeuronPopulation<integrate_and_fire_zero>(
         "a_b_2", 12,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(a_b_2, "a-b", 2, {"spike_count"});
-    net.bias(a_b_2, a_b_bias);
+    net.add(a_b_2_neurons, "a-b", 2, {"spike_count"});
+    net.bias(a_b_2_neurons, a_b_bias);
     // from a.b: avg_pool2d 2x2 valid
     model.addSynapsePopulation(
-        "a_b_to_a_b_2", SynapseMatrixType::SPARSE, a_b, a_b_2,
+        "a_b_to_a_b_2", SynapseMatrixType::SPARSE, a_b_neurons, a_b_2_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<a_b_to_a_b_2_sparse>());
     net.setWeights(model, "a_b_to_a_b_2", constant(0.25));
     // from 1st: conv2d 2x2 valid strides 2x2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "_1st_to_a_b_2", SynapseMatrixType::TOEPLITZ, _1st, a_b_2,
+            "_1st_to_a_b_2", SynapseMatrixType::TOEPLITZ, _1st_neurons, a_b_2_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<_1st_to_a_b_2_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "_1st_to_a_b_2", SynapseMatrixType::SPARSE, _1st, a_b_2,
+            "_1st_to_a_b_2", SynapseMatrixType::SPARSE, _1st_neurons, a_b_2_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<_1st_to_a_b_2_sparse>());
     }
@@ -158,19 +158,19 @@ void modelDefinition(ModelSpec &model)
     // its source is earlier in the pipeline
     model.findSynapseGroup("_1st_to_a_b_2")->setAxonalDelaySteps(1);
     // from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once an example
-    net.inject(a_b_2, "in-put", [kernel = scaled(0.25, c)](const float *x, double *current) {
+    net.inject(a_b_2_neurons, "in-put", [kernel = scaled(0.25, c)](const float *x, double *current) {
         in_put_to_a_b_2(x, kernel, current);
     });
 
     // for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *_for = model.addNeuronPopulation<integrate_and_fire_zero>(
+    NeuronGroup *_for_neurons = model.addNeuronPopulation<integrate_and_fire_zero>(
         "_for", 12,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(_for, "for", 3, {"spike_count"});
+    net.add(_for_neurons, "for", 3, {"spike_count"});
     // from a-b: reshape
     model.addSynapsePopulation(
-        "a_b_2_to__for", SynapseMatrixType::SPARSE, a_b_2, _for,
+        "a_b_2_to__for", SynapseMatrixType::SPARSE, a_b_2_neurons, _for_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<a_b_2_to__for_sparse>());
     net.setWeights(model, "a_b_2_to__for", constant(1.0));
@@ -178,25 +178,25 @@ void modelDefinition(ModelSpec &model)
     // out: 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &out_kernel = net.weights("weights/out.kernel.npy", {12, 4});
     const Floats &out2 = net.weights("weights/out2.npy", {12, 4});
-    NeuronGroup *out = model.addNeuronPopulation<integrate_and_fire_zero_spike_count>(
+    NeuronGroup *out_neurons = model.addNeuronPopulation<integrate_and_fire_zero_spike_count>(
         "out", 4,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(out, "out", 4, {"spike_count"});
+    net.add(out_neurons, "out", 4, {"spike_count"});
     // from for: flatten, dense
     model.addSynapsePopulation(
-        "_for_to_out", SynapseMatrixType::DENSE, _for, out,
+        "_for_to_out", SynapseMatrixType::DENSE, _for_neurons, out_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "_for_to_out", out_kernel);
     // from a-b: avg_pool2d 2x3 same, flatten, dense
     model.addSynapsePopulation(
-        "a_b_2_to_out", SynapseMatrixType::SPARSE, a_b_2, out,
+        "a_b_2_to_out", SynapseMatrixType::SPARSE, a_b_2_neurons, out_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<a_b_2_to_out_sparse>());
     net.setWeights(model, "a_b_2_to_out", outer(window_means(2, 3), out2));
     // its source is earlier in the pipeline
     model.findSynapseGroup("a_b_2_to_out")->setAxonalDelaySteps(1);
-    net.output(out, {4}, "read", [](const Floats &read) {
+    net.output(out_neurons, {4}, "read", [](const Floats &read) {
         return mean_per_step(read, 1.0, 0, net.stepWeights());
     });
     net.end(model);
@@ -206,4 +206,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is ce55900fdabee20d530bedc4640e2610a60be27a3ac6ba48a054a35736143fe1
+// tgenn_gen: the sha256 of all lines above is de1be01545fb2ffb169197e31b617727d2264dce0d8f9cbbaefddb7dba098762

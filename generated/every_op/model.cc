@@ -99,33 +99,33 @@ void modelDefinition(ModelSpec &model)
 
     // grouped: 6 x 8 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &grouped_kernel = net.weights("weights/grouped.kernel.npy", {2, 3, 1, 4});
-    NeuronGroup *grouped = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *grouped_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "grouped", 192,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(grouped, "grouped", 0, {"spike_count"});
+    net.add(grouped_neurons, "grouped", 0, {"spike_count"});
     // from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once an example
-    net.inject(grouped, "image", [kernel = grouped_kernel](const float *x, double *current) {
+    net.inject(grouped_neurons, "image", [kernel = grouped_kernel](const float *x, double *current) {
         image_to_grouped(x, kernel, current);
     });
 
     // depthwise: 3 x 4 x 8 neurons. ANN activation = 1.0 x spikes per step
     const Floats &depthwise_kernel = net.weights("weights/depthwise.kernel.npy", {2, 3, 4, 2});
-    NeuronGroup *depthwise = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *depthwise_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "depthwise", 96,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(depthwise, "depthwise", 1, {"spike_count"});
+    net.add(depthwise_neurons, "depthwise", 1, {"spike_count"});
     // from grouped: depthwise_conv2d 2x3 same strides 2x2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "grouped_to_depthwise", SynapseMatrixType::TOEPLITZ, grouped, depthwise,
+            "grouped_to_depthwise", SynapseMatrixType::TOEPLITZ, grouped_neurons, depthwise_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<grouped_to_depthwise_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "grouped_to_depthwise", SynapseMatrixType::SPARSE, grouped, depthwise,
+            "grouped_to_depthwise", SynapseMatrixType::SPARSE, grouped_neurons, depthwise_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<grouped_to_depthwise_sparse>());
     }
@@ -133,21 +133,21 @@ void modelDefinition(ModelSpec &model)
 
     // dilated: 4 x 5 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &dilated_kernel = net.weights("weights/dilated.kernel.npy", {2, 2, 4, 1});
-    NeuronGroup *dilated = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *dilated_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "dilated", 80,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(dilated, "dilated", 1, {"spike_count"});
+    net.add(dilated_neurons, "dilated", 1, {"spike_count"});
     // from grouped: depthwise_conv2d 2x2 valid dilation 2x3
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "grouped_to_dilated", SynapseMatrixType::TOEPLITZ, grouped, dilated,
+            "grouped_to_dilated", SynapseMatrixType::TOEPLITZ, grouped_neurons, dilated_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<grouped_to_dilated_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "grouped_to_dilated", SynapseMatrixType::SPARSE, grouped, dilated,
+            "grouped_to_dilated", SynapseMatrixType::SPARSE, grouped_neurons, dilated_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<grouped_to_dilated_sparse>());
     }
@@ -155,28 +155,28 @@ void modelDefinition(ModelSpec &model)
 
     // transposed: 5 x 7 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &transposed_kernel = net.weights("weights/transposed.kernel.npy", {3, 2, 8, 3});
-    NeuronGroup *transposed = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *transposed_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "transposed", 105,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(transposed, "transposed", 2, {"spike_count"});
+    net.add(transposed_neurons, "transposed", 2, {"spike_count"});
     // from depthwise: conv2d_transpose 3x2 same strides 2x2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "depthwise_to_transposed", SynapseMatrixType::TOEPLITZ, depthwise, transposed,
+            "depthwise_to_transposed", SynapseMatrixType::TOEPLITZ, depthwise_neurons, transposed_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<depthwise_to_transposed_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "depthwise_to_transposed", SynapseMatrixType::SPARSE, depthwise, transposed,
+            "depthwise_to_transposed", SynapseMatrixType::SPARSE, depthwise_neurons, transposed_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<depthwise_to_transposed_sparse>());
     }
     net.setWeights(model, "depthwise_to_transposed", transposed_kernel);
     // from grouped: crop
     model.addSynapsePopulation(
-        "grouped_to_transposed", SynapseMatrixType::SPARSE, grouped, transposed,
+        "grouped_to_transposed", SynapseMatrixType::SPARSE, grouped_neurons, transposed_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<grouped_to_transposed_sparse>());
     net.setWeights(model, "grouped_to_transposed", constant(1.0));
@@ -184,20 +184,20 @@ void modelDefinition(ModelSpec &model)
     model.findSynapseGroup("grouped_to_transposed")->setAxonalDelaySteps(1);
 
     // joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *joined = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *joined_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "joined", 245,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(joined, "joined", 3, {"spike_count"});
+    net.add(joined_neurons, "joined", 3, {"spike_count"});
     // from transposed: pad
     model.addSynapsePopulation(
-        "transposed_to_joined", SynapseMatrixType::SPARSE, transposed, joined,
+        "transposed_to_joined", SynapseMatrixType::SPARSE, transposed_neurons, joined_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<transposed_to_joined_sparse>());
     net.setWeights(model, "transposed_to_joined", constant(1.0));
     // from dilated: pad
     model.addSynapsePopulation(
-        "dilated_to_joined", SynapseMatrixType::SPARSE, dilated, joined,
+        "dilated_to_joined", SynapseMatrixType::SPARSE, dilated_neurons, joined_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<dilated_to_joined_sparse>());
     net.setWeights(model, "dilated_to_joined", constant(1.0));
@@ -206,21 +206,21 @@ void modelDefinition(ModelSpec &model)
 
     // steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &steps_kernel = net.weights("weights/steps.kernel.npy", {3, 15, 6});
-    NeuronGroup *steps = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *steps_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "steps", 24,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(steps, "steps", 4, {"spike_count"});
+    net.add(steps_neurons, "steps", 4, {"spike_count"});
     // from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "joined_to_steps", SynapseMatrixType::TOEPLITZ, joined, steps,
+            "joined_to_steps", SynapseMatrixType::TOEPLITZ, joined_neurons, steps_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<joined_to_steps_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "joined_to_steps", SynapseMatrixType::SPARSE, joined, steps,
+            "joined_to_steps", SynapseMatrixType::SPARSE, joined_neurons, steps_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<joined_to_steps_sparse>());
     }
@@ -228,21 +228,21 @@ void modelDefinition(ModelSpec &model)
 
     // each: 4 x 12 neurons. ANN activation = 1.0 x spikes per step
     const Floats &each_kernel = net.weights("weights/each.kernel.npy", {2, 6, 2});
-    NeuronGroup *each = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *each_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "each", 48,
         { {"timesteps", net.timesteps()}, {"depth", 5}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(each, "each", 5, {"spike_count"});
+    net.add(each_neurons, "each", 5, {"spike_count"});
     // from steps: depthwise_conv1d 2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_to_each", SynapseMatrixType::TOEPLITZ, steps, each,
+            "steps_to_each", SynapseMatrixType::TOEPLITZ, steps_neurons, each_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<steps_to_each_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_to_each", SynapseMatrixType::SPARSE, steps, each,
+            "steps_to_each", SynapseMatrixType::SPARSE, steps_neurons, each_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<steps_to_each_sparse>());
     }
@@ -251,21 +251,21 @@ void modelDefinition(ModelSpec &model)
     // spread: 9 x 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &spread_kernel = net.weights("weights/spread.kernel.npy", {3, 12, 4});
     const Floats &last_axis_kernel = net.weights("weights/last_axis.kernel.npy", {6, 4});
-    NeuronGroup *spread = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *spread_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "spread", 36,
         { {"timesteps", net.timesteps()}, {"depth", 6}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(spread, "spread", 6, {"spike_count"});
+    net.add(spread_neurons, "spread", 6, {"spike_count"});
     // from each: conv1d_transpose 3 valid strides 2
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "each_to_spread", SynapseMatrixType::TOEPLITZ, each, spread,
+            "each_to_spread", SynapseMatrixType::TOEPLITZ, each_neurons, spread_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<each_to_spread_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "each_to_spread", SynapseMatrixType::SPARSE, each, spread,
+            "each_to_spread", SynapseMatrixType::SPARSE, each_neurons, spread_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<each_to_spread_sparse>());
     }
@@ -273,13 +273,13 @@ void modelDefinition(ModelSpec &model)
     // from steps: up_sampling 2x1, pad, dense
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "steps_to_spread", SynapseMatrixType::TOEPLITZ, steps, spread,
+            "steps_to_spread", SynapseMatrixType::TOEPLITZ, steps_neurons, spread_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<steps_to_spread_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "steps_to_spread", SynapseMatrixType::SPARSE, steps, spread,
+            "steps_to_spread", SynapseMatrixType::SPARSE, steps_neurons, spread_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<steps_to_spread_sparse>());
     }
@@ -288,27 +288,27 @@ void modelDefinition(ModelSpec &model)
     model.findSynapseGroup("steps_to_spread")->setAxonalDelaySteps(1);
 
     // windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *windows = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *windows_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "windows", 32,
         { {"timesteps", net.timesteps()}, {"depth", 7}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(windows, "windows", 7, {"spike_count"});
+    net.add(windows_neurons, "windows", 7, {"spike_count"});
     // from spread: windows 2 valid
     model.addSynapsePopulation(
-        "spread_to_windows", SynapseMatrixType::SPARSE, spread, windows,
+        "spread_to_windows", SynapseMatrixType::SPARSE, spread_neurons, windows_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<spread_to_windows_sparse>());
     net.setWeights(model, "spread_to_windows", constant(1.0));
 
     // images: 2 x 3 x 4 x 4 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *images = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *images_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "images", 96,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(images, "images", 2, {"spike_count"});
+    net.add(images_neurons, "images", 2, {"spike_count"});
     // from dilated: windows 2x2 same
     model.addSynapsePopulation(
-        "dilated_to_images", SynapseMatrixType::SPARSE, dilated, images,
+        "dilated_to_images", SynapseMatrixType::SPARSE, dilated_neurons, images_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<dilated_to_images_sparse>());
     net.setWeights(model, "dilated_to_images", constant(1.0));
@@ -317,19 +317,19 @@ void modelDefinition(ModelSpec &model)
     const Floats &of_windows_kernel = net.weights("weights/of_windows.kernel.npy", {32, 5});
     const Floats &of_images_kernel = net.weights("weights/of_images.kernel.npy", {96, 5});
     const Floats &of_means_kernel = net.weights("weights/of_means.kernel.npy", {8, 5});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_and_fire_subtract_spike_count>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_and_fire_subtract_spike_count>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 8}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(classes, "classes", 8, {"spike_count"});
+    net.add(classes_neurons, "classes", 8, {"spike_count"});
     // from windows: flatten, dense
     model.addSynapsePopulation(
-        "windows_to_classes", SynapseMatrixType::DENSE, windows, classes,
+        "windows_to_classes", SynapseMatrixType::DENSE, windows_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "windows_to_classes", of_windows_kernel);
     // from images: flatten, dense
     model.addSynapsePopulation(
-        "images_to_classes", SynapseMatrixType::DENSE, images, classes,
+        "images_to_classes", SynapseMatrixType::DENSE, images_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "images_to_classes", of_images_kernel);
     // its source is earlier in the pipeline
@@ -337,20 +337,20 @@ void modelDefinition(ModelSpec &model)
     // from spread: avg_pool1d 4 valid, flatten, dense
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "spread_to_classes", SynapseMatrixType::TOEPLITZ, spread, classes,
+            "spread_to_classes", SynapseMatrixType::TOEPLITZ, spread_neurons, classes_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<spread_to_classes_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "spread_to_classes", SynapseMatrixType::SPARSE, spread, classes,
+            "spread_to_classes", SynapseMatrixType::SPARSE, spread_neurons, classes_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<spread_to_classes_sparse>());
     }
     net.setWeights(model, "spread_to_classes", scaled(0.25, of_means_kernel));
     // its source is earlier in the pipeline
     model.findSynapseGroup("spread_to_classes")->setAxonalDelaySteps(1);
-    net.output(classes, {5}, "read", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "read", [](const Floats &read) {
         return mean_per_step(read, 1.0, 0, net.stepWeights());
     });
     net.end(model);
@@ -360,4 +360,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 2c2844307a6a1bda348a3cdbcf27323e232b599c4015a84c93c1114ee764a13d
+// tgenn_gen: the sha256 of all lines above is 4d5e4f2f476d2cd078fff377068ddb6506cdeab597847a058db9253b2ecc83a9

@@ -97,13 +97,13 @@ void modelDefinition(ModelSpec &model)
     // stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x 2^(timesteps - 1 - k) of its spikes'
     //     steps k / (2^timesteps - 1)
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
-    NeuronGroup *stem = model.addNeuronPopulation<few_spike>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<few_spike>(
         "stem", 45,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"next_V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(stem, "stem", 0, {"spike_count"});
+    net.add(stem_neurons, "stem", 0, {"spike_count"});
     // from image: conv2d 2x3 same strides 2x1; a current, computed once an example
-    net.inject(stem, "image", [kernel = conv_kernel](const float *x, double *current) {
+    net.inject(stem_neurons, "image", [kernel = conv_kernel](const float *x, double *current) {
         image_to_stem(x, kernel, current);
     });
 
@@ -111,22 +111,22 @@ void modelDefinition(ModelSpec &model)
     //     (2^timesteps - 1)
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
-    NeuronGroup *branch = model.addNeuronPopulation<few_spike>(
+    NeuronGroup *branch_neurons = model.addNeuronPopulation<few_spike>(
         "branch", 45,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"next_V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(branch, "branch", 1, {"spike_count"});
-    net.bias(branch, branch_bias);
+    net.add(branch_neurons, "branch", 1, {"spike_count"});
+    net.bias(branch_neurons, branch_bias);
     // from stem: conv2d 3x2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem, branch,
+            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem_neurons, branch_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<stem_to_branch_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::SPARSE, stem, branch,
+            "stem_to_branch", SynapseMatrixType::SPARSE, stem_neurons, branch_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<stem_to_branch_sparse>());
     }
@@ -136,14 +136,14 @@ void modelDefinition(ModelSpec &model)
     //     (2^timesteps - 1)
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
-    NeuronGroup *sum = model.addNeuronPopulation<few_spike>(
+    NeuronGroup *sum_neurons = model.addNeuronPopulation<few_spike>(
         "sum", 45,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"next_V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(sum, "sum", 2, {"spike_count"});
+    net.add(sum_neurons, "sum", 2, {"spike_count"});
     // from stem: scale
     model.addSynapsePopulation(
-        "stem_to_sum", SynapseMatrixType::SPARSE, stem, sum,
+        "stem_to_sum", SynapseMatrixType::SPARSE, stem_neurons, sum_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
@@ -152,13 +152,13 @@ void modelDefinition(ModelSpec &model)
     // from branch: conv2d 1x1 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch, sum,
+            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<branch_to_sum_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::SPARSE, branch, sum,
+            "branch_to_sum", SynapseMatrixType::SPARSE, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<branch_to_sum_sparse>());
     }
@@ -167,18 +167,18 @@ void modelDefinition(ModelSpec &model)
     // classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_membrane>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 3} },
         { {"I_const", 0.0}, {"V", 0.0}, {"last_V", 0.0} });
-    net.add(classes, "classes", 3, {});
-    net.bias(classes, classes_bias);
+    net.add(classes_neurons, "classes", 3, {});
+    net.bias(classes_neurons, classes_bias);
     // from sum: flatten, dense
     model.addSynapsePopulation(
-        "sum_to_classes", SynapseMatrixType::DENSE, sum, classes,
+        "sum_to_classes", SynapseMatrixType::DENSE, sum_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "sum_to_classes", classes_kernel);
-    net.output(classes, {5}, "V", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "V", [](const Floats &read) {
         return mean_per_step(read, 0.5, 0, net.stepWeights());
     });
     net.end(model);
@@ -188,4 +188,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is bb56afd744e23eb93d9dbe2d1a01a0e453d0295b0e18f633bb5f0f43475809f2
+// tgenn_gen: the sha256 of all lines above is 03819f8ee68b907998f6779007835183c68584bd12432456b372925fb23e6304

@@ -148,24 +148,24 @@ void modelDefinition(ModelSpec &model)
     net.input("right", {5}, 255.0f, -INFINITY, INFINITY, true);
 
     // right: 5 input neurons, spikes; the input = 1 x spikes per step
-    NeuronGroup *right = model.addNeuronPopulation<spikes_input>(
+    NeuronGroup *right_neurons = model.addNeuronPopulation<spikes_input>(
         "right", 5,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
         { {"I_const", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(right, "right", 0, {"spike_count"});
-    net.inject(right, "right", [](const float *x, double *current) { std::copy(x, x + 5, current); });
+    net.add(right_neurons, "right", 0, {"spike_count"});
+    net.inject(right_neurons, "right", [](const float *x, double *current) { std::copy(x, x + 5, current); });
 
     // stem: 2 x 3 x 2 neurons. ANN activation = 1.5 x spikes per step
     const Floats &stem_kernel = net.weights("weights/stem.kernel.npy", {3, 2, 1, 2});
     const Floats &stem_bias = net.weights("weights/stem.bias.npy", {2});
-    NeuronGroup *stem = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "stem", 12,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(stem, "stem", 0, {"spike_count"});
-    net.bias(stem, stem_bias);
+    net.add(stem_neurons, "stem", 0, {"spike_count"});
+    net.bias(stem_neurons, stem_bias);
     // from left: conv2d 3x2 same strides 2x1; a current, computed once an example
-    net.inject(stem, "left", [kernel = stem_kernel](const float *x, double *current) {
+    net.inject(stem_neurons, "left", [kernel = stem_kernel](const float *x, double *current) {
         left_to_stem(x, kernel, current);
     });
 
@@ -173,82 +173,82 @@ void modelDefinition(ModelSpec &model)
     const Floats &deep_kernel = net.weights("weights/deep.kernel.npy", {2, 2, 2, 2});
     const Floats &deep_right = net.weights("weights/deep.right.npy", {5, 12});
     const Floats &deep_bias = net.weights("weights/deep.bias.npy", {2});
-    NeuronGroup *deep = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *deep_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "deep", 12,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(deep, "deep", 1, {"spike_count"});
-    net.bias(deep, deep_bias);
+    net.add(deep_neurons, "deep", 1, {"spike_count"});
+    net.bias(deep_neurons, deep_bias);
     // from stem: conv2d 2x2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_deep", SynapseMatrixType::TOEPLITZ, stem, deep,
+            "stem_to_deep", SynapseMatrixType::TOEPLITZ, stem_neurons, deep_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<stem_to_deep_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_deep", SynapseMatrixType::SPARSE, stem, deep,
+            "stem_to_deep", SynapseMatrixType::SPARSE, stem_neurons, deep_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<stem_to_deep_sparse>());
     }
     net.setWeights(model, "stem_to_deep", deep_kernel);
     // from right: dense, reshape
     model.addSynapsePopulation(
-        "right_to_deep", SynapseMatrixType::DENSE, right, deep,
+        "right_to_deep", SynapseMatrixType::DENSE, right_neurons, deep_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "right_to_deep", deep_right);
 
     // early: 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &early_2 = net.weights("weights/early.npy", {5, 3});
-    NeuronGroup *early = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *early_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "early", 3,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(early, "early", 1, {"spike_count"});
+    net.add(early_neurons, "early", 1, {"spike_count"});
     // from right: dense
     model.addSynapsePopulation(
-        "right_to_early", SynapseMatrixType::DENSE, right, early,
+        "right_to_early", SynapseMatrixType::DENSE, right_neurons, early_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "right_to_early", early_2);
 
     // image: 2 x 3 x 2 neurons. ANN activation = weights/image.scale.npy x V / steps
     const Floats &image_factor = net.weights("weights/image.factor.npy", {2});
-    NeuronGroup *image = model.addNeuronPopulation<integrate_membrane>(
+    NeuronGroup *image_neurons = model.addNeuronPopulation<integrate_membrane>(
         "image", 12,
         { {"timesteps", net.timesteps()}, {"depth", 1} },
         { {"I_const", 0.0}, {"V", 0.0}, {"last_V", 0.0} });
-    net.add(image, "image", 1, {});
+    net.add(image_neurons, "image", 1, {});
     // from stem: scale
     model.addSynapsePopulation(
-        "stem_to_image", SynapseMatrixType::SPARSE, stem, image,
+        "stem_to_image", SynapseMatrixType::SPARSE, stem_neurons, image_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<stem_to_image_sparse>());
     net.setWeights(model, "stem_to_image", image_factor);
     const Floats &image_scale = net.weights("weights/image.scale.npy", {2});
-    net.output(image, {2, 3, 2}, "V", [&](const Floats &read) {
+    net.output(image_neurons, {2, 3, 2}, "V", [&](const Floats &read) {
         return mean_per_step(read, image_scale, 0, net.stepWeights());
     });
 
     // classes: 4 neurons. ANN activation = 1.0 x spikes per step
     const Floats &classes_left = net.weights("weights/classes.left.npy", {12, 4});
     const Floats &classes_early = net.weights("weights/classes.early.npy", {3, 4});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_and_fire_subtract_spike_count>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_and_fire_subtract_spike_count>(
         "classes", 4,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(classes, "classes", 2, {"spike_count"});
+    net.add(classes_neurons, "classes", 2, {"spike_count"});
     // from deep: flatten, dense
     model.addSynapsePopulation(
-        "deep_to_classes", SynapseMatrixType::DENSE, deep, classes,
+        "deep_to_classes", SynapseMatrixType::DENSE, deep_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "deep_to_classes", classes_left);
     // from early: dense
     model.addSynapsePopulation(
-        "early_to_classes", SynapseMatrixType::DENSE, early, classes,
+        "early_to_classes", SynapseMatrixType::DENSE, early_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "early_to_classes", classes_early);
-    net.output(classes, {4}, "read", [](const Floats &read) {
+    net.output(classes_neurons, {4}, "read", [](const Floats &read) {
         return mean_per_step(read, 1.0, 2, net.stepWeights());
     });
     net.orderOutputs({"image", "classes"});
@@ -259,4 +259,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is f05f2641882186678d732e55c081c5854e00153800f9a78de56560ab0547406d
+// tgenn_gen: the sha256 of all lines above is 7d06bbb7795370faef541a2d1d3713dd3a594d6f1221d16ffe2851ec296b805a

@@ -171,32 +171,32 @@ void modelDefinition(ModelSpec &model)
     net.input("image", {6, 5, 2}, 1.0f, 0.0, 1.0, false);
 
     // image: 6 x 5 x 2 input neurons, integrate_and_fire; the input = 0.375 x spikes per step
-    NeuronGroup *image = model.addNeuronPopulation<integrate_and_fire_input>(
+    NeuronGroup *image_neurons = model.addNeuronPopulation<integrate_and_fire_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 8.0} },
         { {"I_const", 0.0}, {"key", 0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(image, "image", 0, {"spike_count"});
-    net.draw(image, 0);
-    net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
+    net.add(image_neurons, "image", 0, {"spike_count"});
+    net.draw(image_neurons, 0);
+    net.inject(image_neurons, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
     // stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
-    NeuronGroup *stem = model.addNeuronPopulation<integrate_and_fire_to_rest>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<integrate_and_fire_to_rest>(
         "stem", 45,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 4.0} },
         { {"I_const", 0.0}, {"key", 0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(stem, "stem", 1, {"spike_count"});
-    net.draw(stem, 1);
+    net.add(stem_neurons, "stem", 1, {"spike_count"});
+    net.draw(stem_neurons, 1);
     // from image: conv2d 2x3 same strides 2x1
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::TOEPLITZ, image, stem,
+            "image_to_stem", SynapseMatrixType::TOEPLITZ, image_neurons, stem_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<image_to_stem_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::SPARSE, image, stem,
+            "image_to_stem", SynapseMatrixType::SPARSE, image_neurons, stem_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<image_to_stem_sparse>());
     }
@@ -205,23 +205,23 @@ void modelDefinition(ModelSpec &model)
     // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
-    NeuronGroup *branch = model.addNeuronPopulation<integrate_and_fire_to_rest>(
+    NeuronGroup *branch_neurons = model.addNeuronPopulation<integrate_and_fire_to_rest>(
         "branch", 45,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 4.0} },
         { {"I_const", 0.0}, {"key", 0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(branch, "branch", 2, {"spike_count"});
-    net.draw(branch, 2);
-    net.bias(branch, branch_bias);
+    net.add(branch_neurons, "branch", 2, {"spike_count"});
+    net.draw(branch_neurons, 2);
+    net.bias(branch_neurons, branch_bias);
     // from stem: conv2d 3x2 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem, branch,
+            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem_neurons, branch_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<stem_to_branch_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::SPARSE, stem, branch,
+            "stem_to_branch", SynapseMatrixType::SPARSE, stem_neurons, branch_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<stem_to_branch_sparse>());
     }
@@ -230,15 +230,15 @@ void modelDefinition(ModelSpec &model)
     // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
-    NeuronGroup *sum = model.addNeuronPopulation<integrate_and_fire_to_rest>(
+    NeuronGroup *sum_neurons = model.addNeuronPopulation<integrate_and_fire_to_rest>(
         "sum", 45,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 4.0} },
         { {"I_const", 0.0}, {"key", 0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(sum, "sum", 3, {"spike_count"});
-    net.draw(sum, 3);
+    net.add(sum_neurons, "sum", 3, {"spike_count"});
+    net.draw(sum_neurons, 3);
     // from stem: scale
     model.addSynapsePopulation(
-        "stem_to_sum", SynapseMatrixType::SPARSE, stem, sum,
+        "stem_to_sum", SynapseMatrixType::SPARSE, stem_neurons, sum_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
@@ -247,13 +247,13 @@ void modelDefinition(ModelSpec &model)
     // from branch: conv2d 1x1 same
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch, sum,
+            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<branch_to_sum_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::SPARSE, branch, sum,
+            "branch_to_sum", SynapseMatrixType::SPARSE, branch_neurons, sum_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<branch_to_sum_sparse>());
     }
@@ -262,19 +262,19 @@ void modelDefinition(ModelSpec &model)
     // classes: 5 neurons. ANN activation = 0.5 x spikes per step
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_and_fire_to_rest_spike_count>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_and_fire_to_rest_spike_count>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", -57.0}, {"v_rest", -60.0}, {"gain", 4.0} },
         { {"I_const", 0.0}, {"key", 0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(classes, "classes", 4, {"spike_count"});
-    net.draw(classes, 4);
-    net.bias(classes, classes_bias);
+    net.add(classes_neurons, "classes", 4, {"spike_count"});
+    net.draw(classes_neurons, 4);
+    net.bias(classes_neurons, classes_bias);
     // from sum: flatten, dense
     model.addSynapsePopulation(
-        "sum_to_classes", SynapseMatrixType::DENSE, sum, classes,
+        "sum_to_classes", SynapseMatrixType::DENSE, sum_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "sum_to_classes", classes_kernel);
-    net.output(classes, {5}, "read", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "read", [](const Floats &read) {
         return mean_per_step(read, 0.5, 0, net.stepWeights());
     });
     net.end(model);
@@ -284,4 +284,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 4501f0c5f307dcb8ae51e9d50cb73bb97678c6b9a3d979924095b95f20cb37ae
+// tgenn_gen: the sha256 of all lines above is 1d72a5a9b5c7e07907d8bbf97525cd518a4928dbdec9aba418351073cfd3f2ed

@@ -278,62 +278,62 @@ void modelDefinition(ModelSpec &model)
     // stem: 6 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &stem_kernel = net.weights("weights/stem.kernel.npy", {2, 3, 2, 3});
     const Floats &stem_bias = net.weights("weights/stem.bias.npy", {3});
-    NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "stem", 90,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(stem, "stem", 0, {"spike_count", "net_count"});
-    net.bias(stem, stem_bias);
+    net.add(stem_neurons, "stem", 0, {"spike_count", "net_count"});
+    net.bias(stem_neurons, stem_bias);
     // from image: conv2d 2x3 same; a current, computed once an example
-    net.inject(stem, "image", [kernel = stem_kernel](const float *x, double *current) {
+    net.inject(stem_neurons, "image", [kernel = stem_kernel](const float *x, double *current) {
         image_to_stem(x, kernel, current);
     });
 
     // pool2x2: 3 x 2 x 3 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *pool2x2 = model.addNeuronPopulation<maximum>(
+    NeuronGroup *pool2x2_neurons = model.addNeuronPopulation<maximum>(
         "pool2x2", 18,
         { {"timesteps", net.timesteps()}, {"depth", 1} },
         { {"I_const", 0.0}, {"V", 0.0}, {"n0", 0}, {"n1", 0}, {"n2", 0}, {"n3", 0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(pool2x2, "pool2x2", 1, {"spike_count", "net_count"});
+    net.add(pool2x2_neurons, "pool2x2", 1, {"spike_count", "net_count"});
     // from stem: windows 2x2 valid
     model.addSynapsePopulation(
-        "stem_to_pool2x2", SynapseMatrixType::SPARSE, stem, pool2x2,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+        "stem_to_pool2x2", SynapseMatrixType::SPARSE, stem_neurons, pool2x2_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_pool2x2_sparse>());
     net.setWeights(model, "stem_to_pool2x2", powers(3.0, 4));
 
     // pool3x3: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *pool3x3 = model.addNeuronPopulation<maximum_2>(
+    NeuronGroup *pool3x3_neurons = model.addNeuronPopulation<maximum_2>(
         "pool3x3", 27,
         { {"timesteps", net.timesteps()}, {"depth", 1} },
         { {"I_const", 0.0}, {"V", 0.0}, {"n0", 0}, {"n1", 0}, {"n2", 0}, {"n3", 0}, {"n4", 0}, {"n5", 0}, {"n6", 0}, {"n7", 0}, {"n8", 0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(pool3x3, "pool3x3", 1, {"spike_count", "net_count"});
+    net.add(pool3x3_neurons, "pool3x3", 1, {"spike_count", "net_count"});
     // from stem: windows 3x3 same
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_pool3x3", SynapseMatrixType::TOEPLITZ, stem, pool3x3,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_pool3x3", SynapseMatrixType::TOEPLITZ, stem_neurons, pool3x3_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<stem_to_pool3x3_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_pool3x3", SynapseMatrixType::SPARSE, stem, pool3x3,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_pool3x3", SynapseMatrixType::SPARSE, stem_neurons, pool3x3_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initConnectivity<stem_to_pool3x3_sparse>());
     }
     net.setWeights(model, "stem_to_pool3x3", powers(3.0, 9));
 
     // sum: 3 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {2, 1, 3, 3});
-    NeuronGroup *sum = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *sum_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "sum", 27,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(sum, "sum", 2, {"spike_count", "net_count"});
+    net.add(sum_neurons, "sum", 2, {"spike_count", "net_count"});
     // from stem: avg_pool2d 2x2 same
     model.addSynapsePopulation(
-        "stem_to_sum", SynapseMatrixType::SPARSE, stem, sum,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+        "stem_to_sum", SynapseMatrixType::SPARSE, stem_neurons, sum_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", window_means(2, 2));
     // its source is earlier in the pipeline
@@ -341,28 +341,28 @@ void modelDefinition(ModelSpec &model)
     // from pool3x3: conv2d 2x1 same
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "pool3x3_to_sum", SynapseMatrixType::TOEPLITZ, pool3x3, sum,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool3x3, "sign")} }), deltaCurr,
+            "pool3x3_to_sum", SynapseMatrixType::TOEPLITZ, pool3x3_neurons, sum_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool3x3_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<pool3x3_to_sum_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "pool3x3_to_sum", SynapseMatrixType::SPARSE, pool3x3, sum,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(pool3x3, "sign")} }), deltaCurr,
+            "pool3x3_to_sum", SynapseMatrixType::SPARSE, pool3x3_neurons, sum_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(pool3x3_neurons, "sign")} }), deltaCurr,
             initConnectivity<pool3x3_to_sum_sparse>());
     }
     net.setWeights(model, "pool3x3_to_sum", sum_kernel);
 
     // pool3x1: 1 x 3 x 3 neurons. ANN activation = 1.0 x spikes per step
-    NeuronGroup *pool3x1 = model.addNeuronPopulation<maximum_3>(
+    NeuronGroup *pool3x1_neurons = model.addNeuronPopulation<maximum_3>(
         "pool3x1", 9,
         { {"timesteps", net.timesteps()}, {"depth", 3} },
         { {"I_const", 0.0}, {"V", 0.0}, {"n0", 0}, {"n1", 0}, {"n2", 0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(pool3x1, "pool3x1", 3, {"spike_count", "net_count"});
+    net.add(pool3x1_neurons, "pool3x1", 3, {"spike_count", "net_count"});
     // from sum: windows 3x1 valid
     model.addSynapsePopulation(
-        "sum_to_pool3x1", SynapseMatrixType::SPARSE, sum, pool3x1,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(sum, "sign")} }), deltaCurr,
+        "sum_to_pool3x1", SynapseMatrixType::SPARSE, sum_neurons, pool3x1_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(sum_neurons, "sign")} }), deltaCurr,
         initConnectivity<sum_to_pool3x1_sparse>());
     net.setWeights(model, "sum_to_pool3x1", powers(3.0, 3));
 
@@ -370,38 +370,38 @@ void modelDefinition(ModelSpec &model)
     const Floats &narrow_kernel = net.weights("weights/narrow.kernel.npy", {18, 10});
     const Floats &tall_kernel = net.weights("weights/tall.kernel.npy", {9, 10});
     const Floats &dense_bias = net.weights("weights/dense.bias.npy", {10});
-    NeuronGroup *dense = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *dense_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "dense", 10,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(dense, "dense", 4, {"spike_count", "net_count"});
-    net.bias(dense, dense_bias);
+    net.add(dense_neurons, "dense", 4, {"spike_count", "net_count"});
+    net.bias(dense_neurons, dense_bias);
     // from pool2x2: flatten, dense
     model.addSynapsePopulation(
-        "pool2x2_to_dense", SynapseMatrixType::DENSE, pool2x2, dense,
-        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool2x2, "sign")} }), deltaCurr);
+        "pool2x2_to_dense", SynapseMatrixType::DENSE, pool2x2_neurons, dense_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool2x2_neurons, "sign")} }), deltaCurr);
     net.setWeights(model, "pool2x2_to_dense", narrow_kernel);
     // its source is earlier in the pipeline
     model.findSynapseGroup("pool2x2_to_dense")->setAxonalDelaySteps(2);
     // from pool3x1: flatten, dense
     model.addSynapsePopulation(
-        "pool3x1_to_dense", SynapseMatrixType::DENSE, pool3x1, dense,
-        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool3x1, "sign")} }), deltaCurr);
+        "pool3x1_to_dense", SynapseMatrixType::DENSE, pool3x1_neurons, dense_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool3x1_neurons, "sign")} }), deltaCurr);
     net.setWeights(model, "pool3x1_to_dense", tall_kernel);
 
     // classes: 5 neurons. ANN activation = 0.5 x spikes per step
-    NeuronGroup *classes = model.addNeuronPopulation<maximum_spike_count>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<maximum_spike_count>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"n0", 0}, {"n1", 0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(classes, "classes", 5, {"spike_count", "net_count"});
+    net.add(classes_neurons, "classes", 5, {"spike_count", "net_count"});
     // from dense: reshape
     model.addSynapsePopulation(
-        "dense_to_classes", SynapseMatrixType::SPARSE, dense, classes,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(dense, "sign")} }), deltaCurr,
+        "dense_to_classes", SynapseMatrixType::SPARSE, dense_neurons, classes_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(dense_neurons, "sign")} }), deltaCurr,
         initConnectivity<dense_to_classes_sparse>());
     net.setWeights(model, "dense_to_classes", powers(3.0, 2));
-    net.output(classes, {5}, "read", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "read", [](const Floats &read) {
         return mean_per_step(read, 0.5, 1, net.stepWeights());
     });
     net.end(model);
@@ -411,4 +411,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 129080e3c1b4308f1ccc370ec3fc00d1d5cd24e99afc9523b5f2c7241db54e0d
+// tgenn_gen: the sha256 of all lines above is a45c8555048e7e44ae108d2ecff2be2d640dafc532e43092aea9e1668ac76056

@@ -174,32 +174,32 @@ void modelDefinition(ModelSpec &model)
     net.input("image", {6, 5, 2}, 1.0f, -1.0, 1.0, false);
 
     // image: 6 x 5 x 2 input neurons, poisson; the input = 1 x spikes per step
-    NeuronGroup *image = model.addNeuronPopulation<poisson_input>(
+    NeuronGroup *image_neurons = model.addNeuronPopulation<poisson_input>(
         "image", 60,
         { {"timesteps", net.timesteps()}, {"depth", 0} },
         { {"I_const", 0.0}, {"key", 0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(image, "image", 0, {"spike_count", "net_count"});
-    net.draw(image, 0);
-    net.inject(image, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
+    net.add(image_neurons, "image", 0, {"spike_count", "net_count"});
+    net.draw(image_neurons, 0);
+    net.inject(image_neurons, "image", [](const float *x, double *current) { std::copy(x, x + 60, current); });
 
     // stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x spikes per step
     const Floats &conv_kernel = net.weights("weights/conv.kernel.npy", {2, 3, 2, 3});
-    NeuronGroup *stem = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *stem_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "stem", 45,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(stem, "stem", 1, {"spike_count", "net_count"});
+    net.add(stem_neurons, "stem", 1, {"spike_count", "net_count"});
     // from image: conv2d 2x3 same strides 2x1
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::TOEPLITZ, image, stem,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(image, "sign")} }), deltaCurr,
+            "image_to_stem", SynapseMatrixType::TOEPLITZ, image_neurons, stem_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(image_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<image_to_stem_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "image_to_stem", SynapseMatrixType::SPARSE, image, stem,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(image, "sign")} }), deltaCurr,
+            "image_to_stem", SynapseMatrixType::SPARSE, image_neurons, stem_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(image_neurons, "sign")} }), deltaCurr,
             initConnectivity<image_to_stem_sparse>());
     }
     net.setWeights(model, "image_to_stem", conv_kernel);
@@ -207,23 +207,23 @@ void modelDefinition(ModelSpec &model)
     // branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &branch_kernel = net.weights("weights/branch.kernel.npy", {3, 2, 3, 3});
     const Floats &branch_bias = net.weights("weights/branch.bias.npy", {3});
-    NeuronGroup *branch = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *branch_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "branch", 45,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(branch, "branch", 2, {"spike_count", "net_count"});
-    net.bias(branch, branch_bias);
+    net.add(branch_neurons, "branch", 2, {"spike_count", "net_count"});
+    net.bias(branch_neurons, branch_bias);
     // from stem: conv2d 3x2 same
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem, branch,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_branch", SynapseMatrixType::TOEPLITZ, stem_neurons, branch_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<stem_to_branch_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "stem_to_branch", SynapseMatrixType::SPARSE, stem, branch,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+            "stem_to_branch", SynapseMatrixType::SPARSE, stem_neurons, branch_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
             initConnectivity<stem_to_branch_sparse>());
     }
     net.setWeights(model, "stem_to_branch", branch_kernel);
@@ -231,15 +231,15 @@ void modelDefinition(ModelSpec &model)
     // sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     const Floats &sum_factor = net.weights("weights/sum.factor.npy", {3});
     const Floats &sum_kernel = net.weights("weights/sum.kernel.npy", {1, 1, 3, 3});
-    NeuronGroup *sum = model.addNeuronPopulation<signed_integrate_and_fire>(
+    NeuronGroup *sum_neurons = model.addNeuronPopulation<signed_integrate_and_fire>(
         "sum", 45,
         { {"timesteps", net.timesteps()}, {"depth", 3}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
-    net.add(sum, "sum", 3, {"spike_count", "net_count"});
+    net.add(sum_neurons, "sum", 3, {"spike_count", "net_count"});
     // from stem: scale
     model.addSynapsePopulation(
-        "stem_to_sum", SynapseMatrixType::SPARSE, stem, sum,
-        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem, "sign")} }), deltaCurr,
+        "stem_to_sum", SynapseMatrixType::SPARSE, stem_neurons, sum_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
     // its source is earlier in the pipeline
@@ -247,14 +247,14 @@ void modelDefinition(ModelSpec &model)
     // from branch: conv2d 1x1 same
     if(net.signedToeplitz()) {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch, sum,
-            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(branch, "sign")} }), deltaCurr,
+            "branch_to_sum", SynapseMatrixType::TOEPLITZ, branch_neurons, sum_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(branch_neurons, "sign")} }), deltaCurr,
             initToeplitzConnectivity<branch_to_sum_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "branch_to_sum", SynapseMatrixType::SPARSE, branch, sum,
-            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(branch, "sign")} }), deltaCurr,
+            "branch_to_sum", SynapseMatrixType::SPARSE, branch_neurons, sum_neurons,
+            initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(branch_neurons, "sign")} }), deltaCurr,
             initConnectivity<branch_to_sum_sparse>());
     }
     net.setWeights(model, "branch_to_sum", sum_kernel);
@@ -262,18 +262,18 @@ void modelDefinition(ModelSpec &model)
     // classes: 5 neurons. ANN activation = 0.5 x spikes per step
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {45, 5});
     const Floats &classes_bias = net.weights("weights/classes.bias.npy", {5});
-    NeuronGroup *classes = model.addNeuronPopulation<signed_integrate_and_fire_spike_count>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<signed_integrate_and_fire_spike_count>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 4}, {"threshold", 1.0}, {"negative_threshold", 0.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0}, {"read", 0.0}, {"last_read", 0.0} });
-    net.add(classes, "classes", 4, {"spike_count", "net_count"});
-    net.bias(classes, classes_bias);
+    net.add(classes_neurons, "classes", 4, {"spike_count", "net_count"});
+    net.bias(classes_neurons, classes_bias);
     // from sum: flatten, dense
     model.addSynapsePopulation(
-        "sum_to_classes", SynapseMatrixType::DENSE, sum, classes,
-        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(sum, "sign")} }), deltaCurr);
+        "sum_to_classes", SynapseMatrixType::DENSE, sum_neurons, classes_neurons,
+        initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(sum_neurons, "sign")} }), deltaCurr);
     net.setWeights(model, "sum_to_classes", classes_kernel);
-    net.output(classes, {5}, "read", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "read", [](const Floats &read) {
         return mean_per_step(read, 0.5, 1, net.stepWeights());
     });
     net.end(model);
@@ -283,4 +283,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 6def4474272c621105c0b4211d868fd9ddaba91021dbd757b4dc9015aa16d8c9
+// tgenn_gen: the sha256 of all lines above is 781ddc0499ea1ac905846c50fee64f16c76120f0fe81269d02db1a0874aba12a

@@ -92,36 +92,36 @@ void modelDefinition(ModelSpec &model)
     // conv1: 7 x 5 x 3 neurons. ANN activation = 2.0 x spikes per step
     const Floats &conv1_kernel = net.weights("weights/conv1.kernel.npy", {4, 3, 2, 3});
     const Floats &conv1_bias = net.weights("weights/conv1.bias.npy", {3});
-    NeuronGroup *conv1 = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *conv1_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "conv1", 105,
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(conv1, "conv1", 0, {"spike_count"});
-    net.bias(conv1, conv1_bias);
+    net.add(conv1_neurons, "conv1", 0, {"spike_count"});
+    net.bias(conv1_neurons, conv1_bias);
     // from image: conv2d 4x3 same strides 1x2; a current, computed once an example
-    net.inject(conv1, "image", [kernel = conv1_kernel](const float *x, double *current) {
+    net.inject(conv1_neurons, "image", [kernel = conv1_kernel](const float *x, double *current) {
         image_to_conv1(x, kernel, current);
     });
 
     // conv2: 2 x 3 x 4 neurons. ANN activation = 1.5 x spikes per step
     const Floats &conv2_kernel = net.weights("weights/conv2.kernel.npy", {2, 3, 3, 4});
     const Floats &conv2_bias = net.weights("weights/conv2.bias.npy", {2, 3, 4});
-    NeuronGroup *conv2 = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *conv2_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "conv2", 24,
         { {"timesteps", net.timesteps()}, {"depth", 1}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(conv2, "conv2", 1, {"spike_count"});
-    net.bias(conv2, conv2_bias);
+    net.add(conv2_neurons, "conv2", 1, {"spike_count"});
+    net.bias(conv2_neurons, conv2_bias);
     // from conv1: avg_pool2d 2x2 same, conv2d 2x3 same strides 2x1
     if(net.toeplitz()) {
         model.addSynapsePopulation(
-            "conv1_to_conv2", SynapseMatrixType::TOEPLITZ, conv1, conv2,
+            "conv1_to_conv2", SynapseMatrixType::TOEPLITZ, conv1_neurons, conv2_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr,
             initToeplitzConnectivity<conv1_to_conv2_toeplitz>());
     }
     else {
         model.addSynapsePopulation(
-            "conv1_to_conv2", SynapseMatrixType::SPARSE, conv1, conv2,
+            "conv1_to_conv2", SynapseMatrixType::SPARSE, conv1_neurons, conv2_neurons,
             initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
             initConnectivity<conv1_to_conv2_sparse>());
     }
@@ -129,30 +129,30 @@ void modelDefinition(ModelSpec &model)
 
     // dense: 6 neurons. ANN activation = 1.0 x spikes per step
     const Floats &dense_kernel = net.weights("weights/dense.kernel.npy", {24, 6});
-    NeuronGroup *dense = model.addNeuronPopulation<integrate_and_fire_subtract>(
+    NeuronGroup *dense_neurons = model.addNeuronPopulation<integrate_and_fire_subtract>(
         "dense", 6,
         { {"timesteps", net.timesteps()}, {"depth", 2}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
-    net.add(dense, "dense", 2, {"spike_count"});
+    net.add(dense_neurons, "dense", 2, {"spike_count"});
     // from conv2: flatten, dense
     model.addSynapsePopulation(
-        "conv2_to_dense", SynapseMatrixType::DENSE, conv2, dense,
+        "conv2_to_dense", SynapseMatrixType::DENSE, conv2_neurons, dense_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "conv2_to_dense", dense_kernel);
 
     // classes: 5 neurons. ANN activation = 0.5 x V / steps
     const Floats &classes_kernel = net.weights("weights/classes.kernel.npy", {6, 5});
-    NeuronGroup *classes = model.addNeuronPopulation<integrate_membrane>(
+    NeuronGroup *classes_neurons = model.addNeuronPopulation<integrate_membrane>(
         "classes", 5,
         { {"timesteps", net.timesteps()}, {"depth", 3} },
         { {"I_const", 0.0}, {"V", 0.0}, {"last_V", 0.0} });
-    net.add(classes, "classes", 3, {});
+    net.add(classes_neurons, "classes", 3, {});
     // from dense: dense
     model.addSynapsePopulation(
-        "dense_to_classes", SynapseMatrixType::DENSE, dense, classes,
+        "dense_to_classes", SynapseMatrixType::DENSE, dense_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "dense_to_classes", classes_kernel);
-    net.output(classes, {5}, "V", [](const Floats &read) {
+    net.output(classes_neurons, {5}, "V", [](const Floats &read) {
         return mean_per_step(read, 0.5, 0, net.stepWeights());
     });
     net.end(model);
@@ -162,4 +162,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 9f7614d889aa843e15c5a98fc1d7680a9de90c1e48d605fcbcb662ffed37c234
+// tgenn_gen: the sha256 of all lines above is 563719089aee05549be7767ef225a12d72783be2f79078bdd5828c309f841beb

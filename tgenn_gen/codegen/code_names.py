@@ -32,10 +32,9 @@ class CodeNames:
         self._taken = {*RESERVED, *(call.function.__name__ for call in calls)}
         names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.identifiers = identifiers_of(names, self._taken)
-        self._taken |= {*READOUT}
+        self._taken |= {*READOUT, *(f"{name}_neurons" for name in self.identifiers.values())}  # in C++
         self._weights = {
-            file: unique(identifier(file.rpartition("/")[2].removesuffix(".npy")), self._taken)
-            for file in sorted(network.tensors)
+            file: unique(_weight_identifier(file), self._taken) for file in sorted(network.tensors)
         }
 
     def connection(self, connection: Connection, population: Population) -> str:
@@ -56,3 +55,9 @@ class CodeNames:
         name, shape = self.tensor(tensor), tensor.values.shape
         lines = call_lines(f"{name} = ", f'net.weights("{tensor.file}", {shape})', indent=BLOCK)
         return WeightPlan(name, tensor.file, shape, lines)
+
+
+def _weight_identifier(file: str) -> str:
+    """weights/conv1.kernel.npy to conv1_kernel; no name of capitals alone, which may be a macro in C++."""
+    name = identifier(file.rpartition("/")[2].removesuffix(".npy"))
+    return f"{name}_" if name.isupper() else name
