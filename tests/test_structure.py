@@ -210,16 +210,16 @@ def test_commands_on_documents_work_without_tensorflow(tmp_path):
         config = {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": []}}
         archive.writestr("config.json", json.dumps(config))
     expected = [
-        (["check", golden], 0, "fine: 4 populations"),
+        (["check", golden], 0, "valid: 4 populations"),
         (["show", golden], 0, "small_cnn: 7 steps"),
         (["show", f"{golden}/weights/conv1.bias.npy"], 0, "shape       [3]"),
         (["diff", golden, golden], 0, "no differences"),
         (["generate", "--check", golden], 0, ""),
-        (["fmt", "--check", golden], 0, "has all values in their canonical form"),
+        (["fmt", "--check", golden], 0, "all values are in their canonical form"),
         (["set", golden, "name=small_cnn"], 0, "has these values already"),
-        (["lock", golden], 0, "says what the weights are"),
+        (["lock", golden], 0, "is up to date with the weights"),
         (["--help"], 0, "usage: tgenn"),
-        (["export", "--help"], 0, "usage: tgenn-export"),
+        (["export", "--help"], 0, "usage: tgenn export"),
         (["demo", "--output", new], 3, "reading a Keras model needs TensorFlow"),
         (["export", str(model), "--normalize", "none", "--output", new], 3, "pip install 'tgenn-gen[keras]'"),
     ]

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")  # of a Python function, in a hint
+OPTIONS = {"corrections": "correct", "folder": "output"}  # options whose names are not those of the arguments
+
+
+def _as_option(argument: re.Match[str]) -> str:
+    """The option of an argument: `force=True` is --force, `readout="membrane"` is --readout membrane."""
+    name, value = argument.groups()
+    name = OPTIONS.get(name, name).replace("_", "-")
+    if value == "False":
+        return f"--no-{name}"
+    if value in (None, "True"):
+        return f"--{name}"
+    plain = re.sub(r"[()'\"]", "", value).rstrip(",")  # of a string, or of a tuple of one
+    return f"--{name} {plain}"
 
 
 def printable(text: str) -> str:
@@ -50,6 +67,23 @@ class Diagnostic:
     def __str__(self) -> str:
         hint = f"\n  hint: {printable(self.hint)}" if self.hint else ""
         return f"{self.location}: error[{self.code}]: {printable(self.message)}{hint}"
+
+    def for_command_line(self) -> str:
+        """The same text, where an argument in the hint, `readout="membrane"`, is --readout membrane."""
+        return str(replace(self, hint=ARGUMENT.sub(_as_option, self.hint)))
+
+    def data(self) -> dict[str, Any]:
+        """For JSON; None where there is no line, column or layer."""
+        place = self.location
+        return {
+            "file": place.file,
+            "line": place.line or None,
+            "column": place.column or None,
+            "layer": place.layer or None,
+            "code": self.code,
+            "message": self.message,
+            "hint": ARGUMENT.sub(_as_option, self.hint),
+        }
 
 
 class TgennError(Exception):

@@ -1,11 +1,11 @@
-"""tgenn-export's options, and the method they make."""
+"""tgenn export's options, and the method they make."""
 
 from __future__ import annotations
 
 import pytest
 
 from tgenn_gen import PRESETS, Method, TgennError
-from tgenn_gen.cli.commands.export import parser as export_parser
+from tgenn_gen.cli.main import parser
 from tgenn_gen.cli.method_options import method_of
 from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import DEFAULT_PRESET, tensor_genn
@@ -17,7 +17,7 @@ from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateA
 
 
 def method(*options: str) -> Method:
-    return method_of(export_parser().parse_args(["m.keras", "--output", "d", *options]))
+    return method_of(parser().parse_args(["export", "m.keras", "--output", "d", *options]))
 
 
 def test_a_preset_is_what_its_name_says_and_the_default_one_is_low_latency():

@@ -77,7 +77,7 @@ def test_the_mnist_example_runs_as_it_stands(folder):
     if len(outputs) > 3:
         assert float(re.search(r"accuracy: ([0-9.]+)", outputs[3])[1]) > 0.9
         assert (folder / "raster.png").exists()
-    assert "fine: 4 populations" in run(block("edit"), folder)
+    assert "valid: 4 populations" in run(block("edit"), folder)
     assert "can be converted: 4 populations" in run(block("check"), folder)
     *_, low_latency, few_spike = [run(command, folder) for command in block("evaluate").splitlines()][
         1
@@ -114,7 +114,7 @@ def test_a_document_is_edited_compared_and_printed_as_it_stands(folder, tmp_path
     shutil.copytree(folder / "mnist", tmp_path / "mnist", ignore=shutil.ignore_patterns("*_CODE", "examples"))
     commit = "git -c user.name=n -c user.email=n@n commit --quiet --all --message"
     run(f"git init --quiet . && git add mnist && {commit} exported", tmp_path)
-    assert "fine: 4 populations" in run(block("set"), tmp_path)
+    assert "valid: 4 populations" in run(block("set"), tmp_path)
     run(f"{commit} edited", tmp_path)
     setup, diff, show = block("diff").splitlines()
     assert "diff.tgenn-npy.textconv: set" in run(setup, tmp_path)

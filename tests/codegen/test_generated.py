@@ -102,11 +102,13 @@ def test_generate_writes_what_is_missing_and_check_finds_what_is_stale(tmp_path,
     document = folder / "network.yaml"
     document.write_text(document.read_text().replace("threshold: 1.0", "threshold: 0.75", 1))
     assert main(["generate", str(document), "--check"]) == 1
-    stale = capsys.readouterr().err
-    assert stale.splitlines() == [
-        *(f"{folder / script}: was made from another document" for script in SCRIPTS),
-        f"tgenn generate {document} writes them anew; with --force also what was edited by hand",
+    stale = capsys.readouterr()
+    assert stale.out.splitlines() == [
+        f"{folder / script}: was generated from another document" for script in SCRIPTS
     ]
+    assert stale.err == (
+        f"note: tgenn generate {document} writes them again; with --force also those edited by hand\n"
+    )
     assert main(["generate", str(document), "--target", "numpy"]) == 0
     assert capsys.readouterr().out == f"{folder / 'reference.py'}: written\n"
     assert "threshold=0.75" in (folder / "reference.py").read_text()
@@ -148,7 +150,7 @@ def test_what_was_edited_by_hand_is_told_and_kept_without_force(tmp_path, capsys
     edited = files_below(folder)
 
     assert main(["generate", str(folder), "--check"]) == 1
-    assert capsys.readouterr().err.splitlines()[:-1] == [
+    assert capsys.readouterr().out.splitlines() == [
         f"{script}: {said}",
         f"{folder / 'model.cc'}: was edited by hand",
         f"{folder / 'reference.py'}: is missing",
@@ -170,7 +172,7 @@ def test_an_intact_script_of_another_version_is_stale_and_written_anew(tmp_path,
     older = script.read_text().replace("ANN activation", "activation").splitlines(keepends=True)[:-1]
     script.write_text(stamped("reference.py", "".join(older)))
     assert main(["generate", str(folder), "--check"]) == 1
-    assert capsys.readouterr().err.startswith(
+    assert capsys.readouterr().out.startswith(
         f"{script}: was made by another version of tgenn, or from other templates\n"
     )
     assert main(["generate", str(folder)]) == 0
@@ -189,7 +191,7 @@ def test_force_writes_over_no_script_that_is_somebody_elses(tmp_path, capsys):
     save(golden_networks()["small_cnn"], tmp_path / "n")
     (tmp_path / "n/simulate.py").write_text("print('mine')\n")
     assert main(["generate", str(tmp_path / "n"), "--check"]) == 1
-    assert f"{tmp_path / 'n/simulate.py'}: was not written by tgenn\n" in capsys.readouterr().err
+    assert f"{tmp_path / 'n/simulate.py'}: was not written by tgenn\n" in capsys.readouterr().out
     assert main(["generate", str(tmp_path / "n"), "--force"]) == 2
     assert "simulate.py: error[T603]" in capsys.readouterr().err
     assert sorted(
@@ -220,7 +222,7 @@ def test_an_unknown_target_is_refused(tmp_path, capsys):
 
 def test_check_and_show_read_a_document(capsys):
     assert main(["check", str(GENERATED / "small_cnn")]) == 0
-    assert capsys.readouterr().out == f"{GENERATED / 'small_cnn'}: fine: 4 populations, 140 neurons\n"
+    assert capsys.readouterr().out == f"{GENERATED / 'small_cnn'}: valid: 4 populations, 140 neurons\n"
     assert main(["show", str(GENERATED / "small_cnn" / "network.yaml")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "small_cnn: 7 steps of 1 ms an example; read out: membrane of classes"
@@ -243,9 +245,9 @@ def test_check_tells_of_scripts_that_were_made_from_another_document(tmp_path, c
     assert main(["check", str(tmp_path / "n")]) == 0
     assert capsys.readouterr().err == ""
     assert main(["set", str(tmp_path / "n"), "dense.neuron.threshold=0.5"]) == 0
-    assert "written; tgenn generate writes its scripts" in capsys.readouterr().out
+    assert "written; next: tgenn generate" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "n")]) == 0
-    note = f"was made from another document: run tgenn generate {tmp_path / 'n'}"
+    note = f"was generated from another document: run tgenn generate {tmp_path / 'n'}"
     assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in SCRIPTS)
     assert main(["generate", str(tmp_path / "n")]) == 0
     capsys.readouterr()
@@ -277,7 +279,7 @@ def test_an_edited_file_of_the_runtime_is_told_and_kept_without_force(tmp_path, 
     edited = folder / "tgenn_runtime" / "scores.py"
     edited.write_text(edited.read_text() + "# mine\n")
     assert main(["generate", str(folder), "--check"]) == 1
-    assert f"{edited}: was edited by hand" in capsys.readouterr().err
+    assert f"{edited}: was edited by hand" in capsys.readouterr().out
     assert main(["generate", str(folder)]) == 2
     assert f"{edited}: error[T606]: was edited by hand" in capsys.readouterr().err
     assert main(["generate", str(folder), "--force"]) == 0

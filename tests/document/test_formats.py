@@ -60,7 +60,7 @@ def test_a_document_of_the_current_format_is_left_as_it_is(tmp_path, capsys):
     before = files_in(folder)
     assert main(["migrate", str(folder)]) == 0
     said = capsys.readouterr().out
-    assert said == f"{folder / DOCUMENT}: is of the format {FORMAT}, the current one: nothing to migrate\n"
+    assert said == f"{folder / DOCUMENT}: has the current format, {FORMAT}: nothing to do\n"
     assert files_in(folder) == before
 
 

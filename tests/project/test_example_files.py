@@ -60,7 +60,7 @@ def test_examples_are_written_in_c_order_as_uint8_or_float32(folder, capsys, x, 
     np.testing.assert_array_equal(found["image.npy"], x.reshape(6, 4, 6, 1).astype(np.float64))
     path = folder / "examples/image.npy"
     assert header(path) == ((1, 0), (6, 4, 6, 1), False, np.dtype(dtype).newbyteorder("<"))
-    change = "" if x.dtype == dtype else f", made of {x.dtype}"
+    change = "" if x.dtype == dtype else f", converted from {x.dtype}"
     assert capsys.readouterr().out == f"{path}: {dtype} (6, 4, 6, 1){change}\n"
 
 
@@ -120,7 +120,7 @@ def test_old_targets_without_new_ones_are_removed_and_nothing_else(folder, capsy
     assert sorted(found) == ["code.npy", "image.npy", "other.npy"]
     assert capsys.readouterr().out.splitlines() == [
         f"{folder / 'examples/image.npy'}: uint8 (3, 4, 6, 1)",
-        f"{folder / 'examples/decoded.npy'}: removed: the data has no targets for it",
+        f"{folder / 'examples/decoded.npy'}: removed, because the data has no targets for it",
     ]
 
 

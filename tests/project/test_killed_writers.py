@@ -119,7 +119,7 @@ def test_scripts_that_a_killed_generate_left_are_told_and_written_by_the_next(fo
             with pytest.raises(Killed):
                 generate(networks()["b"], folder)
         status, said = check(folder)
-        assert status == 0 and said.count("was made from another document") == left
+        assert status == 0 and said.count("was generated from another document") == left
     assert main(["generate", str(folder)]) == 0
     assert files_in(folder) == {**exported("b"), **FOREIGN}
 

@@ -94,7 +94,7 @@ def judged(folder: Path, old: str, new: str, foreign: Files) -> str:
         return " ".join(sorted(set(re.findall(r"T[0-9]{3}", said))))
     (version,) = [name for name in versions if name != "none" and load(folder) == networks()[name]]
     for script in set(found) & set(SCRIPTS):
-        is_told = f"{folder / script}: was made from another document" in said
+        is_told = f"{folder / script}: was generated from another document" in said
         assert is_told == (found[script] != versions[version][script]), said
     return f"{version}, with other scripts"
 

@@ -1,4 +1,4 @@
-"""The commands tgenn-export and tgenn. Heavy imports wait until a command needs them."""
+"""The commands tgenn and tgenn-export. Heavy imports wait until a command needs them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
+from tgenn_gen.cli.command_parser import CommandParser
 from tgenn_gen.cli.commands import (
     check,
+    completion,
     demo,
     evaluate,
     example_data,
@@ -24,41 +26,39 @@ from tgenn_gen.cli.commands import (
     show_plan,
     show_templates,
 )
-from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, say
+from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, diagnostic, error, set_verbosity
 from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
 from tgenn_gen.runtime import __version__
 from tgenn_gen.runtime.messages import RunError
 
-COMMANDS = (  # in the order of the help
-    check,
-    fmt,
-    set_value,
-    lock,
-    migrate,
-    layers,
-    generate,
-    show,
-    show_diff,
-    git_setup,
-    evaluate,
-    example_data,
-    show_plan,
-    show_templates,
-    demo,
-)
+GROUPS = {  # in the order of the help
+    "convert": (export, check, layers, demo),
+    "edit a document": (set_value, fmt, lock, migrate),
+    "look and compare": (show, show_diff, evaluate, git_setup),
+    "scripts": (generate, example_data, show_templates, show_plan),
+    "shell": (completion,),
+}
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """tgenn's options."""
-    top = argparse.ArgumentParser(
+    top = CommandParser(
         prog="tgenn",
-        description="Spiking network documents: check them, show them, generate code from them.",
-        epilog="tgenn-export MODEL makes a document of a Keras model: see tgenn-export --help.",
+        usage="tgenn [-h] [--version] COMMAND ...",
+        description="Convert trained Keras models to spiking networks on GeNN, and work with the result.",
+        example="tgenn export model.keras --calibration train.npz -o my_network",
     )
     top.add_argument("--version", action="version", version=f"tgenn {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
+    commands = top.add_subparsers(prog="tgenn", metavar="COMMAND", help=argparse.SUPPRESS)
+    lines = []
+    for title, group in GROUPS.items():
+        lines.append(f"\n{title}:")
+        for module in group:
+            module.add(commands)
+            summary = commands._choices_actions[-1]  # of argparse: name and help of a command
+            lines.append(f"  {summary.dest:12}{summary.help}")
+    top.set_defaults(parser=parser)  # for tgenn completion
+    top.epilog = "\n".join(["commands:", *lines, "", str(top.epilog), "", "tgenn COMMAND --help has more."])
     return top
 
 
@@ -66,30 +66,35 @@ def _guarded(run: Callable[[], int]) -> int:
     """Run a command; what is wrong goes to stderr, and into the exit status."""
     try:
         return run()
-    except TgennError as error:
-        for diagnostic in error.diagnostics:
-            print(diagnostic, file=sys.stderr)
+    except TgennError as problem:
+        for found in problem.diagnostics:
+            diagnostic(found)
         return BAD_INPUT
-    except RunError as error:
-        say(f"error: {error}")
-        return error.status
-    except MissingEngineError as error:
-        say(f"error: {error}")
+    except RunError as problem:
+        error(problem.for_command_line())
+        return problem.status
+    except MissingEngineError as problem:
+        error(str(problem))
         return MISSING_ENGINE
     except KeyboardInterrupt:
-        say("interrupted")
+        error("interrupted")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
         return FINE
     except MemoryError:
-        print(Diagnostic.at("memory", "T604", "there is not enough memory"), file=sys.stderr)
+        diagnostic(Diagnostic.at("memory", "T604", "there is not enough memory"))
         return BAD_INPUT
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command tgenn."""
-    arguments = parser().parse_args(argv)
+    """The command tgenn. Returns the exit status; argparse ends the process for bad usage and --help."""
+    top = parser()
+    arguments = top.parse_args(argv)
+    if not hasattr(arguments, "run"):
+        top.print_help()
+        return FINE
+    set_verbosity(arguments.quiet, arguments.verbose)
 
     def run() -> int:
         if plugins := getattr(arguments, "plugin", ()):
@@ -104,6 +109,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def export_main(argv: Sequence[str] | None = None) -> int:
-    """The command tgenn-export."""
-    arguments = export.parser().parse_args(argv)
-    return _guarded(lambda: export.run(arguments))
+    """The command tgenn-export, which is tgenn export."""
+    return main(["export", *(sys.argv[1:] if argv is None else argv)])

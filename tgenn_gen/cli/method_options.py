@@ -1,4 +1,4 @@
-"""The options of tgenn-export that choose the conversion method."""
+"""The options of tgenn export that choose the conversion method."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def _corrections(text: str) -> tuple[str, ...]:
 
 def add_method_options(parser: argparse.ArgumentParser) -> None:
     """The options; each one that is not given is as the preset has it."""
-    method = parser.add_argument_group("conversion", "what is not given is as the preset has it")
+    method = parser.add_argument_group(
+        "conversion", "an option that is not given has the value of the preset"
+    )
 
     def option(name: str, help_text: str, **keywords: Any) -> None:
         method.add_argument(name, default=None, help=help_text, **keywords)
@@ -42,54 +44,66 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         "--preset",
         choices=list(PRESETS),
         default=DEFAULT_PRESET,
-        help="a combination of what follows (%(default)s)",
+        help="a combination of the options below (default: %(default)s)",
     )
-    option("--timesteps", "steps an example", metavar="T", type=whole_number)
+    option("--timesteps", "time steps for which each example is shown", metavar="T", type=whole_number)
     option("--dt", "time step in ms", metavar="MS", type=positive_number)
     option(
         "--normalize",
-        "scales: none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn or as_trained; "
+        "how scales are chosen: none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn or "
+        "as_trained; "
         "all but none, model and as_trained need --calibration",
         metavar="METHOD",
     )
-    option("--per-channel", "a scale for each channel", action=argparse.BooleanOptionalAction)
+    option(
+        "--per-channel",
+        "one scale for each channel, instead of one for each population",
+        action=argparse.BooleanOptionalAction,
+    )
     option(
         "--correct",
-        f"corrections against the ANN after conversion, of {', '.join(CORRECTIONS)}; or none",
+        f"corrections after conversion: {', '.join(CORRECTIONS)}, separated by commas; or none",
         metavar="NAMES",
         type=_corrections,
     )
     spiking = [kind for kind, cls in NEURONS.items() if cls.spikes and not cls.relays]
-    option("--neuron", "the neurons of hidden layers", choices=spiking)
-    option("--threshold", "membrane potential of a spike", metavar="V", type=finite_number)
-    option("--negative-threshold", "below it, a spike is taken back", metavar="V", type=finite_number)
-    option("--reset", "after a spike", choices=["subtract", "zero", "to_rest"])
-    option("--v-init", "V at the start: a number, or uniform", metavar="V", type=_start)
-    option("--v-rest", "the resting potential", metavar="V", type=finite_number)
+    option("--neuron", "neurons of hidden layers", choices=spiking)
+    option("--threshold", "V at which a neuron spikes", metavar="V", type=finite_number)
+    option(
+        "--negative-threshold",
+        "V below which a signed neuron takes a spike back",
+        metavar="V",
+        type=finite_number,
+    )
+    option("--reset", "what happens to V after a spike", choices=["subtract", "zero", "to_rest"])
+    option("--v-init", "V at the start of an example: a number, or uniform", metavar="V", type=_start)
+    option("--v-rest", "resting potential", metavar="V", type=finite_number)
     option(
         "--capacitance",
-        "of the membrane, in nF; potentials are then in mV",
+        "membrane capacitance in nF; V, threshold and the like are then in mV",
         metavar="NF",
         type=positive_number,
     )
     option(
         "--dense-capacitance",
-        "the same of dense layers, where it is another",
+        "membrane capacitance of dense layers in nF, where it differs",
         metavar="NF",
         type=positive_number,
     )
-    option("--encoding", "of the input", choices=list(ENCODINGS))
-    option("--signed", "Poisson input may be negative", action=argparse.BooleanOptionalAction)
+    option("--encoding", "how inputs are presented", choices=list(ENCODINGS))
+    option("--signed", "accept negative values as Poisson input", action=argparse.BooleanOptionalAction)
     option(
         "--input-gain",
-        "the current of an input of 1, of integrate_and_fire",
+        "current that an input of 1 gives, with --encoding integrate_and_fire",
         metavar="G",
         type=positive_number,
     )
-    option("--pooling", "average pooling: part of the next layer, or neurons", choices=["folded", "spiking"])
+    option(
+        "--pooling", "average pooling: folded into the next layer, or neurons", choices=["folded", "spiking"]
+    )
     option("--max-pool", "max-pooling: maximum neurons, or average pooling", choices=["spiking", "average"])
-    option("--readout", "of the output", choices=list(READOUTS))
-    option("--readout-start", "steps that the readout leaves out", metavar="N", type=_steps)
+    option("--readout", "how the output is read", choices=list(READOUTS))
+    option("--readout-start", "first time steps that the readout leaves out", metavar="N", type=_steps)
 
 
 def method_of(arguments: argparse.Namespace) -> Method:

@@ -119,7 +119,7 @@ def _staleness(folder: Path, name: str, document_sha256: str) -> str:
     if edited := edit_of(folder, name):
         return edited
     if name in SCRIPTS and document_sha256.encode() not in content:
-        return "was made from another document"
+        return "was generated from another document"
     return "was made by another version of tgenn, or from other templates"
 
 

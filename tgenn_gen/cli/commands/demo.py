@@ -6,16 +6,30 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tgenn_gen.cli.arguments import add_command
 from tgenn_gen.cli.console import FINE
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("demo", help="train, convert and run a small network on real data")
-    command.add_argument(
-        "--output", metavar="DIR", type=Path, default=Path("tgenn_demo"), help="(%(default)s)"
+    command = add_command(
+        commands,
+        "demo",
+        run,
+        "train, convert and run a small network",
+        "Train a small CNN on the digits of scikit-learn, convert it, run it and print what was lost. "
+        "Takes about "
+        "a minute.",
+        "tgenn demo",
     )
-    command.set_defaults(run=run)
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("tgenn_demo"),
+        help="the folder to write, which must be new (default: %(default)s)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

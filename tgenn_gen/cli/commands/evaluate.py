@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tgenn_gen.cli.argument_types import seed_number, whole_number
-from tgenn_gen.cli.arguments import add_allow_outside
-from tgenn_gen.cli.console import FINE, say, show_progress
+from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
+from tgenn_gen.cli.console import FINE, note, show_progress
 from tgenn_gen.errors import TgennError
 
 if TYPE_CHECKING:
@@ -18,26 +18,43 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("evaluate", help="accuracy after every step, of one document or several")
+    command = add_command(
+        commands,
+        "evaluate",
+        run,
+        "measure accuracy after every time step",
+        "Simulate one document or several in NumPy, and print the accuracy, or the error, after every "
+        "time step "
+        "beside that of the ANN.",
+        "tgenn evaluate mnist --data mnist.npz --model mnist.keras -n 500",
+    )
     command.add_argument("paths", metavar="SPEC", type=Path, nargs="+", help="a network.yaml, or its folder")
     command.add_argument(
         "--data",
         metavar="F.npz",
         type=Path,
         required=True,
-        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
-        "class numbers, or values of the output's shape",
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs; "
+        "targets are class numbers, or values of the output's shape",
     )
-    command.add_argument("--model", metavar="MODEL", type=Path, help="the Keras model: the ANN")
-    command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
     command.add_argument(
-        "--timesteps", metavar="T", type=whole_number, help="steps (default: the document's)"
+        "--model",
+        metavar="MODEL",
+        type=Path,
+        help="the Keras model, as the ANN (default: the document with ReLUs as neurons)",
     )
-    command.add_argument("--seed", metavar="S", type=seed_number, default=0, help="for random numbers (0)")
+    add_limit(command)
+    command.add_argument(
+        "--timesteps", metavar="T", type=whole_number, help="time steps (default: the document's)"
+    )
+    command.add_argument(
+        "--seed", metavar="S", type=seed_number, default=0, help="for random numbers (default: 0)"
+    )
     command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
-    command.add_argument("--plot", metavar="FILE.png", type=Path, help="accuracy against steps (matplotlib)")
+    command.add_argument(
+        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps (needs matplotlib)"
+    )
     add_allow_outside(command)
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -83,11 +100,11 @@ def run(arguments: argparse.Namespace) -> int:
     for path, network in networks.items():
         own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
         if problem := range_problem(own, input_table(network)):
-            say(f"note: {path}: {problem}")
+            note(f"{path}: {problem}")
     count = count_of(examples)
     found = []
     for path, network in networks.items():
-        say(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
+        note(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
         own_outputs = zip(network.outputs, outputs, strict=True)
         evaluation = evaluate(
             network,
@@ -99,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         found.append(replace(evaluation, name=str(path)))
         if ann is None and "bias" in network.provenance.get("corrections", ()):
-            say(f"note: {path}: its biases were corrected: give --model for the accuracy of the ANN")
+            note(f"{path}: its biases were corrected: give --model for the accuracy of the ANN")
     if arguments.json is not None:
         write_json(arguments.json, evaluation_data(found, ann))
     if arguments.plot is not None:

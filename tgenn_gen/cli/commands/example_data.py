@@ -6,25 +6,31 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.argument_types import whole_number
-from tgenn_gen.cli.arguments import add_document
-from tgenn_gen.cli.console import FINE
+from tgenn_gen.cli.arguments import add_command, add_document, add_limit
+from tgenn_gen.cli.console import FINE, inform
 from tgenn_gen.errors import TgennError
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("data", help="an .npz's examples and targets as the .npy files of model.cc")
+    command = add_command(
+        commands,
+        "data",
+        run,
+        "write examples for model.cc",
+        "Write the examples and targets of an .npz file as .npy files, which model.cc reads.",
+        "tgenn data mnist mnist.npz -n 100",
+    )
     add_document(command)
     command.add_argument("data", metavar="DATA.npz", type=Path, help="examples and targets, as for evaluate")
     command.add_argument(
+        "-o",
         "--output",
         metavar="DIR",
         type=Path,
         help="the folder to write (default: examples beside the document)",
     )
-    command.add_argument("--limit", metavar="N", type=whole_number, help="the first N examples")
-    command.set_defaults(run=run)
+    add_limit(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -49,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     stale = write_examples(folder, files, outputs)
     for name, array in files.items():
         before = {**examples, **targets}[name].dtype
-        change = "" if before == array.dtype else f", made of {before}"
-        print(f"{folder / name}.npy: {array.dtype} {array.shape}{change}")
+        change = "" if before == array.dtype else f", converted from {before}"
+        inform(f"{folder / name}.npy: {array.dtype} {array.shape}{change}")
     for path in stale:
-        print(f"{path}: removed: the data has no targets for it")
+        inform(f"{path}: removed, because the data has no targets for it")
     return FINE

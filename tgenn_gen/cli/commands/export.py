@@ -1,43 +1,57 @@
-"""tgenn-export: a Keras model as a document with its scripts."""
+"""tgenn export: a Keras model as a document with its scripts."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from tgenn_gen.cli.argument_types import positive_number
-from tgenn_gen.cli.arguments import add_templates
-from tgenn_gen.cli.console import FINE, say, say_without_effect, show_progress
+from tgenn_gen.cli.arguments import add_command, add_templates
+from tgenn_gen.cli.console import FINE, inform, note, note_unused_templates, show_progress
+from tgenn_gen.runtime import __version__
 
 
-def parser() -> argparse.ArgumentParser:
-    """tgenn-export's options."""
-    from tgenn_gen.cli.method_options import add_method_options
-
-    parser = argparse.ArgumentParser(
-        prog="tgenn-export",
-        description="Export a trained Keras model as a spiking network: a document (network.yaml, weights), "
-        "simulate.py and model.cc for GeNN, and reference.py for NumPy.",
+def add(commands: Any) -> None:
+    """Its options."""
+    command = add_command(
+        commands,
+        "export",
+        run,
+        "convert a Keras model",
+        "Convert a trained Keras model to a spiking network. Writes a document (network.yaml and weights), "
+        "simulate.py (PyGeNN), model.cc (GeNN, C++) and reference.py (NumPy) into a folder.\n\n"
+        "tgenn-export is the same command.",
+        "tgenn export mnist.keras --calibration mnist.npz -o few_spike --neuron few_spike --timesteps 8",
+        add_options=_add_method_options,
     )
-    parser.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file or a SavedModel")
-    parser.add_argument("--output", metavar="DIR", type=Path, required=True, help="the folder to write")
-    parser.add_argument(
+    command.add_argument("--version", action="version", version=f"tgenn {__version__}")
+    command.add_argument("model", metavar="MODEL", type=Path, help="a .keras or .h5 file or a SavedModel")
+    command.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, required=True, help="the folder to write"
+    )
+    command.add_argument(
         "--calibration",
         metavar="DATA.npz",
         type=Path,
         help="training examples: x or x_train, or arrays named after the inputs (with _train or without)",
     )
-    parser.add_argument("--name", help="the network's name (default: the model's)")
-    parser.add_argument(
+    command.add_argument("--name", help="the network's name (default: the model's)")
+    command.add_argument(
         "--uint8-divisor",
         metavar="D",
         type=positive_number,
-        help="uint8 data is divided by this before it reaches the network (255; 1 where the model rescales)",
+        help="divide uint8 data by this before it reaches the network (default: 255; 1 where the model "
+        "rescales)",
     )
-    add_templates(parser)
-    parser.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
-    add_method_options(parser)
-    return parser
+    add_templates(command)
+    command.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
+
+
+def _add_method_options(command: argparse.ArgumentParser) -> None:
+    from tgenn_gen.cli.method_options import add_method_options
+
+    add_method_options(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -48,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.project.writing import export_files, output_folder, write_project
 
     if arguments.templates is not None:
-        say_without_effect(arguments.templates)
+        note_unused_templates(arguments.templates)
         require_templates(arguments.templates)
     with output_folder(arguments.output, force=arguments.force):
         network = convert(
@@ -61,36 +75,36 @@ def run(arguments: argparse.Namespace) -> int:
         )
         write_project(arguments.output, export_files(network, arguments.templates))
     for change in network.provenance.get("changes", ()):
-        say(f"note: {change}")
+        note(change)
     method = network.provenance["normalization"]
     if method == "model":
-        say("note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps")
+        note("normalization 'model' assumes inputs of 0 to 1, and often needs thousands of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
-        say(f"note: normalization {method} uses no calibration data")
+        note(f"normalization {method} uses no calibration data")
     data = network.provenance.get("calibration", {})
     ranges = {i.name: i.data_range for i in network.inputs if i.data_range is not None}
     for name, (low, high) in ranges.items():
         of_input = f" of {name}" if len(ranges) > 1 else ""
-        say(f"note: calibration data{of_input} runs from {low:g} to {high:g}; other data should too")
+        note(f"calibration data{of_input} is between {low:g} and {high:g}: test data should be, too")
     if "ann_accuracy" in data:
-        say(f"note: the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
+        note(f"the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
         if data["ann_accuracy"] < 0.5:
-            say("note: that is low: was the model trained on data that was prepared in another way?")
+            note("that is low: was the model trained on data with other preprocessing?")
         low, high = next(iter(ranges.values()))
         if low >= 0 and 50 < high <= 255 and network.inputs[0].uint8_divisor > 1:
-            say("note: so large values were not divided: for uint8 data like them give --uint8-divisor 1")
+            note("such large values were not divided: if your test data is uint8, use --uint8-divisor 1")
     for network_input in network.inputs:
         divisor = f"{network_input.uint8_divisor:g}"
-        say(f"note: {network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
-    print(
+        note(f"{network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
+    inform(
         f"{arguments.output}: {len(network.tensors)} weight files, network.yaml, "
         "simulate.py (PyGeNN), model.cc (GeNN, C++), reference.py (NumPy)"
     )
-    print("next:")
-    print(f"  tgenn show {_quoted(arguments.output)}")
-    print(f"  python {_quoted(arguments.output / 'simulate.py')} --data TEST.npz")
-    print(f"  python {_quoted(arguments.output / 'reference.py')} --data TEST.npz")
-    print(
+    inform("next:")
+    inform(f"  tgenn show {_quoted(arguments.output)}")
+    inform(f"  python {_quoted(arguments.output / 'simulate.py')} --data TEST.npz")
+    inform(f"  python {_quoted(arguments.output / 'reference.py')} --data TEST.npz")
+    inform(
         f"  tgenn data {_quoted(arguments.output)} TEST.npz  # for model.cc, whose head says how it is built"
     )
     return FINE

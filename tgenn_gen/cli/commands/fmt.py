@@ -5,24 +5,30 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, given_document
-from tgenn_gen.cli.console import DIFFERENCE, FINE, say
+from tgenn_gen.cli.arguments import add_command, add_document, given_document
+from tgenn_gen.cli.console import DIFFERENCE, FINE, inform
+from tgenn_gen.errors import printable
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "fmt",
-        help="write the values of a document as tgenn does, each where it stands",
-        description="Write each value that stands on one line as tgenn does: numbers in their shortest form, "
-        "quotes where they are needed, a space behind commas and colons in brackets. "
-        "Lines, indentation, the order of keys and comments stay.",
+        run,
+        "format the values of a document",
+        "Write each value that stands on one line in its canonical form: the shortest form of a number, "
+        "quotes "
+        "only where YAML needs them, a space after commas and colons in brackets. Lines, indentation, the "
+        "order of keys and comments stay as they are.",
+        "tgenn fmt mnist",
     )
     add_document(command)
     command.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 if a value would be written otherwise"
+        "--check",
+        action="store_true",
+        help="write nothing; exit with 1 if a value is not in its canonical form",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,11 +39,11 @@ def run(arguments: argparse.Namespace) -> int:
     path, source, files = given_document(arguments)
     text = formatted(source, files)
     if text == source.text:
-        print(f"{path}: has all values in their canonical form")
+        inform(f"{path}: all values are in their canonical form")
         return FINE
     if arguments.check:
-        say(f"{path}: has values that are not in their canonical form: run tgenn fmt")
+        print(printable(f"{path}: some values are not in their canonical form: run tgenn fmt"))
         return DIFFERENCE
     rewrite(path, source, text)
-    print(f"{path}: written")
+    inform(f"{path}: written")
     return FINE

@@ -6,21 +6,31 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.console import FINE
+from tgenn_gen.cli.arguments import add_command
+from tgenn_gen.cli.console import FINE, inform
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("git-setup", help="let git diff show what changed in .npy files")
+    command = add_command(
+        commands,
+        "git-setup",
+        run,
+        "let git diff show changes of .npy files",
+        "Set up a git repository so that plain git diff, git show and git log -p show .npy files as text, "
+        "and "
+        "leave tgenn_runtime/ out. Adds lines to .gitattributes and .gitignore in FOLDER, which you commit, "
+        "and sets diff.tgenn-npy.textconv in this clone. Run it once in each clone.",
+        "tgenn git-setup mnist",
+    )
     command.add_argument(
         "folder",
         metavar="FOLDER",
         type=Path,
         nargs="?",
         default=Path(),
-        help="the folder of the networks, in a git repository: its .gitattributes is written (%(default)s)",
+        help="the folder of the networks, in a git repository (default: the current folder)",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -28,5 +38,5 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.project.git_configuration import set_up
 
     for line in set_up(arguments.folder):
-        print(line)
+        inform(line)
     return FINE

@@ -5,15 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from tgenn_gen.cli.arguments import add_command
 from tgenn_gen.cli.console import FINE
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
-        "layers", help="the Keras layers that can be converted, and what they become"
+    add_command(
+        commands,
+        "layers",
+        run,
+        "list the Keras layers that can be converted",
+        "List the Keras layers that can be converted, and what they become, as a Markdown table.",
+        "tgenn layers",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

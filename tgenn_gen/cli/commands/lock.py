@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, given_document
-from tgenn_gen.cli.console import FINE
+from tgenn_gen.cli.arguments import add_command, add_document, given_document
+from tgenn_gen.cli.console import FINE, inform
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "lock",
-        help="write shapes and hashes of weights as their files are now",
-        description="Write the shapes of weights into a document, and their hashes into weights/SHA256SUMS, "
-        "as the .npy files are now. Floats of another type or order, such as float64, are cast to float32 in "
-        "C order.",
+        run,
+        "accept weights that were changed",
+        "Write the shapes of the .npy files, as they are now, into the document, and their hashes into "
+        "weights/SHA256SUMS. Floats of another type or order, such as float64, are cast to float32 in C "
+        "order.",
+        "tgenn lock mnist",
     )
     add_document(command)
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     data, written, changes = locked(source, files)
     write_data(path, source, data, files, written)
     for change in changes:
-        print(change)
-    is_new = "written; tgenn generate writes its scripts"
-    print(f"{path}: {is_new if changes else 'says what the weights are'}")
+        inform(change)
+    done = "written; next: tgenn generate" if changes else "is up to date with the weights"
+    inform(f"{path}: {done}")
     return FINE

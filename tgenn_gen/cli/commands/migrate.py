@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, as_given, given_document
-from tgenn_gen.cli.console import FINE
+from tgenn_gen.cli.arguments import add_command, add_document, as_given, given_document
+from tgenn_gen.cli.console import FINE, inform
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "migrate",
-        help="bring a document of an older format to the current one",
-        description="Bring a document of an older format to the current one, where it stands. Comments stay, "
-        "and the network is the same.",
+        run,
+        "convert a document of an older format",
+        "Convert a document of an older format to the current one, in place. Comments stay, and the network "
+        "stays the same.",
+        "tgenn migrate mnist",
     )
     add_document(command)
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,12 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     path, source, files = given_document(arguments)
     if not is_of_old_format(source):
         load_source(source, files)
-        print(f"{path}: is of the format {FORMAT}, the current one: nothing to migrate")
+        inform(f"{path}: has the current format, {FORMAT}: nothing to do")
         return FINE
     data, written = migrated(source, files)
     write_data(path, source, data, files, written)
-    print(f"{path}: brought from {source.data['format']} to {FORMAT}")
+    inform(f"{path}: converted from {source.data['format']} to {FORMAT}")
     for name in written:
-        print(f"{path.parent / name}: written")
-    print(f"next: tgenn generate {as_given(arguments)}")
+        inform(f"{path.parent / name}: written")
+    inform(f"next: tgenn generate {as_given(arguments)}")
     return FINE

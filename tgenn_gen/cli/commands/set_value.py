@@ -5,22 +5,30 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document, given_document
-from tgenn_gen.cli.console import FINE
-from tgenn_gen.errors import printable
+from tgenn_gen.cli.arguments import add_command, add_document, given_document
+from tgenn_gen.cli.console import FINE, inform
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("set", help="change values of a document, and nothing else in its text")
+    command = add_command(
+        commands,
+        "set",
+        run,
+        "change values of a document",
+        "Change values of a document, all or none, and nothing else in its text. PATH is the name of an "
+        "input, "
+        "population or output, or a field of the document, followed by fields and list indices (from 0) "
+        "between dots. VALUE is YAML. A result that tgenn check would refuse is not written.",
+        "tgenn set mnist conv2d.neuron.threshold=0.9 simulation.timesteps=8",
+    )
     add_document(command)
     command.add_argument(
         "edits",
         metavar="PATH=VALUE",
         nargs="+",
-        help="such as conv2d.neuron.threshold=0.8, simulation.timesteps=32, conv2d.inputs.0.from=image",
+        help="such as conv2d.neuron.threshold=0.8, classes.readout=membrane, conv2d.inputs.0.from=image",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,8 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     data, changes = edited(source, arguments.edits)
     write_data(path, source, data, files)
     for change in changes:
-        print(printable(change))
-    print(
-        f"{path}: {'written; tgenn generate writes its scripts' if changes else 'has these values already'}"
-    )
+        inform(change)
+    inform(f"{path}: {'written; next: tgenn generate' if changes else 'has these values already'}")
     return FINE

@@ -6,24 +6,29 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_allow_outside
+from tgenn_gen.cli.arguments import add_allow_outside, add_command
 from tgenn_gen.cli.console import FINE
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
-        "show", help="a table of populations, synapses and the memory they need; what is in a .npy"
+    command = add_command(
+        commands,
+        "show",
+        run,
+        "show a network, or an array, as a table",
+        "Show the populations of a document, their synapses and the memory that they need on GeNN; or, of a "
+        ".npy file, shape, hash, norm, mean and percentiles.",
+        "tgenn show mnist\ntgenn show mnist/weights/conv2d.kernel.npy",
     )
     command.add_argument(
         "path",
         metavar="SPEC-or-FILE.npy",
         type=Path,
-        help="a network.yaml, or the folder it is in; or an array",
+        help="a network.yaml, or its folder; or an array",
     )
     command.add_argument("--json", action="store_true", help="print the numbers as JSON")
     add_allow_outside(command)
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_allow_outside
+from tgenn_gen.cli.arguments import add_allow_outside, add_command
 from tgenn_gen.cli.console import DIFFERENCE, FINE, takes_color
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("diff", help="what differs between two documents; exit 1 if anything does")
-    what = "a network.yaml, or its folder; or either in a git revision: REV:path"
+    command = add_command(
+        commands,
+        "diff",
+        run,
+        "show what differs between two documents",
+        "Show what document B changes of document A: populations, inputs and outputs that were added, "
+        "removed or "
+        "renamed, fields, and weights: how many elements changed, by how much and where. The exit status "
+        "is 1 "
+        "if there is a difference.",
+        "tgenn diff mnist few_spike",
+    )
+    what = "a network.yaml, or its folder; or either in a git revision, REVISION:path"
     command.add_argument("before", metavar="A", help=what)
     command.add_argument("after", metavar="B", help="the same")
     command.add_argument("--json", action="store_true", help="print the differences as JSON")
     add_allow_outside(command)
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -34,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(diff_data(diff), indent=2))
     elif diff:
         text = diff_text(diff)
-        print(painted(text) if takes_color() else text)
+        print(painted(text) if takes_color(sys.stdout) else text)
     else:
         print("no differences")
     return DIFFERENCE if diff else FINE

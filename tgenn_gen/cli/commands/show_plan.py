@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_document
+from tgenn_gen.cli.arguments import add_command, add_document
 from tgenn_gen.cli.console import FINE
 
 LINE = 110
@@ -15,10 +15,16 @@ LINE = 110
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser("plan", help="what the templates print of a document, field by field")
+    command = add_command(
+        commands,
+        "plan",
+        run,
+        "show what templates can print",
+        "Show the plan of a document: every field that a template can print, with its value.",
+        "tgenn plan mnist",
+    )
     add_document(command)
-    command.add_argument("--json", action="store_true", help="all of it, as JSON")
-    command.set_defaults(run=run)
+    command.add_argument("--json", action="store_true", help="print all of it as JSON, long values too")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,25 +6,29 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.console import FINE
+from tgenn_gen.cli.arguments import add_command
+from tgenn_gen.cli.console import FINE, inform
 
 
 def add(commands: Any) -> None:
     """Its options."""
-    command = commands.add_parser(
+    command = add_command(
+        commands,
         "templates",
-        help="the templates of the scripts, and copies to change",
-        description="List the templates of the scripts, or copy them to change them. Templates are code, as "
-        "scripts are, and can do whatever Python can: use only those that you trust.",
+        run,
+        "list the templates, or copy them",
+        "List the templates of the scripts, or copy them so that you can change them. Templates are code "
+        "and can "
+        "do whatever Python can: use only templates that you trust.",
+        "tgenn templates --eject my_templates\ntgenn generate mnist --templates my_templates",
     )
     command.add_argument(
         "--eject",
         metavar="DIR",
         type=Path,
-        help="copy them into DIR, over no file that is there: change some, delete the others, and "
-        "give DIR to tgenn generate, or to tgenn-export, with --templates",
+        help="copy them into DIR, without replacing files; change some, delete the others, and give DIR to "
+        "tgenn generate or tgenn export with --templates",
     )
-    command.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,5 +43,5 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.project.writing import write_new_files
 
     write_new_files(arguments.eject, {name: (BUILT_IN / name).read_bytes() for name in TEMPLATES})
-    print(f"{arguments.eject}: {len(TEMPLATES)} templates")
+    inform(f"{arguments.eject}: {len(TEMPLATES)} templates")
     return FINE
