@@ -23,10 +23,12 @@ from tgenn_gen.keras_reader.supported_layers import LAYERS
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.ops import OPS
+from tgenn_gen.network.readouts import READOUTS
 from tgenn_gen.runtime import kernels, neuron_updates, readout_functions
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tgenn_gen"
+REFERENCE = ROOT / "docs" / "reference"
 
 # From the bottom up: a folder, or a module beside the folders, imports only those in the rows above its own.
 ROWS = """
@@ -143,7 +145,7 @@ def test_run_time_modules_import_the_standard_library_numpy_and_where_it_is_need
 
 
 @pytest.mark.parametrize(("kinds", "prefix"), [(OPS, "op_"), (NEURONS, "neuron_"), (ENCODINGS, "encoding_")])
-def test_every_kind_has_a_module_a_schema_fragment_a_golden_case_and_a_row_in_the_readme(kinds, prefix):
+def test_every_kind_has_a_module_a_schema_fragment_a_golden_case_and_a_row_in_the_docs(kinds, prefix):
     folder = {"op_": "ops", "neuron_": "neurons", "encoding_": "encodings"}[prefix]
     files = {p.stem for p in (PACKAGE / "network" / folder).glob("*.py")}
     files -= {"__init__", "linear_map", "neuron", "encoding", "plugin_neuron"}
@@ -151,11 +153,16 @@ def test_every_kind_has_a_module_a_schema_fragment_a_golden_case_and_a_row_in_th
     fragments = {name.removeprefix(prefix) for name in schema()["$defs"] if name.startswith(prefix)}
     key = "op" if prefix == "op_" else "kind"
     golden = " ".join((GENERATED / name / "network.yaml").read_text() for name in golden_networks())
-    readme = (ROOT / "README.md").read_text()
+    page = (REFERENCE / "document.md").read_text()
     assert set(kinds) == files == fragments
     for kind in kinds:
         assert f"{key}: {kind}" in golden, f"no golden network has {key}: {kind}"
-        assert f"| `{kind}` |" in readme, f"README.md has no row for {kind}"
+        assert f"| `{kind}` |" in page, f"docs/reference/document.md has no row for {kind}"
+
+
+def test_every_readout_has_a_row_in_the_docs():
+    page = (REFERENCE / "document.md").read_text()
+    assert not [kind for kind in READOUTS if f"| `{kind}` |" not in page]
 
 
 def test_the_schema_lists_every_kind_where_it_dispatches():
@@ -165,12 +172,12 @@ def test_the_schema_lists_every_kind_where_it_dispatches():
     assert defs["input"]["properties"]["encoding"]["properties"]["kind"]["enum"] == sorted(ENCODINGS)
 
 
-def test_every_target_has_a_template_and_every_supported_layer_stands_in_the_readme():
+def test_every_target_has_a_template_and_every_supported_layer_stands_in_the_docs():
     templates = {p.name for p in (ROOT / "templates").iterdir()}
     assert {f"{script}.j2" for script in SCRIPTS} <= templates
-    readme = (ROOT / "README.md").read_text()
+    page = (REFERENCE / "layers.md").read_text()
     for layer in LAYERS:
-        assert layer in readme, layer
+        assert layer in page, layer
 
 
 def test_what_plans_call_is_there_in_cpp_under_the_same_name():
