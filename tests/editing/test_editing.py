@@ -134,6 +134,11 @@ name: 'small_cnn'"""
         ("provenance.words.0={a: {b: -0.0}}", "one", "{a: {b: -0.0}}"),
         ("provenance.more=[1, {a: no}]", '- "two"', '- "two"\n    more: [1, {a: "no"}]'),
         ("image.shape=[6]", "\n     - 7 # rows\n     - 10", " [6]"),
+        (
+            "provenance={note: short, a: {b: 1}}",
+            '|-   # of many lines\n      # text\n      more\n\n    words: # below:\n    - one\n    - "two"',
+            "short\n    a: {b: 1}",
+        ),
         ("image.encoding={kind: spikes}", "constant_current", "spikes"),
         ("image.encoding={kind: spikes, gain: 2.0}", "constant_current", "spikes, gain: 2.0"),
         ("simulation={dt: 1.0, timesteps: 7, a: b}", "07", "07, a: b"),
