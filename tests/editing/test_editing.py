@@ -208,9 +208,9 @@ def test_what_is_no_edit_is_refused(folder, capsys, edit, expected):
 def test_a_result_that_is_not_valid_is_refused_whole_at_its_places(folder, capsys):
     edits = ["conv1.neuron.reset=substract", "conv2.scale=", "dense.shape=[7]", "simulation.timesteps=9"]
     assert refused_edit(folder, capsys, "set", *edits) == [
-        f"{DOCUMENT}:14:63: error[T113]: reset is \"substract\", expected subtract, zero, to_rest hint: did you mean 'subtract'?",
-        f"{DOCUMENT}:28:12: error[T112]: scale is empty, expected a finite number",
-        f"{DOCUMENT}:55:13: error[T205]: dense takes (..., 6), its input is (7,)",
+        f"{DOCUMENT}:18:14: error[T113]: reset is \"substract\", expected subtract, zero, to_rest hint: did you mean 'subtract'?",
+        f"{DOCUMENT}:37:12: error[T112]: scale is empty, expected a finite number",
+        f"{DOCUMENT}:69:13: error[T205]: dense takes (..., 6), its input is (7,)",
     ]
 
 
