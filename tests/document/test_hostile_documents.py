@@ -62,13 +62,13 @@ def said(folder, capsys):
 @pytest.mark.parametrize(
     ("old", "key", "value", "place"),
     [
-        ("threshold: 1.0", "threshold", "1e+50", "13:51"),
-        ("v_init: 0.5", "v_init", "1e+300", "13:81"),
-        ("v_init: 0.5", "v_init", "-1e+300", "13:81"),
-        ("scale: 2.0", "scale", "1e+300", "14:12"),
-        ("scale: 2.0", "scale", "1e-60", "14:12"),
-        ("uint8_divisor: 255.0", "uint8_divisor", "1e-320", "9:20"),
-        ("uint8_divisor: 255.0", "uint8_divisor", "1e+300", "9:20"),
+        ("threshold: 1.0", "threshold", "1e+50", "16:18"),
+        ("v_init: 0.5", "v_init", "1e+300", "18:15"),
+        ("v_init: 0.5", "v_init", "-1e+300", "18:15"),
+        ("scale: 2.0", "scale", "1e+300", "19:12"),
+        ("scale: 2.0", "scale", "1e-60", "19:12"),
+        ("uint8_divisor: 255.0", "uint8_divisor", "1e-320", "10:20"),
+        ("uint8_divisor: 255.0", "uint8_divisor", "1e+300", "10:20"),
     ],
 )
 def test_a_number_that_is_0_or_infinite_in_float32_is_out_of_range(folder, said, old, key, value, place):
@@ -85,7 +85,7 @@ def test_names_that_differ_in_case_alone_are_said_to(folder, said):
     """They would be one file on some systems, but it is not true that one name stands there twice."""
     edit(folder, ("name: conv1", "name: Image"), ("from: conv1", "from: Image"))
     assert said() == (
-        f"{DOCUMENT}:11:11: error[T201]: the name 'Image' differs from 'image' in upper and lower case alone\n"
+        f"{DOCUMENT}:12:11: error[T201]: the name 'Image' differs from 'image' in upper and lower case alone\n"
         "  hint: names are unique, whatever their case\n"
     )
 
@@ -93,7 +93,7 @@ def test_names_that_differ_in_case_alone_are_said_to(folder, said):
 def test_a_chain_of_too_many_maps_is_refused(folder, said):
     flatten = "          - {op: flatten, shape: [2, 3, 4]}\n"
     edit(folder, (flatten, 32 * flatten))
-    assert said() == f"{DOCUMENT}:43:11: error[T115]: through has 33 items, expected at most 32\n"
+    assert said() == f"{DOCUMENT}:56:11: error[T115]: through has 33 items, expected at most 32\n"
 
 
 @pytest.mark.parametrize(
@@ -190,13 +190,13 @@ OUT = (
 def test_weights_that_are_not_what_the_document_says_are_refused(folder, said, change, expected):
     (folder / KERNEL).unlink()
     change(folder / KERNEL)
-    assert said() == f"{DOCUMENT}:45:21: error[{expected}\n"
+    assert said() == f"{DOCUMENT}:58:21: error[{expected}\n"
 
 
 def test_weights_behind_a_link_out_of_the_folder_are_refused(folder, said):
     (folder / "link").symlink_to(VALID)
     edit(folder, (KERNEL, f"link/{KERNEL}"))
-    assert said() == f"{DOCUMENT}:45:21: error[T301]: link/{KERNEL}: {OUT}\n"
+    assert said() == f"{DOCUMENT}:58:21: error[T301]: link/{KERNEL}: {OUT}\n"
 
 
 def link_out_that_is_too_long_to_follow(inside, name, outside):
@@ -246,10 +246,10 @@ def test_all_weights_that_are_wrong_are_said_at_once_in_the_order_of_the_text(fo
     (folder / "weights/classes.kernel.npy").write_text("hello")
     edit(folder, (KERNEL, "../dense.kernel.npy"))
     assert said() == (
-        f"{DOCUMENT}:22:21: error[T302]: weights/conv1.kernel.npy: cannot be read: No such file or directory{RESTORE}\n"
-        f"{DOCUMENT}:45:21: error[T301]: ../dense.kernel.npy: is not a path inside the document's folder\n"
+        f"{DOCUMENT}:27:21: error[T302]: weights/conv1.kernel.npy: cannot be read: No such file or directory{RESTORE}\n"
+        f"{DOCUMENT}:58:21: error[T301]: ../dense.kernel.npy: is not a path inside the document's folder\n"
         "  hint: give one like weights/dense.kernel.npy; if you trust the document, --allow-outside reads files that documents share\n"
-        f"{DOCUMENT}:54:21: error[T303]: weights/classes.kernel.npy: is not a .npy file of format 1.0{RESTORE}\n"
+        f"{DOCUMENT}:68:21: error[T303]: weights/classes.kernel.npy: is not a .npy file of format 1.0{RESTORE}\n"
     )
 
 

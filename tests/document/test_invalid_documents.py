@@ -147,7 +147,7 @@ def test_a_pipe_is_no_document_and_no_weights(folder):
     (folder / KERNEL).unlink()
     os.mkfifo(folder / KERNEL)
     assert diagnostics(folder) == [
-        f"network.yaml:45:21: error[T302]: {KERNEL}: cannot be read: not a regular file{RESTORE}"
+        f"network.yaml:58:21: error[T302]: {KERNEL}: cannot be read: not a regular file{RESTORE}"
     ]
     (folder / DOCUMENT).unlink()
     os.mkfifo(folder / DOCUMENT)
@@ -167,25 +167,25 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
     np.save(folder / KERNEL, np.load(folder / KERNEL) + 1)
     assert [d.split("\n") for d in diagnostics(folder)] == [
         [
-            "network.yaml:9:5: error[T110]: unknown key 'uint8_diviser' in inputs[0]",
+            "network.yaml:10:5: error[T110]: unknown key 'uint8_diviser' in inputs[0]",
             "  hint: did you mean 'uint8_divisor'?",
         ],
         [
-            'network.yaml:13:63: error[T113]: reset is "substract", expected subtract, zero, to_rest',
+            'network.yaml:17:14: error[T113]: reset is "substract", expected subtract, zero, to_rest',
             "  hint: did you mean 'subtract'?",
         ],
         [
-            "network.yaml:41:15: error[T202]: there is no input or population 'cnv2'",
+            "network.yaml:54:15: error[T202]: there is no input or population 'cnv2'",
             "  hint: did you mean 'conv2'?",
         ],
         [
-            f"network.yaml:45:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, {SUMS}:6 says "
+            f"network.yaml:58:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, {SUMS}:6 says "
             f"{small_cnn().tensors[KERNEL].sha256}",
             "  hint: restore the file, or export the network again; or run tgenn lock, if it was changed on purpose",
         ],
-        ["network.yaml:51:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
+        ["network.yaml:65:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
         [
-            "network.yaml:56:18: error[T202]: there is no population 'clases'",
+            "network.yaml:70:18: error[T202]: there is no population 'clases'",
             "  hint: did you mean 'classes'?",
         ],
     ]
@@ -194,15 +194,15 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
 def test_a_population_whose_name_is_missing_makes_no_other_name_unknown(folder):
     edit(folder, ("- name: conv1", "- nme: conv1"))
     assert [d.split("\n")[0] for d in diagnostics(folder)] == [
-        "network.yaml:11:5: error[T110]: unknown key 'nme' in populations[0]",
-        "network.yaml:11:5: error[T111]: populations[0] has no 'name'",
+        "network.yaml:12:5: error[T110]: unknown key 'nme' in populations[0]",
+        "network.yaml:12:5: error[T111]: populations[0] has no 'name'",
     ]
 
 
 def test_a_misspelt_uniform_gets_the_word_that_was_meant(folder):
     edit(folder, ("v_init: 0.5", "v_init: unifrom"))
     assert diagnostics(folder) == [
-        'network.yaml:13:81: error[T113]: v_init is "unifrom", expected a number or uniform\n'
+        'network.yaml:18:15: error[T113]: v_init is "unifrom", expected a number or uniform\n'
         "  hint: did you mean 'uniform'?"
     ]
 

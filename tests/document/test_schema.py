@@ -35,12 +35,20 @@ def test_every_field_and_definition_has_a_description():
     assert [path for path, field in named.items() if not resolved(field).get("description")] == []
 
 
+def test_every_field_has_its_name_as_title():
+    """Editors show it above the description."""
+    assert [path for path, field in FIELDS.items() if field.get("title") != path.rsplit("/", 1)[-1]] == []
+
+
 def test_every_field_has_examples_or_the_list_of_all_it_can_be():
+    """But those that name another part of the document: editors offer examples, which no document has."""
+    names_of_others = ["/$defs/connection/from", "/$defs/output/population"]
+
     def has_values(field):
         field = resolved(field)
         return {"examples", "enum", "const"} & set(field) or field.get("type") == "boolean"
 
-    assert [path for path, field in FIELDS.items() if not has_values(field)] == []
+    assert [path for path, field in FIELDS.items() if not has_values(field)] == names_of_others
 
 
 def test_every_description_ends_with_the_range_and_the_default_that_the_schema_has():

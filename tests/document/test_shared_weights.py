@@ -67,7 +67,7 @@ def test_commands_read_shared_weights_if_the_user_allows_it(models, capsys, comm
     before = {path: path.read_bytes() for path in sorted(models.rglob("*")) if path.is_file()}
     assert main([command, *COMMANDS[command]]) == 2
     err = capsys.readouterr().err
-    assert f"a/{DOCUMENT}:22:21: error[T301]: {SHARED}: is not a path inside the document's folder" in err
+    assert f"a/{DOCUMENT}:27:21: error[T301]: {SHARED}: is not a path inside the document's folder" in err
     assert f"if you trust the document, {ALLOW} reads files that documents share" in err
     assert {path: path.read_bytes() for path in sorted(models.rglob("*")) if path.is_file()} == before
     assert main([command, *COMMANDS[command], ALLOW]) == 0
@@ -122,7 +122,7 @@ def test_a_change_of_shared_weights_shows_in_every_document_until_they_are_locke
     np.save(f"shared/{KERNEL}", np.load(f"shared/{KERNEL}") * 2)
     for name in ("a", "b"):
         assert main(["check", name, ALLOW]) == 2
-        assert f"{name}/{DOCUMENT}:22:21: error[T307]: {SHARED}: has sha256" in capsys.readouterr().err
+        assert f"{name}/{DOCUMENT}:27:21: error[T307]: {SHARED}: has sha256" in capsys.readouterr().err
         assert main(["lock", name, ALLOW]) == 0
         assert f"{SHARED}: other values" in capsys.readouterr().out
         assert main(["check", name, ALLOW]) == 0

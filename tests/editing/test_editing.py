@@ -134,6 +134,11 @@ name: 'small_cnn'"""
         ("provenance.words.0={a: {b: -0.0}}", "one", "{a: {b: -0.0}}"),
         ("provenance.more=[1, {a: no}]", '- "two"', '- "two"\n    more: [1, {a: "no"}]'),
         ("image.shape=[6]", "\n     - 7 # rows\n     - 10", " [6]"),
+        (
+            "provenance={note: short, a: {b: 1}}",
+            '|-   # of many lines\n      # text\n      more\n\n    words: # below:\n    - one\n    - "two"',
+            "short\n    a: {b: 1}",
+        ),
         ("image.encoding={kind: spikes}", "constant_current", "spikes"),
         ("image.encoding={kind: spikes, gain: 2.0}", "constant_current", "spikes, gain: 2.0"),
         ("simulation={dt: 1.0, timesteps: 7, a: b}", "07", "07, a: b"),
@@ -203,9 +208,9 @@ def test_what_is_no_edit_is_refused(folder, capsys, edit, expected):
 def test_a_result_that_is_not_valid_is_refused_whole_at_its_places(folder, capsys):
     edits = ["conv1.neuron.reset=substract", "conv2.scale=", "dense.shape=[7]", "simulation.timesteps=9"]
     assert refused_edit(folder, capsys, "set", *edits) == [
-        f"{DOCUMENT}:14:63: error[T113]: reset is \"substract\", expected subtract, zero, to_rest hint: did you mean 'subtract'?",
-        f"{DOCUMENT}:28:12: error[T112]: scale is empty, expected a finite number",
-        f"{DOCUMENT}:55:13: error[T205]: dense takes (..., 6), its input is (7,)",
+        f"{DOCUMENT}:18:14: error[T113]: reset is \"substract\", expected subtract, zero, to_rest hint: did you mean 'subtract'?",
+        f"{DOCUMENT}:37:12: error[T112]: scale is empty, expected a finite number",
+        f"{DOCUMENT}:69:13: error[T205]: dense takes (..., 6), its input is (7,)",
     ]
 
 

@@ -94,11 +94,11 @@ def test_lock_refuses_weights_that_no_document_can_have(folder, capsys):
     (folder / "weights/classes.kernel.npy").unlink()
     found = refused_edit(folder, capsys, "lock")
     assert [line.split(" hint: ")[0] for line in found] == [
-        f"{DOCUMENT}:23:21: error[T308]: weights/conv1.kernel.npy: holds 1e+39 at index [0, 0, 0, 0], too large for float32",
-        f"{DOCUMENT}:29:11: error[T304]: weights/conv2.bias.npy: holds int64, expected float32 in C order",
-        f"{DOCUMENT}:37:21: error[T308]: weights/conv2.kernel.npy: holds nan at index [0, 0, 0, 0]",
-        f"{DOCUMENT}:47:21: error[T304]: {KERNEL}: holds int64, expected float32 in C order",
-        f"{DOCUMENT}:56:21: error[T302]: weights/classes.kernel.npy: cannot be read: No such file or directory",
+        f"{DOCUMENT}:28:21: error[T308]: weights/conv1.kernel.npy: holds 1e+39 at index [0, 0, 0, 0], too large for float32",
+        f"{DOCUMENT}:38:11: error[T304]: weights/conv2.bias.npy: holds int64, expected float32 in C order",
+        f"{DOCUMENT}:46:21: error[T308]: weights/conv2.kernel.npy: holds nan at index [0, 0, 0, 0]",
+        f"{DOCUMENT}:60:21: error[T304]: {KERNEL}: holds int64, expected float32 in C order",
+        f"{DOCUMENT}:70:21: error[T302]: weights/classes.kernel.npy: cannot be read: No such file or directory",
     ]
 
 
@@ -142,7 +142,7 @@ def test_lock_casts_no_file_outside_of_the_folder(folder, capsys):
         (folder / "weights/link.npy").symlink_to(shared)
         (line,) = refused_edit(folder, capsys, "lock", "--allow-outside")
         assert line.startswith(
-            f"{DOCUMENT}:47:21: error[T304]: {there}: holds float64, expected float32 in C"
+            f"{DOCUMENT}:60:21: error[T304]: {there}: holds float64, expected float32 in C"
         )
         assert "casts no file outside of the document's folder, or behind a link" in line
     assert np.load(shared).dtype == np.float64
@@ -227,9 +227,9 @@ def of_another_shape(path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (not_finite, f"47:21: error[T308]: {KERNEL}: holds inf at index [0, 0]"),
-        (cut_off, f"47:21: error[T306]: {KERNEL}: holds 568 bytes of data, its shape needs 576"),
-        (of_another_shape, "43:9: error[T205]: the chain from 'conv2' gives [7], 'dense' has shape [6]"),
+        (not_finite, f"60:21: error[T308]: {KERNEL}: holds inf at index [0, 0]"),
+        (cut_off, f"60:21: error[T306]: {KERNEL}: holds 568 bytes of data, its shape needs 576"),
+        (of_another_shape, "56:9: error[T205]: the chain from 'conv2' gives [7], 'dense' has shape [6]"),
     ],
 )
 def test_lock_writes_nothing_where_the_whole_is_not_valid(folder, capsys, change, expected):
@@ -243,4 +243,4 @@ def test_lock_reads_nothing_outside_of_the_folder(folder, capsys):
     text = (folder / DOCUMENT).read_text()
     (folder / DOCUMENT).write_text(text.replace(KERNEL, "../secret.npy"))
     (line,) = refused_edit(folder, capsys, "lock")
-    assert line.startswith(f"{DOCUMENT}:47:21: error[T301]: ../secret.npy: is not a path inside")
+    assert line.startswith(f"{DOCUMENT}:60:21: error[T301]: ../secret.npy: is not a path inside")

@@ -1,4 +1,4 @@
-"""schema/network.md, of schema/network.schema.json: `python tests/support/schema_page.py` writes it."""
+"""docs/reference/fields.md, made from the schema: `python tests/support/schema_page.py` writes it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,22 @@ from typing import Any
 
 from tgenn_gen.document.schema_check import schema
 
-PAGE = Path(__file__).parent.parent.parent / "schema" / "network.md"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "fields.md"
 TYPES = {"integer": "whole number", "boolean": "true or false", "string": "text", "object": "mapping"}
 SECTIONS = ("input", "population", "connection", "op", "output", "tensor")  # definitions that fields link to
 KINDS = {"input": "encoding", "population": "neuron", "op": "op"}  # what has kinds, by where they stand
 INTRODUCTION = """\
-All fields of a document; made from [network.schema.json](network.schema.json) by
-tests/support/schema_page.py. A copy of the schema stands beside each document that tgenn writes. The
-first line of a document, `# yaml-language-server: $schema=network.schema.json`, leads editors to it,
-offline too."""
+All fields of a network.yaml, with their types, ranges and defaults. This page is made from the JSON Schema
+[network.schema.json](../../schema/network.schema.json), by tests/support/schema_page.py.
+
+tgenn writes a copy of the schema next to each network.yaml. The first line of the document,
+`# yaml-language-server: $schema=network.schema.json`, tells editors where the schema is. They then
+complete fields, show these descriptions and mark errors, also without an internet connection.
+`tgenn check` validates a document:
+
+```sh
+tgenn check mnist
+```"""
 
 Fragment = dict[str, Any]
 
@@ -77,8 +84,8 @@ def row(name: str, field: Fragment, required: bool) -> str:
     default = f"`{text_of(field['default'])}`" if "default" in field else "required" if required else ""
     meaning = whole["description"].removesuffix(facts(whole))
     examples = [text for e in whole.get("examples", ()) if len(text := text_of(e)) <= 60]
-    such_as = f" Such as {', '.join(f'`{e}`' for e in examples)}." if examples else ""
-    return f"| `{name}` | {type_of(field)} | {span(field)} | {default} | {meaning}{such_as} |"
+    shown = f" Example: {' or '.join(f'`{e}`' for e in examples)}." if examples else ""
+    return f"| `{name}` | {type_of(field)} | {span(field)} | {default} | {meaning}{shown} |"
 
 
 def table(fragment: Fragment) -> list[str]:
@@ -98,7 +105,7 @@ def is_kind(name: str, field: Fragment) -> bool:
 def page() -> str:
     """The whole page."""
     definitions = schema()["$defs"]
-    lines = ["# network.yaml", "", INTRODUCTION, ""]
+    lines = ["# Fields of network.yaml", "", INTRODUCTION, ""]
     lines += [*table(schema()), "## simulation", "", *table(schema()["properties"]["simulation"])]
     for section in SECTIONS:
         lines += [f"## {section}", "", *table(definitions[section])]

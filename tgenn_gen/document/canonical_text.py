@@ -31,6 +31,8 @@ DOCUMENT = "network.yaml"
 SCHEMA = "network.schema.json"  # beside each document: editors find it there with no network
 SCHEMA_MARK = "urn:tgenn:network:"  # how the $id of every schema starts, of whatever version
 COLUMNS = 120  # that a line has at most, where its value can be broken
+# Mappings with one field a line: editors complete fields there, and git shows a changed field as one line.
+BLOCKS = ("encoding", "neuron")
 # What is not seen, or turns around what is: only text in double quotes has it, and it is escaped there.
 _INVISIBLE = re.compile(
     "[\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
@@ -131,6 +133,7 @@ def _broken(quoted: str, columns: int, column: int, indent: int) -> str:
 def _node(data: Any, flow: bool = False, indent: int = 0) -> yaml.Node:
     """The node of a value: lists and mappings of plain values in brackets where they fit on their line.
 
+    Mappings named in BLOCKS are in brackets only where what they belong to is.
     indent: of the lines of a block.
     """
     if isinstance(data, dict):
@@ -153,6 +156,8 @@ def _node(data: Any, flow: bool = False, indent: int = 0) -> yaml.Node:
 
 
 def _value_node(key: str, value: Any, flow: bool, indent: int) -> yaml.Node:
+    if key in BLOCKS and isinstance(value, dict):
+        return _node(value, flow, indent + 2)
     return _fitting(value, flow, indent + 2, indent + len(flow_text(key)) + 2)
 
 

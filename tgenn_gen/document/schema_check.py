@@ -55,7 +55,8 @@ def schema() -> dict[str, Any]:
         neuron["properties"]["kind"]["enum"] = sorted([*neuron["properties"]["kind"]["enum"], kind])
         condition = {"required": ["kind"], "properties": {"kind": {"const": kind}}}
         neuron["allOf"].append({"if": condition, "then": {"$ref": f"#/$defs/{name}"}})
-        properties = {"kind": {"const": kind}, **cls.plugin.PARAMETERS}
+        parameters = {key: {"title": key, **fragment} for key, fragment in cls.plugin.PARAMETERS.items()}
+        properties = {"kind": {"title": "kind", "const": kind}, **parameters}
         parsed["$defs"][name] = {"additionalProperties": False, "properties": properties}
     return parsed
 
@@ -245,7 +246,7 @@ def _such_as(fragment: Any, key: str) -> str:
     words = field.get("enum", [field["const"]] if "const" in field else [])
     if words:
         return " or ".join(words)
-    example = field["examples"][0]
+    example = next(iter(field.get("examples", ())), None)
     if isinstance(example, dict):
         return f"such as {{{', '.join(f'{k}: {v}' for k, v in example.items())}}}"
     plain = all(isinstance(v, int | float) for v in (example if isinstance(example, list) else [example]))

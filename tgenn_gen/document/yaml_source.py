@@ -128,7 +128,7 @@ def parse_source(text: str, name: str) -> Source:
         events = yaml.parse(text, Loader=yaml.SafeLoader)
         data = reader.document(events)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
+        mark = error.context_mark if _is_no_field(error) else error.problem_mark or error.context_mark
         place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
         hint = "resolve the merge conflict" if _CONFLICT.search(text) else _yaml_hint(error)
         found = Diagnostic.at(place, "T103", f"not YAML: {error.problem}", hint)
@@ -163,12 +163,19 @@ def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or ""
     if "'\\t'" in problem:
         return "indent with spaces"
+    if _is_no_field(error):
+        return "write a field as `name: value`, with a space after the colon"
     if problem.startswith("mapping values"):
         return "text with a colon in it needs quotes"
     if error.context and error.context_mark:
         mark = error.context_mark
         return f"{error.context}, which begins at line {mark.line + 1}, column {mark.column + 1}"
     return ""
+
+
+def _is_no_field(error: yaml.MarkedYAMLError) -> bool:
+    """Whether a line among fields is none, such as `threshold:1.0`; PyYAML's problem is at the next line."""
+    return error.context == "while scanning a simple key"
 
 
 def _code_point(character: int | str) -> int:

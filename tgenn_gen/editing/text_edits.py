@@ -40,22 +40,26 @@ def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
             for index, item in enumerate(old):
                 yield from visit(item, new[index], (*path, index))
         elif repr(old) != repr(new):
-            yield _replacement(source, path, isinstance(old, dict | list), new)
+            yield _replacement(source, path, old, new)
 
     return visit(source.data, data, ())
 
 
-def _replacement(source: Source, path: PathInDocument, is_collection: bool, value: Any) -> Edit:
+def _replacement(source: Source, path: PathInDocument, old_value: Any, value: Any) -> Edit:
     text, (start, end) = source.text, source.spans[path]
     new = flow_text(value)
     if start == end:  # an empty value, right behind its colon or dash
         return start, end, f" {new}"
     old = text[start:end].rstrip()
+    is_block = isinstance(old_value, dict | list) and old[0] not in "{["
+    if is_block and isinstance(old_value, dict) and isinstance(value, dict) and value:
+        new_line = _new_line(source, (*path, next(iter(old_value))))
+        return start, start + len(old), new_line.join(_entries(value))
     if old[0] in "|>":  # a text on lines of its own, with a comment behind this mark perhaps
         new += LINE_END.split(old)[0].lstrip("|>+-0123456789")
     before = text[:start].rstrip()
     key_line = LINE_END.split(before)[-1]
-    if is_collection and old[0] not in "{[" and path in source.keys:  # on lines of its own
+    if is_block and path in source.keys:  # on lines of its own
         if key_line.endswith(":") and "#" not in key_line:
             return len(before), start + len(old), f" {new}"
         new = f"  {new}"  # there is a comment between; dashes may stand right below their key, no bracket may
@@ -65,7 +69,7 @@ def _replacement(source: Source, path: PathInDocument, is_collection: bool, valu
 def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dict[str, Any]) -> Edit:
     """New keys behind the last one of a mapping: within its braces, or on lines of their own."""
     text, (start, end) = source.text, source.spans[path]
-    entries = [flow_text({key: value})[1:-1] for key, value in added.items()]
+    entries = _entries(added)
     if not keys:
         return start + 1, start + 1, ", ".join(entries)
     first, last = (*path, keys[0]), (*path, keys[-1])
@@ -73,10 +77,20 @@ def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dic
         end = source.spans[last][1]
         return end, end, "".join(f", {entry}" for entry in entries)
     end = start + len(text[start:end].rstrip())
-    behind, any_end = LINE_END.search(text, end), LINE_END.search(text)
+    behind = LINE_END.search(text, end)
     at = behind.start() if behind else len(text)
-    new_line = (any_end[0] if any_end else "\n") + " " * (source.keys[first][1] - 1)
+    new_line = _new_line(source, first)
     return at, at, "".join(f"{new_line}{entry}" for entry in entries)
+
+
+def _entries(mapping: dict[str, Any]) -> list[str]:
+    return [flow_text({key: value})[1:-1] for key, value in mapping.items()]
+
+
+def _new_line(source: Source, first: PathInDocument) -> str:
+    """The line end and the indentation of another key in a block that starts with this one."""
+    line_end = LINE_END.search(source.text)
+    return (line_end[0] if line_end else "\n") + " " * (source.keys[first][1] - 1)
 
 
 def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
