@@ -120,7 +120,7 @@ def test_generate_refuses_a_script_that_it_did_not_write(tmp_path, capsys):
     assert main(["generate", str(tmp_path / "n")]) == 2
     assert capsys.readouterr().err == (
         f"{tmp_path / 'n/simulate.py'}: error[T603]: was not written by tgenn\n"
-        "  hint: move it out of the way\n"
+        "  hint: move it to another folder\n"
     )
     assert (tmp_path / "n/simulate.py").read_text() == "print('mine')\n"
     assert not (tmp_path / "n/reference.py").exists()

@@ -94,9 +94,9 @@ def test_lock_refuses_weights_that_no_document_can_have(folder, capsys):
     (folder / "weights/classes.kernel.npy").unlink()
     found = refused_edit(folder, capsys, "lock")
     assert [line.split(" hint: ")[0] for line in found] == [
-        f"{DOCUMENT}:23:21: error[T308]: weights/conv1.kernel.npy: holds 1e+39 at index [0, 0, 0, 0], too large for float32",
+        f"{DOCUMENT}:23:21: error[T308]: weights/conv1.kernel.npy: contains 1e+39 at index [0, 0, 0, 0], too large for float32",
         f"{DOCUMENT}:29:11: error[T304]: weights/conv2.bias.npy: holds int64, expected float32 in C order",
-        f"{DOCUMENT}:37:21: error[T308]: weights/conv2.kernel.npy: holds nan at index [0, 0, 0, 0]",
+        f"{DOCUMENT}:37:21: error[T308]: weights/conv2.kernel.npy: contains nan at index [0, 0, 0, 0]",
         f"{DOCUMENT}:47:21: error[T304]: {KERNEL}: holds int64, expected float32 in C order",
         f"{DOCUMENT}:56:21: error[T302]: weights/classes.kernel.npy: cannot be read: No such file or directory",
     ]
@@ -117,11 +117,11 @@ def test_lock_casts_floats_of_other_types_and_orders_and_says_so(folder, capsys,
     np.save(folder / KERNEL, np.asarray(values, dtype, order=order))
     text = (folder / DOCUMENT).read_text()
     assert main(["check", str(folder)]) == 2
-    hint = "hint: run tgenn lock, which casts it"
+    hint = "hint: run tgenn lock, which converts it"
     assert f"holds {said}, expected float32 in C order\n  {hint}" in capsys.readouterr().err
     assert main(["lock", str(folder)]) == 0
     assert capsys.readouterr().out == (
-        f"{KERNEL}: {said} cast to float32 in C order; other values, [24, 6]\n"
+        f"{KERNEL}: {said} converted to float32 in C order; other values, [24, 6]\n"
         f"{folder / DOCUMENT}: written; tgenn generate writes its scripts\n"
     )
     cast = np.load(folder / KERNEL)
@@ -144,7 +144,7 @@ def test_lock_casts_no_file_outside_of_the_folder(folder, capsys):
         assert line.startswith(
             f"{DOCUMENT}:47:21: error[T304]: {there}: holds float64, expected float32 in C"
         )
-        assert "casts no file outside of the document's folder, or behind a link" in line
+        assert "converts only files in the document's folder, no links" in line
     assert np.load(shared).dtype == np.float64
 
 
@@ -195,7 +195,7 @@ def test_lines_of_files_that_a_document_does_not_name_are_noted_and_go_with_the_
     capsys.readouterr()
     assert main(["lock", str(folder)]) == 0
     assert capsys.readouterr().out.startswith(
-        "weights/other.npy: is gone, and now its line in weights/SHA256SUMS too\n"
+        "weights/other.npy: the file is missing, its line in weights/SHA256SUMS is removed\n"
     )
     assert (folder / SUMS).read_text() == before
 
@@ -206,7 +206,7 @@ def test_hashes_that_are_a_link_out_of_the_folder_are_not_read_or_written(folder
     (folder / SUMS).symlink_to(outside)
     for command in ("check", "lock"):
         assert (
-            f"{SUMS}: is a link that leads out of the document's folder"
+            f"{SUMS}: is a link to a file outside of the document's folder"
             in refused_edit(folder, capsys, command)[0]
         )
     assert main(["check", str(folder), "--allow-outside"]) == 0
@@ -227,7 +227,7 @@ def of_another_shape(path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (not_finite, f"47:21: error[T308]: {KERNEL}: holds inf at index [0, 0]"),
+        (not_finite, f"47:21: error[T308]: {KERNEL}: contains inf at index [0, 0]"),
         (cut_off, f"47:21: error[T306]: {KERNEL}: holds 568 bytes of data, its shape needs 576"),
         (of_another_shape, "43:9: error[T205]: the chain from 'conv2' gives [7], 'dense' has shape [6]"),
     ],

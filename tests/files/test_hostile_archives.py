@@ -180,7 +180,7 @@ CASES = {
     ),
     "pickles": (
         lambda p: np.savez(p, x=np.array([{}] * 6)),
-        "it holds pickled Python objects, which are never loaded",
+        "it contains pickled Python objects, which tgenn never loads",
     ),
     "no dictionary": (lambda p: archive(p, x=with_text(b"-" * 4000 + b"1")), HEADER),
     "a dictionary with a list for a key": (lambda p: archive(p, x=with_text(b"{[]: 1}")), HEADER),

@@ -372,22 +372,22 @@ REFUSED = {
             inputs=from_("stem", Windows((4, 5), (2, 1), "valid")),
         ),
         "T217",
-        "a maximum of 20, at most 15: GeNN tells no more apart in one float32 sum",
+        "expected a window of at most 15, got 20: float32 cannot tell more apart",
     ),
     "weights on the way": (
         changed("pool2x2", inputs=from_("stem", Scale(Tensor("weights/f.npy", np.ones(3))), POOL)),
         "T217",
-        "scale weighs spikes, 'pool2x2' (maximum) takes them as they are",
+        "scale has weights, 'pool2x2' (maximum) needs spikes without weights",
     ),
     "means on the way": (
         changed("pool2x2", shape=(2, 1, 3), inputs=from_("stem", AvgPool2D((2, 2), (1, 2), "same"), POOL)),
         "T217",
-        "avg_pool2d weighs spikes, 'pool2x2' (maximum) takes them as they are",
+        "avg_pool2d has weights, 'pool2x2' (maximum) needs spikes without weights",
     ),
     "a current": (
         changed("stem", shape=(3, 2, 2), neuron=MaximumNeuron(4), bias=None, inputs=from_("image", POOL)),
         "T217",
-        "'stem' (maximum) takes spikes, 'image' gives a current",
+        "'stem' (maximum) needs spikes, 'image' gives a current",
     ),
     "two sources for one element": (
         changed("pool2x2", inputs=from_("stem", POOL) * 2),
@@ -407,9 +407,13 @@ REFUSED = {
     "a bias": (
         changed("pool2x2", bias=Tensor("weights/x.npy", np.ones(3))),
         "T219",
-        "'pool2x2' (maximum) takes spikes alone",
+        "'pool2x2' (maximum) cannot have a bias",
     ),
-    "a clipped maximum": (changed("pool2x2", max_value=6.0), "T219", "'pool2x2' (maximum) clips nothing"),
+    "a clipped maximum": (
+        changed("pool2x2", max_value=6.0),
+        "T219",
+        "'pool2x2' (maximum) does not use max_value",
+    ),
     "a rate code among few spikes": (
         changed("pool2x2", of_all_kinds()["few_spike_maximum"], neuron=MaximumNeuron(4)),
         "T213",

@@ -52,7 +52,7 @@ CASES = {
     "too many steps for few spikes": (
         changed("few_spike", simulation=Simulation(1.0, 17)),
         "T210",
-        "17 steps, with the few-spike code at most 16",
+        "expected at most 16 time steps with the few-spike code, got 17",
     ),
     "a late readout of few spikes": (
         output("few_spike", start=2),
@@ -92,7 +92,7 @@ CASES = {
     "a scale of 0": (
         changed("signed", "branch", scale=Tensor("weights/s.npy", np.array([1.0, 0.0, 1.0]))),
         "T212",
-        "holds values that are not above 0",
+        "contains values that are 0 or negative, expected more than 0",
     ),
 }
 

@@ -232,7 +232,7 @@ def test_a_revision_has_no_files_outside_of_its_repository(shared, capsys, name,
     assert main(["check", "net", "--allow-outside"]) == 0
     assert main(["diff", name, "net", "--allow-outside"]) == 2
     err = capsys.readouterr().err
-    assert f"T301]: {file}: leads out of the repository" in err or "is outside repository" in err
+    assert f"T301]: {file}: is outside of the repository" in err or "is outside repository" in err
 
 
 @pytest.mark.parametrize("file", ["network.yaml", "weights/sum.kernel.npy", "weights/SHA256SUMS"])
@@ -319,16 +319,16 @@ def test_git_setup_keeps_what_is_there_and_does_nothing_twice(repository, capsys
     lines = ["*.bin binary", f"  {ATTRIBUTES[0]}", *ATTRIBUTES[1:]]
     assert Path("net/.gitattributes").read_text().splitlines() == lines
     assert capsys.readouterr().out.splitlines() == [
-        f"net/.gitattributes: {len(ATTRIBUTES) - 1} lines added, to be committed:",
+        f"net/.gitattributes: {len(ATTRIBUTES) - 1} lines added; commit them:",
         *(f"  {line}" for line in ATTRIBUTES[1:]),
-        "net/.gitignore: 3 lines added, to be committed:",
+        "net/.gitignore: 3 lines added; commit them:",
         *("  *_CODE/", "  *_CODE.lock", "  __pycache__/"),
-        "git config diff.tgenn-npy.textconv: set, in this clone alone; it was other",
+        "git config diff.tgenn-npy.textconv: set in this clone only; it was other",
     ]
     config = Path(".git/config").read_bytes()
     assert main(["git-setup", "net"]) == 0
     assert capsys.readouterr().out == (
-        "net/.gitattributes: has all lines\nnet/.gitignore: has all lines\n"
+        "net/.gitattributes: nothing to add\nnet/.gitignore: nothing to add\n"
         "git config diff.tgenn-npy.textconv: is set\n"
     )
     assert Path("net/.gitattributes").read_text().splitlines() == lines

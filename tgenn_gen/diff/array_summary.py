@@ -55,7 +55,7 @@ def read_array(path: Path) -> tuple[np.ndarray, str]:
             except ValueError as error:
                 raise TgennError.at(path, "T303", str(error)) from None
             if dtype.hasobject:
-                raise TgennError.at(path, "T304", "holds pickled objects, which are never loaded")
+                raise TgennError.at(path, "T304", "contains pickled Python objects, which tgenn never loads")
             if dtype.kind not in "biuf" or dtype.itemsize > 8:
                 raise TgennError.at(path, "T304", f"holds {dtype}, expected numbers of at most 64 bits")
             start = file.tell()

@@ -17,7 +17,7 @@ from tgenn_gen.files.git import git, git_file
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.model import Network
 
-HINT = "REV:path, as in HEAD~1:mnist, counts from the repository's top folder, REV:./path from this one"
+HINT = "in REV:path, such as HEAD~1:mnist, path starts at the repository's top folder; in REV:./path, here"
 
 # REV, which may have colons between braces, as in HEAD^{/fix: it}, or none and a stage of the index; the path
 _NAME = re.compile(r"(:[0-3]:|(?:\{[^}]*\}|[^:{])*:)(.*)", re.DOTALL)
@@ -69,8 +69,8 @@ class _Revision:
         if path.startswith(("./", "../")) and not file.startswith("/"):  # git counts from the current folder
             joined = f"./{joined}"
         elif not is_inside(joined):
-            message = "leads out of the repository: the revision has no such file"
-            hint = "check the revision out, and compare that folder"
+            message = "is outside of the repository, so the revision does not have it"
+            hint = "check the revision out, and give the path of that folder"
             raise TgennError.at(place, "T301", f"{file}: {message}", hint)
         return _content(f"{revision}{joined}")
 

@@ -8,7 +8,8 @@ from typing import Any
 from tgenn_gen.document.schema_check import fits, suggestion
 from tgenn_gen.network.problems import PathInDocument, Problem
 
-MAX_HINTS = 50  # each compares a name with all the others, or follows all sources
+MAX_HINTS = 50  # each hint compares a name with all others, or follows all sources: slow for many names
+NO_LOOPS = "remove this input: recurrent connections are not supported"
 
 
 def name_problems(data: Any) -> list[Problem]:
@@ -33,13 +34,13 @@ def name_problems(data: Any) -> list[Problem]:
                 continue
             if source == name:
                 message = f"'{source}' cannot be its own source"
-                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+                found.append(Problem(place, "T202", message, NO_LOOPS))
             elif len(found) < MAX_HINTS and name in _all_sources(source, sources):
-                message = f"'{source}' gets its input from '{name}'"
-                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+                message = f"this input closes a loop: '{source}' gets its input from '{name}'"
+                found.append(Problem(place, "T202", message, NO_LOOPS))
             elif last.get(source, -1) > index:
-                hint = "populations stand in topological order: move it up"
-                message = f"'{source}' comes only later in the document"
+                hint = f"move '{source}' up: a population must come after all its sources"
+                message = f"'{source}' is defined further down in the document"
                 found.append(Problem(place, "T202", message, hint))
             elif all_named:
                 message = f"there is no input or population '{source}'"
@@ -47,11 +48,11 @@ def name_problems(data: Any) -> list[Problem]:
                 hint = suggestion(source, others) if len(found) < MAX_HINTS else ""
                 found.append(Problem(place, "T202", message, hint))
         if name is not None and name.lower() in known:
-            message = f"the name '{name}' stands here a second time"
+            message = f"the name '{name}' is used a second time"
             if name not in before:
                 other = known[name.lower()]
-                message = f"the name '{name}' differs from '{other}' in upper and lower case alone"
-            hint = "names are unique, whatever their case"
+                message = f"the name '{name}' differs from '{other}' only in upper and lower case"
+            hint = "choose another name: names must be unique, and case does not count"
             found.append(Problem((*path, "name"), "T201", message, hint))
         elif name is not None:
             known[name.lower()] = name

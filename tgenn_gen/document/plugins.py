@@ -34,7 +34,7 @@ def load_plugin(path: str | Path) -> None:
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
         raise TgennError.at(
-            path, "T711", "is not a Python file that could be imported", "see docs/plugins.md"
+            path, "T711", "is not a Python file with a name like my_neuron.py", "see docs/plugins.md"
         )
     name = f"{PLUGINS}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -70,17 +70,15 @@ def _register(plugin: ModuleType, path: Path) -> None:
     if not isinstance(kind, str) or not re.fullmatch("[a-z][a-z0-9_]*", kind):
         raise TgennError.at(path, "T711", f"KIND is {kind!r}, expected a name like my_neuron")
     if kind in NEURONS and not issubclass(NEURONS[kind], PluginNeuron):
-        raise TgennError.at(path, "T711", f"KIND is {kind}, which tgenn has already", "choose another name")
+        raise TgennError.at(path, "T711", f"KIND is {kind}, which is a built-in kind", "choose another name")
     for name, schema in plugin.PARAMETERS.items():
         if not str(name).isidentifier() or schema.get("type") not in TYPES or "default" not in schema:
-            message = f"PARAMETERS[{name!r}] has no default, or no type of {', '.join(TYPES)}"
+            message = f"PARAMETERS[{name!r}] needs a default, and a type: {', '.join(TYPES)}"
             raise TgennError.at(path, "T711", message, hint)
         try:
             jsonschema.validate(schema["default"], schema)
         except (jsonschema.SchemaError, jsonschema.ValidationError) as error:
             message = f"PARAMETERS[{name!r}]: {error.message}"
-            raise TgennError.at(
-                path, "T711", message, "it is a JSON Schema, and the default fits it"
-            ) from None
+            raise TgennError.at(path, "T711", message, "write a JSON Schema that the default fits") from None
     NEURONS[kind] = plugin_neuron(plugin, path.resolve())
     schema_changed()

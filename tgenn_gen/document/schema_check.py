@@ -106,11 +106,11 @@ def other_format(data: Any) -> list[Problem]:
         return []
     if int(found[1]) < int(current.removeprefix("tgenn/")):
         if int(found[1]) == 0:
-            return [Problem(("format",), "T117", "there is no format tgenn/0", "formats begin with tgenn/1")]
-        hint = "run tgenn migrate, which keeps comments; check a git revision out first"
+            return [Problem(("format",), "T117", "there is no format tgenn/0", f"write {current}")]
+        hint = "run tgenn migrate; if the document is in a git revision, check that revision out first"
         return [Problem(("format",), "T117", f"the format {found[0]} is older than {current}", hint)]
-    message = f"the format {found[0]} is newer than {current}, which this version of tgenn reads"
-    return [Problem(("format",), "T117", message, "use the version of tgenn that wrote it, or a newer one")]
+    message = f"the format {found[0]} is newer than {current}, the newest that this version of tgenn reads"
+    return [Problem(("format",), "T117", message, "install a newer version of tgenn")]
 
 
 def schema_problems(data: Any) -> list[Problem]:
@@ -155,11 +155,11 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
             if key not in allowed:
                 hint = "; ".join(filter(None, (_belongs(key, path), suggestion(key, allowed, but=value))))
                 if value[key] is None and re.split(r":(?=\S)", key)[0] in allowed:
-                    hint = "a space belongs behind the colon"
+                    hint = "put a space after the colon"
                 yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
     elif keyword == "not":  # a key that provenance, which takes all others, may not have
-        message = f"'{value}' is in provenance, where it has no meaning"
-        hint = "it belongs to the top level of the document: move it to the left, to the first column"
+        message = f"'{value}' is inside provenance, where it has no effect"
+        hint = "move it to the top level of the document, on a line without indentation"
         yield Problem((*path, value), "T110", message, hint, at_key=True)
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
@@ -180,7 +180,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
     elif keyword in ("enum", "const"):
         allowed = [str(v) for v in (limit if keyword == "enum" else [limit])]
         hint = suggestion(str(value), allowed) if len(allowed) > 1 else f"write {allowed[0]}"
-        expected = ", ".join(allowed) if len(allowed) > 1 else allowed[0]
+        expected = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
         yield Problem(path, "T113", f"{what} is {_shown(value)}, expected {expected}", hint)
     elif keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         relation = {
@@ -255,7 +255,7 @@ def _such_as(fragment: Any, key: str) -> str:
 def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
     """How a value of another type is written as the one that is expected; "" where there is no telling."""
     if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",)):
-        return "an array stands in a .npy file: {file: ..., shape: ...}"
+        return "store the array in a .npy file and write {file: ..., shape: ...}"
     if isinstance(value, float) and expected == ["integer"] and value.is_integer():
         return f"write {int(value)}"
     if isinstance(value, str):
@@ -287,4 +287,4 @@ def _shown(value: Any) -> str:
 def _look_alike(word: str) -> str:
     """The first character of a word that can be taken for another one, or not be seen."""
     strange = next((c for c in word if not (c.isascii() and c.isprintable())), "")
-    return f"it has the character U+{ord(strange):04X}" if strange else ""
+    return f"it contains the character U+{ord(strange):04X}, which is not allowed" if strange else ""

@@ -21,7 +21,7 @@ from tgenn_gen.network.tensors import Tensor, npy_header
 
 RESTORE = "restore the file, or export the network again"
 LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
-SHARED = "if you trust the document, --allow-outside reads files that documents share"
+SHARED = "if you trust the document, --allow-outside reads files outside of its folder"
 
 
 _Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
@@ -76,7 +76,7 @@ class WeightFolder:
         """A regular file. Raises TgennError (T301: a link leads out of the folder), OSError."""
         real, is_below = behind_links(self.path, file)
         if not (is_below or self.allow_outside):
-            message = "is a link that leads out of the document's folder"
+            message = "is a link to a file outside of the document's folder"
             raise _Refusal(file, place)("T301", message, f"copy the file into the folder; {SHARED}")
         if not real.is_file():
             raise OSError(0, "not a regular file")
@@ -92,7 +92,7 @@ def read_hashes(files: WeightFiles) -> WeightHashes:
     except TgennError as error:
         return WeightHashes(problems=error.diagnostics)
     except OSError as error:
-        hint = f"{RESTORE}; or run tgenn lock, which writes it from the weights as they are"
+        hint = f"{RESTORE}; or run tgenn lock, which writes the hashes of the weights as they are now"
         message = f"cannot be read: {error.strerror}"
         return WeightHashes(problems=(Diagnostic.at(place, "T309", message, hint),))
 
@@ -124,7 +124,7 @@ def read_tensor(
     digest.update(values.data)
     expected = hashes.hashes.get(name)
     if expected is None and not hashes.problems:  # its line may be one of those that are wrong
-        raise refuse("T310", f"has no line in {SUMS}", "tgenn lock writes it, once a document names the file")
+        raise refuse("T310", f"has no line in {SUMS}", "run tgenn lock, which adds the line")
     if expected not in (None, digest.hexdigest()):
         message = f"has sha256 {digest.hexdigest()}, {SUMS}:{hashes.lines[name]} says {expected}"
         raise refuse("T307", message, LOCK)
@@ -162,7 +162,8 @@ def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
         if dtype.kind != "f" or dtype.itemsize > 8:
             raise _not_float32(dtype, fortran, refuse)
         if not fits("shape", list(shape)):  # of a header that someone wrote
-            raise refuse("T305", f"has shape {list(shape)}, which no array of a document has")
+            message = f"has shape {list(shape)}, expected 1 to 4 axes without an empty one"
+            raise refuse("T305", message)
         length = _require_length(opened, shape, dtype, refuse)
         values = np.frombuffer(opened.read(length), dtype).reshape(shape, order="F" if fortran else "C")
     with np.errstate(over="ignore"):
@@ -177,7 +178,7 @@ def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
 def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, _Header]]:
     """A .npy without Python objects, read up to its array, and what its header gives."""
     if not (fits("file", refuse.file) and (files.allow_outside or is_inside(refuse.file))):
-        hint = f"give one like weights/dense.kernel.npy; {SHARED}"
+        hint = f"use a path like weights/dense.kernel.npy; {SHARED}"
         raise refuse("T301", "is not a path inside the document's folder", hint)
     try:
         with files.open(refuse.file, refuse.place) as file:
@@ -186,7 +187,7 @@ def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, _H
             except ValueError as error:
                 raise refuse("T303", str(error)) from None
             if header[2].hasobject:
-                raise refuse("T304", "holds pickled objects, which are never loaded")
+                raise refuse("T304", "contains pickled Python objects, which tgenn never loads")
             yield file, header
     except OSError as error:
         raise refuse("T302", f"cannot be read: {error.strerror}") from None
@@ -211,7 +212,7 @@ def _not_float32(dtype: np.dtype[Any], fortran: bool, refuse: _Refusal) -> Tgenn
     message = f"holds {_described(dtype, fortran)}, expected float32 in C order"
     hint = "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))"
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        hint = "run tgenn lock, which casts it"
+        hint = "run tgenn lock, which converts it"
     return refuse("T304", message, hint)
 
 
@@ -219,13 +220,13 @@ def _not_finite(values: np.ndarray, cast: np.ndarray, refuse: _Refusal) -> Tgenn
     """That values, as float32 `cast`, are not all finite."""
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
     reason = ", too large for float32" if np.isfinite(values[index]) else ""
-    return refuse("T308", f"holds {values[index]} at index {list(index)}{reason}")
+    return refuse("T308", f"contains {values[index]} at index {list(index)}{reason}")
 
 
 def _canonical_header(file: BinaryIO, shape: tuple[int, ...], refuse: _Refusal) -> bytes:
     """The header at the start of a .npy, if it is np.save's: scripts expect the hash of such a file."""
     expected = npy_header(shape)
     if file.read(len(expected)) != expected:
-        message = "does not begin as np.save writes it"
-        raise refuse("T303", message, "write it anew, np.save(file, np.load(file)), and run tgenn lock")
+        message = "has another header than np.save writes"
+        raise refuse("T303", message, "save it again: np.save(file, np.load(file)), then run tgenn lock")
     return expected

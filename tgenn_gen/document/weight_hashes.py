@@ -12,7 +12,7 @@ from tgenn_gen.errors import Diagnostic, Location
 
 SUMS = "weights/SHA256SUMS"  # beside network.yaml; paths in it are relative to that folder
 MAX_SUMS_BYTES = 2**22  # more than the lines of all files that a document of 1 MiB can name
-REWRITE = "run tgenn lock, which writes it anew"
+REWRITE = "run tgenn lock, which writes this file again"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")  # sha256sum marks files that it read as binary with *
 
 
@@ -44,7 +44,7 @@ def parsed_hashes(raw: bytes, name: str) -> WeightHashes:
         place = Location(name, number, 1)
         if not (match := _LINE.fullmatch(line)):
             if line:
-                message = "expected the sha256 in 64 lower-case digits, two spaces and a path"
+                message = "expected a sha256 (64 digits, 0-9 and a-f), two spaces and a path"
                 found.append(Diagnostic.at(place, "T309", message, REWRITE))
         elif match[2] in hashes:
             message = f"{match[2]} has a second line; the first is line {lines[match[2]]}"

@@ -23,9 +23,9 @@ from tgenn_gen.network.problems import PathInDocument, Problem
 MAX_BYTES = 2**20  # a document of a thousand populations has half of that
 MAX_VALUES = 100_000  # of 13 characters each, as they have in a document
 MAX_DEPTH = 32
-MAX_PROBLEMS = 100  # that are said of a document's text, or of its data
-MEND = "mend these, and check it again"
-MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
+MAX_PROBLEMS = 100  # the most that are reported of a document's text, and of its data
+MEND = "correct these errors, then check the document again"
+MORE = f"has more than {MAX_PROBLEMS} errors; the others are not shown"
 
 # YAML's lines, or a reader's eyes, are not those of an editor behind them.
 _MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -108,20 +108,21 @@ def read_source(path: Path) -> Source:
 def source_of(raw: bytes, name: str) -> Source:
     """Parse a YAML file's bytes. Raises TgennError (T102 to T107)."""
     if len(raw) > MAX_BYTES:
-        raise TgennError.at(name, "T102", f"larger than {MAX_BYTES // 2**20} MiB")
+        message = f"larger than {MAX_BYTES // 2**20} MiB, the largest document that tgenn reads"
+        raise TgennError.at(name, "T102", message, "give a network.yaml; arrays belong in .npy files")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         place = _place(name, raw[: error.start].decode("utf-8"))
-        hint = "save it as UTF-8"
-        raise TgennError.at(place, "T102", "not UTF-8 text: not a network document", hint) from None
+        hint = "give a network.yaml, saved as UTF-8"
+        raise TgennError.at(place, "T102", "not UTF-8 text, so not a network document", hint) from None
     return parse_source(text, name)
 
 
 def parse_source(text: str, name: str) -> Source:
     """Parse YAML text. Raises TgennError (T103 to T107)."""
     if misleading := [*islice(_MISLEADING.finditer(text), MAX_PROBLEMS)]:
-        hint = 'in quotes write "\\u{:04X}", or remove it'
+        hint = 'remove it, or write "\\u{:04X}" in quotes'
         raise TgennError([_not_allowed(name, text[: m.start()], m[0], hint) for m in misleading])
     reader = _Reader(name)
     try:
@@ -140,8 +141,8 @@ def parse_source(text: str, name: str) -> Source:
         escapes = (e for e in re.finditer(r"\\U([0-9a-fA-F]{8})", text) if int(e[1], 16) > sys.maxunicode)
         first = next(escapes, None)
         place = _place(name, text[: first.start()]) if first else Location(name)
-        message = "not YAML: an escape of no character"
-        raise TgennError.at(place, "T103", message, "Unicode ends with \\U0010FFFF") from None
+        message = "not YAML: this \\U escape is not a Unicode character"
+        raise TgennError.at(place, "T103", message, "the largest one is \\U0010FFFF") from None
     if reader.problems:
         raise TgennError(reader.problems)
     return Source(name, data, reader.values, reader.keys, reader.spans, text)
@@ -162,12 +163,13 @@ def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
     """What to do about text that is not YAML."""
     problem = error.problem or ""
     if "'\\t'" in problem:
-        return "indent with spaces"
+        return "indent with spaces, not with tabs"
     if problem.startswith("mapping values"):
-        return "text with a colon in it needs quotes"
+        return "put quotes around text that contains a colon"
     if error.context and error.context_mark:
         mark = error.context_mark
-        return f"{error.context}, which begins at line {mark.line + 1}, column {mark.column + 1}"
+        where = f"line {mark.line + 1}, column {mark.column + 1}"
+        return f"check the text from {where} on ({error.context})"
     return ""
 
 
@@ -205,7 +207,8 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self.problem(event, "T104", "a second document in one file", "remove it, and its ---")
+                    message = "the file has a second YAML document"
+                    self.problem(event, "T104", message, "remove the --- line and all that follows it")
                     return data
                 data = self.value(next(events), events, ())
         return data
@@ -223,16 +226,16 @@ class _Reader:
             self.problem(event, "T102", f"has more than {MAX_VALUES} values", "arrays belong in .npy files")
             raise TgennError(self.problems)
         if len(path) > MAX_DEPTH:
-            self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
+            message = f"nested more than {MAX_DEPTH} levels deep"
+            self.problem(event, "T105", message, "check the brackets and the indentation")
             raise TgennError(self.problems)
         if isinstance(event, yaml.AliasEvent):
-            self.problem(
-                event, "T106", f"alias *{event.anchor}", "write the value out: documents have no aliases"
-            )
+            message = f"the YAML alias *{event.anchor} is not allowed"
+            self.problem(event, "T106", message, "write the value itself in its place")
             return None
         if event.tag is not None and event.tag != "!":
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problem(event, "T106", f"tag {tag}", "remove it: documents have no tags")
+            self.problem(event, "T106", f"the YAML tag {tag} is not allowed", "remove the tag")
         if isinstance(event, yaml.ScalarEvent):
             return parse_scalar(event.value) if event.style is None else event.value
         if isinstance(event, yaml.SequenceStartEvent):
@@ -255,19 +258,19 @@ class _Reader:
         self, event: Any, events: Iterator[yaml.Event], path: PathInDocument, mapping: dict[str, Any]
     ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
-            self.problem(event, "T103", "a key that is not text", "keys are names such as threshold")
+            self.problem(
+                event,
+                "T103",
+                "expected a name as key, got a list or a mapping",
+                "write a name, such as threshold",
+            )
             self.value(event, events, (*path, "?"))
             self.value(next(events), events, (*path, "?"))
             return
         inner = (*path, event.value)
         if event.value in mapping:
-            line = self.keys[inner][0]
-            self.problem(
-                event,
-                "T107",
-                f"key '{event.value}' stands here a second time",
-                f"the first is at line {line}",
-            )
+            hint = f"remove one of the two; the first is at line {self.keys[inner][0]}"
+            self.problem(event, "T107", f"duplicate key '{event.value}'", hint)
             self.value(next(events), events, (*path, "?"))
             return
         self.keys[inner] = _position(event)

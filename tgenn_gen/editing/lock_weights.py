@@ -40,12 +40,12 @@ def locked(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes], 
         raise TgennError(found)
     kept = {file: sha256 for file, sha256 in old.hashes.items() if not _is_gone(files, file)}
     for file in sorted(old.hashes.keys() - kept.keys()):
-        changes[file] = f"{file}: is gone, and now its line in {SUMS} too"
+        changes[file] = f"{file}: the file is missing, its line in {SUMS} is removed"
     hashes = {**kept, **{file: now.sha256 for file, now in current.items()}}
     written = {file: now.content for file, now in current.items() if now.content}
     if hashes != old.hashes or (old.problems and hashes):
         written[SUMS] = hashes_text(hashes).encode()
-        changes = changes or {SUMS: f"{SUMS}: written anew"}
+        changes = changes or {SUMS: f"{SUMS}: written again"}
     return data, written, list(changes.values())
 
 
@@ -54,7 +54,7 @@ def _current(files: WeightFolder, file: str, place: Location) -> CurrentFile:
     current = read_current(files, file, place)
     if current.content and behind_links(files.path, file)[0] != files.path.resolve() / file:
         message = f"{file}: holds {current.cast_from}, expected float32 in C order"
-        hint = "tgenn lock casts no file outside of the document's folder, or behind a link: save it anew"
+        hint = "save it as float32: tgenn lock converts only files in the document's folder, no links"
         raise TgennError.at(place, "T304", message, hint)
     return current
 
@@ -73,4 +73,4 @@ def _change(reference: dict[str, Any], old_hash: str | None, now: CurrentFile) -
         change = f"{before} -> {shape}"
     elif before is None:
         change = f"new, {shape}"
-    return f"{now.cast_from} cast to float32 in C order; {change}" if now.cast_from else change
+    return f"{now.cast_from} converted to float32 in C order; {change}" if now.cast_from else change

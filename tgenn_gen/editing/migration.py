@@ -38,8 +38,8 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
         dtype, sha256 = reference.pop("dtype", None), reference.pop("sha256", None)
         try:
             if dtype != "float32" or not isinstance(sha256, str):
-                message = f"{file}: has no dtype: float32, or no sha256, which tgenn/1 demands"
-                raise TgennError.at(place, "T118", message, "add them, sha256sum prints the second one")
+                message = f"{file}: expected dtype: float32 and a sha256, as format tgenn/1 requires"
+                raise TgennError.at(place, "T118", message, "add both; the command sha256sum prints the hash")
             if file not in hashes:
                 hashes[file] = read_current(files, file, place).sha256
             if hashes[file] != sha256:
@@ -53,7 +53,7 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
     )  # another document's of this folder
     if any(old.get(file, sha256) != sha256 for file, sha256 in hashes.items()):
         message = f"has other hashes than {source.file}"
-        found.append(Diagnostic.at(files.name(SUMS), "T603", message, "move it out of the way"))
+        found.append(Diagnostic.at(files.name(SUMS), "T603", message, "move it to another folder"))
     if found:
         raise TgennError(found)
     written = {}

@@ -79,7 +79,9 @@ class _Resolver:
             name = meant[0][0]
             fields = {key for n, base in meant if n == name for key in known_keys(self.data, base)}
             word = self._fields_after(name)[0]
-            message = f"'{name}' has no field '{word}'" if word else f"names no field of '{name}'"
+            message = (
+                f"'{name}' has no field '{word}'" if word else f"expected a field of '{name}' after its name"
+            )
             raise self._missing(message, word, sorted(fields))
         word = self._fields_after("")[0]
         known = [*dict.fromkeys(name for name, _ in self.named), *known_keys(self.data, ())]
@@ -94,13 +96,13 @@ class _Resolver:
             value = self._value(path)
             if isinstance(value, list):
                 if not (re.fullmatch("[0-9]{1,9}", part) and int(part) < len(value)):
-                    message = f"'{path[-1]}' has no item '{part}': it has {len(value)}, which count from 0"
+                    message = f"'{path[-1]}' has no item '{part}': it has {len(value)} items, counted from 0"
                     raise TgennError.at(self.text, "T121", message)
                 path = (*path, int(part))
                 continue
             if not isinstance(value, dict):
                 raise TgennError.at(
-                    self.text, "T121", f"'{path[-1]}' is {_shown(value)}, and has no '{part}'"
+                    self.text, "T121", f"'{path[-1]}' is {_shown(value)}, which has no field '{part}'"
                 )
             known = [] if part in value else known_keys(self.data, path)
             if known and part not in known:

@@ -129,8 +129,8 @@ def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
     except TgennError as error:
         reason = error.diagnostics[0].message
     if reason:
-        hint = "change it in an editor"
-        raise TgennError.at(source.file, "T123", f"this change cannot be made in its text: {reason}", hint)
+        hint = "make this change in a text editor"
+        raise TgennError.at(source.file, "T123", f"cannot make this change in the text: {reason}", hint)
     return text
 
 
@@ -187,13 +187,15 @@ def rewrite(path: Path, source: Source, text: str, beside: Mapping[str, bytes] |
         return
     content = text.encode()
     if len(content) > MAX_BYTES:
-        raise TgennError.at(path, "T102", f"would be larger than {MAX_BYTES // 2**20} MiB")
+        raise TgennError.at(path, "T102", f"would become larger than {MAX_BYTES // 2**20} MiB")
     real = path.resolve()
     with ExitStack() as held:
         for folder in {real.parent, path.parent.resolve()}:
             held.enter_context(alone_in(folder))
         if content_of(real) != source.text.encode():
-            raise TgennError.at(path, "T605", "was changed since it was read", "run the command again")
+            raise TgennError.at(
+                path, "T605", "was changed by another program since tgenn read it", "run the command again"
+            )
         if beside:
             replace_files(path.parent, beside)
         if text != source.text:

@@ -35,7 +35,7 @@ def open_archive(path: Path, ratio: int) -> Iterator[zipfile.ZipFile]:
             raise ArchiveError(problem)
         name, times = Counter([*archive.namelist(), ""]).most_common(1)[0]
         if times > 1:
-            raise ArchiveError(f"{times} of its entries are named {name}")
+            raise ArchiveError(f"{times} entries have the same name, {name}")
         yield archive
 
 
@@ -57,7 +57,7 @@ def array_header(
     length = file.read(2 * version[0])
     size = int.from_bytes(length, "little")
     if size > MAX_HEADER:
-        raise ValueError(f"its header has {size} bytes, the largest that is read has {MAX_HEADER}")
+        raise ValueError(f"its header has {size} bytes, expected at most {MAX_HEADER}")
     header = io.BytesIO(length + file.read(size))
     read = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}[version[0]]
     try:
@@ -65,7 +65,7 @@ def array_header(
             warnings.simplefilter("ignore")  # Python 2 wrote another header
             return read(header, max_header_size=MAX_HEADER)
     except Exception:  # NumPy raises whatever Python does on text that is no dictionary, or no dtype
-        raise ValueError("its header is not that of an array") from None
+        raise ValueError("its header does not describe an array") from None
 
 
 @contextlib.contextmanager
@@ -80,7 +80,7 @@ def open_array(
     with archive.open(entry) as member:
         shape, fortran, dtype = array_header(member, ((1, 0), (2, 0)))
         if dtype.hasobject:
-            raise ValueError("it holds pickled Python objects, which are never loaded")
+            raise ValueError("it contains pickled Python objects, which tgenn never loads")
         if not all(type(n) is int and 0 <= n < 2**63 for n in shape):
             raise ValueError(f"its shape is {shape}")
         length, size = entry.file_size - member.tell(), dtype.itemsize * math.prod(shape)

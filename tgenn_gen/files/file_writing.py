@@ -94,7 +94,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = "another tgenn is writing this folder"
-            hint = "wait until it is done, or choose another folder"
+            hint = "wait until it has finished, or choose another folder"
             raise TgennError.at(folder, "T605", message, hint) from None
         except (ImportError, OSError):
             pass
@@ -111,5 +111,5 @@ def _remove_if_empty(folder: Path) -> None:
 def unwritable(folder: Path, error: OSError | RuntimeError) -> TgennError:
     """That the folder cannot be written, and why (T604)."""
     reason = str(error.strerror) if isinstance(error, OSError) else "a link that leads to itself"
-    hint = "see its permissions, those of the folder above it, and the free space"
+    hint = "check the permissions of the folder and of its parent folder, and the free disk space"
     return TgennError.at(folder, "T604", f"cannot be written: {reason}", hint)

@@ -21,8 +21,8 @@ def git_file(*arguments: str, place: str, hint: str = "") -> BinaryIO:
     try:
         file = tempfile.TemporaryFile()  # noqa: SIM115  (whoever reads it closes it)
     except OSError as error:
-        message = f"there is no temporary file for it: {error.strerror}"
-        hint = "see the free space, and TMPDIR"
+        message = f"cannot create a temporary file: {error.strerror}"
+        hint = "check the free disk space, and the folder that TMPDIR names"
         raise TgennError.at(place, "T604", message, hint) from None
     try:
         _run(arguments, Path(), place, hint, file)

@@ -43,7 +43,9 @@ def require_writable_examples(folder: Path, names: Collection[str], kept: Collec
         if _is_no_file(path, folder):
             raise _in_the_way(path, "is not a regular file")
         if os.path.realpath(path) in real:
-            raise _in_the_way(path, "is the data itself, or a weight file of the document")
+            raise _in_the_way(
+                path, "is the data file, or a weight file of the document, and must not be overwritten"
+            )
 
 
 def _is_no_file(path: Path, folder: Path) -> bool:

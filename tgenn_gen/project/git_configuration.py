@@ -28,7 +28,13 @@ def set_up(folder: Path) -> list[str]:
 
     Lines on what was done. Raises TgennError: T607 what git says, T604 a file cannot be read or written.
     """
-    git("rev-parse", "--show-toplevel", place=str(folder), folder=folder, hint="git init makes a repository")
+    git(
+        "rev-parse",
+        "--show-toplevel",
+        place=str(folder),
+        folder=folder,
+        hint="run git init to create a repository",
+    )
     added = [*_add(folder / ".gitattributes", ATTRIBUTES), *_add(folder / ".gitignore", IGNORED)]
     return [*added, *_configure(folder)]
 
@@ -42,12 +48,12 @@ def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
     there = [line.split() for line in old.decode(errors="replace").splitlines()]
     missing = [line for line in lines if line.split() not in there]
     if not missing:
-        return [f"{path}: has all lines"]
+        return [f"{path}: nothing to add"]
     end = b"" if old.endswith(b"\n") or not old else b"\n"
     added = "".join(f"{line}\n" for line in missing).encode()
     with alone_in(path.parent):
         replace_files(path.parent, {path.name: old + end + added})
-    return [f"{path}: {len(missing)} lines added, to be committed:", *(f"  {line}" for line in missing)]
+    return [f"{path}: {len(missing)} lines added; commit them:", *(f"  {line}" for line in missing)]
 
 
 def _configure(folder: Path) -> list[str]:
@@ -59,7 +65,7 @@ def _configure(folder: Path) -> list[str]:
 
     old = config("--default", "", "--get", key)
     if old == TEXTCONV:
-        return [f"git config {key}: is set"]
+        return [f"git config {key}: already set"]
     config("--replace-all", key, TEXTCONV)
     was = printable(f"; it was {old}") if old else ""
-    return [f"git config {key}: set, in this clone alone{was}"]
+    return [f"git config {key}: set in this clone only{was}"]

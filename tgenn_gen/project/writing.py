@@ -147,8 +147,8 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
         raise unwritable(folder, error) from None
     with alone_in(folder):
         if there := [path for name in files if (path := _in_the_way(folder, name))]:
-            hint = "move it out of the way, or choose another folder"
-            raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
+            hint = "move it to another folder, or choose another folder"
+            raise TgennError([Diagnostic.at(path, "T603", "already exists", hint) for path in there])
         replace_files(folder, files)
 
 
@@ -158,14 +158,14 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
     try:
         there, parent = folder.exists() or folder.is_symlink(), folder.resolve().parent
         if not there and not parent.is_dir():
-            raise TgennError.at(place, "T602", f"there is no folder {parent}", "create it")
+            raise TgennError.at(place, "T602", f"the folder {parent} does not exist", "create it")
         if there and not folder.is_dir():
             raise TgennError.at(place, "T602", "is a file, not a folder", "choose another --output")
         if there and not force and any(folder.iterdir()):
-            hint = "choose another one, or give --force to replace the document, weights and scripts in it"
+            hint = "choose another folder, or give --force to replace the document, weights and scripts in it"
             edited = [name for name in sorted(own_generated_files(folder)) if edit_of(folder, name)]
             if edited:
-                hint += f", also what was edited by hand: {', '.join(edited)}"
+                hint += f", also those that were edited by hand: {', '.join(edited)}"
             raise TgennError.at(place, "T601", "the folder is not empty", hint)
     except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
         raise unwritable(folder, error) from None
@@ -263,7 +263,7 @@ def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None:
-    hint = "make the change in network.yaml, or give --force to lose it"
+    hint = "make the change in network.yaml or a template; --force overwrites the edited file"
     found = []
     for name in names:
         if (folder / name).exists() and not is_own(folder, name):
@@ -276,5 +276,5 @@ def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None
 
 def _foreign(path: Path) -> Diagnostic:
     changed = ", or was changed since" if path.suffix == ".npy" else ""
-    message, hint = f"was not written by tgenn{changed}", "move it out of the way"
+    message, hint = f"was not written by tgenn{changed}", "move it to another folder"
     return Diagnostic.at(path, "T603", message, hint)

@@ -97,14 +97,14 @@ class IntegrateAndFireNeuron(Neuron):
 
     def problem(self, dt: float, input_gain: float = 1.0) -> str:
         if self.reset == "zero" and self.v_rest:
-            return f"reset zero sets V to 0, and the resting potential is {self.v_rest:g}: use to_rest"
+            return f"reset: zero needs v_rest 0, got {self.v_rest:g}: use reset: to_rest"
         if np.float32(self.threshold) <= np.float32(self.v_rest):
-            rest = f"{self.v_rest:.9g}, in float32"
-            return f"the threshold, {self.threshold:.9g}, is not above the resting potential, {rest}"
+            rest = f"v_rest ({self.v_rest:.9g}), both in float32"
+            return f"expected a threshold above {rest}, got {self.threshold:.9g}"
         if not SMALLEST_GAIN <= input_gain * self.gain(dt) <= LARGEST_GAIN:
             gain = f"{input_gain * self.gain(dt):g}"
-            hint = "choose another capacitance, gain or dt"
-            return f"a current of 1 changes V by {gain} in a step, out of range: {hint}"
+            limits = f"expected {SMALLEST_GAIN:g} to {LARGEST_GAIN:g}: change capacitance, gain or dt"
+            return f"a current of 1 changes V by {gain} in one time step, {limits}"
         return ""
 
     def describe(self) -> str:

@@ -26,7 +26,10 @@ class Scale(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if self.factor.values.shape not in ((1,), (shape[-1],)):
-            raise ShapeError(f"has {self.factor.values.size} factors for the {shape[-1]} channels of {shape}")
+            size = self.factor.values.size
+            raise ShapeError(
+                f"expected 1 factor, or {shape[-1]}: one for each channel of {shape}, got {size}"
+            )
         return shape
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -34,7 +34,8 @@ def require_axes(shape: Shape, **numbers: tuple[int, ...]) -> None:
     """Raise ShapeError where a field has not one number an axis."""
     for name, values in numbers.items():
         if len(values) != len(shape):
-            raise ShapeError(f"has {len(values)} numbers in {name} for the {len(shape)} axes of {shape}")
+            axes = f"{len(shape)} numbers in {name}, one for each axis of {shape}"
+            raise ShapeError(f"expected {axes}, got {len(values)}")
 
 
 @dataclass(frozen=True)

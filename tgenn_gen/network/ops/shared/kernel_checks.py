@@ -12,10 +12,11 @@ MAX_WINDOW_ELEMENTS = 2**16
 def require_size(window: tuple[int, int]) -> None:
     """Raise ShapeError for a window that is too large."""
     if window[0] * window[1] > MAX_WINDOW_ELEMENTS:
-        raise ShapeError(f"a window of {window[0]}x{window[1]} is larger than {MAX_WINDOW_ELEMENTS} elements")
+        size = f"{window[0]}x{window[1]}"
+        raise ShapeError(f"expected a window of at most {MAX_WINDOW_ELEMENTS} elements, got {size}")
 
 
 def require_kernel(kernel: np.ndarray, axes: str) -> None:
     """Raise ShapeError for a kernel that has not these axes, such as "(inputs, units)"."""
     if kernel.ndim != axes.count(",") + 1:
-        raise ShapeError(f"needs a kernel {axes}, it is {kernel.shape}")
+        raise ShapeError(f"expected a kernel {axes}, got {kernel.shape}")

@@ -32,7 +32,7 @@ class Window:
         require_size(self.size)
         height, width = self.covered
         if self.padding == "valid" and (height > shape[0] or width > shape[1]):
-            raise ShapeError(f"a window of {height}x{width} does not fit an input of {shape[0]}x{shape[1]}")
+            raise ShapeError(f"a window of {height}x{width} is larger than the input, {shape[0]}x{shape[1]}")
         rows, columns = (
             (shape[axis] + sum(self._padding(shape, axis)) - self.covered[axis]) // self.strides[axis] + 1
             for axis in (0, 1)
