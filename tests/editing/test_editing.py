@@ -168,8 +168,8 @@ def test_places_that_are_not_there_are_all_said_with_what_was_meant(folder, caps
         "conv1.nueron.threshold=1": "'conv1' has no field 'nueron' hint: did you mean 'neuron'?",
         "conv1.neuron.treshold=1": "'neuron' has no field 'treshold' hint: did you mean 'threshold'?",
         "classes.reedout=membrane": "'classes' has no field 'reedout' hint: did you mean 'readout'?",
-        "conv1.inputs.1.from=image": "'inputs' has no item '1': it has 1 items, counted from 0",
-        "conv1.inputs.first=1": "'inputs' has no item 'first': it has 1 items, counted from 0",
+        "conv1.inputs.1.from=image": "'inputs' has no item '1': expected an index below 1, the first item is 0",
+        "conv1.inputs.first=1": "'inputs' has no item 'first': expected an index below 1, the first item is 0",
         "conv1.scale.x=1": "'scale' is 2.0, which has no field 'x'",
         "conv1=1": "expected a field of 'conv1' after its name hint: known here: "
         "bias, inputs, max_value, name, neuron, scale, shape",
@@ -215,7 +215,7 @@ def test_a_result_that_is_not_valid_is_refused_whole_at_its_places(folder, capsy
 def test_an_index_of_thousands_of_digits_is_no_index(folder, capsys):
     index = "9" * 5000
     (line,) = refused_edit(folder, capsys, "set", f"conv1.shape.{index}=1")
-    assert line.endswith(f"'shape' has no item '{index}': it has 3 items, counted from 0")
+    assert line.endswith(f"'shape' has no item '{index}': expected an index below 3, the first item is 0")
 
 
 def test_what_cannot_be_printed_is_set_and_shown_escaped(folder, capsys):

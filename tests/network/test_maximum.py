@@ -352,12 +352,12 @@ REFUSED = {
     "a chain that makes no windows": (
         changed("pool2x2", inputs=from_("stem")),
         "T205",
-        "the chain from 'stem' gives [6, 5, 3], 'pool2x2' (maximum of 4) takes [3, 2, 3, 4]",
+        "the chain from 'stem' gives [6, 5, 3], 'pool2x2' (maximum of 4) needs [3, 2, 3, 4]",
     ),
     "windows of another size": (
         changed("pool2x2", neuron=MaximumNeuron(9)),
         "T205",
-        "the chain from 'stem' gives [3, 2, 3, 4], 'pool2x2' (maximum of 9) takes [3, 2, 3, 9]",
+        "the chain from 'stem' gives [3, 2, 3, 4], 'pool2x2' (maximum of 9) needs [3, 2, 3, 9]",
     ),
     "windows for other neurons": (
         changed("pool2x2", neuron=IntegrateAndFireNeuron()),
@@ -392,17 +392,17 @@ REFUSED = {
     "two sources for one element": (
         changed("pool2x2", inputs=from_("stem", POOL) * 2),
         "T217",
-        "an element of a window of 'pool2x2' gets spikes of more than one source",
+        "an element of a window of 'pool2x2' gets spikes from more than one source",
     ),
     "signs that it does not know of": (
         changed("pool2x2", of_all_kinds()["signed_maximum"], neuron=MaximumNeuron(4)),
         "T218",
-        "'stem' emits spikes with a sign",
+        "'stem' emits signed spikes",
     ),
     "signs that there are not": (
         changed("pool2x2", neuron=MaximumNeuron(4, signed=True)),
         "T218",
-        "no source emits spikes with a sign",
+        "no source emits signed spikes",
     ),
     "a bias": (
         changed("pool2x2", bias=Tensor("weights/x.npy", np.ones(3))),
@@ -417,7 +417,7 @@ REFUSED = {
     "a rate code among few spikes": (
         changed("pool2x2", of_all_kinds()["few_spike_maximum"], neuron=MaximumNeuron(4)),
         "T213",
-        "'pool2x2' has a rate code, 'stem' has the few-spike code",
+        "'pool2x2' uses a rate code, 'stem' uses the few-spike code",
     ),
 }
 

@@ -27,7 +27,10 @@ from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.project.git_configuration import ATTRIBUTES
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-HINT = "REV:path, as in HEAD~1:mnist, counts from the repository's top folder, REV:./path from this one"
+HINT = (
+    "in REV:PATH, such as HEAD~1:mnist, PATH starts at the repository's top folder; "
+    "REV:./PATH starts at the current folder"
+)
 
 
 def network() -> Network:
@@ -329,7 +332,7 @@ def test_git_setup_keeps_what_is_there_and_does_nothing_twice(repository, capsys
     assert main(["git-setup", "net"]) == 0
     assert capsys.readouterr().out == (
         "net/.gitattributes: nothing to add\nnet/.gitignore: nothing to add\n"
-        "git config diff.tgenn-npy.textconv: is set\n"
+        "git config diff.tgenn-npy.textconv: already set\n"
     )
     assert Path("net/.gitattributes").read_text().splitlines() == lines
     assert Path(".git/config").read_bytes() == config

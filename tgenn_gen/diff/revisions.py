@@ -17,7 +17,10 @@ from tgenn_gen.files.git import git, git_file
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.model import Network
 
-HINT = "in REV:path, such as HEAD~1:mnist, path starts at the repository's top folder; in REV:./path, here"
+HINT = (
+    "in REV:PATH, such as HEAD~1:mnist, PATH starts at the repository's top folder; "
+    "REV:./PATH starts at the current folder"
+)
 
 # REV, which may have colons between braces, as in HEAD^{/fix: it}, or none and a stage of the index; the path
 _NAME = re.compile(r"(:[0-3]:|(?:\{[^}]*\}|[^:{])*:)(.*)", re.DOTALL)

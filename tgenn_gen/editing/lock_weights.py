@@ -73,4 +73,5 @@ def _change(reference: dict[str, Any], old_hash: str | None, now: CurrentFile) -
         change = f"{before} -> {shape}"
     elif before is None:
         change = f"new, {shape}"
-    return f"{now.cast_from} converted to float32 in C order; {change}" if now.cast_from else change
+    conversion = f"{now.cast_from} converted to float32 in C order" if now.cast_from else ""
+    return "; ".join(filter(None, (conversion, change)))

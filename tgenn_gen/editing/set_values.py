@@ -96,7 +96,8 @@ class _Resolver:
             value = self._value(path)
             if isinstance(value, list):
                 if not (re.fullmatch("[0-9]{1,9}", part) and int(part) < len(value)):
-                    message = f"'{path[-1]}' has no item '{part}': it has {len(value)} items, counted from 0"
+                    message = f"'{path[-1]}' has no item '{part}': expected an index below {len(value)}"
+                    message += ", the first item is 0"
                     raise TgennError.at(self.text, "T121", message)
                 path = (*path, int(part))
                 continue
