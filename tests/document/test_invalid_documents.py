@@ -110,7 +110,7 @@ def tensor(*shape: int) -> Tensor:
         ),
         (
             changed(2, inputs=(Connection("conv2", (Flatten((2, 3, 4)), Dense(tensor(24, 6, 1)))),)),
-            "populations.2.inputs.0.through.1: dense: expected a kernel (inputs, units), got (24, 6, 1)",
+            "populations.2.inputs.0.through.1: dense: expected kernel shape (inputs, units), got (24, 6, 1)",
         ),
         (
             changed(0, bias=tensor(4)),

@@ -208,7 +208,7 @@ def test_a_result_that_is_not_valid_is_refused_whole_at_its_places(folder, capsy
     assert refused_edit(folder, capsys, "set", *edits) == [
         f"{DOCUMENT}:14:63: error[T113]: reset is \"substract\", expected subtract, zero or to_rest hint: did you mean 'subtract'?",
         f"{DOCUMENT}:28:12: error[T112]: scale is empty, expected a finite number",
-        f"{DOCUMENT}:55:13: error[T205]: dense: expected an input (..., 6), got (7,)",
+        f"{DOCUMENT}:55:13: error[T205]: dense: expected input shape (..., 6), got (7,)",
     ]
 
 

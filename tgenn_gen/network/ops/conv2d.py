@@ -43,7 +43,7 @@ class Conv2D(Grouped):
         if filters % self.groups:
             raise ShapeError(f"expected a multiple of {self.groups} (groups) as filters, got {filters}")
         if len(shape) != 3 or shape[2] != members * self.groups:
-            raise ShapeError(f"expected an input (height, width, {members * self.groups}), got {shape}")
+            raise ShapeError(f"expected input shape (height, width, {members * self.groups}), got {shape}")
         return (*self.window.output(shape), filters)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class Conv2DTranspose(Mixing):
         require_size(self.window.size)
         channels, filters = self.kernel.values.shape[2:]
         if len(shape) != 3 or shape[2] != channels:
-            raise ShapeError(f"expected an input (height, width, {channels}), got {shape}")
+            raise ShapeError(f"expected input shape (height, width, {channels}), got {shape}")
         height, width = self._axis(shape, 0)[0], self._axis(shape, 1)[0]
         if height < 1 or width < 1:
             raise ShapeError(f"output_padding {self.output_padding} leaves no output for the input {shape}")

@@ -37,7 +37,7 @@ class Flatten(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:
-            raise ShapeError(f"expected an input {self.shape}, got {shape}")
+            raise ShapeError(f"expected input shape {self.shape}, got {shape}")
         return (prod(shape),)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class Reshape(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:
-            raise ShapeError(f"expected an input {self.shape}, got {shape}")
+            raise ShapeError(f"expected input shape {self.shape}, got {shape}")
         if prod(shape) != prod(self.target_shape):
             elements = prod(self.target_shape)
             raise ShapeError(

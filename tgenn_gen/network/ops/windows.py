@@ -42,7 +42,7 @@ class Windows(LinearMap):
             raise ShapeError(f"expected {axes} numbers in strides, as in pool, got {len(self.strides)}")
         if len(shape) != axes + 1:
             expected = ("(steps, channels)", "(height, width, channels)")[axes - 1]
-            raise ShapeError(f"expected an input {expected}, got {shape}")
+            raise ShapeError(f"expected input shape {expected}, got {shape}")
         return (*self.window.output(self._image(shape))[2 - axes :], shape[-1], prod(self.pool))
 
     def _image(self, shape: Shape) -> Shape:

@@ -19,4 +19,4 @@ def require_size(window: tuple[int, int]) -> None:
 def require_kernel(kernel: np.ndarray, axes: str) -> None:
     """Raise ShapeError for a kernel that has not these axes, such as "(inputs, units)"."""
     if kernel.ndim != axes.count(",") + 1:
-        raise ShapeError(f"expected a kernel {axes}, got {kernel.shape}")
+        raise ShapeError(f"expected kernel shape {axes}, got {kernel.shape}")

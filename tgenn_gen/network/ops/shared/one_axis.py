@@ -21,7 +21,7 @@ class OneAxis(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2:
-            raise ShapeError(f"expected an input (steps, channels), got {shape}")
+            raise ShapeError(f"expected input shape (steps, channels), got {shape}")
         return self.on_images.output_shape((1, *shape))[1:]
 
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
@@ -38,7 +38,7 @@ def of_one_row(kernel: Tensor) -> Tensor:
 def require_channels(shape: Shape, channels: int) -> None:
     """Raise ShapeError where `shape` is not (steps, channels)."""
     if len(shape) != 2 or shape[1] != channels:
-        raise ShapeError(f"expected an input (steps, {channels}), got {shape}")
+        raise ShapeError(f"expected input shape (steps, {channels}), got {shape}")
 
 
 def words(strides: int, dilation: int) -> str:
