@@ -1,7 +1,7 @@
-"""Neuron kinds of one's own: a Python file, or an installed package, that declares one (docs/plugins.md).
+"""Loads plugins: Python files or installed packages that declare a kind of neuron (docs/plugins.md).
 
-A plugin is code that runs: it is loaded when the user names it, or has installed it, and never because a
-document asks for it.
+A plugin is code that runs. It is loaded if the user names it or installed it, never because a document
+names it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.plugin_neuron import TYPES, PluginNeuron, plugin_neuron
 
-GROUP = "tgenn_gen.kinds"  # of entry points; each one is a module
-PLUGINS = "tgenn_plugins"  # where projects have them
+GROUP = "tgenn_gen.kinds"  # the group of entry points; each entry point is a module
+PLUGINS = "tgenn_plugins"  # the folder of plugins in a project
 NEEDED = ("KIND", "PARAMETERS", "NEURONS", "genn_code")
 
 
 def load_plugin(path: str | Path) -> None:
-    """Make the neuron kind of a plugin, a Python file, known. The file is run.
+    """Run a plugin, a Python file, and register the kind of neuron that it declares.
 
-    Raises TgennError (T711): it cannot be loaded, or does not declare a kind.
+    Raises TgennError (T711) if the file cannot be loaded, or does not declare a kind.
     """
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
@@ -53,9 +53,9 @@ def load_plugin(path: str | Path) -> None:
 
 
 def load_installed_plugins() -> None:
-    """Make the kinds of installed packages known, entry points of the group tgenn_gen.kinds.
+    """Register the kinds of installed packages: the entry points of the group tgenn_gen.kinds.
 
-    Raises TgennError (T711).
+    Raises TgennError (T711) if one does not declare a kind.
     """
     for entry in entry_points(group=GROUP):
         module = entry.load()

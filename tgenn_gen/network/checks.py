@@ -1,4 +1,4 @@
-"""What a network must fulfil beyond the schema and names that there are: shapes, codes, readouts."""
+"""Checks of a network beyond its schema and its names: shapes, sizes, codes, readouts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tgenn_gen.network.problems import PathInDocument, Problem
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
-MAX_NEURONS = 2**26  # a population's: 64 channels of 1024x1024
+MAX_NEURONS = 2**26  # of one population: 64 channels of 1024x1024
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All else that is wrong with a network (T203 to T220).
+    """All errors in a network's meaning (T203 to T220).
 
-    Of a source or an output that there is not (name_problems) nothing is said.
+    Sources and outputs that do not exist are skipped: name_problems reports them.
     """
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
@@ -133,7 +133,7 @@ def _neuron_problems(network: Network, population: Population, path: PathInDocum
 
 
 def _relay_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
-    """What is wrong with a population that passes spikes on: with what comes to it, and what it adds."""
+    """Errors of a population that passes spikes on (maximum): in its inputs, and in fields it cannot have."""
     found, neuron, name = [], population.neuron, population.name
     if not (neuron.spikes and not neuron.relays) and population.max_value is not None:
         message = f"'{name}' ({neuron.kind}) does not use max_value"
@@ -176,12 +176,12 @@ def _relay_problems(network: Network, population: Population, path: PathInDocume
 def _overlap_problems(
     population: Population, shapes: dict[str, Shape], path: PathInDocument
 ) -> list[Problem]:
-    """Whether spikes of several sources come together at a population that passes them on, else fine."""
+    """Errors of a population that passes spikes on if one element gets spikes from several sources."""
     sources = [c.source for c in population.inputs]
     if not population.neuron.relays or len(sources) == 1:
         return []
     if any(source not in shapes or prod(shapes[source]) > MAX_NEURONS for source in sources):
-        return []  # said elsewhere
+        return []  # reported elsewhere
     paths = np.zeros(population.neuron.current_shape(population.shape), np.float32)
     for connection in population.inputs:
         paths += connection.apply(np.ones(shapes[connection.source], np.float32))
@@ -242,7 +242,7 @@ def _output_problems(network: Network) -> list[Problem]:
 
 
 def file_problems(network: Network) -> list[Problem]:
-    """What is wrong with a network's weights: for one built in memory, a reader has said it."""
+    """Errors in the weights of a network built in memory (T209, T308). Of files, the reader reports them."""
     found, seen = [], network.tensors
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)

@@ -1,4 +1,4 @@
-"""What git has to know of the files of a network: how .npy files are shown, and which are generated."""
+"""Configures git for a project: how .npy files are compared, and which files are generated."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tgenn_gen.files.git import git
 DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
-    "SHA256SUMS text eol=lf",  # sha256sum -c takes no other line ends everywhere
-    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # bytes that its SHA256SUMS knows
+    "SHA256SUMS text eol=lf",  # sha256sum -c needs \\n on some systems
+    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # its SHA256SUMS depends on the bytes
 )
-IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python leave beside simulate.py
-# git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.
+IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python write beside simulate.py
+# git runs this in a shell and appends the file's path. If it failed, the whole git diff would fail.
 TEXTCONV = (
     'f() { tgenn show "$1" 2>/dev/null'
     ' || echo "not shown by tgenn show: $(git hash-object --no-filters -- "$1")"; }; f'
@@ -24,9 +24,10 @@ TEXTCONV = (
 
 
 def set_up(folder: Path) -> list[str]:
-    """Add what is missing to .gitattributes and .gitignore in `folder`, and to git's configuration.
+    """Add missing lines to .gitattributes and .gitignore in `folder`, and to git's configuration.
 
-    Lines on what was done. Raises TgennError: T607 what git says, T604 a file cannot be read or written.
+    Returns lines that describe what was done. Raises TgennError: T604 a file cannot be read or written,
+    T607 git fails.
     """
     git(
         "rev-parse",
@@ -40,7 +41,7 @@ def set_up(folder: Path) -> list[str]:
 
 
 def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
-    """Add those of the lines that a file has not."""
+    """Add those of `lines` that the file does not have."""
     try:
         old = path.read_bytes() if path.exists() else b""
     except OSError as error:

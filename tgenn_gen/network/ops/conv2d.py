@@ -21,7 +21,7 @@ from tgenn_gen.runtime import linear_maps
 class Conv2D(Grouped):
     """Keras' Conv2D without bias and activation. kernel: (rows, columns, channels / groups, filters).
 
-    A group of filters sees a group of channels; dilation: how far apart the elements of the kernel are.
+    groups: a group of filters reads one group of channels. dilation: the distance of the kernel's elements.
     """
 
     op: ClassVar[str] = "conv2d"

@@ -21,7 +21,7 @@ from tgenn_gen.runtime import linear_maps
 class Conv2DTranspose(Mixing):
     """Keras' Conv2DTranspose without bias and activation. kernel: (rows, columns, channels, filters).
 
-    output_padding: by how much the output is larger than without it, as in Keras; None: as `padding` says.
+    output_padding: what is added to the output's height and width, as in Keras; None: `padding` decides.
     """
 
     op: ClassVar[str] = "conv2d_transpose"
@@ -37,7 +37,7 @@ class Conv2DTranspose(Mixing):
         return Window((rows, columns), self.strides, self.padding, self.dilation)
 
     def _axis(self, shape: Shape, axis: int) -> Pair:
-        """How many outputs there are along an axis, and how many are cut off before them."""
+        """The number of outputs along an axis, and how many are cut off before the first."""
         added = None if self.output_padding is None else self.output_padding[axis]
         covered, stride = self.window.covered[axis], self.strides[axis]
         return linear_maps.transposed_axis(shape[axis], covered, stride, self.padding, added)

@@ -16,7 +16,7 @@ from tgenn_gen.runtime import linear_maps
 
 @dataclass(frozen=True)
 class Flatten(LinearMap):
-    """Keras' Flatten. shape: the shape that it flattens."""
+    """Keras' Flatten. shape: the shape of its input."""
 
     op: ClassVar[str] = "flatten"
     shape: tuple[int, ...]

@@ -26,7 +26,7 @@ class Windows(LinearMap):
 
     @property
     def window(self) -> Window:
-        """On images: steps are the columns of images of one row."""
+        """The windows on images: (steps, channels) is an image of one row."""
         row = (1,) * (2 - len(self.pool))
         rows, columns = (*row, *self.pool)
         row_stride, column_stride = (*row, *self.strides)
