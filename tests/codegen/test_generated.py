@@ -122,7 +122,7 @@ def test_generate_refuses_a_script_that_it_did_not_write(tmp_path, capsys):
     assert main(["generate", str(tmp_path / "n")]) == 2
     assert capsys.readouterr().err == (
         f"{tmp_path / 'n/simulate.py'}: error[T603]: was not written by tgenn\n"
-        "  hint: move it out of the way\n"
+        "  hint: move it to another folder\n"
     )
     assert (tmp_path / "n/simulate.py").read_text() == "print('mine')\n"
     assert not (tmp_path / "n/reference.py").exists()
@@ -156,7 +156,7 @@ def test_what_was_edited_by_hand_is_told_and_kept_without_force(tmp_path, capsys
         f"{folder / 'reference.py'}: is missing",
     ]
     assert main(["generate", str(folder)]) == 2
-    hint = "  hint: make the change in network.yaml, or give --force to lose it\n"
+    hint = "  hint: make the change in network.yaml or a template; --force overwrites the edited file\n"
     assert capsys.readouterr().err == (
         f"{folder / 'model.cc'}: error[T606]: was edited by hand\n{hint}{script}: error[T606]: {said}\n{hint}"
     )
@@ -207,8 +207,8 @@ def test_a_refused_export_says_what_force_would_lose(tmp_path):
         write_folder(folder, export_files(golden_networks()["small_cnn"]), force=False)
     assert str(refused.value) == (
         f"{folder}: error[T601]: the folder is not empty\n"
-        "  hint: choose another one, or give --force to replace the document, weights and scripts in it, "
-        "also what was edited by hand: model.cc"
+        "  hint: choose another folder, or give --force to replace the document, weights and scripts in it, "
+        "also those that were edited by hand: model.cc"
     )
 
 

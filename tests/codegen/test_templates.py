@@ -139,9 +139,9 @@ def test_copies_replace_no_file_that_is_there(tmp_path, mine, capsys):
     (folder / "model.cc.j2").mkdir()
     mine("notes.txt", "mine")
     assert main(["templates", "--eject", str(folder)]) == 2
-    hint = "\n  hint: move it out of the way, or choose another folder\n"
+    hint = "\n  hint: move it to another folder, or choose another folder\n"
     assert capsys.readouterr().err == "".join(
-        f"{folder / name}: error[T603]: is there already{hint}" for name in ("model.cc.j2", "simulate.py.j2")
+        f"{folder / name}: error[T603]: already exists{hint}" for name in ("model.cc.j2", "simulate.py.j2")
     )
     assert sorted(p.name for p in folder.iterdir()) == ["model.cc.j2", "notes.txt", "simulate.py.j2"]
     (folder / "model.cc.j2").rmdir()

@@ -143,7 +143,10 @@ def header(shape: str, data: bytes = b"") -> bytes:
         (header("(2**62,)"), "error[T303]: is not a .npy file of format 1.0"),
         (header(f"({2**40}, {2**40})"), f"error[T306]: holds 0 bytes of data, its shape needs {2**82}"),
         (np.array([1j]), "error[T304]: holds complex128, expected numbers of at most 64 bits"),
-        (np.array([Evil()], dtype=object), "error[T304]: holds pickled objects, which are never loaded"),
+        (
+            np.array([Evil()], dtype=object),
+            "error[T304]: contains pickled Python objects, which tgenn never loads",
+        ),
         (pickle.dumps([1]), "error[T303]: is not a .npy file of format 1.0"),
     ],
 )

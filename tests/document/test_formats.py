@@ -164,7 +164,7 @@ def misspell(folder: Path) -> None:
         (write_other_hashes, f"{SUMS}: error[T603]: has other hashes than "),
         (
             drop_a_hash,
-            f"{DOCUMENT}:86:21: error[T118]: weights/steps.kernel.npy: has no dtype: float32, or no ",
+            f"{DOCUMENT}:86:21: error[T118]: weights/steps.kernel.npy: expected dtype: float32 and a sha256",
         ),
         (misspell, f"{DOCUMENT}:13:40: error[T110]: unknown key 'treshold' in neuron"),
     ],

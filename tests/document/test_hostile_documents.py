@@ -85,8 +85,8 @@ def test_names_that_differ_in_case_alone_are_said_to(folder, said):
     """They would be one file on some systems, but it is not true that one name stands there twice."""
     edit(folder, ("name: conv1", "name: Image"), ("from: conv1", "from: Image"))
     assert said() == (
-        f"{DOCUMENT}:12:11: error[T201]: the name 'Image' differs from 'image' in upper and lower case alone\n"
-        "  hint: names are unique, whatever their case\n"
+        f"{DOCUMENT}:12:11: error[T201]: the name 'Image' differs from 'image' only in upper and lower case\n"
+        "  hint: choose another name: names must be unique, and case does not count\n"
     )
 
 
@@ -167,8 +167,8 @@ def test_a_folder_and_a_link_to_itself_are_no_documents(folder, said, change, re
 # Weights.
 
 OUT = (
-    "is a link that leads out of the document's folder\n"
-    "  hint: copy the file into the folder; if you trust the document, --allow-outside reads files that documents share"
+    "is a link to a file outside of the document's folder\n"
+    "  hint: copy the file into the folder; if you trust the document, --allow-outside reads files outside of its folder"
 )
 
 
@@ -248,7 +248,7 @@ def test_all_weights_that_are_wrong_are_said_at_once_in_the_order_of_the_text(fo
     assert said() == (
         f"{DOCUMENT}:27:21: error[T302]: weights/conv1.kernel.npy: cannot be read: No such file or directory{RESTORE}\n"
         f"{DOCUMENT}:58:21: error[T301]: ../dense.kernel.npy: is not a path inside the document's folder\n"
-        "  hint: give one like weights/dense.kernel.npy; if you trust the document, --allow-outside reads files that documents share\n"
+        "  hint: use a path like weights/dense.kernel.npy; if you trust the document, --allow-outside reads files outside of its folder\n"
         f"{DOCUMENT}:68:21: error[T303]: weights/classes.kernel.npy: is not a .npy file of format 1.0{RESTORE}\n"
     )
 
@@ -265,7 +265,7 @@ def test_of_very_many_mistakes_the_first_are_said_and_that_there_are_more(folder
     (folder / DOCUMENT).write_text(json.dumps({**data, "populations": [*data["populations"], *bad]}))
     text = said()
     assert text.count("error[T111]") + text.count("error[T112]") == min(count, 100)
-    assert ("error[T108]: has more mistakes than the 100 that are said" in text) == (count > 100)
+    assert ("error[T108]: has more than 100 errors; the others are not shown" in text) == (count > 100)
 
 
 SIDE = 1024

@@ -41,7 +41,9 @@ def diagnostics(path) -> list[str]:
 
 def test_nesting_of_any_depth_is_refused(tmp_path):
     (tmp_path / DOCUMENT).write_bytes(b"[" * 100000)
-    assert diagnostics(tmp_path) == ["network.yaml:1:34: error[T105]: nested more than 32 deep"]
+    assert diagnostics(tmp_path) == [
+        "network.yaml:1:34: error[T105]: nested more than 32 levels deep\n  hint: check the brackets and the indentation"
+    ]
 
 
 def test_a_missing_document_and_a_folder_without_one_are_said(tmp_path, capsys):
@@ -57,7 +59,10 @@ def test_a_missing_document_and_a_folder_without_one_are_said(tmp_path, capsys):
 def test_a_document_of_many_megabytes_is_not_read(tmp_path):
     with (tmp_path / DOCUMENT).open("wb") as file:
         file.truncate(2**30)
-    assert diagnostics(tmp_path) == ["network.yaml: error[T102]: larger than 1 MiB"]
+    assert diagnostics(tmp_path) == [
+        "network.yaml: error[T102]: larger than 1 MiB, the largest document that tgenn reads\n"
+        "  hint: give a network.yaml; arrays belong in .npy files"
+    ]
 
 
 KERNEL = "weights/dense.kernel.npy"
@@ -101,11 +106,11 @@ def tensor(*shape: int) -> Tensor:
     [
         (
             changed(0, inputs=(Connection("image", (Conv2D((1, 2), "valid", tensor(8, 3, 2, 3)),)),)),
-            "populations.0.inputs.0.through.0: conv2d a window of 8x3 does not fit an input of 7x10",
+            "populations.0.inputs.0.through.0: conv2d: a window of 8x3 is larger than the input, 7x10",
         ),
         (
             changed(2, inputs=(Connection("conv2", (Flatten((2, 3, 4)), Dense(tensor(24, 6, 1)))),)),
-            "populations.2.inputs.0.through.1: dense needs a kernel (inputs, units), it is (24, 6, 1)",
+            "populations.2.inputs.0.through.1: dense: expected kernel shape (inputs, units), got (24, 6, 1)",
         ),
         (
             changed(0, bias=tensor(4)),
@@ -113,7 +118,7 @@ def tensor(*shape: int) -> Tensor:
         ),
         (
             changed(1, inputs=(Connection("conv1", (Scale(tensor(2)),)),)),
-            "populations.1.inputs.0.through.0: scale has 2 factors for the 3 channels of (7, 5, 3)",
+            "populations.1.inputs.0.through.0: scale: expected 1 factor, or 3: one for each channel of (7, 5, 3), got 2",
         ),
     ],
 )
@@ -171,7 +176,7 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
             "  hint: did you mean 'uint8_divisor'?",
         ],
         [
-            'network.yaml:17:14: error[T113]: reset is "substract", expected subtract, zero, to_rest',
+            'network.yaml:17:14: error[T113]: reset is "substract", expected subtract, zero or to_rest',
             "  hint: did you mean 'subtract'?",
         ],
         [

@@ -135,11 +135,11 @@ BROKEN = {
     "nothing in it": ("x = 1\n", "does not define KIND, PARAMETERS, NEURONS, genn_code"),
     "a kind that is built in": (
         'KIND = "integrate"\nPARAMETERS = {}\nNEURONS = genn_code = print\n',
-        "has already",
+        "is a built-in kind",
     ),
     "no default": (
         'KIND = "a"\nPARAMETERS = {"b": {"type": "number"}}\nNEURONS = genn_code = print\n',
-        "PARAMETERS['b'] has no default",
+        "PARAMETERS['b'] needs a default, and a type",
     ),
     "a default out of range": (
         'KIND = "a"\nPARAMETERS = {"b": {"type": "number", "minimum": 1, "default": 0}}\n'

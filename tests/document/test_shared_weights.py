@@ -68,7 +68,7 @@ def test_commands_read_shared_weights_if_the_user_allows_it(models, capsys, comm
     assert main([command, *COMMANDS[command]]) == 2
     err = capsys.readouterr().err
     assert f"a/{DOCUMENT}:27:21: error[T301]: {SHARED}: is not a path inside the document's folder" in err
-    assert f"if you trust the document, {ALLOW} reads files that documents share" in err
+    assert f"if you trust the document, {ALLOW} reads files outside of its folder" in err
     assert {path: path.read_bytes() for path in sorted(models.rglob("*")) if path.is_file()} == before
     assert main([command, *COMMANDS[command], ALLOW]) == 0
     assert "error" not in capsys.readouterr().err

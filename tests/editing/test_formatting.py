@@ -131,5 +131,5 @@ def test_a_document_that_could_not_be_read_again_is_not_written(folder, capsys, 
     (folder / DOCUMENT).write_text(text)
     monkeypatch.setattr("tgenn_gen.editing.text_edits.MAX_BYTES", len(text))
     assert main(["fmt", str(folder)]) == 2
-    assert "error[T102]: would be larger than" in capsys.readouterr().err
+    assert "error[T102]: would become larger than" in capsys.readouterr().err
     assert "255\n" in (folder / DOCUMENT).read_text()

@@ -99,7 +99,7 @@ def test_an_output_that_is_read_twice_is_refused():
     twice = (*network.outputs, Output("early", "spike_count"))
     with pytest.raises(TgennError) as caught:
         simulate(replace(network, outputs=twice), examples_for(network, 3))
-    assert "error[T214]: outputs.3.population: 'early' is read out a second time" in str(caught.value)
+    assert "error[T214]: outputs.3.population: 'early' has a second readout" in str(caught.value)
 
 
 # What scripts read.

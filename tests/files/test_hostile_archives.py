@@ -130,7 +130,7 @@ def damaged_inside(path):
     path.write_bytes(raw)
 
 
-HEADER = "its header is not that of an array"
+HEADER = "its header does not describe an array"
 CASES = {
     "a bomb": (
         lambda p: bomb(p, npy(np.zeros((0, 4), np.uint8), shape=(3 * GIB // 4, 4)), b"\0"),
@@ -147,12 +147,12 @@ CASES = {
     "a header of 3 GiB": (lambda p: bomb(p, long_header(3 * GIB), b" "), "unpacked it has 3221225484 bytes"),
     "a header of 60 MiB": (
         lambda p: archive(p, DEFLATED, x=long_header(60 * 2**20) + b" " * 60 * 2**20),
-        "its header has 62914560 bytes, the largest that is read has 4096",
+        "its header has 62914560 bytes, expected at most 4096",
     ),
     "entries that overlap": (overlapping, "unpacked it has 4194816000 bytes"),
     "a directory of 2 MB": (a_directory_of_very_many_entries, "it has none"),
-    "two entries of one name": (twice, "2 of its entries are named x.npy"),
-    "two names that are one": (twice_but_for_what_follows_a_nul, "2 of its entries are named x.npy"),
+    "two entries of one name": (twice, "2 entries have the same name, x.npy"),
+    "two names that are one": (twice_but_for_what_follows_a_nul, "2 entries have the same name, x.npy"),
     "an encrypted entry": (lambda p: changed(p, flags=1), "is encrypted, password required"),
     "an unknown method": (lambda p: changed(p, method=99), "x.npy is neither stored nor deflated"),
     "a size that is too large": (
@@ -180,7 +180,7 @@ CASES = {
     ),
     "pickles": (
         lambda p: np.savez(p, x=np.array([{}] * 6)),
-        "it holds pickled Python objects, which are never loaded",
+        "it contains pickled Python objects, which tgenn never loads",
     ),
     "no dictionary": (lambda p: archive(p, x=with_text(b"-" * 4000 + b"1")), HEADER),
     "a dictionary with a list for a key": (lambda p: archive(p, x=with_text(b"{[]: 1}")), HEADER),

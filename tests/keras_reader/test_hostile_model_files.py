@@ -136,7 +136,7 @@ ARCHIVES = {
     "assets of layers": (lambda p: write_model(p, **{"assets/x": "x"}), holds("assets/x")),
     "a file of the folder above": (lambda p: write_model(p, **{"../x": "x"}), holds("../x")),
     "a file of the root": (lambda p: write_model(p, **{"/x": "x"}), holds("/x")),
-    "two configurations": (twice, "2 of its entries are named config.json"),
+    "two configurations": (twice, "2 entries have the same name, config.json"),
     "a method without a bound": (
         lambda p: write_model(p, method=zipfile.ZIP_BZIP2),
         "its entry metadata.json is neither stored nor deflated",

@@ -352,12 +352,12 @@ REFUSED = {
     "a chain that makes no windows": (
         changed("pool2x2", inputs=from_("stem")),
         "T205",
-        "the chain from 'stem' gives [6, 5, 3], 'pool2x2' (maximum of 4) takes [3, 2, 3, 4]",
+        "the chain from 'stem' gives [6, 5, 3], 'pool2x2' (maximum of 4) needs [3, 2, 3, 4]",
     ),
     "windows of another size": (
         changed("pool2x2", neuron=MaximumNeuron(9)),
         "T205",
-        "the chain from 'stem' gives [3, 2, 3, 4], 'pool2x2' (maximum of 9) takes [3, 2, 3, 9]",
+        "the chain from 'stem' gives [3, 2, 3, 4], 'pool2x2' (maximum of 9) needs [3, 2, 3, 9]",
     ),
     "windows for other neurons": (
         changed("pool2x2", neuron=IntegrateAndFireNeuron()),
@@ -372,48 +372,52 @@ REFUSED = {
             inputs=from_("stem", Windows((4, 5), (2, 1), "valid")),
         ),
         "T217",
-        "a maximum of 20, at most 15: GeNN tells no more apart in one float32 sum",
+        "expected a window of at most 15, got 20: float32 cannot tell more apart",
     ),
     "weights on the way": (
         changed("pool2x2", inputs=from_("stem", Scale(Tensor("weights/f.npy", np.ones(3))), POOL)),
         "T217",
-        "scale weighs spikes, 'pool2x2' (maximum) takes them as they are",
+        "scale has weights, 'pool2x2' (maximum) needs spikes without weights",
     ),
     "means on the way": (
         changed("pool2x2", shape=(2, 1, 3), inputs=from_("stem", AvgPool2D((2, 2), (1, 2), "same"), POOL)),
         "T217",
-        "avg_pool2d weighs spikes, 'pool2x2' (maximum) takes them as they are",
+        "avg_pool2d has weights, 'pool2x2' (maximum) needs spikes without weights",
     ),
     "a current": (
         changed("stem", shape=(3, 2, 2), neuron=MaximumNeuron(4), bias=None, inputs=from_("image", POOL)),
         "T217",
-        "'stem' (maximum) takes spikes, 'image' gives a current",
+        "'stem' (maximum) needs spikes, 'image' gives a current",
     ),
     "two sources for one element": (
         changed("pool2x2", inputs=from_("stem", POOL) * 2),
         "T217",
-        "an element of a window of 'pool2x2' gets spikes of more than one source",
+        "an element of a window of 'pool2x2' gets spikes from more than one source",
     ),
     "signs that it does not know of": (
         changed("pool2x2", of_all_kinds()["signed_maximum"], neuron=MaximumNeuron(4)),
         "T218",
-        "'stem' emits spikes with a sign",
+        "'stem' emits signed spikes",
     ),
     "signs that there are not": (
         changed("pool2x2", neuron=MaximumNeuron(4, signed=True)),
         "T218",
-        "no source emits spikes with a sign",
+        "no source emits signed spikes",
     ),
     "a bias": (
         changed("pool2x2", bias=Tensor("weights/x.npy", np.ones(3))),
         "T219",
-        "'pool2x2' (maximum) takes spikes alone",
+        "'pool2x2' (maximum) cannot have a bias",
     ),
-    "a clipped maximum": (changed("pool2x2", max_value=6.0), "T219", "'pool2x2' (maximum) clips nothing"),
+    "a clipped maximum": (
+        changed("pool2x2", max_value=6.0),
+        "T219",
+        "'pool2x2' (maximum) does not use max_value",
+    ),
     "a rate code among few spikes": (
         changed("pool2x2", of_all_kinds()["few_spike_maximum"], neuron=MaximumNeuron(4)),
         "T213",
-        "'pool2x2' has a rate code, 'stem' has the few-spike code",
+        "'pool2x2' uses a rate code, 'stem' uses the few-spike code",
     ),
 }
 

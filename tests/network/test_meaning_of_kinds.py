@@ -35,34 +35,34 @@ CASES = {
     "a rate code among few spikes": (
         changed("few_spike", "branch", neuron=IntegrateAndFireNeuron()),
         "T213",
-        "'branch' has a rate code, 'stem' has the few-spike code",
+        "'branch' uses a rate code, 'stem' uses the few-spike code",
     ),
     "an output that does not know of the code": (
         changed("few_spike", "classes", neuron=IntegrateNeuron()),
         "T213",
-        "'classes' has a rate code, 'stem' has the few-spike code",
+        "'classes' uses a rate code, 'stem' uses the few-spike code",
     ),
     "few spikes from a rate-coded input": (
         changed(
             "few_spike", inputs=(replace(of_all_kinds()["few_spike"].inputs[0], encoding=PoissonInput()),)
         ),
         "T213",
-        "'stem' has the few-spike code, 'image' has a rate code",
+        "'stem' uses the few-spike code, 'image' uses a rate code",
     ),
     "too many steps for few spikes": (
         changed("few_spike", simulation=Simulation(1.0, 17)),
         "T210",
-        "17 steps, with the few-spike code at most 16",
+        "expected at most 16 time steps with the few-spike code, got 17",
     ),
     "a late readout of few spikes": (
         output("few_spike", start=2),
         "T210",
-        "with the few-spike code the first steps",
+        "expected start 0 with the few-spike code, got 2",
     ),
     "a readout that never starts": (
         output("signed", start=7),
         "T210",
-        "the readout starts after 7 steps",
+        "expected a start below timesteps (7), got 7",
     ),
     "a readout of another neuron": (
         output("signed", readout="spike_count"),
@@ -72,12 +72,12 @@ CASES = {
     "a threshold below rest": (
         changed("binary", "branch", neuron=IntegrateAndFireNeuron(-61.0, "to_rest", -60.0, -60.0)),
         "T211",
-        "the threshold, -61, is not above the resting potential, -60",
+        "expected a threshold above v_rest (-60), both in float32, got -61",
     ),
     "a threshold that is 0 in float32": (
         changed("binary", "branch", neuron=IntegrateAndFireNeuron(1e-50)),
         "T211",
-        "the threshold, 1e-50, is not above the resting potential, 0",
+        "expected a threshold above v_rest (0), both in float32, got 1e-50",
     ),
     "potentials of another shape": (
         changed("few_spike", "stem", neuron=FewSpikeNeuron(v_init=Tensor("weights/v.npy", np.zeros(5)))),
@@ -92,7 +92,7 @@ CASES = {
     "a scale of 0": (
         changed("signed", "branch", scale=Tensor("weights/s.npy", np.array([1.0, 0.0, 1.0]))),
         "T212",
-        "holds values that are not above 0",
+        "contains values that are 0 or negative, expected more than 0",
     ),
 }
 

@@ -199,7 +199,11 @@ def test_a_folder_that_cannot_be_written_is_refused(folder, tmp_path, capsys):
     hint = "\n  hint: choose another --output\n"
     for output, place, message in (
         ("file", "file", f"error[T602]: is a file, not a folder{hint}"),
-        ("no/out", "no/out", f"error[T602]: there is no folder {tmp_path / 'no'}\n  hint: create it\n"),
+        (
+            "no/out",
+            "no/out",
+            f"error[T602]: the folder {tmp_path / 'no'} does not exist\n  hint: create it\n",
+        ),
         ("taken", "taken/decoded.npy", f"error[T602]: is not a regular file{hint}"),
     ):
         said = refused(folder, capsys, "--output", tmp_path / output)
@@ -215,7 +219,7 @@ def test_the_data_and_the_documents_weights_are_not_replaced(tmp_path, capsys):
     np.savez(tmp_path / "data.npz", **examples_for(network, 3))
     said = refused(tmp_path / "n", capsys, "--output", tmp_path / "n/weights")
     weights = tmp_path / "n/weights/early.npy"
-    assert said.startswith(f"{weights}: error[T602]: is the data itself, or a weight file of the document\n")
+    assert said.startswith(f"{weights}: error[T602]: is the data file, or a weight file of the document")
 
 
 def test_links_are_replaced_and_what_they_lead_to_stays(folder, tmp_path):

@@ -27,7 +27,10 @@ from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.project.git_configuration import ATTRIBUTES
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
-HINT = "REV:path, as in HEAD~1:mnist, counts from the repository's top folder, REV:./path from this one"
+HINT = (
+    "in REV:PATH, such as HEAD~1:mnist, PATH starts at the repository's top folder; "
+    "REV:./PATH starts at the current folder"
+)
 
 
 def network() -> Network:
@@ -232,7 +235,7 @@ def test_a_revision_has_no_files_outside_of_its_repository(shared, capsys, name,
     assert main(["check", "net", "--allow-outside"]) == 0
     assert main(["diff", name, "net", "--allow-outside"]) == 2
     err = capsys.readouterr().err
-    assert f"T301]: {file}: leads out of the repository" in err or "is outside repository" in err
+    assert f"T301]: {file}: is outside of the repository" in err or "is outside repository" in err
 
 
 @pytest.mark.parametrize("file", ["network.yaml", "weights/sum.kernel.npy", "weights/SHA256SUMS"])
@@ -319,17 +322,17 @@ def test_git_setup_keeps_what_is_there_and_does_nothing_twice(repository, capsys
     lines = ["*.bin binary", f"  {ATTRIBUTES[0]}", *ATTRIBUTES[1:]]
     assert Path("net/.gitattributes").read_text().splitlines() == lines
     assert capsys.readouterr().out.splitlines() == [
-        f"net/.gitattributes: {len(ATTRIBUTES) - 1} lines added, to be committed:",
+        f"net/.gitattributes: {len(ATTRIBUTES) - 1} lines added; commit them:",
         *(f"  {line}" for line in ATTRIBUTES[1:]),
-        "net/.gitignore: 3 lines added, to be committed:",
+        "net/.gitignore: 3 lines added; commit them:",
         *("  *_CODE/", "  *_CODE.lock", "  __pycache__/"),
-        "git config diff.tgenn-npy.textconv: set, in this clone alone; it was other",
+        "git config diff.tgenn-npy.textconv: set in this clone only; it was other",
     ]
     config = Path(".git/config").read_bytes()
     assert main(["git-setup", "net"]) == 0
     assert capsys.readouterr().out == (
-        "net/.gitattributes: has all lines\nnet/.gitignore: has all lines\n"
-        "git config diff.tgenn-npy.textconv: is set\n"
+        "net/.gitattributes: nothing to add\nnet/.gitignore: nothing to add\n"
+        "git config diff.tgenn-npy.textconv: already set\n"
     )
     assert Path("net/.gitattributes").read_text().splitlines() == lines
     assert Path(".git/config").read_bytes() == config

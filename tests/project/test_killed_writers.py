@@ -224,7 +224,7 @@ def test_a_folder_that_another_process_writes_is_refused_and_read_all_the_same(f
                 write_folder(other, exported("b"), force=True)
             assert str(refused.value) == (
                 f"{other}: error[T605]: another tgenn is writing this folder\n"
-                "  hint: wait until it is done, or choose another folder"
+                "  hint: wait until it has finished, or choose another folder"
             )
         assert files_in(folder) == before
         (folder / "model.cc").unlink()

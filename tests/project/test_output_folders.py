@@ -52,8 +52,8 @@ def writes(*names):
 
 
 FILE = "error[T602]: is a file, not a folder\n  hint: choose another --output\n"
-NOT_EMPTY = "error[T601]: the folder is not empty\n  hint: choose another one, or give --force to replace the document, weights and scripts in it\n"
-ACCESS = "\n  hint: see its permissions, those of the folder above it, and the free space\n"
+NOT_EMPTY = "error[T601]: the folder is not empty\n  hint: choose another folder, or give --force to replace the document, weights and scripts in it\n"
+ACCESS = "\n  hint: check the permissions of the folder and of its parent folder, and the free disk space\n"
 
 IN_THE_WAY = {  # (what is in the way, the output, the message)
     "a file": (writes("out"), "out", FILE),
@@ -69,9 +69,13 @@ IN_THE_WAY = {  # (what is in the way, the output, the message)
     "a file above": (
         writes("file"),
         "file/out",
-        "error[T602]: there is no folder FOLDER/file\n  hint: create it\n",
+        "error[T602]: the folder FOLDER/file does not exist\n  hint: create it\n",
     ),
-    "nothing above": (writes(), "no/out", "error[T602]: there is no folder FOLDER/no\n  hint: create it\n"),
+    "nothing above": (
+        writes(),
+        "no/out",
+        "error[T602]: the folder FOLDER/no does not exist\n  hint: create it\n",
+    ),
     "a long name": (writes(), "a" * 300, f"error[T604]: cannot be written: File name too long{ACCESS}"),
 }
 
@@ -104,7 +108,7 @@ def test_with_force_all_files_that_the_tool_did_not_write_are_named(tmp_path, ca
     )
     changed = ", or was changed since" if names[0].endswith(".npy") else ""
     assert said == "".join(
-        f"{tmp_path / 'out' / name}: error[T603]: was not written by tgenn{changed}\n  hint: move it out of the way\n"
+        f"{tmp_path / 'out' / name}: error[T603]: was not written by tgenn{changed}\n  hint: move it to another folder\n"
         for name in names
     )
 

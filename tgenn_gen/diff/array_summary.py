@@ -1,7 +1,7 @@
-"""What is in a .npy file, in text of one number a line: `git diff` compares it line by line.
+"""Summarizes a .npy file as text with one number on each line, so that `git diff` can compare two files.
 
-The same file gives the same text on every machine: sums are taken in an order of their own, not in that
-of a processor's vector registers, and rounded to six digits; all else is exact.
+The same file gives the same text on every machine: sums have a fixed order, which does not depend on the
+processor, and are rounded to six digits; everything else is exact.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from tgenn_gen.errors import TgennError
 
 PERCENTILES = {"min": 0, "1 %": 1, "5 %": 5, "25 %": 25, "median": 50, "75 %": 75, "95 %": 95, "99 %": 99}
 PERCENTILES |= {"max": 100}
-FEW = 64  # the most elements that are shown one by one
-BLOCK = 2**20  # elements that are looked at together
+FEW = 64  # arrays with at most so many elements are shown in full
+BLOCK = 2**20  # elements that are processed together
 
 
 def blocks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Arrays of one size side by side, in float64 and in parts of at most BLOCK elements, C order."""
+    """The same parts of arrays of one size, flat in C order, float64, at most BLOCK elements each."""
     flat = [a.reshape(-1) for a in arrays]
     for start in range(0, flat[0].size, BLOCK):
         yield tuple(a[start : start + BLOCK].astype(np.float64) for a in flat)
 
 
 def total(values: np.ndarray) -> float:
-    """The sum of values (n,), float64: halves added to halves, the same bits on every machine."""
+    """The sum of values (n,), float64, by adding halves to halves: the same bits on every machine."""
     while len(values) > 1:
         half = len(values) // 2
         values = np.concatenate([values[:half] + values[half : 2 * half], values[2 * half :]])
@@ -40,12 +40,11 @@ def total(values: np.ndarray) -> float:
 
 
 def read_array(path: Path) -> tuple[np.ndarray, str]:
-    """The array of numbers in a .npy file, and the file's sha256.
+    """The array of numbers in a .npy file, and the sha256 of the file.
 
-    Nothing is allocated before the header and the file's size agree. Raises TgennError: T302 it cannot be
-    read, T303 not a .npy, T304 not of bools, integers or floats, T306 length.
+    No memory is allocated before header and size of the file agree. Raises TgennError: T302 cannot be read,
+    T303 not a .npy, T304 not bools, integers or floats, T306 wrong length.
     """
-
     try:
         if path.exists() and not path.is_file():
             raise OSError(0, "not a regular file")
@@ -55,7 +54,7 @@ def read_array(path: Path) -> tuple[np.ndarray, str]:
             except ValueError as error:
                 raise TgennError.at(path, "T303", str(error)) from None
             if dtype.hasobject:
-                raise TgennError.at(path, "T304", "holds pickled objects, which are never loaded")
+                raise TgennError.at(path, "T304", "contains pickled Python objects, which tgenn never loads")
             if dtype.kind not in "biuf" or dtype.itemsize > 8:
                 raise TgennError.at(path, "T304", f"holds {dtype}, expected numbers of at most 64 bits")
             start = file.tell()
@@ -87,7 +86,7 @@ def array_data(path: Path) -> dict[str, Any]:
 
 
 def array_text(data: dict[str, Any]) -> str:
-    """What array_data says, a number a line."""
+    """The result of array_data as text, one number on each line."""
     elements = data.get("values", {})
     lines = {**{k: v for k, v in data.items() if k != "values"}, **elements}
     width = max(10, *map(len, lines)) + 2  # the same with and without "not finite"
@@ -95,7 +94,7 @@ def array_text(data: dict[str, Any]) -> str:
 
 
 def _numbers(values: np.ndarray) -> dict[str, Any]:
-    """Of finite values (n,); percentiles are elements."""
+    """Statistics of finite values (n,). Percentiles are elements of the array, not interpolated."""
     size = values.size
     with np.errstate(over="ignore", invalid="ignore"):  # of float64: they are inf then, or nan
         mean = sum(total(x) for (x,) in blocks(values)) / size
@@ -105,7 +104,7 @@ def _numbers(values: np.ndarray) -> dict[str, Any]:
     data |= {k: _number(f"{v:.6g}") for k, v in {"norm": norm, "mean": mean, "std": deviation}.items()}
     ranks = [max(-(-size * percent // 100) - 1, 0) for percent in PERCENTILES.values()]
     found = np.partition(values, ranks)[ranks]
-    # -0 is shown as 0: which of them comes first among equals is not said
+    # -0 is shown as 0: the order of -0 and 0 after a partition is undefined
     return data | {k: _exact(v) if v else 0 for k, v in zip(PERCENTILES, found, strict=True)}
 
 
@@ -115,6 +114,6 @@ def _exact(value: np.generic) -> Any:
 
 
 def _number(text: str) -> float | str:
-    """A number as JSON has it, which has no infinity and no NaN."""
+    """A number for JSON; the text itself for infinity and NaN, which JSON does not have."""
     value = float(text)
     return value if math.isfinite(value) else text

@@ -1,4 +1,4 @@
-"""Differences between networks as text, a line each, and as JSON data."""
+"""Prints the differences between networks as text and as JSON data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tgenn_gen.diff.network_diff import FieldChange, NetworkDiff, Section, Weigh
 from tgenn_gen.document.yaml_source import parse_scalar
 from tgenn_gen.errors import printable
 
-LONG = 60  # characters of two values that do not share a line
+LONG = 60  # two values with more characters together get lines of their own
 COLORS = {"+": "\033[32m", "-": "\033[31m", "~": "\033[33m"}  # by the first character of a line
 PLAIN = "\033[0m"
 
@@ -22,7 +22,7 @@ def diff_data(diff: NetworkDiff) -> dict[str, Any]:
 
 
 def diff_text(diff: NetworkDiff) -> str:
-    """All differences: lines of + what is added, - what is removed, ~ what is changed and how."""
+    """All differences, one on each line: + added, - removed, ~ changed."""
     kinds = {"input": diff.inputs, "population": diff.populations, "output": diff.outputs}
     lines = [line for change in diff.fields for line in _field_lines("~ ", change)]
     for kind, section in kinds.items():
@@ -52,7 +52,7 @@ def _section_lines(kind: str, section: Section) -> Iterator[str]:
 
 
 def _described(data: dict[str, Any]) -> str:
-    """A few words on an input, a population or an output."""
+    """A short description of an input, a population or an output."""
     if "readout" in data:
         return str(data["readout"])
     kind = (data["neuron"] if "neuron" in data else data["encoding"])["kind"]
@@ -73,7 +73,7 @@ def _field_lines(start: str, change: FieldChange) -> Iterator[str]:
 
 
 def _value(value: Any) -> str:
-    """The value as one line of YAML, short of what weights have besides their file and shape."""
+    """The value as one line of YAML; weights as file and shape only."""
     if is_weight(value):
         return f"{value['file']} {value['shape']}"
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""What differs between two networks: what each has alone, names, fields, and weights by their numbers.
+"""Finds the differences between two networks: parts added, removed and renamed, fields, and weights.
 
-Networks are compared as the data of their documents, with the hashes of weights: there is no difference where
-these are the same (in provenance, null is nothing). Inputs, populations and outputs are matched by name,
-connections by their source and maps by their op; the second of a kind is called `op#2`. One that is gone is
-renamed where another came with the same weights, or, if it has none, with the same fields.
+Networks are compared as the data of their documents, with the hashes of weights (in provenance, null counts
+as missing). Inputs, populations and outputs are matched by name, connections by their source, and maps by
+their op; the second map with the same op is called `op#2`. A removed part counts as renamed if an added part
+has the same weights or, without weights, the same fields.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A field, such as `neuron.threshold`, and what documents say there; None: nothing."""
+    """A field, such as `neuron.threshold`, and its values in the two documents; None: it is missing."""
 
     field: str
     before: Any
@@ -37,7 +37,7 @@ class FieldChange:
 
 @dataclass(frozen=True)
 class Section:
-    """Inputs, populations or outputs by name: the second network's, but for `removed`."""
+    """Changes of inputs, populations or outputs, by name in the second network (removed: in the first)."""
 
     added: Mapping[str, Any]  # their data
     removed: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Section:
 
 @dataclass(frozen=True)
 class ValueChange:
-    """How two arrays of one shape differ; absolute changes are over all elements, in float64."""
+    """How two arrays of one shape differ. Changes are absolute differences over all elements, in float64."""
 
     changed: int
     changed_share: float
@@ -56,12 +56,12 @@ class ValueChange:
     before: float  # the element there
     after: float
     mean_change: float
-    cosine: float | None  # None: one of them is all zeros
+    cosine: float | None  # None if one of the arrays is all zeros
 
 
 @dataclass(frozen=True)
 class WeightChange:
-    """Weights that differ, and all places that have them in common; `values` where the shape is the same."""
+    """Weights that differ, with all places that use them. `values` is None if the shapes differ."""
 
     places: tuple[str, ...]
     before_file: str
@@ -73,7 +73,7 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class NetworkDiff:
-    """All differences; empty, and so False, where there is none."""
+    """All differences. It is False if there are none."""
 
     fields: tuple[FieldChange, ...]  # of the network: name, simulation, provenance, orders
     inputs: Section
@@ -87,7 +87,7 @@ class NetworkDiff:
 
 
 def diff_networks(before: Network, after: Network) -> NetworkDiff:
-    """What is different in `after`."""
+    """The differences from `before` to `after`."""
     old, new = _data_with_hashes(before), _data_with_hashes(after)
     names = _renamed(old, new)
     old, new = _labelled(old, names), _labelled(new, {})
@@ -169,11 +169,11 @@ def _section(
     )
 
 
-# Names: a population that is renamed is the same to all that read it.
+# Names: a renamed population does not count as a change for the populations that read it.
 
 
 def _renamed(old: Data, new: Data) -> dict[str, str]:
-    """The new names of what has been renamed, by the old ones."""
+    """{old name: new name} of renamed inputs and populations."""
     names: dict[str, str] = {}
     for key in ("inputs", "populations"):  # in this order: populations are known by what they read
         while found := _pairs(old[key], new[key], names):
@@ -182,7 +182,7 @@ def _renamed(old: Data, new: Data) -> dict[str, str]:
 
 
 def _pairs(old: list[Data], new: list[Data], names: Mapping[str, str]) -> dict[str, str]:
-    """More of what is renamed, now that `names` are known; of several that are alike, in their order."""
+    """More renamed parts, now that `names` are known; identical ones are paired in their order."""
     kept = {item["name"] for item in old} & {item["name"] for item in new}
     come = defaultdict(list)
     for item in new:
@@ -197,13 +197,13 @@ def _pairs(old: list[Data], new: list[Data], names: Mapping[str, str]) -> dict[s
 
 
 def _identity(item: Data, names: Mapping[str, str]) -> str:
-    """What is the same under another name: the weights, or all fields where there are none."""
+    """What identifies a part under another name: its weights, or all its fields if it has none."""
     weights = [sha256 for _, sha256 in named_weights([item.get("inputs"), item.get("bias")])]
     inputs = [{**c, "from": names.get(c["from"], c["from"])} for c in item.get("inputs", ())]
     return _text(weights or {**item, "name": "", "inputs": inputs})
 
 
-# Data: lists become mappings, so that what belongs together has the same key.
+# Data: lists become mappings, so that matching parts have the same key.
 
 
 class _Listed(dict[str, Any]):
@@ -221,7 +221,7 @@ def _listed(items: Iterable[Data], label: str) -> _Listed:
 
 
 def _labelled(data: Data, names: Mapping[str, str]) -> Data:
-    """A network's data with its lists by labels, and other names for what is renamed."""
+    """A network's data with lists as mappings by label, and with renamed parts under their new names."""
 
     def renamed(item: Data, key: str) -> Data:
         return {**item, key: names.get(item[key], item[key])}
@@ -241,7 +241,7 @@ def _labelled(data: Data, names: Mapping[str, str]) -> Data:
 
 
 def _plain(data: Any) -> Any:
-    """The data as documents have it."""
+    """The data in the form of a document."""
     if is_weight(data):
         return {key: value for key, value in data.items() if key != "sha256"}
     if isinstance(data, _Listed):
@@ -250,7 +250,7 @@ def _plain(data: Any) -> Any:
 
 
 def _text(data: Any) -> str:
-    """Equal where the data is, which tells 1 from 1.0 and from true."""
+    """Text that is equal only for equal data; 1, 1.0 and true differ."""
     return json.dumps(data, sort_keys=True)
 
 
@@ -258,7 +258,7 @@ def _text(data: Any) -> str:
 
 
 def is_weight(data: Any) -> bool:
-    """Whether it is what a document says of weights, with their hash or without."""
+    """Whether data is a reference to a weight file, with or without a hash."""
     return isinstance(data, dict) and data.keys() - {"sha256"} == {"file", "shape"}
 
 
@@ -267,7 +267,7 @@ def _is_of_weights(change: FieldChange) -> bool:
 
 
 def _changes(before: Any, after: Any, field: str = "") -> Iterator[FieldChange]:
-    """All fields that differ; weights as a whole."""
+    """All fields that differ; a reference to weights counts as one field."""
     if is_weight(before) and is_weight(after):
         if before["sha256"] != after["sha256"]:
             yield FieldChange(field, before, after)
@@ -285,7 +285,7 @@ def _changes(before: Any, after: Any, field: str = "") -> Iterator[FieldChange]:
 
 
 def _order(before: Data, after: Data, field: str) -> Iterator[FieldChange]:
-    """Whether what both have stands in another order."""
+    """The change of the order of those parts that both have, if it differs."""
     old, new = [key for key in before if key in after], [key for key in after if key in before]
     if old != new:
         yield FieldChange(f"{field}.order", old, new)

@@ -1,4 +1,4 @@
-"""The network that an argument names: a document, its folder, or either in a revision that git keeps."""
+"""Loads the network that an argument names: a document or its folder, on disk or in a git revision."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from tgenn_gen.files.git import git, git_file
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.network.model import Network
 
-HINT = "REV:path, as in HEAD~1:mnist, counts from the repository's top folder, REV:./path from this one"
+HINT = (
+    "in REV:PATH, such as HEAD~1:mnist, PATH starts at the repository's top folder; "
+    "REV:./PATH starts at the current folder"
+)
 
 # REV, which may have colons between braces, as in HEAD^{/fix: it}, or none and a stage of the index; the path
 _NAME = re.compile(r"(:[0-3]:|(?:\{[^}]*\}|[^:{])*:)(.*)", re.DOTALL)
 
 
 def load_both(*names: str, allow_outside: bool = False) -> list[Network]:
-    """The networks of arguments, as load_named has them; all that is wrong with any of them, at once."""
+    """Load several networks with load_named. Raises TgennError with the errors of all of them."""
     networks, found = [], list[Diagnostic]()
     for name in names:
         try:
@@ -39,8 +42,8 @@ def load_both(*names: str, allow_outside: bool = False) -> list[Network]:
 def load_named(name: str, *, allow_outside: bool = False) -> Network:
     """Read the network of a path, or of a git revision, REV:path, if there is no such path.
 
-    allow_outside: also weights that are not below the document's folder; of a revision, in its repository.
-    Raises TgennError with everything that is wrong, MissingEngineError without git.
+    allow_outside: also read weights outside of the document's folder; for a revision, in its repository.
+    Raises TgennError with all errors; MissingEngineError if git is not installed.
     """
     if ":" not in name or os.path.exists(name):  # noqa: PTH110  (a name may be too long for Path.exists)
         return load(Path(name), allow_outside=allow_outside)
@@ -52,7 +55,7 @@ def load_named(name: str, *, allow_outside: bool = False) -> Network:
 
 @dataclass(frozen=True)
 class _Revision:
-    """The files beside a document of a git revision, REV:path; with `allow_outside` others of it, too."""
+    """The files below the folder of a document REV:path; with `allow_outside` all files of the revision."""
 
     document: str
     allow_outside: bool
@@ -63,26 +66,26 @@ class _Revision:
         return f"{revision}{posixpath.join(posixpath.dirname(path), file)}"
 
     def open(self, file: str, place: Location) -> BinaryIO:
-        """What a checkout would have. Raises TgennError: T301 not in the repository, T607, T604."""
+        """Open a file as a checkout has it. Raises TgennError: T301 outside of the repository, T604, T607."""
         revision, path = _parts(self.document)
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), file))
         if path.startswith(("./", "../")) and not file.startswith("/"):  # git counts from the current folder
             joined = f"./{joined}"
         elif not is_inside(joined):
-            message = "leads out of the repository: the revision has no such file"
-            hint = "check the revision out, and compare that folder"
+            message = "is outside of the repository, so the revision does not have it"
+            hint = "check the revision out, and give the path of that folder"
             raise TgennError.at(place, "T301", f"{file}: {message}", hint)
         return _content(f"{revision}{joined}")
 
 
 def _parts(name: str) -> tuple[str, str]:
-    """REV: and path, of a name that git knows."""
+    """Split REV:path into "REV:" and "path"."""
     found = _NAME.fullmatch(name)
     return (found[1], found[2]) if found else ("", name)
 
 
 def _document(name: str) -> str:
-    """REV:path of the document: what `name` says, or the one in that folder."""
+    """REV:path of the document: `name`, or its network.yaml if `name` is a folder."""
     inside = f"{name}{'' if name.endswith((':', '/')) else '/'}{DOCUMENT}"
     try:
         git("cat-file", "-e", "--", inside, place=inside, hint=HINT)

@@ -1,4 +1,4 @@
-"""The names of a document and where they are used: in any data, whether or not it fulfils the schema."""
+"""Checks the names in a document, and the references to them. The data need not fulfil the schema."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 from tgenn_gen.document.schema_check import fits, suggestion
 from tgenn_gen.network.problems import PathInDocument, Problem
 
-MAX_HINTS = 50  # each compares a name with all the others, or follows all sources
+MAX_HINTS = 50  # each hint compares a name with all others, or follows all sources: slow for many names
+NO_LOOPS = "remove this input: recurrent connections are not supported"
 
 
 def name_problems(data: Any) -> list[Problem]:
-    """Names that stand twice (T201), and sources and outputs that there are not (T202).
+    """Names that are used twice (T201); sources and outputs that do not exist or form a loop (T202).
 
-    Where a name is missing or malformed, nobody can tell which names there are not.
+    If a name is missing or malformed, unknown sources and outputs are not reported: they may mean that name.
     """
     named = [*elements(data, "inputs"), *elements(data, "populations")]
     names = [text_of(element, "name") for _, element in named]
@@ -24,7 +25,7 @@ def name_problems(data: Any) -> list[Problem]:
         for (path, element), name in zip(named, names, strict=True)
     }
     last = {name: index for index, name in enumerate(names)}
-    known: dict[str, str] = {}  # by what they are in lower case
+    known: dict[str, str] = {}  # {name in lower case: name}
     before: set[str | None] = set()
     found: list[Problem] = []
     for index, ((path, element), name) in enumerate(zip(named, names, strict=True)):
@@ -33,13 +34,13 @@ def name_problems(data: Any) -> list[Problem]:
                 continue
             if source == name:
                 message = f"'{source}' cannot be its own source"
-                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+                found.append(Problem(place, "T202", message, NO_LOOPS))
             elif len(found) < MAX_HINTS and name in _all_sources(source, sources):
-                message = f"'{source}' gets its input from '{name}'"
-                found.append(Problem(place, "T202", message, "a network has no recurrent connections"))
+                message = f"this input closes a loop: '{source}' gets its input from '{name}'"
+                found.append(Problem(place, "T202", message, NO_LOOPS))
             elif last.get(source, -1) > index:
-                hint = "populations stand in topological order: move it up"
-                message = f"'{source}' comes only later in the document"
+                hint = f"move '{source}' up: a population must come after all its sources"
+                message = f"'{source}' is defined further down in the document"
                 found.append(Problem(place, "T202", message, hint))
             elif all_named:
                 message = f"there is no input or population '{source}'"
@@ -47,11 +48,11 @@ def name_problems(data: Any) -> list[Problem]:
                 hint = suggestion(source, others) if len(found) < MAX_HINTS else ""
                 found.append(Problem(place, "T202", message, hint))
         if name is not None and name.lower() in known:
-            message = f"the name '{name}' stands here a second time"
+            message = f"the name '{name}' is used a second time"
             if name not in before:
                 other = known[name.lower()]
-                message = f"the name '{name}' differs from '{other}' in upper and lower case alone"
-            hint = "names are unique, whatever their case"
+                message = f"the name '{name}' differs from '{other}' only in upper and lower case"
+            hint = "choose another name: names must be unique, and case does not count"
             found.append(Problem((*path, "name"), "T201", message, hint))
         elif name is not None:
             known[name.lower()] = name
@@ -72,7 +73,7 @@ def _unknown_outputs(data: Any) -> list[Problem]:
 
 
 def _all_sources(name: str, sources: Mapping[str | None, list[str]]) -> set[str]:
-    """All that a population gets its input from, through whatever populations."""
+    """The direct and indirect sources of `name`."""
     found: set[str] = set()
     pending = [name]
     while pending:
@@ -83,7 +84,7 @@ def _all_sources(name: str, sources: Mapping[str | None, list[str]]) -> set[str]
 
 
 def _sources(path: PathInDocument, population: dict[str, Any]) -> Iterator[tuple[PathInDocument, str]]:
-    """The names that a population's inputs come from, each with the path of its place."""
+    """The names of a population's sources, each with its path in the document."""
     for (_, position), connection in elements(population, "inputs"):
         source = text_of(connection, "from")
         if source is not None and fits("name", source):
@@ -91,7 +92,7 @@ def _sources(path: PathInDocument, population: dict[str, Any]) -> Iterator[tuple
 
 
 def elements(data: Any, section: str) -> list[tuple[PathInDocument, dict[str, Any]]]:
-    """The mappings that a section, a list, holds, by their paths; none where it is something else."""
+    """(path, mapping) for each mapping in the list data[section]; [] if that is not a list."""
     items = data.get(section) if isinstance(data, dict) else None
     if not isinstance(items, list):
         return []
@@ -99,12 +100,12 @@ def elements(data: Any, section: str) -> list[tuple[PathInDocument, dict[str, An
 
 
 def _all_are_mappings(data: Any) -> bool:
-    """Whether inputs and populations are lists, and all in them could have a name."""
+    """Whether inputs and populations are lists of mappings, which can have names."""
     sections = [data.get(s) for s in ("inputs", "populations")] if isinstance(data, dict) else [None]
     return all(isinstance(s, list) and all(isinstance(item, dict) for item in s) for s in sections)
 
 
 def text_of(element: dict[str, Any], key: str) -> str | None:
-    """What a mapping has under a key, if that is text."""
+    """The value of a key if it is text, else None."""
     value = element.get(key)
     return value if isinstance(value, str) else None

@@ -1,7 +1,7 @@
-"""Neuron kinds of one's own: a Python file, or an installed package, that declares one (docs/plugins.md).
+"""Loads plugins: Python files or installed packages that declare a kind of neuron (docs/plugins.md).
 
-A plugin is code that runs: it is loaded when the user names it, or has installed it, and never because a
-document asks for it.
+A plugin is code that runs. It is loaded if the user names it or installed it, never because a document
+names it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.plugin_neuron import TYPES, PluginNeuron, plugin_neuron
 
-GROUP = "tgenn_gen.kinds"  # of entry points; each one is a module
-PLUGINS = "tgenn_plugins"  # where projects have them
+GROUP = "tgenn_gen.kinds"  # the group of entry points; each entry point is a module
+PLUGINS = "tgenn_plugins"  # the folder of plugins in a project
 NEEDED = ("KIND", "PARAMETERS", "NEURONS", "genn_code")
 
 
 def load_plugin(path: str | Path) -> None:
-    """Make the neuron kind of a plugin, a Python file, known. The file is run.
+    """Run a plugin, a Python file, and register the kind of neuron that it declares.
 
-    Raises TgennError (T711): it cannot be loaded, or does not declare a kind.
+    Raises TgennError (T711) if the file cannot be loaded, or does not declare a kind.
     """
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
         raise TgennError.at(
-            path, "T711", "is not a Python file that could be imported", "see docs/plugins.md"
+            path, "T711", "is not a Python file with a name like my_neuron.py", "see docs/plugins.md"
         )
     name = f"{PLUGINS}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -53,9 +53,9 @@ def load_plugin(path: str | Path) -> None:
 
 
 def load_installed_plugins() -> None:
-    """Make the kinds of installed packages known, entry points of the group tgenn_gen.kinds.
+    """Register the kinds of installed packages: the entry points of the group tgenn_gen.kinds.
 
-    Raises TgennError (T711).
+    Raises TgennError (T711) if one does not declare a kind.
     """
     for entry in entry_points(group=GROUP):
         module = entry.load()
@@ -70,17 +70,15 @@ def _register(plugin: ModuleType, path: Path) -> None:
     if not isinstance(kind, str) or not re.fullmatch("[a-z][a-z0-9_]*", kind):
         raise TgennError.at(path, "T711", f"KIND is {kind!r}, expected a name like my_neuron")
     if kind in NEURONS and not issubclass(NEURONS[kind], PluginNeuron):
-        raise TgennError.at(path, "T711", f"KIND is {kind}, which tgenn has already", "choose another name")
+        raise TgennError.at(path, "T711", f"KIND is {kind}, which is a built-in kind", "choose another name")
     for name, schema in plugin.PARAMETERS.items():
         if not str(name).isidentifier() or schema.get("type") not in TYPES or "default" not in schema:
-            message = f"PARAMETERS[{name!r}] has no default, or no type of {', '.join(TYPES)}"
+            message = f"PARAMETERS[{name!r}] needs a default, and a type: {', '.join(TYPES)}"
             raise TgennError.at(path, "T711", message, hint)
         try:
             jsonschema.validate(schema["default"], schema)
         except (jsonschema.SchemaError, jsonschema.ValidationError) as error:
             message = f"PARAMETERS[{name!r}]: {error.message}"
-            raise TgennError.at(
-                path, "T711", message, "it is a JSON Schema, and the default fits it"
-            ) from None
+            raise TgennError.at(path, "T711", message, "write a JSON Schema that the default fits") from None
     NEURONS[kind] = plugin_neuron(plugin, path.resolve())
     schema_changed()

@@ -1,4 +1,4 @@
-"""A document, and its weights, to the network that it holds."""
+"""Reads a document and its weights into a Network."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ from tgenn_gen.network.tensors import Tensor
 
 
 def document_path(path: Path) -> Path:
-    """The network.yaml that `path` names: itself, or the one in that folder."""
+    """`path` itself, or its network.yaml if `path` is a folder."""
     return path / DOCUMENT if path.is_dir() else path
 
 
 def load(path: str | Path, *, allow_outside: bool = False) -> Network:
     """Read a network.yaml (or the folder it is in) and its weights.
 
-    allow_outside: also weights that are not below its folder, such as those that documents share.
-    Raises TgennError with everything that is wrong.
+    allow_outside: also read weights outside of its folder, such as those that several documents share.
+    Raises TgennError with all errors that are found: T1xx text and schema, T2xx meaning, T3xx weights.
     """
     return read_document(path, allow_outside=allow_outside).network
 
 
 def read_document(path: str | Path, *, allow_outside: bool = False) -> Document:
-    """The network of a network.yaml, and its text. Arguments and errors are those of load."""
+    """Read a network and keep the text of its document. Arguments and errors are those of load."""
     path = document_path(Path(path))
     source = read_source(path)
     return Document(load_source(source, WeightFolder(path.parent, allow_outside)), source.text)
 
 
 def load_source(source: Source, files: WeightFiles) -> Network:
-    """The network that a document's text says, with its weights from `files`. Raises TgennError."""
-    if other := other_format(source.data):  # what else is in it says nothing then
+    """The network of a parsed document, with weights read from `files`. Raises TgennError as load does."""
+    if other := other_format(source.data):  # the rules below are those of the current format
         raise TgennError(source.diagnostics(other))
     if _unknown_kinds(source.data):
         load_installed_plugins()
     departures = schema_problems(source.data)
     found = source.diagnostics([*departures, *name_problems(source.data)])
-    if len(departures) > MAX_PROBLEMS:  # what is behind them may be wrong, too
+    if len(departures) > MAX_PROBLEMS:  # the rest was not checked, and may be invalid
         raise TgennError(found)
     hashes = read_hashes(files) if any(named_weights(source.data)) else WeightHashes()
     tensors, unread = _read_tensors(source, files, hashes)
@@ -61,7 +61,7 @@ def load_source(source: Source, files: WeightFiles) -> Network:
     part = valid_part(source, departures) if departures else source
     if part is None:
         raise TgennError(found)
-    if departures:  # its places are others
+    if departures:  # paths in the part differ from those in the whole document
         tensors, _ = _read_tensors(part, files, hashes)
     network = _network(part.data, tensors)
     found += part.diagnostics(meaning_problems(network))
@@ -71,7 +71,7 @@ def load_source(source: Source, files: WeightFiles) -> Network:
 
 
 def _unknown_kinds(data: Any) -> bool:
-    """Whether a population's neurons are of a kind that tgenn does not know."""
+    """Whether a population has neurons of an unknown kind, which a plugin may declare."""
     neurons = [population.get("neuron") for _, population in elements(data, "populations")]
     return any(isinstance(n, dict) and n.get("kind") not in (None, *NEURONS) for n in neurons)
 
@@ -79,7 +79,7 @@ def _unknown_kinds(data: Any) -> bool:
 def _read_tensors(
     source: Source, files: WeightFiles, hashes: WeightHashes
 ) -> tuple[dict[PathInDocument, Tensor], list[Diagnostic]]:
-    """All tensors by the path of their reference; of a document with other mistakes, those that are whole."""
+    """{path of a reference: its tensor}, and errors. References that violate the schema are left out."""
     tensors: dict[PathInDocument, Tensor] = {}
     read: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # a file that is named twice is read once
     found: list[Diagnostic] = []

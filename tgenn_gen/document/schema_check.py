@@ -1,4 +1,4 @@
-"""Validation against the JSON Schema in schema/, with messages about the user's mistake."""
+"""Validates a document against the JSON Schema in schema/, and explains the errors to the user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.plugin_neuron import PluginNeuron
 from tgenn_gen.network.problems import PathInDocument, Problem
 
-MAX_LISTED = 30  # words in a hint
+MAX_LISTED = 30  # the most words that a hint lists
 
 _TYPES = {
     "object": "a mapping",
@@ -34,7 +34,7 @@ _TYPES = {
 
 
 def schema_text() -> str:
-    """The JSON Schema of network.yaml, with the kinds of plugins that were loaded."""
+    """The JSON Schema of network.yaml as text, with the kinds of loaded plugins."""
     return json.dumps(schema(), indent=2) + "\n" if _plugin_kinds() else _schema_file()
 
 
@@ -48,7 +48,7 @@ def _plugin_kinds() -> dict[str, type[PluginNeuron]]:
 
 @cache
 def schema() -> dict[str, Any]:
-    """The JSON Schema of network.yaml, parsed, with the kinds of plugins that were loaded."""
+    """The JSON Schema of network.yaml as data, with the kinds of loaded plugins."""
     parsed: dict[str, Any] = json.loads(_schema_file())
     for kind, cls in _plugin_kinds().items():
         name, neuron = f"neuron_{kind}", parsed["$defs"]["population"]["properties"]["neuron"]
@@ -62,12 +62,12 @@ def schema() -> dict[str, Any]:
 
 
 def schema_changed() -> None:
-    """Read the schema anew: a plugin was loaded."""
+    """Drop the cached schema: call it after a plugin was loaded."""
     schema.cache_clear()
     _validator.cache_clear()
 
 
-# What the patterns of the schema allow, by the key they are for.
+# The patterns of the schema in words, by key.
 _FORMS: dict[str | int, str] = {
     "file": "a path of letters, digits and _ . - / that ends in .npy",
 }
@@ -84,7 +84,7 @@ def _is_number(checker: object, value: object) -> bool:
 
 @cache
 def _validator(definition: str = "") -> Any:
-    """Of the schema, or of one of its definitions."""
+    """The validator of the whole schema, or of one of its definitions."""
     base = jsonschema.Draft202012Validator
     types = base.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
     validator: Any = jsonschema.validators
@@ -94,34 +94,34 @@ def _validator(definition: str = "") -> Any:
 
 
 def fits(definition: str, data: Any) -> bool:
-    """Whether data is what one of the schema's definitions ("name", "tensor") demands."""
+    """Whether data is valid by one of the schema's definitions, such as "name" or "tensor"."""
     valid: bool = _validator(definition).is_valid(data)
     return valid
 
 
 def other_format(data: Any) -> list[Problem]:
-    """That a document is of a format that this version does not know (T117)."""
+    """The error (T117) of a document whose format this version does not read; [] otherwise."""
     current = schema()["properties"]["format"]["const"]
     found = re.fullmatch(r"tgenn/([0-9]{1,9})", str(data.get("format"))) if isinstance(data, dict) else None
     if not found or found[0] == current:
         return []
     if int(found[1]) < int(current.removeprefix("tgenn/")):
         if int(found[1]) == 0:
-            return [Problem(("format",), "T117", "there is no format tgenn/0", "formats begin with tgenn/1")]
-        hint = "run tgenn migrate, which keeps comments; check a git revision out first"
+            return [Problem(("format",), "T117", "there is no format tgenn/0", f"write {current}")]
+        hint = "run tgenn migrate; if the document is in a git revision, check that revision out first"
         return [Problem(("format",), "T117", f"the format {found[0]} is older than {current}", hint)]
-    message = f"the format {found[0]} is newer than {current}, which this version of tgenn reads"
-    return [Problem(("format",), "T117", message, "use the version of tgenn that wrote it, or a newer one")]
+    message = f"the format {found[0]} is newer than {current}, the newest that this version of tgenn reads"
+    return [Problem(("format",), "T117", message, "install a newer version of tgenn")]
 
 
 def schema_problems(data: Any) -> list[Problem]:
-    """That in which a document's data departs from the schema (T110 to T119); T108 after MAX_PROBLEMS."""
+    """All violations of the schema (T110 to T119); after MAX_PROBLEMS of them T108."""
     found = (problem for error in _validator().iter_errors(data) for problem in _explain(error))
     return [*islice(found, MAX_PROBLEMS), *(Problem((), "T108", MORE, MEND) for _ in islice(found, 1))]
 
 
 def known_keys(data: Any, path: PathInDocument) -> list[str]:
-    """The keys that a mapping in a document's data may have; none where it may have any."""
+    """The keys that the schema allows in the mapping at `path`; [] if it allows any key."""
     probe = deepcopy(data)
     mapping = probe
     for part in path:
@@ -135,7 +135,7 @@ def known_keys(data: Any, path: PathInDocument) -> list[str]:
 
 
 def suggestion(word: str, allowed: list[str], but: Container[str] = ()) -> str:
-    """The word that was meant, of those allowed but not there yet; or those that are allowed."""
+    """A hint: the allowed word closest to `word`, except those in `but`; or a list of the allowed words."""
     more = f" and {len(allowed) - MAX_LISTED} more" if len(allowed) > MAX_LISTED else ""
     hint = f"known here: {', '.join(allowed[:MAX_LISTED])}{more}"
     if close := get_close_matches(word, [a for a in allowed if a not in but], n=1):
@@ -144,7 +144,7 @@ def suggestion(word: str, allowed: list[str], but: Container[str] = ()) -> str:
 
 
 def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
-    """What an error of the validator means to the user."""
+    """The problems to report for one error of the validator."""
     path, keyword = tuple(error.absolute_path), str(error.validator)
     limit: Any = error.validator_value
     value: Any = error.instance
@@ -156,11 +156,11 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
             if key not in allowed:
                 hint = "; ".join(filter(None, (_belongs(key, path), suggestion(key, allowed, but=value))))
                 if value[key] is None and re.split(r":(?=\S)", key)[0] in allowed:
-                    hint = "a space belongs behind the colon"
+                    hint = "put a space after the colon"
                 yield Problem((*path, key), "T110", f"unknown key '{key}' in {what}", hint, at_key=True)
     elif keyword == "not":  # a key that provenance, which takes all others, may not have
-        message = f"'{value}' is in provenance, where it has no meaning"
-        hint = "it belongs to the top level of the document: move it to the left, to the first column"
+        message = f"'{value}' is inside provenance, where it has no effect"
+        hint = "move it to the top level of the document, on a line without indentation"
         yield Problem((*path, value), "T110", message, hint, at_key=True)
     elif keyword == "required":
         missing = [key for key in limit if key not in value]
@@ -181,7 +181,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
     elif keyword in ("enum", "const"):
         allowed = [str(v) for v in (limit if keyword == "enum" else [limit])]
         hint = suggestion(str(value), allowed) if len(allowed) > 1 else f"write {allowed[0]}"
-        expected = ", ".join(allowed) if len(allowed) > 1 else allowed[0]
+        expected = " or ".join(filter(None, (", ".join(allowed[:-1]), allowed[-1])))
         yield Problem(path, "T113", f"{what} is {_shown(value)}, expected {expected}", hint)
     elif keyword in ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"):
         relation = {
@@ -203,7 +203,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
 
 @cache
 def _homes() -> dict[str, list[str]]:
-    """{key: where documents have it}; kinds of one part together."""
+    """{key: the parts of a document that may have it}."""
     whole = schema()
     parts = {
         "the top level of the document": whole,
@@ -228,7 +228,7 @@ _PARTS = {
 
 
 def _belongs(key: str, path: PathInDocument) -> str:
-    """Where a key belongs that stands in a mapping that has none; "" for one that documents do not have."""
+    """A hint where a misplaced key belongs; "" if no part of a document has such a key."""
     here = "op" if path[-2:-1] == ("through",) else path[-1] if path else ""
     places: dict[str, list[str]] = {}
     for part in _homes().get(key, []):
@@ -240,7 +240,7 @@ def _belongs(key: str, path: PathInDocument) -> str:
 
 
 def _such_as(fragment: Any, key: str) -> str:
-    """What can stand for a key that is missing: all the words there are, or an example."""
+    """A value for a missing key: all allowed words, or an example."""
     field = fragment["properties"][key]
     field = {**schema()["$defs"].get(field.get("$ref", "").removeprefix("#/$defs/"), {}), **field}
     words = field.get("enum", [field["const"]] if "const" in field else [])
@@ -254,9 +254,9 @@ def _such_as(fragment: Any, key: str) -> str:
 
 
 def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
-    """How a value of another type is written as the one that is expected; "" where there is no telling."""
+    """A hint how to write a value with the expected type; "" if there is no obvious way."""
     if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",)):
-        return "an array stands in a .npy file: {file: ..., shape: ...}"
+        return "store the array in a .npy file and write {file: ..., shape: ...}"
     if isinstance(value, float) and expected == ["integer"] and value.is_integer():
         return f"write {int(value)}"
     if isinstance(value, str):
@@ -267,7 +267,7 @@ def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
 
 
 def _named(path: PathInDocument) -> str:
-    """The words for a place: "the document", "threshold", "inputs[0]"."""
+    """The place in words: "the document", "threshold", "inputs[0]"."""
     words = ""
     for part in path[-2:] if path and isinstance(path[-1], int) else path[-1:]:
         words += f"[{part}]" if isinstance(part, int) else f"{part}"
@@ -286,6 +286,6 @@ def _shown(value: Any) -> str:
 
 
 def _look_alike(word: str) -> str:
-    """The first character of a word that can be taken for another one, or not be seen."""
+    """A hint about the first character that is not printable ASCII: it may look like another one."""
     strange = next((c for c in word if not (c.isascii() and c.isprintable())), "")
-    return f"it has the character U+{ord(strange):04X}" if strange else ""
+    return f"it contains the character U+{ord(strange):04X}, which is not allowed" if strange else ""

@@ -1,4 +1,4 @@
-"""What can be judged of a document beyond its mistakes against the schema."""
+"""The valid part of a document, so that a schema error does not hide other errors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SECTIONS = ("inputs", "populations", "outputs")
 
 
 def valid_part(source: Source, problems: Iterable[Problem]) -> Source | None:
-    """A document without the inputs, populations and outputs that depart from the schema (`problems`).
+    """The document without the inputs, populations and outputs that violate the schema (`problems`).
 
-    What it says keeps its places in the text. None where a section is missing, or where what all the
-    others depend on, the simulation, is missing or departs from the schema.
+    The rest keeps its positions in the text. None if a section is missing, or if the simulation, on which
+    all checks depend, is missing or invalid.
     """
     data, places = source.data, {p.path[:2] for p in problems}
     if not isinstance(data, dict) or any(not isinstance(data.get(s), list) for s in _SECTIONS):

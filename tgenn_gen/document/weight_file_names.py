@@ -1,4 +1,4 @@
-"""Files for the weights of a network that was built in memory."""
+"""Chooses file names for the weights of a network that was built in memory."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tgenn_gen.network.tensors import Tensor
 
 
 def with_weight_names(network: Network) -> Network:
-    """The network with a file for each tensor that has none: weights/POPULATION.FIELD.npy.
+    """The network with a file name for each tensor that has none: weights/POPULATION.FIELD.npy.
 
-    Where a population has several inputs, the tensors of their maps are weights/POPULATION.SOURCE.FIELD.npy.
-    A name that is taken is numbered: weights/dense.factor_2.npy. Tensors that have a file keep it.
+    If a population has several inputs, the names are weights/POPULATION.SOURCE.FIELD.npy for their maps.
+    A name that is in use gets a number: weights/dense.factor_2.npy. Tensors with a file name keep it.
     """
     taken = set(network.tensors)
     return replace(network, populations=tuple(_named(p, taken) for p in network.populations))
@@ -34,7 +34,7 @@ def _named(population: Population, taken: set[str]) -> Population:
 
 
 def _files(fields: Mapping[str, object], stem: str, taken: set[str]) -> dict[str, Any]:
-    """The tensors of `fields` that have no file, each with one that is not taken; taken from then on."""
+    """The tensors of `fields` without a file name, each with a new one, which is added to `taken`."""
     named = {}
     for field, tensor in fields.items():
         if isinstance(tensor, Tensor) and not tensor.file:

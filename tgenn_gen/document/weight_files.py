@@ -1,4 +1,4 @@
-"""Weights read from .npy files: the document has their paths and shapes, weights/SHA256SUMS their hashes."""
+"""Reads weights from .npy files. Paths and shapes come from the document, hashes from weights/SHA256SUMS."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tgenn_gen.network.tensors import Tensor, npy_header
 
 RESTORE = "restore the file, or export the network again"
 LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
-SHARED = "if you trust the document, --allow-outside reads files that documents share"
+SHARED = "if you trust the document, --allow-outside reads files outside of its folder"
 
 
 _Header = tuple[tuple[int, ...], bool, np.dtype[Any]]
 
 
 def read_npy_header(file: BinaryIO) -> _Header:
-    """Of a .npy: its shape, whether it is in Fortran order, its dtype. Raises ValueError where it is none."""
+    """Shape, Fortran order (bool) and dtype of a .npy. Raises ValueError if the file is not a .npy."""
     try:
         return array_header(file, ((1, 0),))
     except ValueError:
@@ -37,7 +37,7 @@ def read_npy_header(file: BinaryIO) -> _Header:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """What is wrong with a weight file, said at the place that names it."""
+    """Makes errors about a weight file, at the place in the document that names it."""
 
     file: str
     place: Location
@@ -47,24 +47,24 @@ class _Refusal:
 
 
 class WeightFiles(Protocol):
-    """The files that a document names, wherever it is kept.
+    """Gives access to the files that a document names, in a folder or in a git revision.
 
-    allow_outside: whether those that are not below its folder are read.
+    allow_outside: whether files outside of the document's folder may be read.
     """
 
     @property
     def allow_outside(self) -> bool: ...
 
     def name(self, file: str) -> str:
-        """Its name in messages."""
+        """The file's name in messages."""
 
     def open(self, file: str, place: Location) -> BinaryIO:
-        """One that is named at `place`. Raises TgennError (T301: it leads out), OSError."""
+        """Open a file that `place` names. Raises TgennError (T301: it is outside of the folder), OSError."""
 
 
 @dataclass(frozen=True)
 class WeightFolder:
-    """The files below the folder of a document; with `allow_outside` those outside of it, too."""
+    """The files below the document's folder `path`; with `allow_outside` also files outside of it."""
 
     path: Path
     allow_outside: bool = False
@@ -73,10 +73,10 @@ class WeightFolder:
         return str(self.path / file)
 
     def open(self, file: str, place: Location) -> BinaryIO:
-        """A regular file. Raises TgennError (T301: a link leads out of the folder), OSError."""
+        """Open a regular file. Raises TgennError (T301: a link leads out of the folder), OSError."""
         real, is_below = behind_links(self.path, file)
         if not (is_below or self.allow_outside):
-            message = "is a link that leads out of the document's folder"
+            message = "is a link to a file outside of the document's folder"
             raise _Refusal(file, place)("T301", message, f"copy the file into the folder; {SHARED}")
         if not real.is_file():
             raise OSError(0, "not a regular file")
@@ -84,7 +84,7 @@ class WeightFolder:
 
 
 def read_hashes(files: WeightFiles) -> WeightHashes:
-    """The hashes of all weights; what is wrong with their file stands in it."""
+    """Read weights/SHA256SUMS. Errors in it (T301, T309) are in the result's `problems`."""
     place = Location(files.name(SUMS))
     try:
         with files.open(SUMS, place) as file:
@@ -92,7 +92,7 @@ def read_hashes(files: WeightFiles) -> WeightHashes:
     except TgennError as error:
         return WeightHashes(problems=error.diagnostics)
     except OSError as error:
-        hint = f"{RESTORE}; or run tgenn lock, which writes it from the weights as they are"
+        hint = f"{RESTORE}; or run tgenn lock, which writes the hashes of the weights as they are now"
         message = f"cannot be read: {error.strerror}"
         return WeightHashes(problems=(Diagnostic.at(place, "T309", message, hint),))
 
@@ -100,11 +100,12 @@ def read_hashes(files: WeightFiles) -> WeightHashes:
 def read_tensor(
     files: WeightFiles, reference: dict[str, Any], hashes: WeightHashes, place: Location
 ) -> Tensor:
-    """Read the .npy that `reference` (file, shape) names.
+    """Read the .npy that `reference` ({"file": ..., "shape": ...}) names.
 
-    Nothing is allocated before the file's header and size agree with the shape the document gives.
-    Raises TgennError at `place`: what `files` refuses (T301), T302 it cannot be read, T303 not a .npy,
-    T304 dtype or order, T305 shape, T306 length, T307 hash, T308 NaN or infinity, T310 no hash.
+    No memory is allocated before the file's header and size agree with the document's shape.
+    Raises TgennError at `place`: T301 outside of the folder, T302 cannot be read, T303 not a .npy,
+    T304 wrong dtype or order, T305 wrong shape, T306 wrong length, T307 wrong hash, T308 NaN or infinity,
+    T310 no hash.
     """
     name = reference["file"]
     refuse = _Refusal(name, place)
@@ -123,8 +124,8 @@ def read_tensor(
     values.flags.writeable = False
     digest.update(values.data)
     expected = hashes.hashes.get(name)
-    if expected is None and not hashes.problems:  # its line may be one of those that are wrong
-        raise refuse("T310", f"has no line in {SUMS}", "tgenn lock writes it, once a document names the file")
+    if expected is None and not hashes.problems:  # else its line may be one of the invalid ones
+        raise refuse("T310", f"has no line in {SUMS}", "run tgenn lock, which adds the line")
     if expected not in (None, digest.hexdigest()):
         message = f"has sha256 {digest.hexdigest()}, {SUMS}:{hashes.lines[name]} says {expected}"
         raise refuse("T307", message, LOCK)
@@ -135,9 +136,10 @@ def read_tensor(
 
 @dataclass(frozen=True)
 class CurrentFile:
-    """A .npy as it is now: the shape of its array, and its sha256.
+    """A .npy as it is now: the shape of its array and its sha256.
 
-    One of another float type or order is `cast_from` that: its `content` is what it has to become.
+    cast_from   its dtype and order if they are not float32 in C order, else ""
+    content     the bytes of the converted .npy, to be written; b"" if no conversion is needed
     """
 
     shape: tuple[int, ...]
@@ -147,9 +149,9 @@ class CurrentFile:
 
 
 def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
-    """A .npy as it is now, with floats of other types, byte orders and memory orders cast.
+    """Read a .npy; floats of another type, byte order or memory order are converted to float32 in C order.
 
-    Raises TgennError at `place` (T301 to T306, T308); whether float32 is finite is for read_tensor.
+    Raises TgennError at `place` (T301 to T306; T308 if a converted value is not finite).
     """
     refuse = _Refusal(file, place)
     with _opened(files, refuse) as (opened, (shape, fortran, dtype)):
@@ -161,8 +163,9 @@ def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
             return CurrentFile(shape, digest.hexdigest())
         if dtype.kind != "f" or dtype.itemsize > 8:
             raise _not_float32(dtype, fortran, refuse)
-        if not fits("shape", list(shape)):  # of a header that someone wrote
-            raise refuse("T305", f"has shape {list(shape)}, which no array of a document has")
+        if not fits("shape", list(shape)):  # the header may claim any shape
+            message = f"has shape {list(shape)}, expected 1 to 4 axes without an empty one"
+            raise refuse("T305", message)
         length = _require_length(opened, shape, dtype, refuse)
         values = np.frombuffer(opened.read(length), dtype).reshape(shape, order="F" if fortran else "C")
     with np.errstate(over="ignore"):
@@ -175,9 +178,9 @@ def read_current(files: WeightFiles, file: str, place: Location) -> CurrentFile:
 
 @contextlib.contextmanager
 def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, _Header]]:
-    """A .npy without Python objects, read up to its array, and what its header gives."""
+    """Open a .npy without Python objects: the file, at the start of its array, and its header."""
     if not (fits("file", refuse.file) and (files.allow_outside or is_inside(refuse.file))):
-        hint = f"give one like weights/dense.kernel.npy; {SHARED}"
+        hint = f"use a path like weights/dense.kernel.npy; {SHARED}"
         raise refuse("T301", "is not a path inside the document's folder", hint)
     try:
         with files.open(refuse.file, refuse.place) as file:
@@ -186,14 +189,14 @@ def _opened(files: WeightFiles, refuse: _Refusal) -> Iterator[tuple[BinaryIO, _H
             except ValueError as error:
                 raise refuse("T303", str(error)) from None
             if header[2].hasobject:
-                raise refuse("T304", "holds pickled objects, which are never loaded")
+                raise refuse("T304", "contains pickled Python objects, which tgenn never loads")
             yield file, header
     except OSError as error:
         raise refuse("T302", f"cannot be read: {error.strerror}") from None
 
 
 def _require_length(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any], refuse: _Refusal) -> int:
-    """The bytes of a .npy's array, if they are those that its shape needs; the file stays where it is."""
+    """The bytes of a .npy's array. Raises T306 if its shape needs more or fewer. Keeps the file position."""
     size = dtype.itemsize * int(np.prod([int(n) for n in shape], dtype=object))
     start = file.tell()
     length = file.seek(0, os.SEEK_END) - start
@@ -211,21 +214,21 @@ def _not_float32(dtype: np.dtype[Any], fortran: bool, refuse: _Refusal) -> Tgenn
     message = f"holds {_described(dtype, fortran)}, expected float32 in C order"
     hint = "save it with np.save(file, np.ascontiguousarray(array, dtype='<f4'))"
     if dtype.kind == "f" and dtype.itemsize <= 8:
-        hint = "run tgenn lock, which casts it"
+        hint = "run tgenn lock, which converts it"
     return refuse("T304", message, hint)
 
 
 def _not_finite(values: np.ndarray, cast: np.ndarray, refuse: _Refusal) -> TgennError:
-    """That values, as float32 `cast`, are not all finite."""
+    """The error (T308) that `values`, converted to float32 in `cast`, are not all finite."""
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(cast))[0])
     reason = ", too large for float32" if np.isfinite(values[index]) else ""
-    return refuse("T308", f"holds {values[index]} at index {list(index)}{reason}")
+    return refuse("T308", f"contains {values[index]} at index {list(index)}{reason}")
 
 
 def _canonical_header(file: BinaryIO, shape: tuple[int, ...], refuse: _Refusal) -> bytes:
-    """The header at the start of a .npy, if it is np.save's: scripts expect the hash of such a file."""
+    """Read the header of a .npy. Raises T303 unless it is np.save's, which the hash in scripts assumes."""
     expected = npy_header(shape)
     if file.read(len(expected)) != expected:
-        message = "does not begin as np.save writes it"
-        raise refuse("T303", message, "write it anew, np.save(file, np.load(file)), and run tgenn lock")
+        message = "has another header than np.save writes"
+        raise refuse("T303", message, "save it again: np.save(file, np.load(file)), then run tgenn lock")
     return expected

@@ -1,4 +1,4 @@
-"""weights/SHA256SUMS: the hashes of a document's weight files, a line each, as `sha256sum -c` reads them."""
+"""weights/SHA256SUMS: one line for each weight file of a document, in the format of `sha256sum -c`."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from itertools import islice
 from tgenn_gen.document.yaml_source import MAX_PROBLEMS
 from tgenn_gen.errors import Diagnostic, Location
 
-SUMS = "weights/SHA256SUMS"  # beside network.yaml; paths in it are relative to that folder
+SUMS = "weights/SHA256SUMS"  # the paths in it are relative to the folder of network.yaml
 MAX_SUMS_BYTES = 2**22  # more than the lines of all files that a document of 1 MiB can name
-REWRITE = "run tgenn lock, which writes it anew"
+REWRITE = "run tgenn lock, which writes this file again"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")  # sha256sum marks files that it read as binary with *
 
 
 @dataclass(frozen=True)
 class WeightHashes:
-    """What the file has: hashes by weight file, the numbers of their lines, and what is wrong with it.
+    """The content of SHA256SUMS: {file: hash}, {file: line number}, and the errors in it.
 
-    A line for a file that the document does not name has no meaning: two documents may share a folder.
+    Lines for files that the document does not name are ignored: two documents may share a folder.
     """
 
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class WeightHashes:
 
 
 def parsed_hashes(raw: bytes, name: str) -> WeightHashes:
-    """Read the bytes of a SHA256SUMS; problems (T309) are at `name`. Line ends may be those of Windows."""
+    """Parse the bytes of the SHA256SUMS `name`. Errors (T309) are in `problems`. Line ends: \\n or \\r\\n."""
     if len(raw) > MAX_SUMS_BYTES:
         message = f"larger than {MAX_SUMS_BYTES // 2**20} MiB"
         return WeightHashes(problems=(Diagnostic.at(name, "T309", message, REWRITE),))
@@ -44,7 +44,7 @@ def parsed_hashes(raw: bytes, name: str) -> WeightHashes:
         place = Location(name, number, 1)
         if not (match := _LINE.fullmatch(line)):
             if line:
-                message = "expected the sha256 in 64 lower-case digits, two spaces and a path"
+                message = "expected a sha256 (64 digits, 0-9 and a-f), two spaces and a path"
                 found.append(Diagnostic.at(place, "T309", message, REWRITE))
         elif match[2] in hashes:
             message = f"{match[2]} has a second line; the first is line {lines[match[2]]}"
@@ -55,5 +55,5 @@ def parsed_hashes(raw: bytes, name: str) -> WeightHashes:
 
 
 def hashes_text(hashes: Mapping[str, str]) -> str:
-    """The text of a SHA256SUMS with these hashes by file: the same hashes give the same bytes."""
+    """The text of a SHA256SUMS with {file: hash}, sorted by file."""
     return "".join(f"{hashes[file]}  {file}\n" for file in sorted(hashes))

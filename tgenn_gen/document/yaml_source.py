@@ -1,7 +1,7 @@
-"""YAML text to plain data, with the position of every key and value.
+"""Parses YAML text into plain data, with the position of every key and value.
 
-Scalars are read as YAML 1.2's core schema has them: `1e-3` is a number and `no` is a string, whatever
-YAML 1.1 says. Aliases, tags, duplicate keys and deep nesting are refused: documents come from strangers.
+Scalars follow YAML 1.2's core schema, not YAML 1.1: `1e-3` is a number and `no` is a string.
+Aliases, tags, duplicate keys and deep nesting are refused: documents may come from strangers.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import yaml
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.network.problems import PathInDocument, Problem
 
-MAX_BYTES = 2**20  # a document of a thousand populations has half of that
-MAX_VALUES = 100_000  # of 13 characters each, as they have in a document
+MAX_BYTES = 2**20  # a document of 1000 populations has about half of it
+MAX_VALUES = 100_000  # a document of MAX_BYTES has fewer: about 13 characters for each value
 MAX_DEPTH = 32
-MAX_PROBLEMS = 100  # that are said of a document's text, or of its data
-MEND = "mend these, and check it again"
-MORE = f"has more mistakes than the {MAX_PROBLEMS} that are said"
+MAX_PROBLEMS = 100  # the most that are reported of a document's text, and of its data
+MEND = "correct these errors, then check the document again"
+MORE = f"has more than {MAX_PROBLEMS} errors; the others are not shown"
 
-# YAML's lines, or a reader's eyes, are not those of an editor behind them.
+# Characters after which YAML counts other lines than an editor, or which change the direction of text.
 _MISLEADING = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONFLICT = re.compile("^(<<<<<<<|=======$|>>>>>>>)", re.MULTILINE)  # what git leaves
 LINE_END = re.compile("\r\n|[\n\r]")
@@ -41,22 +41,26 @@ _WORDS |= {word: float("nan") for word in (".nan", ".NaN", ".NAN")}
 
 @dataclass(frozen=True)
 class Source:
-    """A document's data, and where each part of it stands in the text."""
+    """A document's data and text, with the position of each part.
+
+    values, keys   {path: (line, column)}, from 1
+    spans          {path: (start, end)} of values, indices into the text
+    """
 
     file: str
     data: Any
     values: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     keys: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
-    spans: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)  # values' starts and ends
+    spans: dict[PathInDocument, tuple[int, int]] = field(default_factory=dict)
     text: str = ""
 
     @cached_property
     def line_starts(self) -> list[int]:
-        """Where each line of the text starts."""
+        """The index into the text at which each line starts."""
         return [0, *(end.end() for end in LINE_END.finditer(self.text))]
 
     def diagnostics(self, problems: Iterable[Problem]) -> list[Diagnostic]:
-        """The problems with their places in the text; for data that was never text, with their paths."""
+        """The problems as diagnostics, at their place in the text; with their paths if there is no text."""
         found = []
         for p in problems:
             if self.values:
@@ -67,7 +71,7 @@ class Source:
         return found
 
     def location(self, path: PathInDocument, *, key: bool = False) -> Location:
-        """Where the value at `path` stands, or its key; the nearest enclosing place if it is absent."""
+        """The place of the value at `path`, or of its key; else of the nearest enclosing value."""
         if key and path in self.keys:
             return Location(self.file, *self.keys[path])
         while path and path not in self.values:
@@ -76,7 +80,7 @@ class Source:
 
 
 def parse_scalar(text: str) -> Any:
-    """A plain (unquoted) scalar's value by YAML 1.2's core schema."""
+    """The value of a plain (unquoted) scalar by YAML 1.2's core schema."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):
@@ -88,7 +92,7 @@ def parse_scalar(text: str) -> Any:
 
 
 def read_source(path: Path) -> Source:
-    """Read a YAML file. Raises TgennError with all that is wrong with it (T101 to T107)."""
+    """Read a YAML file. Raises TgennError with all errors in it (T101 to T108)."""
     name = str(path)
     try:
         if path.exists() and not path.is_file():
@@ -106,22 +110,23 @@ def read_source(path: Path) -> Source:
 
 
 def source_of(raw: bytes, name: str) -> Source:
-    """Parse a YAML file's bytes. Raises TgennError (T102 to T107)."""
+    """Parse a YAML file's bytes. Raises TgennError (T102 to T108)."""
     if len(raw) > MAX_BYTES:
-        raise TgennError.at(name, "T102", f"larger than {MAX_BYTES // 2**20} MiB")
+        message = f"larger than {MAX_BYTES // 2**20} MiB, the largest document that tgenn reads"
+        raise TgennError.at(name, "T102", message, "give a network.yaml; arrays belong in .npy files")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         place = _place(name, raw[: error.start].decode("utf-8"))
-        hint = "save it as UTF-8"
-        raise TgennError.at(place, "T102", "not UTF-8 text: not a network document", hint) from None
+        hint = "give a network.yaml, saved as UTF-8"
+        raise TgennError.at(place, "T102", "not UTF-8 text, so not a network document", hint) from None
     return parse_source(text, name)
 
 
 def parse_source(text: str, name: str) -> Source:
-    """Parse YAML text. Raises TgennError (T103 to T107)."""
+    """Parse YAML text. Raises TgennError (T102 to T108)."""
     if misleading := [*islice(_MISLEADING.finditer(text), MAX_PROBLEMS)]:
-        hint = 'in quotes write "\\u{:04X}", or remove it'
+        hint = 'remove it, or write "\\u{:04X}" in quotes'
         raise TgennError([_not_allowed(name, text[: m.start()], m[0], hint) for m in misleading])
     reader = _Reader(name)
     try:
@@ -140,8 +145,8 @@ def parse_source(text: str, name: str) -> Source:
         escapes = (e for e in re.finditer(r"\\U([0-9a-fA-F]{8})", text) if int(e[1], 16) > sys.maxunicode)
         first = next(escapes, None)
         place = _place(name, text[: first.start()]) if first else Location(name)
-        message = "not YAML: an escape of no character"
-        raise TgennError.at(place, "T103", message, "Unicode ends with \\U0010FFFF") from None
+        message = "not YAML: this \\U escape is not a Unicode character"
+        raise TgennError.at(place, "T103", message, "the largest one is \\U0010FFFF") from None
     if reader.problems:
         raise TgennError(reader.problems)
     return Source(name, data, reader.values, reader.keys, reader.spans, text)
@@ -154,22 +159,23 @@ def _not_allowed(name: str, before: str, character: int | str, hint: str) -> Dia
 
 
 def _place(name: str, before: str) -> Location:
-    """The place in a file that stands behind the text `before`."""
+    """The place in a file right after the text `before`."""
     return Location(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
 def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
-    """What to do about text that is not YAML."""
+    """The hint for text that is not YAML."""
     problem = error.problem or ""
     if "'\\t'" in problem:
-        return "indent with spaces"
+        return "indent with spaces, not with tabs"
     if _is_no_field(error):
         return "write a field as `name: value`, with a space after the colon"
     if problem.startswith("mapping values"):
-        return "text with a colon in it needs quotes"
+        return "put quotes around text that contains a colon"
     if error.context and error.context_mark:
         mark = error.context_mark
-        return f"{error.context}, which begins at line {mark.line + 1}, column {mark.column + 1}"
+        where = f"line {mark.line + 1}, column {mark.column + 1}"
+        return f"check the text from {where} on ({error.context})"
     return ""
 
 
@@ -179,7 +185,7 @@ def _is_no_field(error: yaml.MarkedYAMLError) -> bool:
 
 
 def _code_point(character: int | str) -> int:
-    """PyYAML gives a character as either."""
+    """The code point of a character, which PyYAML gives as int or str."""
     return character if isinstance(character, int) else ord(character)
 
 
@@ -189,16 +195,16 @@ def _position(event: Any) -> tuple[int, int]:
 
 
 class _Reader:
-    """Builds data from YAML events, noting positions and problems as it goes."""
+    """Builds data from YAML events, and records positions and problems."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.values: dict[PathInDocument, tuple[int, int]] = {(): (1, 1)}
         self.keys: dict[PathInDocument, tuple[int, int]] = {}
         self.spans: dict[PathInDocument, tuple[int, int]] = {}
-        self.end = 0  # of the last scalar or bracket in the text: there ends what has no bracket of its own
+        self.end = 0  # the end of the last scalar or bracket: a block collection ends there
         self.problems: list[Diagnostic] = []
-        self.count = 0  # of values, also of those that are no part of the data
+        self.count = 0  # of values, including those that do not become data
 
     def problem(self, event: Any, code: str, message: str, hint: str = "") -> None:
         if len(self.problems) == MAX_PROBLEMS:
@@ -212,7 +218,8 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self.problem(event, "T104", "a second document in one file", "remove it, and its ---")
+                    message = "the file has a second YAML document"
+                    self.problem(event, "T104", message, "remove the --- line and all that follows it")
                     return data
                 data = self.value(next(events), events, ())
         return data
@@ -230,16 +237,16 @@ class _Reader:
             self.problem(event, "T102", f"has more than {MAX_VALUES} values", "arrays belong in .npy files")
             raise TgennError(self.problems)
         if len(path) > MAX_DEPTH:
-            self.problem(event, "T105", f"nested more than {MAX_DEPTH} deep")
+            message = f"nested more than {MAX_DEPTH} levels deep"
+            self.problem(event, "T105", message, "check the brackets and the indentation")
             raise TgennError(self.problems)
         if isinstance(event, yaml.AliasEvent):
-            self.problem(
-                event, "T106", f"alias *{event.anchor}", "write the value out: documents have no aliases"
-            )
+            message = f"the YAML alias *{event.anchor} is not allowed"
+            self.problem(event, "T106", message, "write the value itself in its place")
             return None
         if event.tag is not None and event.tag != "!":
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.problem(event, "T106", f"tag {tag}", "remove it: documents have no tags")
+            self.problem(event, "T106", f"the YAML tag {tag} is not allowed", "remove the tag")
         if isinstance(event, yaml.ScalarEvent):
             return parse_scalar(event.value) if event.style is None else event.value
         if isinstance(event, yaml.SequenceStartEvent):
@@ -255,26 +262,26 @@ class _Reader:
         return mapping
 
     def end_at(self, event: Any) -> None:
-        if event.end_mark.index > event.start_mark.index:  # a bracket; the end of a block is nowhere
+        if event.end_mark.index > event.start_mark.index:  # a bracket; the end of a block has no text
             self.end = event.end_mark.index
 
     def entry(
         self, event: Any, events: Iterator[yaml.Event], path: PathInDocument, mapping: dict[str, Any]
     ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
-            self.problem(event, "T103", "a key that is not text", "keys are names such as threshold")
+            self.problem(
+                event,
+                "T103",
+                "expected a name as key, got a list or a mapping",
+                "write a name, such as threshold",
+            )
             self.value(event, events, (*path, "?"))
             self.value(next(events), events, (*path, "?"))
             return
         inner = (*path, event.value)
         if event.value in mapping:
-            line = self.keys[inner][0]
-            self.problem(
-                event,
-                "T107",
-                f"key '{event.value}' stands here a second time",
-                f"the first is at line {line}",
-            )
+            hint = f"remove one of the two; the first is at line {self.keys[inner][0]}"
+            self.problem(event, "T107", f"duplicate key '{event.value}'", hint)
             self.value(next(events), events, (*path, "?"))
             return
         self.keys[inner] = _position(event)

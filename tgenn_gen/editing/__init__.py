@@ -1,4 +1,4 @@
-"""Changes to a document that leave the rest of its text alone.
+"""Edits a document: changes parts of its text and keeps the rest.
 
 A module imports only those above it:
 

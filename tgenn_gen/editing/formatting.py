@@ -1,4 +1,4 @@
-"""Canonical spelling of a document's values, each where it stands."""
+"""Writes each value of a document in its canonical form, in its place."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tgenn_gen.network.problems import PathInDocument
 
 
 def formatted(source: Source, files: WeightFiles) -> str:
-    """The text with each value that stands on one line as document_text would spell it there.
+    """The text with each value on one line written as document_text writes it.
 
-    Lines, indentation, the order of keys and comments stay. Raises TgennError as load does.
+    Lines, indentation, order of keys and comments do not change. Raises TgennError as load does.
     """
     data = _typed(source.data, document_data(load_source(source, files)))
     return edited_text(source, _respellings(source, data, ()), data)
 
 
 def _typed(data: Any, canonical: Any) -> Any:
-    """The data of a document with numbers of the network's types: 1.0 for 1 where it has floats."""
+    """The data of a document with the number types of the network: 1.0 for 1 if a field is a float."""
     if isinstance(data, dict):
         return {key: _typed(value, canonical.get(key, value)) for key, value in data.items()}
     if isinstance(data, list):

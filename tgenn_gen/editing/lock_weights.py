@@ -1,4 +1,4 @@
-"""The shapes in a document and the hashes in weights/SHA256SUMS, brought up to date with the weight files."""
+"""Updates the shapes in a document and the hashes in weights/SHA256SUMS from the weight files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from tgenn_gen.files.paths import behind_links, is_inside
 
 
 def locked(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes], list[str]]:
-    """The document's data with shapes as the weight files have them, other files to write; what changes.
+    """(data, files, changes): the document's data with the shapes of the weight files; {path: bytes} of files
+    to write; a line for each change.
 
-    These are weights/SHA256SUMS, and arrays of other float types and orders, cast to float32 in C order. A
-    reference may name its file alone. Raises TgennError with all files that cannot be read or cast (T301 to
-    T308).
+    The files are weights/SHA256SUMS, and arrays converted from other float types or orders to float32 in C
+    order. A reference need not have a shape yet. Raises TgennError with all files that cannot be read or
+    converted (T301 to T308).
     """
     data, old = deepcopy(source.data), read_hashes(files)
     current: dict[str, CurrentFile] = {}
     changes: dict[str, str] = {}
-    found = [d for d in old.problems if d.code == "T301"]  # it would be written outside of the folder
+    found = [d for d in old.problems if d.code == "T301"]  # tgenn lock would write outside of the folder
     for path, reference in weight_references(data):
         file = reference["file"]
         try:
@@ -40,27 +41,27 @@ def locked(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes], 
         raise TgennError(found)
     kept = {file: sha256 for file, sha256 in old.hashes.items() if not _is_gone(files, file)}
     for file in sorted(old.hashes.keys() - kept.keys()):
-        changes[file] = f"{file}: is gone, and now its line in {SUMS} too"
+        changes[file] = f"{file}: the file is missing, its line in {SUMS} is removed"
     hashes = {**kept, **{file: now.sha256 for file, now in current.items()}}
     written = {file: now.content for file, now in current.items() if now.content}
     if hashes != old.hashes or (old.problems and hashes):
         written[SUMS] = hashes_text(hashes).encode()
-        changes = changes or {SUMS: f"{SUMS}: written anew"}
+        changes = changes or {SUMS: f"{SUMS}: written again"}
     return data, written, list(changes.values())
 
 
 def _current(files: WeightFolder, file: str, place: Location) -> CurrentFile:
-    """A weight file as it is now; only one in the document's folder is cast. Raises TgennError."""
+    """Read a weight file. Raises TgennError (T304) if it must be converted but is not in the folder."""
     current = read_current(files, file, place)
     if current.content and behind_links(files.path, file)[0] != files.path.resolve() / file:
         message = f"{file}: holds {current.cast_from}, expected float32 in C order"
-        hint = "tgenn lock casts no file outside of the document's folder, or behind a link: save it anew"
+        hint = "save it as float32: tgenn lock converts only files in the document's folder, no links"
         raise TgennError.at(place, "T304", message, hint)
     return current
 
 
 def _is_gone(files: WeightFolder, file: str) -> bool:
-    """Whether a line's file is missing. Other documents may name one that is there."""
+    """Whether the file of a line in SHA256SUMS is missing. Existing files may belong to other documents."""
     return fits("file", file) and is_inside(file) and not (files.path / file).exists()
 
 
@@ -73,4 +74,5 @@ def _change(reference: dict[str, Any], old_hash: str | None, now: CurrentFile) -
         change = f"{before} -> {shape}"
     elif before is None:
         change = f"new, {shape}"
-    return f"{now.cast_from} cast to float32 in C order; {change}" if now.cast_from else change
+    conversion = f"{now.cast_from} converted to float32 in C order" if now.cast_from else ""
+    return "; ".join(filter(None, (conversion, change)))

@@ -1,4 +1,4 @@
-"""Documents of format tgenn/1 brought to the current one, in which hashes stand in weights/SHA256SUMS."""
+"""Converts documents of format tgenn/1 to the current format, with hashes in weights/SHA256SUMS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tgenn_gen.editing.text_edits import weight_references
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.files.file_writing import content_of
 
-_DEFAULTS = {"dt": 1.0, "timesteps": 16}  # of a tgenn/1 document without a simulation
+_DEFAULTS = {"dt": 1.0, "timesteps": 16}  # for a tgenn/1 document without `simulation`
 
 
 def is_of_old_format(source: Source) -> bool:
@@ -22,10 +22,10 @@ def is_of_old_format(source: Source) -> bool:
 
 
 def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]]:
-    """The data of a tgenn/1 document in the current format, and other files to write.
+    """(data, files): the data of a tgenn/1 document in the current format; {path: bytes} of files to write.
 
-    Raises TgennError: T118 a reference without a sha256, T301 to T307 weights that are not those that the
-    document says, T603 another weights/SHA256SUMS is there.
+    Raises TgennError: T118 a reference without a sha256, T301 to T307 weights that cannot be read or differ
+    from the document, T603 a weights/SHA256SUMS with other hashes exists.
     """
     data = deepcopy(source.data)
     data["format"] = FORMAT
@@ -38,8 +38,8 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
         dtype, sha256 = reference.pop("dtype", None), reference.pop("sha256", None)
         try:
             if dtype != "float32" or not isinstance(sha256, str):
-                message = f"{file}: has no dtype: float32, or no sha256, which tgenn/1 demands"
-                raise TgennError.at(place, "T118", message, "add them, sha256sum prints the second one")
+                message = f"{file}: expected dtype: float32 and a sha256, as format tgenn/1 requires"
+                raise TgennError.at(place, "T118", message, "add both; the command sha256sum prints the hash")
             if file not in hashes:
                 hashes[file] = read_current(files, file, place).sha256
             if hashes[file] != sha256:
@@ -53,7 +53,7 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
     )  # another document's of this folder
     if any(old.get(file, sha256) != sha256 for file, sha256 in hashes.items()):
         message = f"has other hashes than {source.file}"
-        found.append(Diagnostic.at(files.name(SUMS), "T603", message, "move it out of the way"))
+        found.append(Diagnostic.at(files.name(SUMS), "T603", message, "move it to another folder"))
     if found:
         raise TgennError(found)
     written = {}
@@ -65,7 +65,7 @@ def migrated(source: Source, files: WeightFolder) -> tuple[Any, dict[str, bytes]
 
 
 def _add_data_range(data: dict[str, Any]) -> None:
-    """What the provenance says of the calibration data of all inputs, as the range of one that is alone."""
+    """Set data_range of the only input from the calibration in `provenance`, if the document has both."""
     match data:
         case {
             "inputs": [{**network_input}],

@@ -1,4 +1,4 @@
-"""Values of a document changed by their paths, such as conv2d.neuron.threshold=0.8."""
+"""Changes values of a document by their paths, such as conv2d.neuron.threshold=0.8."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NAMED_BY = {"inputs": "name", "populations": "name", "outputs": "population"}
 
 
 def edited(source: Source, edits: Sequence[str]) -> tuple[Any, list[str]]:
-    """The document's data with other values, set one after the other, and what changed, a line each.
+    """(data, changes): the document's data after the edits, in their order; a line for each change.
 
-    edits: PATH=VALUE, VALUE in YAML; PATH has fields and indices of lists between dots, and starts with the
-    name of an input, a population or an output, or with a field of the document. Raises TgennError with all
-    that is wrong with them: T103 to T107 a value that is not YAML, T121 no such place, T122 no PATH=VALUE.
+    edits: PATH=VALUE, with VALUE in YAML. PATH has fields and list indices between dots, and starts with the
+    name of an input, population or output, or with a top-level field. Raises TgennError with all errors in
+    the edits: T103 to T107 VALUE is not YAML, T121 PATH does not exist, T122 not PATH=VALUE.
     """
     if not isinstance(source.data, dict):
         raise TgennError(source.diagnostics(schema_problems(source.data)))
@@ -39,7 +39,7 @@ def edited(source: Source, edits: Sequence[str]) -> tuple[Any, list[str]]:
 
 
 def _apply(data: dict[str, Any], edit: str) -> list[str]:
-    """Change data in place; a line that says what changed, if it did."""
+    """Change data in place. Returns a line that describes the change; [] if nothing changed."""
     text, mark, value_text = edit.partition("=")
     if not mark or not text:
         raise TgennError.at(edit, "T122", "is not PATH=VALUE", "write it like conv2d.neuron.threshold=0.8")
@@ -55,7 +55,7 @@ def _apply(data: dict[str, Any], edit: str) -> list[str]:
 
 
 class _Resolver:
-    """The path in a document that the text of a PATH means."""
+    """Finds the path in a document's data for the text of a PATH."""
 
     def __init__(self, data: dict[str, Any], text: str) -> None:
         self.data = data
@@ -68,7 +68,7 @@ class _Resolver:
         ]
 
     def path(self) -> PathInDocument:
-        """Names may have dots: of all that fit, the longest one that has such a field. Raises TgennError."""
+        """The path. Names may have dots: the longest name with such a field counts. Raises TgennError."""
         meant = [(n, p) for n, p in self.named if f"{self.text}.".startswith(f"{n}.")]
         meant.sort(key=lambda named: -len(named[0]))
         for name, base in [*meant, ("", ())]:
@@ -79,7 +79,9 @@ class _Resolver:
             name = meant[0][0]
             fields = {key for n, base in meant if n == name for key in known_keys(self.data, base)}
             word = self._fields_after(name)[0]
-            message = f"'{name}' has no field '{word}'" if word else f"names no field of '{name}'"
+            message = (
+                f"'{name}' has no field '{word}'" if word else f"expected a field of '{name}' after its name"
+            )
             raise self._missing(message, word, sorted(fields))
         word = self._fields_after("")[0]
         known = [*dict.fromkeys(name for name, _ in self.named), *known_keys(self.data, ())]
@@ -89,18 +91,19 @@ class _Resolver:
         return self.text[len(name) + 1 if name else 0 :].split(".")
 
     def _below(self, path: PathInDocument, parts: list[str]) -> PathInDocument:
-        """The path with more parts; mappings that are not there are added to the data. Raises TgennError."""
+        """The path extended by `parts`. Adds missing mappings to the data. Raises TgennError (T121)."""
         for part in parts:
             value = self._value(path)
             if isinstance(value, list):
                 if not (re.fullmatch("[0-9]{1,9}", part) and int(part) < len(value)):
-                    message = f"'{path[-1]}' has no item '{part}': it has {len(value)}, which count from 0"
+                    message = f"'{path[-1]}' has no item '{part}': expected an index below {len(value)}"
+                    message += ", the first item is 0"
                     raise TgennError.at(self.text, "T121", message)
                 path = (*path, int(part))
                 continue
             if not isinstance(value, dict):
                 raise TgennError.at(
-                    self.text, "T121", f"'{path[-1]}' is {_shown(value)}, and has no '{part}'"
+                    self.text, "T121", f"'{path[-1]}' is {_shown(value)}, which has no field '{part}'"
                 )
             known = [] if part in value else known_keys(self.data, path)
             if known and part not in known:

@@ -1,4 +1,4 @@
-"""Spans of a document's text replaced: comments, blank lines and quotes stay because nobody touches them."""
+"""Replaces spans of a document's text; everything else, such as comments and blank lines, stays as it is."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tgenn_gen.errors import Location, TgennError
 from tgenn_gen.files.file_writing import alone_in, content_of, replace_files
 from tgenn_gen.network.problems import PathInDocument
 
-Edit = tuple[int, int, str]  # start and end of a span in the text, and what it becomes
-_COMMA = re.compile(r"(?:[^,#]|#[^\r\n]*(?=[\r\n]|\Z))*,")  # the first one that is in no comment
+Edit = tuple[int, int, str]  # start and end of a span in the text, and its new text
+_COMMA = re.compile(r"(?:[^,#]|#[^\r\n]*(?=[\r\n]|\Z))*,")  # up to the first comma outside of a comment
 
 
 def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
-    """The edits after which the document has this data; none if it has it, types of numbers included."""
+    """The edits that give the document this data; none if it has it already, with the same number types."""
 
     def visit(old: Any, new: Any, path: PathInDocument) -> Iterator[Edit]:
         if isinstance(old, dict) and isinstance(new, dict) and old.keys() <= new.keys():
@@ -48,14 +48,14 @@ def edits_towards(source: Source, data: Any) -> Iterator[Edit]:
 def _replacement(source: Source, path: PathInDocument, old_value: Any, value: Any) -> Edit:
     text, (start, end) = source.text, source.spans[path]
     new = flow_text(value)
-    if start == end:  # an empty value, right behind its colon or dash
+    if start == end:  # an empty value, right after its colon or dash
         return start, end, f" {new}"
     old = text[start:end].rstrip()
     is_block = isinstance(old_value, dict | list) and old[0] not in "{["
     if is_block and isinstance(old_value, dict) and isinstance(value, dict) and value:
         new_line = _new_line(source, (*path, next(iter(old_value))))
         return start, start + len(old), new_line.join(_entries(value))
-    if old[0] in "|>":  # a text on lines of its own, with a comment behind this mark perhaps
+    if old[0] in "|>":  # a block of text; a comment may follow the mark
         new += LINE_END.split(old)[0].lstrip("|>+-0123456789")
     before = text[:start].rstrip()
     key_line = LINE_END.split(before)[-1]
@@ -67,7 +67,7 @@ def _replacement(source: Source, path: PathInDocument, old_value: Any, value: An
 
 
 def _insertion(source: Source, path: PathInDocument, keys: list[str], added: dict[str, Any]) -> Edit:
-    """New keys behind the last one of a mapping: within its braces, or on lines of their own."""
+    """Add keys at the end of a mapping: inside its braces, or on new lines."""
     text, (start, end) = source.text, source.spans[path]
     entries = _entries(added)
     if not keys:
@@ -94,7 +94,7 @@ def _new_line(source: Source, first: PathInDocument) -> str:
 
 
 def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Collection[str]) -> Iterator[Edit]:
-    """Keys of a mapping taken out with their values; comments around them stay."""
+    """Remove keys of a mapping and their values; comments around them stay."""
     spans = []
     for key in keys:
         place = (*path, key)
@@ -114,7 +114,7 @@ def _removals(source: Source, path: PathInDocument, keys: list[str], kept: Colle
 
 
 def _line_removal(source: Source, start: int, end: int) -> Edit:
-    """An entry of a block taken out, with its line if there is no comment on it."""
+    """Remove an entry of a block mapping, and its whole line if nothing else is on it."""
     found = LINE_END.search(source.text, end)
     line_start = source.line_starts[bisect_right(source.line_starts, start) - 1]
     line_end, next_line = found.span() if found else (len(source.text), len(source.text))
@@ -124,7 +124,7 @@ def _line_removal(source: Source, start: int, end: int) -> Edit:
 
 
 def _comma_removal(text: str, start: int, end: int) -> Iterator[Edit]:
-    """The comma between two entries in braces taken out, and the spaces if there is nothing else."""
+    """Remove the comma between two entries in braces, and the spaces if nothing else is between them."""
     if (between := text[start:end]).strip(" ") == ",":
         yield start, end, ""
     elif comma := _COMMA.match(between):
@@ -132,7 +132,7 @@ def _comma_removal(text: str, start: int, end: int) -> Iterator[Edit]:
 
 
 def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
-    """The text after edits that do not overlap. Raises TgennError (T123) unless it has this data."""
+    """The text after edits that do not overlap. Raises TgennError (T123) if it does not give `data`."""
     parts, done = [], 0
     for start, end, new in sorted(edits, key=lambda edit: edit[0]):
         parts += [source.text[done:start], new]
@@ -143,13 +143,13 @@ def edited_text(source: Source, edits: Iterable[Edit], data: Any) -> str:
     except TgennError as error:
         reason = error.diagnostics[0].message
     if reason:
-        hint = "change it in an editor"
-        raise TgennError.at(source.file, "T123", f"this change cannot be made in its text: {reason}", hint)
+        hint = "make this change in a text editor"
+        raise TgennError.at(source.file, "T123", f"cannot make this change in the text: {reason}", hint)
     return text
 
 
 def weight_references(data: Any) -> Iterator[tuple[PathInDocument, dict[str, Any]]]:
-    """All that names a weight file in a document's data, with its path, whether or not it is valid."""
+    """(path, reference) for each reference to a weight file in a document's data, valid or not."""
 
     def visit(value: Any, path: PathInDocument) -> Iterator[tuple[PathInDocument, dict[str, Any]]]:
         if isinstance(value, dict) and isinstance(value.get("file"), str):
@@ -164,7 +164,7 @@ def weight_references(data: Any) -> Iterator[tuple[PathInDocument, dict[str, Any
 
 @dataclass(frozen=True)
 class _ChangedFiles:
-    """The files beside a document as they are to become."""
+    """The files of a document, some of them with new content that is not written yet."""
 
     files: WeightFiles
     changed: Mapping[str, bytes] = field(default_factory=dict)
@@ -183,31 +183,33 @@ class _ChangedFiles:
 def write_data(
     path: Path, source: Source, data: Any, files: WeightFiles, beside: Mapping[str, bytes] | None = None
 ) -> None:
-    """Write a document with other data, and files `beside` it, if that is valid.
+    """Write a document with new data, and the files `beside` it, if the result is valid.
 
-    Raises TgennError as load and rewrite do, T123.
+    Raises TgennError as load and rewrite do; T123 if the text cannot take the change.
     """
     load_source(replace(source, data=data), _ChangedFiles(files, beside or {}))
     rewrite(path, source, edited_text(source, edits_towards(source, data), data), beside)
 
 
 def rewrite(path: Path, source: Source, text: str, beside: Mapping[str, bytes] | None = None) -> None:
-    """Replace a document that was read as `source`, whole or not at all; a link to it stays a link.
+    """Replace the text of a document that was read as `source`. A link to it stays a link.
 
-    beside: files that are written before it, by their paths from its folder. Raises TgennError: T102 the text
-    would be too large to be read again, T604 it cannot be written, T605 it was changed since it was read.
+    beside: {path from its folder: bytes} of files that are written before it. Raises TgennError: T102 the
+    text would be too large, T604 cannot be written, T605 the document was changed since it was read.
     """
     if text == source.text and not beside:
         return
     content = text.encode()
     if len(content) > MAX_BYTES:
-        raise TgennError.at(path, "T102", f"would be larger than {MAX_BYTES // 2**20} MiB")
+        raise TgennError.at(path, "T102", f"would become larger than {MAX_BYTES // 2**20} MiB")
     real = path.resolve()
     with ExitStack() as held:
         for folder in {real.parent, path.parent.resolve()}:
             held.enter_context(alone_in(folder))
         if content_of(real) != source.text.encode():
-            raise TgennError.at(path, "T605", "was changed since it was read", "run the command again")
+            raise TgennError.at(
+                path, "T605", "was changed by another program since tgenn read it", "run the command again"
+            )
         if beside:
             replace_files(path.parent, beside)
         if text != source.text:

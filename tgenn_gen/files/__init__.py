@@ -1,4 +1,4 @@
-"""Files and folders, whatever they hold. Nothing here knows what a network is.
+"""Files, folders and git. Nothing here knows what a network is.
 
 A module imports only those above it:
 

@@ -1,8 +1,8 @@
-"""Files written whole, by one process at a time.
+"""Writes files completely or not at all, one process at a time.
 
-Each file is written under a temporary name beside its own, all of them before the first takes its name by a
-rename. So a process that is killed, or runs out of space, leaves every file as it was or as it was to be.
-Which files of a network belong together is for their hashes to tell (see project/writing.py).
+All files are first written under temporary names in the same folder, then renamed one after the other. So
+after a crash or with a full disk, each file is either the old or the new one, never a part of it. Hashes
+tell whether the files of a network belong together (see project/writing.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tgenn_gen.errors import TgennError
 
 
 def content_of(path: Path) -> bytes | None:
-    """What is in a file, if it is one that can be read."""
+    """The bytes of a file; None if it is not a file, or cannot be read."""
     try:
         return path.read_bytes() if path.is_file() else None
     except OSError:
@@ -27,8 +27,8 @@ def content_of(path: Path) -> bytes | None:
 def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[str] = ()) -> None:
     """Write `files` ({relative path: bytes}) into a folder that is locked, and remove the `stale` ones.
 
-    The stale ones go first, then the new ones take their names in the given order. Raises TgennError (T604);
-    nothing has changed then, unless all files were written and the system did not let one be replaced.
+    The stale files are removed first, then the new ones are renamed in the given order. Raises TgennError
+    (T604). Then nothing has changed, unless all files were written and one could not be renamed.
     """
     prefix = f".tgenn-{secrets.token_hex(4)}-"
     temporary = {path: path.with_name(prefix + path.name) for path in (folder / name for name in files)}
@@ -45,18 +45,19 @@ def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[st
 
 
 def temporary_files(folder: Path, name: str = "*") -> list[Path]:
-    """The files of that name that killed processes have left in a folder, or all."""
+    """The temporary files that killed processes left in a folder, for one file name or for all."""
     return [*folder.glob(f".tgenn-{'[0-9a-f]' * 8}-{name}")]
 
 
 def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files; those that cannot be removed stay."""
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def _write(files: Mapping[Path, bytes]) -> None:
-    """Write all files, and make their folders; or none of them."""
+    """Write all files and make their folders; after an error remove what was written."""
     made: list[Path] = []
     try:
         for folder in sorted({path.parent for path in files}):
@@ -75,10 +76,10 @@ def _write(files: Mapping[Path, bytes]) -> None:
 
 @contextlib.contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Lock a folder, which is made if need be, and removed if it stays empty then.
+    """Lock a folder against other tgenn processes. It is created if needed, and removed if it stays empty.
 
-    Where folders cannot be locked, on Windows and NFS, nobody is kept out. Raises TgennError: T605 another
-    process has locked it, T604.
+    On Windows and NFS folders cannot be locked, and other processes are not kept out. Raises TgennError:
+    T604 the folder cannot be written, T605 another process has locked it.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -94,7 +95,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = "another tgenn is writing this folder"
-            hint = "wait until it is done, or choose another folder"
+            hint = "wait until it has finished, or choose another folder"
             raise TgennError.at(folder, "T605", message, hint) from None
         except (ImportError, OSError):
             pass
@@ -109,7 +110,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def unwritable(folder: Path, error: OSError | RuntimeError) -> TgennError:
-    """That the folder cannot be written, and why (T604)."""
+    """The error (T604) that a folder cannot be written, with the reason."""
     reason = str(error.strerror) if isinstance(error, OSError) else "a link that leads to itself"
-    hint = "see its permissions, those of the folder above it, and the free space"
+    hint = "check the permissions of the folder and of its parent folder, and the free disk space"
     return TgennError.at(folder, "T604", f"cannot be written: {reason}", hint)

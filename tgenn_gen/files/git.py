@@ -1,4 +1,4 @@
-"""What git says: one command of it, without a shell."""
+"""Runs git commands, without a shell."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from tgenn_gen.errors import MissingEngineError, TgennError
 
 
 def git(*arguments: str, place: str, folder: Path = Path(), hint: str = "") -> bytes:
-    """What `git arguments` prints, run in `folder`. Raises TgennError (T607) at `place` with what it says."""
+    """Run `git arguments` in `folder`; its stdout. Raises TgennError (T607) at `place` with git's message."""
     return bytes(_run(arguments, folder, place, hint, subprocess.PIPE).stdout)
 
 
 def git_file(*arguments: str, place: str, hint: str = "") -> BinaryIO:
-    """What `git arguments` prints, however much, in a file without a name. Raises TgennError (T607, T604)."""
+    """Run `git arguments`; its stdout as a temporary file, at the start. Raises TgennError (T607, T604)."""
     try:
         file = tempfile.TemporaryFile()  # noqa: SIM115  (whoever reads it closes it)
     except OSError as error:
-        message = f"there is no temporary file for it: {error.strerror}"
-        hint = "see the free space, and TMPDIR"
+        message = f"cannot create a temporary file: {error.strerror}"
+        hint = "check the free disk space, and the folder that TMPDIR names"
         raise TgennError.at(place, "T604", message, hint) from None
     try:
         _run(arguments, Path(), place, hint, file)

@@ -1,4 +1,4 @@
-"""Paths that documents and archives name: of files below a folder."""
+"""Checks that paths in documents and archives stay below a folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 
 def is_inside(name: str) -> bool:
-    """Whether a path is a plain relative one, which names nothing outside the folder."""
+    """Whether `name` is a plain relative path that stays inside the folder (links are not followed)."""
     return (
         str(PurePosixPath(name)) == name
         and not name.startswith("/")
@@ -18,10 +18,10 @@ def is_inside(name: str) -> bool:
 
 
 def behind_links(folder: Path, name: str) -> tuple[Path, bool]:
-    """The file that a path leads to, and whether that is below the folder.
+    """The real file behind folder/name after all links, and whether it is below the folder.
 
-    Raises OSError where it leads nowhere, and where it is too long to be followed: what was not followed
-    to its end could lead anywhere (CVE-2025-4517).
+    Raises OSError if it does not exist, or if the path is too long: a path that is not followed to its end
+    could lead anywhere (CVE-2025-4517).
     """
     real = Path(os.path.realpath(folder / name, strict=True))
     return real, real.is_relative_to(os.path.realpath(folder, strict=True))

@@ -6,6 +6,6 @@ from pathlib import Path
 
 
 def resource_folder(name: str) -> Path:
-    """The folder "schema" or "templates"."""
+    """The path of the folder `name`: "schema" or "templates"."""
     package = Path(__file__).parent.parent
     return package / name if (package / name).is_dir() else package.parent / name

@@ -1,4 +1,4 @@
-"""A network as a value. Nothing here knows files, documents or Keras.
+"""The network as an immutable value. Knows no files, no document text and no Keras.
 
 A module imports only those above it:
 
@@ -6,7 +6,7 @@ A module imports only those above it:
     fields         shapes; dataclass fields that are written only when not default
     tensors        weights and their .npy bytes
     genn_code      GeNN code: loops, connectivity, neuron updates
-    runtime_calls  calls of the runtime's classes
+    runtime_calls  calls of the runtime's classes, as values
     ops            the linear maps, one module per kind, with their GeNN code
     neurons        the neurons, one module per kind, with their GeNN code
     encodings      the input encodings, one module per kind

@@ -1,4 +1,4 @@
-"""What a network must fulfil beyond the schema and names that there are: shapes, codes, readouts."""
+"""Checks of a network beyond its schema and its names: shapes, sizes, codes, readouts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tgenn_gen.network.problems import PathInDocument, Problem
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
-MAX_NEURONS = 2**26  # a population's: 64 channels of 1024x1024
+MAX_NEURONS = 2**26  # of one population: 64 channels of 1024x1024
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All else that is wrong with a network (T203 to T220).
+    """All errors in a network's meaning (T203 to T220).
 
-    Of a source or an output that there is not (name_problems) nothing is said.
+    Sources and outputs that do not exist are skipped: name_problems reports them.
     """
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}
@@ -28,10 +28,10 @@ def meaning_problems(network: Network) -> list[Problem]:
     for index, network_input in enumerate(network.inputs):
         shapes[network_input.name], spiking[network_input.name] = network_input.shape, True
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
-            message = f"{elements} elements, at most {MAX_NEURONS}"
+            message = f"expected at most {MAX_NEURONS} elements, got {elements}"
             found.append(Problem(("inputs", index, "shape"), "T208", message))
         if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
-            message = "the smallest value stands first, then the largest"
+            message = f"expected [smallest, largest], got {list(network_input.data_range)}"
             found.append(Problem(("inputs", index, "data_range"), "T220", message))
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
@@ -39,9 +39,8 @@ def meaning_problems(network: Network) -> list[Problem]:
         path: PathInDocument = ("populations", index)
         before = len(found)
         if population.size > MAX_NEURONS:
-            found.append(
-                Problem((*path, "shape"), "T208", f"{population.size} neurons, at most {MAX_NEURONS}")
-            )
+            message = f"expected at most {MAX_NEURONS} neurons, got {population.size}"
+            found.append(Problem((*path, "shape"), "T208", message))
         for position, connection in enumerate(population.inputs):
             place = (*path, "inputs", position)
             if connection.source not in shapes:
@@ -51,7 +50,7 @@ def meaning_problems(network: Network) -> list[Problem]:
                     Problem(
                         (*place, "from"),
                         "T203",
-                        f"'{connection.source}' never spikes, so nothing comes from it",
+                        f"'{connection.source}' never spikes, so it cannot be a source",
                         "give it a neuron that spikes, such as integrate_and_fire",
                     )
                 )
@@ -76,7 +75,7 @@ def _chain_problems(
             Problem(
                 (*place, "through", kernels[1]),
                 "T204",
-                f"a second kernel in the chain from '{connection.source}'",
+                f"the chain from '{connection.source}' has a second kernel, expected one at most",
                 "merge the two kernels, or put a population between them",
             )
         ]
@@ -84,17 +83,17 @@ def _chain_problems(
         try:
             shape = linear_map.output_shape(shape)
         except ShapeError as error:
-            return [Problem((*place, "through", position), "T205", f"{linear_map.op} {error}")]
+            return [Problem((*place, "through", position), "T205", f"{linear_map.op}: {error}")]
         if prod(shape) > MAX_NEURONS:
-            message = f"{linear_map.op} gives {prod(shape)} elements, at most {MAX_NEURONS}"
+            message = f"{linear_map.op}: expected at most {MAX_NEURONS} output elements, got {prod(shape)}"
             return [Problem((*place, "through", position), "T208", message)]
     expected = population.neuron.current_shape(population.shape)
     if shape != expected:
         message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' "
         if expected == population.shape:
             return [Problem(place, "T205", message + f"has shape {list(expected)}")]
-        message += f"({population.neuron.describe()}) takes {list(expected)}"
-        hint = "end the chain with op: windows; window is the product of its pool"
+        message += f"({population.neuron.describe()}) needs {list(expected)}"
+        hint = "end the chain with op: windows, whose pool has as many elements as the neuron's window"
         return [Problem(place, "T205", message, hint)]
     return []
 
@@ -118,56 +117,57 @@ def _neuron_problems(network: Network, population: Population, path: PathInDocum
             message = f"has shape {list(tensor.values.shape)}, expected {expected}"
             found.append(Problem((*path, *place), "T206", message))
     if isinstance(population.scale, Tensor) and not (population.scales > 0).all():
-        found.append(Problem((*path, "scale"), "T212", "holds values that are not above 0"))
+        found.append(
+            Problem((*path, "scale"), "T212", "contains values that are 0 or negative, expected more than 0")
+        )
     if neuron.few_spike != network.few_spike or (neuron.few_spike and network.spiking_inputs):
         others = [p.name for p in network.populations if p.neuron.few_spike != neuron.few_spike]
         others += network.spiking_inputs
         code, other = ("the few-spike code", "a rate code")[:: 1 if neuron.few_spike else -1]
-        message = f"'{population.name}' has {code}, '{others[0]}' has {other}"
-        hint = "use one code in the whole network; integrate and maximum take few spikes with few_spike: true"
+        message = f"'{population.name}' uses {code}, '{others[0]}' uses {other}"
+        hint = "use one code in the whole network; integrate and maximum use few spikes with few_spike: true"
         if neuron.few_spike and network.spiking_inputs:
-            hint = "few-spike neurons take constant_current: change the encoding of the input"
+            hint = "change the encoding of the input to constant_current, which few-spike neurons need"
         found.append(Problem((*path, "neuron"), "T213", message, hint))
     return found
 
 
 def _relay_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
-    """What is wrong with a population that passes spikes on: with what comes to it, and what it adds."""
+    """Errors of a population that passes spikes on (maximum): in its inputs, and in fields it cannot have."""
     found, neuron, name = [], population.neuron, population.name
     if not (neuron.spikes and not neuron.relays) and population.max_value is not None:
-        message = f"'{name}' ({neuron.kind}) clips nothing"
-        hint = "leave it out; max_value is for populations that spike by a threshold"
+        message = f"'{name}' ({neuron.kind}) does not use max_value"
+        hint = "remove max_value: only neurons with a threshold use it"
         found.append(Problem((*path, "max_value"), "T219", message, hint))
     if not neuron.relays:
         return found
     if population.bias is not None:
-        message = f"'{name}' ({neuron.kind}) takes spikes alone"
-        hint = "leave the bias out, or put a population with it before"
+        message = f"'{name}' ({neuron.kind}) cannot have a bias"
+        hint = "remove the bias, or add it in a population before this one"
         found.append(Problem((*path, "bias"), "T219", message, hint))
     size = neuron.current_shape(())[-1]
     if size > MAX_WINDOW:
-        message = f"a maximum of {size}, at most {MAX_WINDOW}: GeNN tells no more apart in one float32 sum"
+        message = f"expected a window of at most {MAX_WINDOW}, got {size}: float32 cannot tell more apart"
         hint = "use two populations one after the other, each with a smaller window, such as rows and columns"
         found.append(Problem((*path, "neuron", "window"), "T217", message, hint))
     signed = [c.source for c in population.inputs if c.source in network.signed]
     if neuron.signed != bool(signed):
-        message = (
-            f"'{signed[0]}' emits spikes with a sign" if signed else "no source emits spikes with a sign"
-        )
+        message = f"'{signed[0]}' emits signed spikes" if signed else "no source emits signed spikes"
         hint = f"set signed: {'true' if signed else 'false'}"
         found.append(Problem((*path, "neuron", "signed"), "T218", message, hint))
     currents = {i.name for i in network.inputs if not i.encoding.spikes}
     for position, connection in enumerate(population.inputs):
         place = (*path, "inputs", position)
         if connection.source in currents:
-            message = f"'{name}' ({neuron.kind}) takes spikes, '{connection.source}' gives a current"
-            hint = "put a population that spikes between them, or give the input an encoding that spikes"
+            message = f"'{name}' ({neuron.kind}) needs spikes, '{connection.source}' gives a current"
+            hint = (
+                "put a population that spikes between them, or use an encoding that spikes, such as poisson"
+            )
             found.append(Problem((*place, "from"), "T217", message, hint))
         for index, linear_map in enumerate(connection.through):
             if linear_map.routing and not linear_map.tensors:
                 continue
-            message = f"{linear_map.op} weighs spikes, "
-            message += f"'{name}' ({neuron.kind}) takes them as they are"
+            message = f"{linear_map.op} has weights, '{name}' ({neuron.kind}) needs spikes without weights"
             hint = "put a population that spikes between them; maps without weights can stay"
             found.append(Problem((*place, "through", index), "T217", message, hint))
     return found
@@ -176,19 +176,19 @@ def _relay_problems(network: Network, population: Population, path: PathInDocume
 def _overlap_problems(
     population: Population, shapes: dict[str, Shape], path: PathInDocument
 ) -> list[Problem]:
-    """Whether spikes of several sources come together at a population that passes them on, else fine."""
+    """Errors of a population that passes spikes on if one element gets spikes from several sources."""
     sources = [c.source for c in population.inputs]
     if not population.neuron.relays or len(sources) == 1:
         return []
     if any(source not in shapes or prod(shapes[source]) > MAX_NEURONS for source in sources):
-        return []  # said elsewhere
+        return []  # reported elsewhere
     paths = np.zeros(population.neuron.current_shape(population.shape), np.float32)
     for connection in population.inputs:
         paths += connection.apply(np.ones(shapes[connection.source], np.float32))
     if paths.max() <= 1:
         return []
-    message = f"an element of a window of '{population.name}' gets spikes of more than one source"
-    hint = "give each source channels of its own, or put a population that adds them before"
+    message = f"an element of a window of '{population.name}' gets spikes from more than one source"
+    hint = "give each source its own channels, or add the sources in a population before this one"
     return [Problem((*path, "inputs"), "T217", message, hint)]
 
 
@@ -206,23 +206,28 @@ def _output_problems(network: Network) -> list[Problem]:
     names = [p.name for p in network.populations]
     timesteps = network.simulation.timesteps
     if network.few_spike and timesteps > MAX_FEW_SPIKE_STEPS:
-        message = f"{timesteps} steps, with the few-spike code at most {MAX_FEW_SPIKE_STEPS}"
+        message = (
+            f"expected at most {MAX_FEW_SPIKE_STEPS} time steps with the few-spike code, got {timesteps}"
+        )
         found.append(Problem(("simulation", "timesteps"), "T210", message))
     for index, output in enumerate(network.outputs):
         path: PathInDocument = ("outputs", index)
         if output.start >= timesteps:
-            message = f"the readout starts after {output.start} steps, of {timesteps} that there are"
-            found.append(Problem((*path, "start"), "T210", message, "leave some steps to read"))
+            message = f"expected a start below timesteps ({timesteps}), got {output.start}"
+            found.append(
+                Problem((*path, "start"), "T210", message, "choose a smaller start, or more timesteps")
+            )
         if output.start and network.few_spike:
-            message = "with the few-spike code the first steps count most: a readout starts at 0"
-            found.append(Problem((*path, "start"), "T210", message, "leave start out"))
+            message = f"expected start 0 with the few-spike code, got {output.start}"
+            found.append(
+                Problem((*path, "start"), "T210", message, "remove start: the first steps count most")
+            )
         if output.population not in names:
             continue
         if output.population in [o.population for o in network.outputs[:index]]:
-            message = f"'{output.population}' is read out a second time"
-            found.append(
-                Problem((*path, "population"), "T214", message, "an output population has one readout")
-            )
+            message = f"'{output.population}' has a second readout"
+            hint = "remove one of the two: each output population has one readout"
+            found.append(Problem((*path, "population"), "T214", message, hint))
         population = network.population(output.population)
         if output.readout not in population.neuron.readouts:
             found.append(
@@ -237,15 +242,14 @@ def _output_problems(network: Network) -> list[Problem]:
 
 
 def file_problems(network: Network) -> list[Problem]:
-    """What is wrong with a network's weights: for one built in memory, a reader has said it."""
+    """Errors in the weights of a network built in memory (T209, T308). Of files, the reader reports them."""
     found, seen = [], network.tensors
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
         for tensor in population.tensors:
             if seen[tensor.file] != tensor:
-                found.append(
-                    Problem(path, "T209", f"two different arrays are to be written to {tensor.file}")
-                )
+                message = f"two different arrays have the same file, {tensor.file}"
+                found.append(Problem(path, "T209", message, "give each array a file of its own"))
             elif not np.isfinite(tensor.values).all():
-                found.append(Problem(path, "T308", f"{tensor.file} holds NaN or infinity"))
+                found.append(Problem(path, "T308", f"{tensor.file} contains NaN or infinity"))
     return found

@@ -1,4 +1,4 @@
-"""What fields of network values have in common: shapes, and how documents name them."""
+"""What the dataclasses of a network share: the type of shapes, and fields that documents may leave out."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Shape = tuple[int, ...]
 
 
 def rarely(default: Any) -> Any:
-    """A dataclass field that documents name only where its value is not the default."""
+    """A dataclass field that is written into a document only if its value is not the default."""
     return field(default=default, metadata={"rarely": True})

@@ -1,8 +1,8 @@
-"""GeNN code (GeNN's C-like language) as values: what ops and neurons are lowered to.
+"""Pieces of GeNN code (GeNN's C-like language): what ops and neurons are translated to.
 
-A chain of linear maps becomes one connectivity initializer. Each map contributes a Scatter: loops that
-run over the output elements which one input element feeds. Nested, they run from a presynaptic neuron to
-its postsynaptic ones, and call addSynapse once for each path. GeNN runs them once, to build a SPARSE
+A chain of linear maps becomes one connectivity initializer. Each map contributes a Scatter: loops over the
+output elements that one input element feeds. Nested, these loops go from a presynaptic neuron to its
+postsynaptic neurons, and call addSynapse once for each path. GeNN runs them once, to build a SPARSE
 matrix (row_build_code), or at every spike, with no matrix at all (TOEPLITZ, diagonal_build_code).
 """
 
@@ -12,12 +12,12 @@ import re
 from dataclasses import dataclass
 from math import gcd, prod
 
-WIDTH, MIN_WIDTH = 92, 60  # columns of a line, and of one that is nested deep
+WIDTH, MIN_WIDTH = 92, 60  # columns of a line of code; at least MIN_WIDTH where it is deeply nested
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop over `index` from `first` to `last`, expressions, of at most `count` turns."""
+    """A loop over `index` from `first` to `last` (expressions), with at most `count` turns."""
 
     index: str
     first: str
@@ -26,16 +26,16 @@ class Loop:
 
     @classmethod
     def over(cls, index: str, count: int) -> Loop:
-        """From 0 to count - 1."""
+        """A loop from 0 to count - 1."""
         return cls(index, "0", str(count - 1), count)
 
     @property
     def row_line(self) -> str:
-        """The loop itself."""
+        """The line that opens the loop."""
         return f"for(int {self.index} = {self.first}; {self.index} <= {self.last}; {self.index}++) {{"
 
     def turn_lines(self, turn: str) -> tuple[str, ...]:
-        """Its turn number `turn`, an expression, if it takes that many; "" where it takes one at most."""
+        """The lines for one turn, number `turn` (an expression), if there is such a turn; "" for turn 0."""
         if self == Loop.over(self.index, self.count):
             return (f"const int {self.index} = {turn or '0'};",)
         first = f"{self.first} + {turn}" if turn else self.first
@@ -48,10 +48,10 @@ class Scatter:
 
     lines          opening code. Reads the flat input index i<level>, defines i<level + 1>; each loop, and
                    each line that ends in "{", opens a block, which the caller closes
-    kernel_index   indices into the map's weight array, as code; () where it has none
+    kernel_index   indices into the map's weight array, as code; () if it has no weights
     kernel_shape   the shape of that array
-    weight         the array, as an expression of :mod:`tgenn_gen.runtime.kernels`; "" where it has none
-    factor         a number that all its weights are multiplied with
+    weight         the array, as an expression of :mod:`tgenn_gen.runtime.kernels`; "" if it has no weights
+    factor         a number that multiplies all its weights
     """
 
     lines: tuple[str | Loop, ...] = ()
@@ -72,7 +72,7 @@ class Updates:
     threshold   the condition for a spike; "" for neurons that have none
     reset       code run after a spike
     sign        the variable that holds the last spike's sign, for synapses; "" for spikes without one
-    tensors     fields whose values are one a neuron, READ_ONLY variables of that name
+    tensors     fields with one value for each neuron: READ_ONLY variables of the same name
     random      whether it reads `key`, the random key of the example
     """
 
@@ -118,7 +118,7 @@ def uniform(name: str, counter: str) -> str:
 def window_loop(
     index: str, target: str, tap: str, window: int, stride: int, before: int, outputs: int
 ) -> tuple[str | Loop, ...]:
-    """Run `target` over the windows along one axis that hold input `index`; `tap` is its place in the window.
+    """Code: run `target` over the windows of one axis that contain input `index`; `tap` is its place there.
 
     Output o covers the inputs o * stride - before ... o * stride - before + window - 1.
     """
@@ -148,7 +148,7 @@ def _divided(value: str, divisor: int) -> str:
 def dilated_window_loop(
     index: str, target: str, tap: str, window: int, stride: int, dilation: int, before: int, outputs: int
 ) -> tuple[str | Loop, ...]:
-    """As window_loop, for windows whose elements are `dilation` apart.
+    """Like window_loop, for windows whose elements are `dilation` apart.
 
     Output o covers the inputs o * stride - before + k * dilation, k from 0 to window - 1.
     """
@@ -184,9 +184,9 @@ def dilated_window_loop(
 def transposed_window_loop(
     index: str, target: str, tap: str, window: int, stride: int, dilation: int, before: int, outputs: int
 ) -> tuple[str | Loop, ...]:
-    """The outputs that input `index` is spread over: index * stride + tap * dilation - before.
+    """Code: the outputs that input `index` feeds: index * stride + tap * dilation - before.
 
-    Runs `tap` over the window, and leaves out what is not an output, 0 to outputs - 1.
+    It runs `tap` over the window, and skips results that are not 0 to outputs - 1.
     """
     by_stride = f" * {stride}" if stride > 1 else ""
     by_dilation = f" * {dilation}" if dilation > 1 else ""
@@ -198,7 +198,7 @@ def transposed_window_loop(
 
 
 def row_build_code(scatters: tuple[Scatter, ...]) -> str:
-    """A SPARSE matrix's code: from id_pre to addSynapse(id_post, kernel index) for each of its synapses."""
+    """Row build code of a SPARSE matrix: addSynapse(id_post, kernel index) for each synapse of id_pre."""
     lines = ["const int i0 = (int)id_pre;"]
     for scatter in scatters:
         lines += [line.row_line if isinstance(line, Loop) else line for line in scatter.lines]
@@ -206,9 +206,9 @@ def row_build_code(scatters: tuple[Scatter, ...]) -> str:
 
 
 def diagonal_build_code(scatters: tuple[Scatter, ...]) -> str:
-    """A TOEPLITZ matrix's code: the synapse that turn id_diag of all loops gives each neuron that spikes.
+    """Diagonal build code of a TOEPLITZ matrix: the synapse number id_diag of each neuron that spikes.
 
-    id_diag runs from 0 to fan_out(scatters) - 1, over the turns of all loops, the innermost one's fastest.
+    id_diag runs from 0 to fan_out(scatters) - 1: over the turns of all loops, the innermost loop fastest.
     """
     outside = ["// id_diag stands for a turn of each loop over the postsynaptic neurons of one that spikes"]
     inside = ["const int i0 = (int)id_pre;"]
@@ -231,7 +231,7 @@ def diagonal_build_code(scatters: tuple[Scatter, ...]) -> str:
 
 
 def fan_out(scatters: tuple[Scatter, ...]) -> int:
-    """The most synapses that a presynaptic neuron has: the turns of all loops."""
+    """The largest number of synapses of a presynaptic neuron: the product of the turns of all loops."""
     return prod(line.count for scatter in scatters for line in scatter.lines if isinstance(line, Loop))
 
 
@@ -246,7 +246,7 @@ def _add_synapse(scatters: tuple[Scatter, ...]) -> str:
 
 
 def _indented(lines: list[str]) -> str:
-    """The lines that do something, blocks indented, and closed at the end."""
+    """The lines that are needed, with indented blocks, which are closed at the end."""
     text, depth = [], 0
     for line in _needed(lines):
         width = max(WIDTH - 4 * depth, MIN_WIDTH)
@@ -256,7 +256,7 @@ def _indented(lines: list[str]) -> str:
 
 
 def _broken(line: str, width: int) -> list[str]:
-    """A line of code in parts of at most `width`, where it has places to break."""
+    """A line of code, broken into parts of at most `width` columns if it has places to break."""
     parts = []
     while len(line) > width:
         places = [line.rfind(mark, 8, width) + shift for mark, shift in ((" + ", 0), (" && ", 0), ("; ", 1))]
@@ -269,7 +269,7 @@ def _broken(line: str, width: int) -> list[str]:
 
 
 def _needed(lines: list[str]) -> list[str]:
-    """The lines without definitions that no later line reads: not every map needs all that its window has."""
+    """The lines without definitions of unused variables: not every map needs all indices of its window."""
     needed: list[str] = []
     for line in reversed(lines):
         definition = re.match(r"const int (\w+) = ", line)
@@ -279,7 +279,7 @@ def _needed(lines: list[str]) -> list[str]:
 
 
 def kernel_size(scatters: tuple[Scatter, ...]) -> int:
-    """The number of weights that the code's kernel index runs over, in the C order of kernel_expression."""
+    """The number of weights that the kernel index can address, in the C order of kernel_expression."""
     return prod(n for scatter in scatters for n in scatter.kernel_shape)
 
 

@@ -1,7 +1,7 @@
-"""A network as a value: what the document says, with the weights in it.
+"""A network as a value: the content of a document, with its weights.
 
-Populations stand in topological order. Each has inputs, and an input is a chain of linear maps from
-an earlier population or from a network input. Frozen dataclasses; nothing here changes once made.
+Populations are in topological order. Each has inputs; an input is a chain of linear maps from an earlier
+population or from a network input. All classes are frozen dataclasses.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tgenn_gen.runtime.linear_maps import added
 
 @dataclass(frozen=True)
 class Simulation:
-    """dt: the time step in ms. timesteps: the steps each example is shown, its presentation time."""
+    """dt: the time step in ms. timesteps: how many steps each example is shown; presentation time / dt."""
 
     dt: float = 1.0
     timesteps: int = 16
@@ -32,9 +32,10 @@ class Simulation:
 class Input:
     """A network input: the shape of one example, and its encoding.
 
-    uint8 data (image intensities 0..255) is divided by `uint8_divisor`; other data is taken as it is.
-    data_range: the smallest and the largest value of the calibration data, as the network takes them. It says
-    what data is like, and has no meaning for the simulation.
+    shape           without the batch axis, channels last
+    uint8_divisor   divides uint8 data (image intensities 0..255); other data is used as it is
+    data_range      (smallest, largest) value of the calibration data, after that division; it documents the
+                    data, and the simulation does not use it
     """
 
     name: str
@@ -52,7 +53,7 @@ class Connection:
     through: tuple[LinearMap, ...] = ()
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """The chain applied to x (..., *source shape)."""
+        """Apply the chain to x (..., *source shape). Returns (..., *shape of the last map)."""
         for linear_map in self.through:
             x = linear_map.apply(x)
         return x
@@ -60,13 +61,16 @@ class Connection:
 
 @dataclass(frozen=True)
 class Population:
-    """One non-linearity: its neurons and what drives them.
+    """One non-linearity of the ANN: neurons, and the inputs that drive them.
 
-    I[k] = bias + the sum over inputs of chain(spikes of the source at its local step k).
-    ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps); scale is
-    one number, or one a channel, shape (channels,).
-    bias: one value a channel, shape (channels,), or one a neuron, shape `shape`.
-    max_value: where the ANN's activation is clipped (6 for ReLU6); its scale is at most that.
+    At local step k the neurons get the current I[k] = bias + the sum over all inputs of chain(spikes that the
+    source emits at its own local step k).
+    ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps).
+
+    shape       of the neurons, without the batch axis, channels last
+    scale       one number, or one for each channel: shape (channels,)
+    bias        one for each channel: shape (channels,), or for each neuron: shape `shape`; per time step
+    max_value   where the ANN's activation is clipped (6 for ReLU6); no scale is larger
     """
 
     name: str
@@ -83,36 +87,36 @@ class Population:
 
     @property
     def scales(self) -> np.ndarray:
-        """The scale as an array, float32: shape (1,), or (channels,)."""
+        """The scale as an array of float32, shape (1,) or (channels,)."""
         return self.scale.values if isinstance(self.scale, Tensor) else np.array([self.scale], np.float32)
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All its tensors, those that share a file too."""
+        """All tensors of the population; tensors that share a file occur several times."""
         own = [t for t in (self.scale, self.bias) if isinstance(t, Tensor)]
         maps = [t for c in self.inputs for m in c.through for t in m.tensors.values()]
         return [*self.neuron.tensors.values(), *own, *maps]
 
     def current(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """I: bias + chains({source: (..., *shape)}); what float64 sources give is rounded to float32 once."""
+        """The current I for values {source: (..., *shape)}; float64 is rounded to float32 at the end."""
         currents = [connection.apply(values[connection.source]) for connection in self.inputs]
         current = currents[0] if len(currents) == 1 else added(*currents)
         current = current if self.bias is None else current + self.bias.values
         return current.astype(np.float32) if current.dtype == np.float64 else current
 
     def activation(self, current: np.ndarray) -> np.ndarray:
-        """The ANN's activation / scale, for a current in units of the one that makes a neuron spike."""
+        """The ANN's activation / scale, for a current in units of `Neuron.unit`."""
         activation = self.neuron.activation(current)
         return activation if self.max_value is None else np.minimum(activation, self.max_value / self.scales)
 
     def logits(self, current: np.ndarray) -> np.ndarray:
-        """What the ANN's output is read from: the current, which says more below 0 than a ReLU of it."""
+        """The values of the ANN's output: the current itself, since a ReLU loses negative values."""
         return self.neuron.activation(current) if self.neuron.relays else current
 
 
 @dataclass(frozen=True)
 class Output:
-    """A population that is read out (:mod:`tgenn_gen.network.readouts`) from step `start` on."""
+    """An output: a population, and how it is read out from local step `start` on (network.readouts)."""
 
     population: str
     readout: str
@@ -121,7 +125,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Network:
-    """A spiking network: what network.yaml says."""
+    """A spiking network: the content of network.yaml and weights/."""
 
     name: str
     inputs: tuple[Input, ...]
@@ -132,11 +136,11 @@ class Network:
 
     @property
     def spiking_inputs(self) -> list[str]:
-        """The names of the inputs whose encoding spikes."""
+        """The names of the inputs whose encoding emits spikes."""
         return [i.name for i in self.inputs if i.encoding.spikes]
 
     def population(self, name: str) -> Population:
-        """The population of that name. Raises KeyError."""
+        """The population with this name. Raises KeyError if it does not exist."""
         return {p.name: p for p in self.populations}[name]
 
     @property
@@ -146,44 +150,45 @@ class Network:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by file."""
+        """{file: tensor} of all weights."""
         return {t.file: t for p in self.populations for t in p.tensors}
 
     @property
     def largest(self) -> int:
-        """The most elements that an input, or the current of a population, has."""
+        """The largest number of elements of an input, or of the current of a population."""
         currents = [p.neuron.current_shape(p.shape) for p in self.populations]
         return max(int(np.prod(shape)) for shape in (*(i.shape for i in self.inputs), *currents))
 
     @property
     def last_read_by(self) -> dict[str, list[str]]:
-        """{population: its sources that no later population reads}."""
+        """{population: those of its sources that no later population reads}."""
         last = {c.source: p.name for p in self.populations for c in p.inputs}
         sources = {p.name: dict.fromkeys(c.source for c in p.inputs) for p in self.populations}
         return {name: [s for s in read if last[s] == name] for name, read in sources.items()}
 
     @property
     def spiking(self) -> list[str]:
-        """The names of all that spikes: populations, and inputs whose encoding does."""
+        """The names of the inputs and populations that emit spikes."""
         return [*self.spiking_inputs, *(p.name for p in self.populations if p.neuron.spikes)]
 
     @property
     def signed(self) -> list[str]:
-        """The names of all whose spikes have a sign: populations and inputs."""
+        """The names of the inputs and populations that emit signed spikes."""
         inputs = [i.name for i in self.inputs if i.encoding.signed]
         return [*inputs, *(p.name for p in self.populations if p.neuron.signed)]
 
     @property
     def few_spike(self) -> bool:
-        """Whether its populations take and emit the few-spike code."""
+        """Whether the populations use the few-spike code."""
         return any(p.neuron.few_spike for p in self.populations)
 
     @property
     def depths(self) -> dict[str, int]:
-        """How many populations' latencies each population is behind the input; a spiking input's is 0.
+        """{input or population: its depth}: the number of latencies between the input and it.
 
-        The latency is 1 step: a spike arrives one step after it is emitted. For few-spike neurons it is all
-        the steps of an example: they wait for the last one before they emit the first spike.
+        A spiking input has depth 0. One latency is 1 step, because a spike arrives one step after it is
+        emitted. For few-spike neurons it is all steps of an example: they emit the first spike after the last
+        input.
         """
         depths = dict.fromkeys(self.spiking_inputs, 0)
         for population in self.populations:

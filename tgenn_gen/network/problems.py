@@ -1,4 +1,4 @@
-"""What is wrong with a network, by the path in its document."""
+"""An error in a network, with its path in the document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PathInDocument = tuple[str | int, ...]  # such as ("populations", 2, "neuron", "
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong with a document's data: the path of the value, or of its key."""
+    """An error in a document's data, at the value at `path`, or at its key (at_key)."""
 
     path: PathInDocument
     code: str

@@ -1,7 +1,7 @@
-"""Readouts: what is read of the output population: the functions of runtime.readout_functions by kind.
+"""Readouts: how an output is computed from the output population, with runtime.readout_functions.
 
 membrane     the membrane potential of integrators
-spike_count  the spikes, with their sign and the weight of their step (Diehl et al. 2015)
+spike_count  the sum of spikes, with their sign and the weight of their step (Diehl et al. 2015)
 first_spike  the step of the first spike: the earliest one wins (time to first spike)
 """
 
@@ -19,9 +19,9 @@ from tgenn_gen.runtime import readout_functions
 class Readout:
     """A kind of readout.
 
-    read     the value that is read after each step, of what the population emitted
-    output   that value in the units of the ANN's activations
-    unit     what that value is, in words
+    read     a function: the value after each step, from the spikes or potentials of the population
+    output   a function: that value in units of the ANN's activations
+    unit     the unit of `read` per step, in words
     """
 
     read: Callable[..., np.ndarray]

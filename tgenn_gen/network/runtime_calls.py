@@ -1,4 +1,4 @@
-"""Calls of classes of :mod:`tgenn_gen.runtime`: the engine makes them, reference.py prints them."""
+"""Calls of classes of :mod:`tgenn_gen.runtime`, as values: the engine runs them, reference.py shows them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Uniform:
-    """Random numbers in [low, high), one a neuron and example, as an argument of a Call."""
+    """An argument of a Call: random numbers in [low, high), one for each neuron and example."""
 
     low: float
     high: float
 
 
 class Keys:
-    """The random keys of a batch's examples (runtime.random_numbers), as an argument of a Call."""
+    """An argument of a Call: the random keys of the examples of a batch (runtime.random_numbers)."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A class of :mod:`tgenn_gen.runtime` and its arguments: the engine calls it, reference.py says so.
+    """A class of :mod:`tgenn_gen.runtime`, and the arguments to call it with.
 
-    Arguments are numbers, strings, Tensors (their values), Uniform, Keys, or functions of the number of
+    Arguments are numbers, strings, Tensors (for their values), Uniform, Keys, or functions of the number of
     time steps.
     """
 

@@ -1,4 +1,4 @@
-"""Weights: float32 arrays, and the bytes of the .npy files that they are kept in."""
+"""Weights: float32 arrays, and the bytes of their .npy files."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 
 
 def _is_unchangeable(values: np.ndarray) -> bool:
-    """Whether an array in C order can be shared: it owns its values, and they are not to be written."""
+    """Whether an array can be shared without a copy: in C order, read-only, and owner of its values."""
     flags = values.flags
     return values.base is None and flags.c_contiguous and not flags.writeable
 
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An array (float32) and the file it is kept in, relative to the document's folder; "" if it has none."""
+    """An array (float32, read-only) and its file, relative to the document's folder; "" if not chosen yet."""
 
     file: str
     values: np.ndarray
@@ -45,12 +45,12 @@ class Tensor:
 
     @staticmethod
     def unnamed(values: np.ndarray) -> Tensor:
-        """One without a file: it gets one before its network is written."""
+        """A tensor without a file name: it gets one when its network is written."""
         return Tensor("", values)
 
     @staticmethod
     def placeholder(file: str, shape: tuple[int, ...]) -> Tensor:
-        """Zeros of any shape that take no memory: for what can be said of a document without its weights."""
+        """Zeros of any shape that take no memory: to check a document whose weights cannot be read."""
         tensor = object.__new__(Tensor)
         object.__setattr__(tensor, "file", file)
         object.__setattr__(tensor, "values", np.broadcast_to(np.float32(0), shape))
@@ -58,29 +58,29 @@ class Tensor:
 
     @staticmethod
     def with_hash(file: str, values: np.ndarray, sha256: str) -> Tensor:
-        """One whose file is known to be as npy() gives it, with this hash."""
+        """A tensor whose file has exactly the bytes of npy(), with this hash: it is not computed again."""
         tensor = Tensor(file, values)
         tensor.__dict__["sha256"] = sha256
         return tensor
 
     def npy(self) -> bytes:
-        """The .npy file's bytes, as np.save writes them: the same for the same array."""
+        """The bytes of the .npy file, as np.save writes them; the same for the same array."""
         return b"".join((npy_header(self.values.shape), np.ascontiguousarray(self.values).data.cast("B")))
 
     @cached_property
     def sha256(self) -> str:
-        """Of the .npy file's bytes."""
+        """The sha256 of the bytes of the .npy file, in hexadecimal digits."""
         digest = hashlib.sha256(npy_header(self.values.shape))
         digest.update(np.ascontiguousarray(self.values).data)
         return digest.hexdigest()
 
     def reference(self) -> dict[str, Any]:
-        """What the document says of it: its file, and its shape."""
+        """The reference in a document: {"file": ..., "shape": ...}."""
         return {"file": self.file, "shape": list(self.values.shape)}
 
 
 def npy_header(shape: tuple[int, ...]) -> bytes:
-    """The start of a .npy of float32 in C order, as np.save writes it."""
+    """The header of a .npy of float32 in C order, as np.save writes it."""
     buffer = io.BytesIO()
     description = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(buffer, description)

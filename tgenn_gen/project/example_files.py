@@ -1,4 +1,4 @@
-"""Examples and targets as plain .npy files, one a network input and one an output: what model.cc reads."""
+"""Writes examples and targets as .npy files for model.cc: one file for each input and each output."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tgenn_gen.runtime.data import Examples, Targets
 
 
 def example_files(examples: Examples, targets: Targets) -> dict[str, np.ndarray]:
-    """{input or output: what its file holds}, in C order, little-endian.
+    """{input or output: array for its file}, in C order, little-endian.
 
-    Examples (n, *shape) and values of targets (n, *shape): uint8 where they are, else float32.
+    Examples (n, *shape) and target values (n, *shape): uint8 stays uint8, everything else becomes float32.
     Class numbers (n,): int32.
     """
     arrays = {**examples, **targets}
@@ -33,9 +33,9 @@ def _dtype(x: np.ndarray, classes: bool) -> str:
 
 
 def require_writable_examples(folder: Path, names: Collection[str], kept: Collection[Path]) -> None:
-    """Raise TgennError (T602, T604) where files of these names cannot be written into the folder.
+    """Raise TgennError (T602, T604) if files of these names cannot be written into the folder.
 
-    kept: files that are not to be replaced.
+    kept: files that must not be overwritten.
     """
     require_writable_target(folder, force=True)
     real = {os.path.realpath(path) for path in kept}  # Path.resolve raises for links that lead to themselves
@@ -43,7 +43,9 @@ def require_writable_examples(folder: Path, names: Collection[str], kept: Collec
         if _is_no_file(path, folder):
             raise _in_the_way(path, "is not a regular file")
         if os.path.realpath(path) in real:
-            raise _in_the_way(path, "is the data itself, or a weight file of the document")
+            raise _in_the_way(
+                path, "is the data file, or a weight file of the document, and must not be overwritten"
+            )
 
 
 def _is_no_file(path: Path, folder: Path) -> bool:
@@ -58,9 +60,9 @@ def _in_the_way(path: Path, message: str) -> TgennError:
 
 
 def write_examples(folder: Path, arrays: dict[str, np.ndarray], outputs: Collection[str]) -> list[Path]:
-    """Write {name: array} to folder/name.npy; the old files of `outputs` without an array, which are removed.
+    """Write {name: array} to folder/name.npy. Remove and return the old files of `outputs` without an array.
 
-    Old targets would be compared with new examples. Raises TgennError (T604) where nothing can be written.
+    Otherwise model.cc would compare old targets with new examples. Raises TgennError (T604, T605).
     """
     stale = [f"{o}.npy" for o in outputs if o not in arrays and os.path.lexists(folder / f"{o}.npy")]
     with alone_in(folder):

@@ -1,7 +1,7 @@
-"""The generated files in a project's folder: which of them tgenn wrote, and which were edited since.
+"""Finds the generated files in a project's folder: which ones tgenn wrote, and which were edited since.
 
-Scripts have their hash in the last line. Those that are copied, runtime and plugins, stand in the SHA256SUMS
-of their folder.
+Scripts have their hash in the last line. Copied files (runtime and plugins) have theirs in the SHA256SUMS of
+their folder.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ COPIED = (RUNTIME, PLUGINS)
 
 
 def own_generated_files(folder: Path) -> set[str]:
-    """The generated files there that tgenn wrote, whatever was done to them since."""
+    """The generated files in the folder that tgenn wrote, edited or not."""
     copied = [name for inside in COPIED for name in (*_hashes(folder, inside), f"{inside}/SHA256SUMS")]
     return {name for name in (*SCRIPTS, *copied) if is_own(folder, name)}
 
 
 def is_copied(name: str) -> bool:
-    """Whether a file of that name is copied, and not made of templates."""
+    """Whether a file of that name is copied, not made from a template."""
     return PurePosixPath(name).parts[0] in COPIED
 
 
 def is_own(folder: Path, name: str) -> bool:
-    """Whether tgenn wrote a generated file of that name, whatever was done to it since."""
+    """Whether tgenn wrote the generated file of that name, edited or not."""
     content = content_of(folder / name)
     if content is None:
         return False
@@ -41,7 +41,7 @@ def is_own(folder: Path, name: str) -> bool:
 
 
 def edit_of(folder: Path, name: str) -> str:
-    """What was done by hand to a generated file that tgenn wrote; "" for nothing."""
+    """The message if a generated file that tgenn wrote was edited; "" if not."""
     content = content_of(folder / name)
     if content is None or not is_own(folder, name) or name.endswith("/SHA256SUMS"):
         return ""
@@ -52,10 +52,10 @@ def edit_of(folder: Path, name: str) -> str:
 
 
 def _hashes(folder: Path, inside: str) -> dict[str, set[str]]:
-    """{copied file: what its sha256 may be}, of one of the folders that are copied.
+    """{file: its possible sha256} for a folder of copied files.
 
-    Where a process was killed while it wrote, files may also be those of the hashes that it left under a
-    temporary name.
+    If a process was killed while it wrote, a file may also have the hash in the SHA256SUMS that the process
+    left under a temporary name.
     """
     hashes: dict[str, set[str]] = {}
     for path in (folder / inside / "SHA256SUMS", *temporary_files(folder / inside, "SHA256SUMS")):

@@ -1,4 +1,4 @@
-"""What git has to know of the files of a network: how .npy files are shown, and which are generated."""
+"""Configures git for a project: how .npy files are compared, and which files are generated."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tgenn_gen.files.git import git
 DRIVER = "tgenn-npy"
 ATTRIBUTES = (
     f"*.npy -text diff={DRIVER}",
-    "SHA256SUMS text eol=lf",  # sha256sum -c takes no other line ends everywhere
-    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # bytes that its SHA256SUMS knows
+    "SHA256SUMS text eol=lf",  # sha256sum -c needs \\n on some systems
+    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # its SHA256SUMS depends on the bytes
 )
-IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python leave beside simulate.py
-# git runs it in a shell, the file's path behind it. Where it fails git diff would as a whole.
+IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python write beside simulate.py
+# git runs this in a shell and appends the file's path. If it failed, the whole git diff would fail.
 TEXTCONV = (
     'f() { tgenn show "$1" 2>/dev/null'
     ' || echo "not shown by tgenn show: $(git hash-object --no-filters -- "$1")"; }; f'
@@ -24,17 +24,24 @@ TEXTCONV = (
 
 
 def set_up(folder: Path) -> list[str]:
-    """Add what is missing to .gitattributes and .gitignore in `folder`, and to git's configuration.
+    """Add missing lines to .gitattributes and .gitignore in `folder`, and to git's configuration.
 
-    Lines on what was done. Raises TgennError: T607 what git says, T604 a file cannot be read or written.
+    Returns lines that describe what was done. Raises TgennError: T604 a file cannot be read or written,
+    T607 git fails.
     """
-    git("rev-parse", "--show-toplevel", place=str(folder), folder=folder, hint="git init makes a repository")
+    git(
+        "rev-parse",
+        "--show-toplevel",
+        place=str(folder),
+        folder=folder,
+        hint="run git init to create a repository",
+    )
     added = [*_add(folder / ".gitattributes", ATTRIBUTES), *_add(folder / ".gitignore", IGNORED)]
     return [*added, *_configure(folder)]
 
 
 def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
-    """Add those of the lines that a file has not."""
+    """Add those of `lines` that the file does not have."""
     try:
         old = path.read_bytes() if path.exists() else b""
     except OSError as error:
@@ -42,12 +49,12 @@ def _add(path: Path, lines: tuple[str, ...]) -> list[str]:
     there = [line.split() for line in old.decode(errors="replace").splitlines()]
     missing = [line for line in lines if line.split() not in there]
     if not missing:
-        return [f"{path}: has all lines"]
+        return [f"{path}: nothing to add"]
     end = b"" if old.endswith(b"\n") or not old else b"\n"
     added = "".join(f"{line}\n" for line in missing).encode()
     with alone_in(path.parent):
         replace_files(path.parent, {path.name: old + end + added})
-    return [f"{path}: {len(missing)} lines added, to be committed:", *(f"  {line}" for line in missing)]
+    return [f"{path}: {len(missing)} lines added; commit them:", *(f"  {line}" for line in missing)]
 
 
 def _configure(folder: Path) -> list[str]:
@@ -59,7 +66,7 @@ def _configure(folder: Path) -> list[str]:
 
     old = config("--default", "", "--get", key)
     if old == TEXTCONV:
-        return [f"git config {key}: is set"]
+        return [f"git config {key}: already set"]
     config("--replace-all", key, TEXTCONV)
     was = printable(f"; it was {old}") if old else ""
-    return [f"git config {key}: set, in this clone alone{was}"]
+    return [f"git config {key}: set in this clone only{was}"]

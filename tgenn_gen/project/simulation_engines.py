@@ -1,4 +1,4 @@
-"""A network simulated: in NumPy, or on GeNN by the scripts that are generated for it."""
+"""Simulates a network in NumPy, or on GeNN with the scripts that are generated for it."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def simulate(
     """Simulate the network on examples x (n, *input shape); a missing channel axis of length 1 is added.
 
     x            an array for a network with one input, or {input: array} with an equal number of examples
-    engine       "numpy", or "genn": the generated scripts, built in a temporary folder; the build is kept for
-                 the next call with the same network
-    timesteps    steps an example; by default the document's
-    batch_size   examples at a time; by default what fits. It bounds memory
-    seed         for what is random (Poisson spikes, V drawn at random); 0 to 2^32 - 1
-    record       populations whose spikes are recorded; None: all that spike
+    engine       "numpy"; or "genn": the generated scripts, built in a temporary folder. The build is reused
+                 by the next call with the same network
+    timesteps    time steps for each example; by default those of the network
+    batch_size   examples that are simulated at once; by default as many as fit. It limits the memory
+    seed         of random numbers (Poisson spikes, random initial V); 0 to 2^32 - 1
+    record       populations whose spikes are recorded; None: all populations and inputs that spike
     record_v     populations whose membrane potential is recorded
-    The arrays of the result have the populations' shapes. Raises TgennError for a network without meaning
-    (T2xx), and for what cannot be simulated (T503); MissingEngineError where there is no PyGeNN.
+    The arrays of the result have the populations' shapes. Raises TgennError for an invalid network
+    (T2xx) and for arguments that do not fit it (T503); MissingEngineError if PyGeNN is not installed.
     """
     if engine not in ENGINES:
         raise TgennError.at("simulate", "T503", f"engine is {engine!r}, expected {' or '.join(ENGINES)}")
@@ -67,7 +67,7 @@ def simulate(
 
 @lru_cache(maxsize=4)
 def _on_genn(files: tuple[tuple[str, bytes], ...], timesteps: int | None, batch_size: int | None) -> Any:
-    """The network that simulate.py of a project with these files builds."""
+    """The network that simulate.py of these files builds."""
     folder = tempfile.TemporaryDirectory(prefix="tgenn_")
     replace_files(Path(folder.name), dict(files))
     net = load_script(Path(folder.name) / "simulate.py").build(timesteps=timesteps, batch_size=batch_size)

@@ -1,8 +1,8 @@
-"""A network's files to disk: never over something that the tool did not write.
+"""Writes the files of a network, and never overwrites a file that tgenn did not write.
 
-A process that is killed while it writes may leave files of two networks. Hashes tell: weights/SHA256SUMS has
-those of all weights and is written last, so that new weights never pass beside an old network.yaml; each
-script has the hash of its document. The next export replaces them all.
+A process that is killed while it writes may leave files of two networks. Hashes reveal this:
+weights/SHA256SUMS has the hashes of all weights and is written last, so that new weights beside an old
+network.yaml are refused; each script has the hash of its document. The next export replaces all of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_ge
 
 
 def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
-    """Write network.yaml and weights/ into `folder`, new or empty unless `force`. Raises TgennError."""
+    """Write network.yaml and weights/ into `folder`, which must be new or empty unless `force`.
+
+    Raises TgennError, and nothing is written: T2xx or T3xx the network is invalid, T601 to T605 the folder.
+    """
     write_folder(Path(folder), document_of(network).files(), force=force)
 
 
@@ -57,14 +60,16 @@ def generate(
     *,
     force: bool = False,
 ) -> list[Path]:
-    """Write the network's scripts into `folder`, beside its network.yaml; the paths of those that changed.
+    """Write the network's scripts and tgenn_runtime/ into `folder`, beside its network.yaml.
 
-    targets: of "pygenn" (simulate.py, connectivity.py), "cpp" (model.cc, connectivity.h) and "numpy"
-    (reference.py). templates: a folder of templates that override the built-in ones of their names. force:
-    also over what was edited by hand. tgenn_runtime/, which all scripts use, is written too.
-    Raises TgennError, and nothing is written: T603 a file of that name was not generated, T604 the folder
-    cannot be written, T605 another process writes it, T606 a script was edited by hand, T70x what is wrong
-    with templates.
+    targets     "pygenn" (simulate.py, connectivity.py), "cpp" (model.cc, connectivity.h), "numpy"
+                (reference.py)
+    templates   a folder with templates that replace the built-in templates of the same name
+    force       also overwrite files that were edited by hand
+
+    Returns the paths of the files that changed. Raises TgennError, and nothing is written: T603 a file was
+    not written by tgenn, T604 the folder cannot be written, T605 another process writes it, T606 a file was
+    edited by hand, T70x an error in the templates.
     """
     return write_scripts(document_of(network), Path(folder), targets, templates, force=force)
 
@@ -77,7 +82,7 @@ def write_scripts(
     *,
     force: bool,
 ) -> list[Path]:
-    """What generate does, for a document that was just read."""
+    """Does the work of generate, for a document."""
     files = _scripts(document, targets, templates)
     changed = [name for name, content in files.items() if content_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
@@ -93,7 +98,7 @@ def write_scripts(
 def stale_scripts(
     document: Document, folder: Path, targets: tuple[str, ...], templates: Path | None
 ) -> dict[Path, str]:
-    """The scripts that are not what the document, and the templates, give, and why."""
+    """{script: why it is not up to date} with the document and the templates."""
     files = _scripts(document, targets, templates)
     stale = {
         folder / name: _staleness(folder, name, document.sha256)
@@ -136,10 +141,9 @@ def project_files(
 
 
 def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
-    """Write `files` ({relative path: bytes}) into a folder, new or not, that has none of them.
+    """Write `files` ({relative path: bytes}) into a folder, new or not, in which none of them exists.
 
-    Raises TgennError: T603 something of that name is there, T604 cannot be written, T605 another process
-    is writing it.
+    Raises TgennError: T603 a file exists, T604 cannot be written, T605 another process is writing.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -147,25 +151,25 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
         raise unwritable(folder, error) from None
     with alone_in(folder):
         if there := [path for name in files if (path := _in_the_way(folder, name))]:
-            hint = "move it out of the way, or choose another folder"
-            raise TgennError([Diagnostic.at(path, "T603", "is there already", hint) for path in there])
+            hint = "move it to another folder, or choose another folder"
+            raise TgennError([Diagnostic.at(path, "T603", "already exists", hint) for path in there])
         replace_files(folder, files)
 
 
 def require_writable_target(folder: Path, *, force: bool) -> None:
-    """Raise TgennError (T601, T602) where write_folder would refuse the folder, before any work is done."""
+    """Raise TgennError (T601, T602, T604) if write_folder would refuse the folder: call it before long work."""
     place = Location(str(folder))
     try:
         there, parent = folder.exists() or folder.is_symlink(), folder.resolve().parent
         if not there and not parent.is_dir():
-            raise TgennError.at(place, "T602", f"there is no folder {parent}", "create it")
+            raise TgennError.at(place, "T602", f"the folder {parent} does not exist", "create it")
         if there and not folder.is_dir():
             raise TgennError.at(place, "T602", "is a file, not a folder", "choose another --output")
         if there and not force and any(folder.iterdir()):
-            hint = "choose another one, or give --force to replace the document, weights and scripts in it"
+            hint = "choose another folder, or give --force to replace the document, weights and scripts in it"
             edited = [name for name in sorted(own_generated_files(folder)) if edit_of(folder, name)]
             if edited:
-                hint += f", also what was edited by hand: {', '.join(edited)}"
+                hint += f", also those that were edited by hand: {', '.join(edited)}"
             raise TgennError.at(place, "T601", "the folder is not empty", hint)
     except (OSError, RuntimeError) as error:  # a name that is too long, a link to itself
         raise unwritable(folder, error) from None
@@ -173,7 +177,7 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
 
 @contextlib.contextmanager
 def output_folder(folder: Path, *, force: bool) -> Iterator[None]:
-    """Keep a folder from other processes, from before the work until write_project has written it.
+    """Lock a folder from before the work until write_project has written it.
 
     Raises TgennError: T601 not empty and no `force`, T602 not a folder, T604 cannot be written, T605
     another process is writing it.
@@ -187,8 +191,8 @@ def output_folder(folder: Path, *, force: bool) -> Iterator[None]:
 def write_project(folder: Path, files: dict[str, bytes]) -> None:
     """Write `files` ({relative path: bytes}, in this order) into an output_folder.
 
-    An exported network's own files in it are replaced, and old weights removed; other files stay. Raises
-    TgennError: T603 a file that is in the way was not written by tgenn, T604 cannot be written.
+    Files that tgenn wrote are replaced, and old weights removed; other files stay. Raises TgennError: T603 a
+    file with one of the names was not written by tgenn, T604 cannot be written.
     """
     own = _own_files(folder.resolve())
     new = [name for name, content in files.items() if content_of(folder / name) != content]
@@ -213,7 +217,7 @@ def write_folder(folder: Path, files: dict[str, bytes], *, force: bool) -> None:
 
 
 def _in_the_way(folder: Path, name: str) -> Path | None:
-    """What stands where a file is to be written: itself, or no folder where one of its folders should be."""
+    """What is in the way of a new file: an existing file, or something else in place of a folder; or None."""
     for above in [folder / parent for parent in reversed(Path(name).parents[:-1])]:
         if above.is_symlink() or (above.exists() and not above.is_dir()):
             return above
@@ -221,9 +225,9 @@ def _in_the_way(folder: Path, name: str) -> Path | None:
 
 
 def _own_files(folder: Path) -> set[str]:
-    """The files in the folder that tgenn wrote: scripts and a schema with its mark, document, weights.
+    """The files in the folder that tgenn wrote: scripts and schema with its mark, document, weights.
 
-    Where an export was killed, the document that it left under a temporary name tells its weights.
+    If an export was killed, the document that it left under a temporary name names its weights.
     """
     own = own_generated_files(folder)
     if SCHEMA_MARK.encode() in (content_of(folder / SCHEMA) or b"")[:1000]:
@@ -237,7 +241,7 @@ def _own_files(folder: Path) -> set[str]:
 
 
 def _document_data(path: Path) -> dict[str, Any] | None:
-    """What is in a file, if it is a document."""
+    """The data of a file if it is a document, else None."""
     try:
         data = read_source(path).data
     except TgennError:
@@ -247,7 +251,7 @@ def _document_data(path: Path) -> dict[str, Any] | None:
 
 
 def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]:
-    """The weight files of documents that still have their hash: others may be somebody's."""
+    """The weight files of documents whose hash is unchanged: others may belong to the user."""
     named = [weight for data in documents for weight in named_weights(data.get("populations"))]
     known = {(file, str(sha256)) for file, sha256 in named}  # tgenn/1 had hashes in the document
     sums = folder / SUMS
@@ -263,7 +267,7 @@ def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None:
-    hint = "make the change in network.yaml, or give --force to lose it"
+    hint = "make the change in network.yaml or a template; --force overwrites the edited file"
     found = []
     for name in names:
         if (folder / name).exists() and not is_own(folder, name):
@@ -276,5 +280,5 @@ def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None
 
 def _foreign(path: Path) -> Diagnostic:
     changed = ", or was changed since" if path.suffix == ".npy" else ""
-    message, hint = f"was not written by tgenn{changed}", "move it out of the way"
+    message, hint = f"was not written by tgenn{changed}", "move it to another folder"
     return Diagnostic.at(path, "T603", message, hint)

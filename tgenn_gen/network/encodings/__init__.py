@@ -1,8 +1,8 @@
-"""The input encodings: one module per kind.
+"""The input encodings: one module for each kind.
 
 A module imports only those above it:
 
-    encoding                  the contract
+    encoding                  the interface
     constant_current
     integrate_and_fire_input
     poisson

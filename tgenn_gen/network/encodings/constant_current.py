@@ -1,6 +1,6 @@
-"""Constant current: the first chain is applied to the analog input once, and injected at each step.
+"""Constant current: the first chain is applied once to the analog input; each step injects the result.
 
-No sampling noise, and no time lost on encoding (Rueckauer et al. 2017, section 2.2.3).
+It has no sampling noise and no delay by an encoding (Rueckauer et al. 2017, section 2.2.3).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tgenn_gen.runtime import input_encodings
 
 @dataclass(frozen=True)
 class ConstantCurrentInput(Encoding):
-    """The example as it is, at every step."""
+    """The values of the example as a current, the same at every step."""
 
     kind: ClassVar[str] = "constant_current"
     spikes: ClassVar[bool] = False

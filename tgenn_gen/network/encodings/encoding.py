@@ -1,4 +1,4 @@
-"""The contract of an input encoding."""
+"""The interface of an input encoding."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Encoding(ABC):
     """How a network input becomes current or spikes (module :mod:`tgenn_gen.network.encodings`)."""
 
     kind: ClassVar[str]
-    spikes: ClassVar[bool] = True  # whether the input is a population of its own, or a current
+    spikes: ClassVar[bool] = True  # whether the input is a population that spikes, or a current
     signed: bool = False  # whether spikes have a sign
-    low: float = -np.inf  # the values that it takes
+    low: float = -np.inf  # the range of values that it accepts
     high: float = np.inf
-    binary: ClassVar[bool] = False
+    binary: ClassVar[bool] = False  # whether it accepts only 0 and 1
 
     @abstractmethod
     def call(self, dt: float) -> Call:
@@ -27,16 +27,16 @@ class Encoding(ABC):
 
     @abstractmethod
     def genn(self, dt: float) -> Updates:
-        """The same in GeNN code, with the example as the current of each step."""
+        """The same encoding in GeNN code; the example is the current I of each step."""
 
     def scale(self, dt: float) -> float:
-        """The example = scale x spikes per step, or x current."""
+        """The scale: value of the example = scale x spikes per step (or scale x current)."""
         return 1.0
 
     @abstractmethod
     def describe(self) -> str:
-        """A few words for comments and tables."""
+        """A short text for comments and tables."""
 
     def problem(self, dt: float) -> str:
-        """What is wrong with its parameters together, at time steps of dt ms; "" if nothing."""
+        """The error if its parameters do not fit together, at time steps of dt ms; "" if they do."""
         return ""

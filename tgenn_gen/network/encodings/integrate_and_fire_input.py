@@ -1,6 +1,6 @@
-"""Integrate-and-fire input: each element of an example is a current into a neuron; its spikes are the input.
+"""Integrate-and-fire input: each element of an example drives a neuron, whose spikes are the input.
 
-As TensorGeNN (2019) and ml_genn's IntegrateFireInput do; regular spikes, at a rate that the threshold sets.
+As in TensorGeNN (2019) and ml_genn's IntegrateFireInput: regular spikes; the threshold sets their rate.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tgenn_gen.network.runtime_calls import Call
 class IntegrateAndFireInput(Encoding):
     """Neurons as :class:`IntegrateAndFire` has them, with I = gain x the example, in 0..1.
 
-    gain: without unit, or in nA with a capacitance. A neuron spikes at most once a step: at every step for
-    what is above scale(dt).
+    gain: without unit, or in nA with a capacitance. A neuron spikes at most once in a step: values above
+    scale(dt) give a spike at every step.
     """
 
     kind: ClassVar[str] = "integrate_and_fire"

@@ -1,6 +1,7 @@
 """Poisson spikes: at each step an input neuron spikes with the probability that the example gives.
 
-As in Diehl et al. 2015, with one spike a step for 1. In discrete time this is a Bernoulli process.
+As in Diehl et al. 2015; a value of 1 gives a spike in every step. In discrete time this is a Bernoulli
+process.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tgenn_gen.runtime import input_encodings
 
 @dataclass(frozen=True)
 class PoissonInput(Encoding):
-    """Examples in 0..1; in -1..1 where `signed`, with spikes of the input's sign."""
+    """For examples in 0..1. signed: for examples in -1..1; spikes have the sign of the value."""
 
     kind: ClassVar[str] = "poisson"
     signed: bool = rarely(False)

@@ -1,4 +1,4 @@
-"""Binary input as it is: an input neuron spikes at every step where the example is 1."""
+"""Binary input: an input neuron spikes at every step if its value in the example is 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tgenn_gen.runtime import input_encodings
 
 @dataclass(frozen=True)
 class SpikesInput(Encoding):
-    """Examples of 0 and 1."""
+    """For examples with the values 0 and 1 only."""
 
     kind: ClassVar[str] = "spikes"
     binary: ClassVar[bool] = True

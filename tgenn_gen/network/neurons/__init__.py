@@ -1,8 +1,8 @@
-"""The neurons: one module per kind.
+"""The neurons: one module for each kind.
 
 A module imports only those above it:
 
-    neuron                     the contract
+    neuron                     the interface
     few_spike
     integrate
     integrate_and_fire

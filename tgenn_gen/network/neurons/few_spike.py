@@ -3,7 +3,7 @@
 Stöckl and Maass 2021, Optimized spiking neurons can classify images with high accuracy through temporal
 coding with two spikes: their FS-neuron with T(k) = h(k) = d(k) = alpha 2^(K - k), their choice for ReLU.
 Here the scale of the population takes the place of alpha, and V starts at half of the last step's weight,
-so that the value is rounded rather than cut off. An activation has 2^K - 1 levels instead of K.
+so that the value is rounded, not truncated. An activation has 2^K - 1 levels instead of K.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tgenn_gen.runtime import neuron_updates
 class FewSpikeNeuron(ThresholdNeuron):
     """V = v_init + the sum over an example of w(k) I[k], with w(k) = 2^(timesteps - 1 - k).
 
-    From the last of these steps on, and for timesteps steps, a neuron spikes where V >= threshold w(k), and
-    V -= threshold w(k): its latency is all steps of an example. ANN activation = scale x the sum of w(k) at
-    its spikes / the sum of all w(k).
+    From the last of these steps on, the neuron emits for `timesteps` steps: it spikes when V >= threshold
+    w(k), then V -= threshold w(k). So its latency is all steps of an example.
+    ANN activation = scale x the sum of w(k) at its spikes / the sum of all w(k).
     """
 
     kind: ClassVar[str] = "few_spike"

@@ -1,4 +1,4 @@
-"""Integrators that never spike: V += I from 0. The output populations whose membrane is read."""
+"""Integrators that never spike: V += I, from 0. Output populations with the readout membrane use them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tgenn_gen.runtime import neuron_updates
 
 @dataclass(frozen=True)
 class IntegrateNeuron(Neuron):
-    """V / steps is the mean input: exact, where a spike count is rounded and loses what is negative.
+    """V / steps is the exact mean input. A spike count would be rounded, and 0 for negative input.
 
-    few_spike: whether its sources emit the few-spike code; then V += 2^(timesteps - 1 - k) I[k].
+    few_spike: whether its sources use the few-spike code; then V += 2^(timesteps - 1 - k) I[k].
     """
 
     kind: ClassVar[str] = "integrate"

@@ -1,6 +1,6 @@
 """Integrate-and-fire neurons without leak: V += I; a spike where V >= threshold, then a reset.
 
-Reset by subtraction (Rueckauer et al. 2017, eq. 3) keeps what is above the threshold, and the firing rate
+Reset by subtraction (Rueckauer et al. 2017, eq. 3) keeps what exceeds the threshold, and the firing rate
 converges to the clipped activation with an error of at most threshold / steps; reset to zero or to rest
 (Diehl et al. 2015) loses it. v_init = threshold / 2 centres that error (Bu et al. 2022, optimized
 potential initialization).
@@ -27,10 +27,10 @@ SMALLEST_GAIN, LARGEST_GAIN = 1e-30, 1e30
 class IntegrateAndFireNeuron(Neuron):
     """V += I, without units; or, with a capacitance in nF, V += I dt / capacitance in mV (I in nA).
 
-    threshold  above v_rest; a neuron spikes where V reaches it
+    threshold  above v_rest; a neuron spikes when V reaches it
     reset      "subtract": V -= threshold - v_rest; "zero": V = 0; "to_rest": V = v_rest
-    v_init     V at local step 0: a number; one a channel or a neuron (a tensor); or "uniform": random,
-               between v_rest and threshold, anew for each example
+    v_init     V at local step 0: a number; a tensor with one for each channel or neuron; or "uniform":
+               random between v_rest and threshold, drawn again for each example
     """
 
     kind: ClassVar[str] = "integrate_and_fire"
@@ -49,7 +49,7 @@ class IntegrateAndFireNeuron(Neuron):
         return (start - self.v_rest) / (self.threshold - self.v_rest)
 
     def gain(self, dt: float) -> float:
-        """What a current of 1 adds to V in one time step."""
+        """The change of V by a current of 1 in one time step of dt ms."""
         return 1.0 if self.capacitance is None else dt / self.capacitance
 
     def call(self, dt: float, input_gain: float = 1.0) -> Call:
@@ -97,14 +97,14 @@ class IntegrateAndFireNeuron(Neuron):
 
     def problem(self, dt: float, input_gain: float = 1.0) -> str:
         if self.reset == "zero" and self.v_rest:
-            return f"reset zero sets V to 0, and the resting potential is {self.v_rest:g}: use to_rest"
+            return f"reset: zero needs v_rest 0, got {self.v_rest:g}: use reset: to_rest"
         if np.float32(self.threshold) <= np.float32(self.v_rest):
-            rest = f"{self.v_rest:.9g}, in float32"
-            return f"the threshold, {self.threshold:.9g}, is not above the resting potential, {rest}"
+            rest = f"v_rest ({self.v_rest:.9g}), both in float32"
+            return f"expected a threshold above {rest}, got {self.threshold:.9g}"
         if not SMALLEST_GAIN <= input_gain * self.gain(dt) <= LARGEST_GAIN:
             gain = f"{input_gain * self.gain(dt):g}"
-            hint = "choose another capacitance, gain or dt"
-            return f"a current of 1 changes V by {gain} in a step, out of range: {hint}"
+            limits = f"expected {SMALLEST_GAIN:g} to {LARGEST_GAIN:g}: change capacitance, gain or dt"
+            return f"a current of 1 changes V by {gain} in one time step, {limits}"
         return ""
 
     def describe(self) -> str:

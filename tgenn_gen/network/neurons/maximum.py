@@ -1,6 +1,6 @@
-"""The largest of several spike trains, exactly: what max pooling is to spikes.
+"""Max pooling of spikes: the exact maximum of several spike trains.
 
-N_j[k] is the sum of the spikes that train j has brought up to local step k, M[k] the largest of them. A
+N_j[k] is the sum of the spikes of train j up to local step k, and M[k] the largest of these sums. A
 neuron emits M[k] - M[k - 1], with M[-1] = 0: as one step changes each N_j by at most 1, that is 0 or 1,
 and -1 too where spikes have a sign. The sum of its spikes is M[k] after every step, with no loss at all.
 
@@ -34,11 +34,11 @@ MAX_WINDOW = 15  # 3^15 < 2^24: sums of the synapses' weights are exact in float
 
 @dataclass(frozen=True)
 class MaximumNeuron(Neuron):
-    """The sum of its spikes is the largest of its trains' sums. Its chains give (*shape, window).
+    """The sum of its spikes is the largest of the sums of its trains. Its chains give (*shape, window).
 
-    window      the trains a neuron has, at most 15; such as the elements of a pooling window
-    signed      whether its sources' spikes, and so its own, have a sign
-    few_spike   whether its sources emit the few-spike code, and so it does
+    window      the number of trains of a neuron, at most 15, such as the elements of a pooling window
+    signed      whether the spikes of its sources have a sign; then its own have one
+    few_spike   whether its sources use the few-spike code; then it does too
     """
 
     kind: ClassVar[str] = "maximum"
@@ -81,7 +81,7 @@ class MaximumNeuron(Neuron):
         )
 
     def _digits(self) -> str:
-        """The statement that makes digits of the current: one a train, the first the lowest."""
+        """The statement that turns the current into digits: one for each train, the lowest for the first."""
         if self.signed:
             return (
                 f"int digits = (int)round(I) + {(3**self.window - 1) // 2};  // base 3: a spike plus 1 each"
@@ -89,7 +89,7 @@ class MaximumNeuron(Neuron):
         return "int digits = (int)round(I);  // base 2: a spike each"
 
     def _taken_in(self, name: str) -> str:
-        """Statements that take the lowest digit into a train's sum, or its value, and drop it.
+        """Statements that add the lowest digit to the sum or value of a train, and remove the digit.
 
         GeNN 5.4 does not read /=.
         """

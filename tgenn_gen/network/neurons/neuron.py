@@ -1,4 +1,4 @@
-"""The contract of a kind of neuron."""
+"""The interface of a kind of neuron."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tgenn_gen.network.tensors import Tensor
 
 
 class Neuron(ABC):
-    """What a population's neurons do (:mod:`tgenn_gen.network.neurons`): a frozen dataclass of parameters."""
+    """The neurons of a population (:mod:`tgenn_gen.network.neurons`): a frozen dataclass of parameters."""
 
     kind: ClassVar[str]
-    readouts: ClassVar[tuple[str, ...]]  # those that it offers
+    readouts: ClassVar[tuple[str, ...]]  # that can be used for it
     spikes: ClassVar[bool] = True
-    relays: ClassVar[bool] = False  # whether it passes on its sources' spikes, which keep their scale
+    relays: ClassVar[bool] = False  # whether it passes on spikes of its sources, at their scale
     signed: bool = False  # whether spikes have a sign
-    few_spike: bool = False  # whether it takes and emits the few-spike code: each step has its weight
+    few_spike: bool = False  # whether it uses the few-spike code: each step has its own weight
 
     @abstractmethod
     def call(self, dt: float) -> Call:
@@ -30,18 +30,18 @@ class Neuron(ABC):
 
     @abstractmethod
     def genn(self, dt: float) -> Updates:
-        """The same in GeNN code (:mod:`tgenn_gen.network.genn_code`)."""
+        """The same neuron in GeNN code (:mod:`tgenn_gen.network.genn_code`)."""
 
     @abstractmethod
     def unit(self, dt: float) -> float:
-        """The current of one time step that makes V rise from its reset to the threshold."""
+        """The current that raises V from its reset value to the threshold in one time step."""
 
     @abstractmethod
     def describe(self) -> str:
-        """A few words for comments and tables."""
+        """A short text for comments and tables."""
 
     def activation(self, current: np.ndarray) -> np.ndarray:
-        """What the ANN has in its place, for current (..., *current_shape): a ReLU."""
+        """The ANN's activation function for current (..., *current_shape): a ReLU unless overridden."""
         return np.maximum(current, 0)
 
     def current_shape(self, shape: Shape) -> Shape:
@@ -49,30 +49,30 @@ class Neuron(ABC):
         return shape
 
     def fan_in(self, level: int) -> tuple[Scatter, ...]:
-        """In GeNN: the map of elements i<level> of that current to neurons; () where there is one each."""
+        """GeNN code from element i<level> of that current to its neuron; () if each neuron has one."""
         return ()
 
     @property
     def head_start(self) -> float:
-        """V at the start, as a part of the way from the resting potential to the threshold; its mean."""
+        """The mean of V at local step 0: 0 at the resting potential, 1 at the threshold."""
         return 0.0
 
     def levels(self, timesteps: int) -> int:
-        """The firing rates above 0 that an example of so many steps can have."""
+        """The number of firing rates above 0 that are possible in `timesteps` steps."""
         return 2**timesteps - 1 if self.few_spike else timesteps
 
     def problem(self, dt: float) -> str:
-        """What is wrong with its parameters together, at time steps of dt ms; "" if nothing."""
+        """The error if its parameters do not fit together, at time steps of dt ms; "" if they do."""
         return ""
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Its tensors by field name; of a channel's or a neuron's values each."""
+        """{field: tensor}; each with one value for each channel or neuron."""
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
 
 class ThresholdNeuron(Neuron):
-    """Neurons without units that spike where V, v_init at the start, reaches a threshold."""
+    """Neurons without physical units that spike when V, which starts at v_init, reaches a threshold."""
 
     readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
     threshold: float

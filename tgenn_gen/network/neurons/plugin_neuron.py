@@ -1,4 +1,4 @@
-"""Neurons of a kind of one's own, which a plugin declares (docs/plugins.md)."""
+"""Kinds of neurons that plugins declare (docs/plugins.md)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.runtime_calls import Call
 
-TYPES = {"number": "float", "integer": "int", "string": "str"}  # of JSON Schema, and of Python
+TYPES = {"number": "float", "integer": "int", "string": "str"}  # {type in JSON Schema: type in Python}
 
 
 class PluginNeuron(Neuron):
-    """A base of frozen dataclasses whose fields are the plugin's parameters.
+    """The base class of plugin neurons: frozen dataclasses whose fields are the plugin's parameters.
 
     plugin   the module that declares the kind
-    source   its file, which projects carry
+    source   its file, which is copied into projects
     """
 
     readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
@@ -51,13 +51,13 @@ class PluginNeuron(Neuron):
         return ", ".join([self.kind, *values])
 
     def _of_plugin(self, name: str, dt: float, otherwise: Any) -> Any:
-        """What a function of the plugin gives, if it has it."""
+        """The result of an optional function of the plugin; `otherwise` if it does not define it."""
         function: Callable[..., Any] | None = getattr(self.plugin, name, None)
         return otherwise if function is None else function(self.parameters, dt)
 
 
 def plugin_neuron(plugin: ModuleType, source: Path) -> type[PluginNeuron]:
-    """The class of neurons that a plugin declares."""
+    """The neuron class for the kind that a plugin declares."""
     parameters = [
         (name, TYPES[schema["type"]], field(default=schema["default"]))
         for name, schema in plugin.PARAMETERS.items()

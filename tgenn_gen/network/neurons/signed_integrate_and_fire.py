@@ -1,7 +1,7 @@
-"""Signed integrate-and-fire neurons with memory: they take back spikes that came too early.
+"""Signed integrate-and-fire neurons with memory: a negative spike cancels a spike that came too early.
 
-What a layer gets in its first steps need not be what it gets on average, and a spike once emitted is
-emitted. Here a neuron whose V falls below 0 again emits a spike of -1, as long as the sum of its spikes is
+The input in the first steps can be larger than the mean input, and an emitted spike cannot be undone. Here a
+neuron whose V falls below 0 again emits a spike of -1, as long as the sum of its spikes is
 above 0 (Wang et al. 2022, the signed neuron with memory; theirs has a negative threshold below 0). Given
 time, the sum of its spikes is what its input asks for: max(0, floor((v_init + sum of I) / threshold)).
 """

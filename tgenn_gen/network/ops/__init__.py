@@ -1,9 +1,9 @@
-"""The linear maps: one module per kind, and what several of them share.
+"""The linear maps (ops): one module for each, and the code that several of them share.
 
 A module imports only those above it:
 
-    linear_map        the contract
-    shared            what several ops have in common
+    linear_map        the interface
+    shared            code that several ops share
     flatten
     reshape
     scale

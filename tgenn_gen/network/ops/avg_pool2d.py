@@ -33,7 +33,7 @@ class AvgPool2D(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 3:
-            raise ShapeError(f"takes (height, width, channels), its input is {shape}")
+            raise ShapeError(f"expected input shape (height, width, channels), got {shape}")
         return (*self.window.output(shape), shape[2])
 
     def apply(self, x: np.ndarray) -> np.ndarray:

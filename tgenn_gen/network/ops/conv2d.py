@@ -21,7 +21,7 @@ from tgenn_gen.runtime import linear_maps
 class Conv2D(Grouped):
     """Keras' Conv2D without bias and activation. kernel: (rows, columns, channels / groups, filters).
 
-    A group of filters sees a group of channels; dilation: how far apart the elements of the kernel are.
+    groups: a group of filters reads one group of channels. dilation: the distance of the kernel's elements.
     """
 
     op: ClassVar[str] = "conv2d"
@@ -41,9 +41,9 @@ class Conv2D(Grouped):
         require_kernel(self.kernel.values, f"(rows, columns, channels{grouped}, filters)")
         members, filters = self.kernel.values.shape[2:]
         if filters % self.groups:
-            raise ShapeError(f"has {filters} filters, which are not {self.groups} groups of equal size")
+            raise ShapeError(f"expected a multiple of {self.groups} (groups) as filters, got {filters}")
         if len(shape) != 3 or shape[2] != members * self.groups:
-            raise ShapeError(f"takes (height, width, {members * self.groups}), its input is {shape}")
+            raise ShapeError(f"expected input shape (height, width, {members * self.groups}), got {shape}")
         return (*self.window.output(shape), filters)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from tgenn_gen.runtime import linear_maps
 class Conv2DTranspose(Mixing):
     """Keras' Conv2DTranspose without bias and activation. kernel: (rows, columns, channels, filters).
 
-    output_padding: by how much the output is larger than without it, as in Keras; None: as `padding` says.
+    output_padding: what is added to the output's height and width, as in Keras; None: `padding` decides.
     """
 
     op: ClassVar[str] = "conv2d_transpose"
@@ -37,7 +37,7 @@ class Conv2DTranspose(Mixing):
         return Window((rows, columns), self.strides, self.padding, self.dilation)
 
     def _axis(self, shape: Shape, axis: int) -> Pair:
-        """How many outputs there are along an axis, and how many are cut off before them."""
+        """The number of outputs along an axis, and how many are cut off before the first."""
         added = None if self.output_padding is None else self.output_padding[axis]
         covered, stride = self.window.covered[axis], self.strides[axis]
         return linear_maps.transposed_axis(shape[axis], covered, stride, self.padding, added)
@@ -47,10 +47,10 @@ class Conv2DTranspose(Mixing):
         require_size(self.window.size)
         channels, filters = self.kernel.values.shape[2:]
         if len(shape) != 3 or shape[2] != channels:
-            raise ShapeError(f"takes (height, width, {channels}), its input is {shape}")
+            raise ShapeError(f"expected input shape (height, width, {channels}), got {shape}")
         height, width = self._axis(shape, 0)[0], self._axis(shape, 1)[0]
         if height < 1 or width < 1:
-            raise ShapeError(f"with output_padding {self.output_padding} leaves nothing of {shape}")
+            raise ShapeError(f"output_padding {self.output_padding} leaves no output for the input {shape}")
         return (height, width, filters)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

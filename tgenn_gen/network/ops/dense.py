@@ -27,7 +27,7 @@ class Dense(Mixing):
         require_kernel(self.kernel.values, "(inputs, units)")
         inputs, units = self.kernel.values.shape
         if shape[-1] != inputs:
-            raise ShapeError(f"takes (..., {inputs}), its input is {shape}")
+            raise ShapeError(f"expected input shape (..., {inputs}), got {shape}")
         return (*shape[:-1], units)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ class DepthwiseConv2D(Depthwise):
         require_kernel(self.kernel.values, "(rows, columns, channels, multiplier)")
         channels, multiplier = self.kernel.values.shape[2:]
         if len(shape) != 3 or shape[2] != channels:
-            raise ShapeError(f"takes (height, width, {channels}), its input is {shape}")
+            raise ShapeError(f"expected input shape (height, width, {channels}), got {shape}")
         return (*self.window.output(shape), channels * multiplier)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

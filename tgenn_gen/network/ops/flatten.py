@@ -16,7 +16,7 @@ from tgenn_gen.runtime import linear_maps
 
 @dataclass(frozen=True)
 class Flatten(LinearMap):
-    """Keras' Flatten. shape: the shape that it flattens."""
+    """Keras' Flatten. shape: the shape of its input."""
 
     op: ClassVar[str] = "flatten"
     shape: tuple[int, ...]
@@ -37,7 +37,7 @@ class Flatten(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:
-            raise ShapeError(f"flattens {self.shape}, its input is {shape}")
+            raise ShapeError(f"expected input shape {self.shape}, got {shape}")
         return (prod(shape),)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

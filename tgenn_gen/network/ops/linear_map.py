@@ -1,4 +1,4 @@
-"""The contract of a linear map, which each op fulfils."""
+"""The interface of a linear map, which each op implements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tgenn_gen.network.tensors import Tensor
 
 
 class ShapeError(ValueError):
-    """A map does not fit the shape it is given; the message says how."""
+    """A map does not fit the shape of its input."""
 
 
 class LinearMap(ABC):
@@ -25,90 +25,90 @@ class LinearMap(ABC):
 
     @abstractmethod
     def output_shape(self, shape: Shape) -> Shape:
-        """The shape it makes of `shape`. Raises ShapeError where it does not fit."""
+        """The output shape for an input of `shape`, without batch axes. Raises ShapeError if none fits."""
 
     @abstractmethod
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Map x (..., *shape) to (..., *output_shape(shape))."""
 
     def paths(self, x: np.ndarray) -> np.ndarray:
-        """How many paths lead to each output, of x (*shape) that lead to the inputs: each synapse is one.
+        """How many paths lead to each output if x (*shape) paths lead to each input; a synapse is one path.
 
-        That is apply with weights of 1; a map that has others besides its tensors says what it is itself.
+        This is apply with all weights 1. A map with weights outside of its tensors overrides it.
         """
         ones = {name: Tensor.unnamed(np.ones(t.values.shape)) for name, t in self.tensors.items()}
         return replace(self, **ones).apply(x)  # type: ignore[type-var]
 
     @abstractmethod
     def python(self, x: str, weight: str) -> str:
-        """Python that applies it to the expression `x`; `weight`: that of its own tensor, "" if none."""
+        """Python code that applies the map to the expression `x`; `weight`: the name of its array, or ""."""
 
     @abstractmethod
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
-        """GeNN code that runs over the outputs of one input element (:mod:`tgenn_gen.network.genn_code`)."""
+        """GeNN code that runs over the outputs of one input element (tgenn_gen.network.genn_code)."""
 
     @abstractmethod
     def describe(self) -> str:
-        """A few words for comments and tables, such as "conv2d 5x5 same"."""
+        """A short text for comments and tables, such as "conv2d 5x5 same"."""
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
-        """Its tensors by field name."""
+        """{field: tensor}."""
         return {k: v for k, v in vars(self).items() if isinstance(v, Tensor)}
 
     @property
     def has_kernel(self) -> bool:
-        """Whether it has weights of its own, which take in factors: scale_outputs and scale_inputs."""
+        """Whether it has a kernel, so that scale_outputs and scale_inputs are possible."""
         return "kernel" in self.tensors
 
     @property
     def channelwise(self) -> bool:
-        """Whether output channel c depends on input channel c alone: factors a channel pass through."""
+        """Whether output channel c depends only on input channel c: factors per channel pass through."""
         return False
 
     @property
     def routing(self) -> bool:
-        """Whether each output element is one input element, or 0."""
+        """Whether each output element is a copy of one input element, or 0."""
         return False
 
     @property
     def in_order(self) -> bool:
-        """Whether the outputs are the inputs in the same order, C order, on whatever axes."""
+        """Whether the outputs are the inputs in the same C order, on any axes."""
         return False
 
     @property
     def matrix(self) -> np.ndarray | None:
-        """Where it mixes the channels of each position by itself: its matrix (inputs, outputs)."""
+        """The matrix (inputs, outputs) of a map that mixes channels at each position alone; else None."""
         return None
 
     def with_channels(self, channels: int) -> LinearMap | None:
-        """Where it does the same to every channel: the map that does it to so many of them."""
+        """The same map for another number of channels, if it treats all channels alike; else None."""
         return self if self.channelwise else None
 
     def pushed(self, factor: np.ndarray) -> np.ndarray | None:
-        """The factors behind it, (channels,) or (1,), that do what `factor` does before it."""
+        """The factors, (channels,) or (1,), after the map equal to `factor` before it; None if impossible."""
         return factor if self.channelwise or len(factor) == 1 else None
 
     def pulled(self, factor: np.ndarray) -> np.ndarray | None:
-        """The factors before it, (channels,) or (1,), that do what `factor` does behind it."""
+        """The factors, (channels,) or (1,), before the map equal to `factor` after it; None if impossible."""
         return factor if self.channelwise or len(factor) == 1 else None
 
     def followed_by(self, matrix: np.ndarray) -> LinearMap | None:
-        """One kernel, unnamed, that is this one and then a matrix (outputs, new outputs) of channels."""
+        """One map equal to this one, then a matrix (outputs, new outputs) of channels; None if impossible."""
         return None
 
     def preceded_by(self, matrix: np.ndarray) -> LinearMap | None:
-        """One kernel, unnamed, that is a matrix (new inputs, inputs) of channels and then this one."""
+        """One map equal to a matrix (new inputs, inputs) of channels, then this one; None if impossible."""
         return None
 
     def reading(self, first: int, left: int) -> LinearMap | None:
-        """One kernel, unnamed, that reads the input's channels from `first` on but for the last `left`."""
+        """The map without the first `first` and the last `left` input channels; None if impossible."""
         return None
 
     def scale_outputs(self, factor: np.ndarray) -> LinearMap:
-        """It, then one factor a channel of its output's last axis, (channels,): one kernel, unnamed."""
+        """One map equal to this map, then `factor` (channels,) on the last axis of its output."""
         raise NotImplementedError
 
     def scale_inputs(self, factor: np.ndarray) -> LinearMap:
-        """One factor a channel of its input's last axis, (channels,), then it: one kernel, unnamed."""
+        """One map equal to `factor` (channels,) on the last axis of the input, then this map."""
         raise NotImplementedError

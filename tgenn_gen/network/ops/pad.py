@@ -15,7 +15,7 @@ from tgenn_gen.runtime import linear_maps
 
 @dataclass(frozen=True)
 class Pad(Border):
-    """Keras' ZeroPadding1D and 2D. before, after: the zeros along each axis, channels too."""
+    """Keras' ZeroPadding1D and 2D. before, after: the number of zeros at each axis, including channels."""
 
     op: ClassVar[str] = "pad"
 

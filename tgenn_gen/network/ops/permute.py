@@ -27,7 +27,7 @@ class Permute(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if sorted(self.axes) != list(range(len(shape))):
-            raise ShapeError(f"to axes {self.axes} is not an order of the {len(shape)} axes of {shape}")
+            raise ShapeError(f"expected 0 to {len(shape) - 1} once each as axes of {shape}, got {self.axes}")
         return tuple(shape[axis] for axis in self.axes)
 
     def apply(self, x: np.ndarray) -> np.ndarray:

@@ -40,9 +40,12 @@ class Reshape(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape != self.shape:
-            raise ShapeError(f"reshapes {self.shape}, its input is {shape}")
+            raise ShapeError(f"expected input shape {self.shape}, got {shape}")
         if prod(shape) != prod(self.target_shape):
-            raise ShapeError(f"cannot make {self.target_shape} of the {prod(shape)} elements of {shape}")
+            elements = prod(self.target_shape)
+            raise ShapeError(
+                f"expected {prod(shape)} elements in target_shape, as in {shape}, got {elements}"
+            )
         return self.target_shape
 
     def apply(self, x: np.ndarray) -> np.ndarray:

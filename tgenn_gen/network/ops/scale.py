@@ -1,4 +1,4 @@
-"""Scaling: y[..., c] = factor[c] x[..., c], where no kernel is there to take the factor."""
+"""Scaling: y[..., c] = factor[c] x[..., c], for chains without a kernel that can contain the factor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tgenn_gen.runtime import linear_maps
 
 @dataclass(frozen=True)
 class Scale(LinearMap):
-    """factor: one for each channel (the last axis), shape (channels,); or a single one, shape (1,)."""
+    """factor: one for each channel (the last axis), shape (channels,); or one for all, shape (1,)."""
 
     op: ClassVar[str] = "scale"
     factor: Tensor
@@ -26,7 +26,10 @@ class Scale(LinearMap):
 
     def output_shape(self, shape: Shape) -> Shape:
         if self.factor.values.shape not in ((1,), (shape[-1],)):
-            raise ShapeError(f"has {self.factor.values.size} factors for the {shape[-1]} channels of {shape}")
+            size = self.factor.values.size
+            raise ShapeError(
+                f"expected 1 factor, or {shape[-1]}: one for each channel of {shape}, got {size}"
+            )
         return shape
 
     def apply(self, x: np.ndarray) -> np.ndarray:

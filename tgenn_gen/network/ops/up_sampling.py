@@ -16,7 +16,7 @@ from tgenn_gen.runtime import linear_maps
 
 @dataclass(frozen=True)
 class UpSampling(LinearMap):
-    """Keras' UpSampling1D and 2D, nearest. factors: how many times each element stands along each axis."""
+    """Keras' UpSampling1D and 2D, nearest. factors: how often each element is repeated, one for each axis."""
 
     op: ClassVar[str] = "up_sampling"
     factors: tuple[int, ...]

@@ -26,7 +26,7 @@ class Windows(LinearMap):
 
     @property
     def window(self) -> Window:
-        """On images: steps are the columns of images of one row."""
+        """The windows on images: (steps, channels) is an image of one row."""
         row = (1,) * (2 - len(self.pool))
         rows, columns = (*row, *self.pool)
         row_stride, column_stride = (*row, *self.strides)
@@ -39,10 +39,10 @@ class Windows(LinearMap):
     def output_shape(self, shape: Shape) -> Shape:
         axes = len(self.pool)
         if len(self.strides) != axes:
-            raise ShapeError(f"has {axes} sizes in pool and {len(self.strides)} in strides")
+            raise ShapeError(f"expected {axes} numbers in strides, as in pool, got {len(self.strides)}")
         if len(shape) != axes + 1:
             expected = ("(steps, channels)", "(height, width, channels)")[axes - 1]
-            raise ShapeError(f"takes {expected}, its input is {shape}")
+            raise ShapeError(f"expected input shape {expected}, got {shape}")
         return (*self.window.output(self._image(shape))[2 - axes :], shape[-1], prod(self.pool))
 
     def _image(self, shape: Shape) -> Shape:

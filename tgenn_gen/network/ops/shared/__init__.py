@@ -1,4 +1,4 @@
-"""What several ops have in common.
+"""Code that several ops share.
 
 A module imports only those above it:
 

@@ -1,4 +1,4 @@
-"""What maps share that move elements along axes: GeNN code for indices, and widths of borders."""
+"""For maps that move elements along axes: GeNN code for indices, and borders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tgenn_gen.network.ops.linear_map import LinearMap, ShapeError
 
 
 def indices(shape: Shape, level: int) -> tuple[str, ...]:
-    """Code from i<level>, in C order, to its index at<level>_<axis> along each axis."""
+    """Code that splits the flat index i<level> (C order) into at<level>_<axis>, one index for each axis."""
     lines = []
     for axis, size in enumerate(shape):
         step = prod(shape[axis + 1 :])
@@ -23,7 +23,7 @@ def indices(shape: Shape, level: int) -> tuple[str, ...]:
 
 
 def flat_index(index: Sequence[str], shape: Shape) -> str:
-    """The expression of the index in C order of an element whose index along each axis is given."""
+    """The expression of the flat index (C order) of the element with these indices along the axes."""
     flat = index[0]
     for at, size in zip(index[1:], shape[1:], strict=True):
         flat = f"({flat}) * {size} + {at}"
@@ -31,15 +31,16 @@ def flat_index(index: Sequence[str], shape: Shape) -> str:
 
 
 def require_axes(shape: Shape, **numbers: tuple[int, ...]) -> None:
-    """Raise ShapeError where a field has not one number an axis."""
+    """Raise ShapeError if a field does not have one number for each axis."""
     for name, values in numbers.items():
         if len(values) != len(shape):
-            raise ShapeError(f"has {len(values)} numbers in {name} for the {len(shape)} axes of {shape}")
+            axes = f"{len(shape)} numbers in {name}, one for each axis of {shape}"
+            raise ShapeError(f"expected {axes}, got {len(values)}")
 
 
 @dataclass(frozen=True)
 class Border(LinearMap):
-    """A map that adds or takes away elements before and after each axis, channels too."""
+    """A map that adds or removes elements at the start and end of each axis, including channels."""
 
     before: tuple[int, ...]
     after: tuple[int, ...]

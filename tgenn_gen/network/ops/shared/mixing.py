@@ -1,4 +1,4 @@
-"""Maps whose kernel mixes channels: how it takes in factors, other kernels' matrices and missing channels."""
+"""Maps whose kernel mixes channels: how factors and matrices are merged into it, and channels removed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class Mixing(LinearMap):
         return self.kernel.values.astype(np.float64)
 
     def with_full_kernel(self, kernel: np.ndarray) -> LinearMap:
-        """The map that has this kernel over all channels in the place of its own."""
+        """The map with this kernel, over all channels, in place of its own."""
         return self.with_kernel(kernel)
 
     def with_kernel(self, kernel: np.ndarray) -> Mixing:
-        """The same map with other values in its kernel, unnamed."""
+        """The same map with other values in its kernel, which gets no file name yet."""
         return replace(self, kernel=Tensor.unnamed(kernel))  # type: ignore[type-var]
 
     @property
     def pointwise(self) -> bool:
-        """Whether it works on each position by itself."""
+        """Whether the kernel covers one position only, with strides of 1."""
         strides = np.ravel(getattr(self, "strides", 1))
         return self.kernel.values[..., 0, 0].size == 1 and bool((strides == 1).all())
 
@@ -60,7 +60,7 @@ class Mixing(LinearMap):
 
 
 class Grouped(Mixing):
-    """A kernel (..., inputs / groups, outputs): a group of outputs sees a group of inputs."""
+    """A map with a kernel (..., inputs / groups, outputs): a group of outputs reads one group of inputs."""
 
     groups: int
 
@@ -87,7 +87,7 @@ class Grouped(Mixing):
 
 
 class Depthwise(Mixing):
-    """A kernel (..., inputs, multiplier): output channel d * multiplier + m sees input channel d alone."""
+    """A map with a kernel (..., inputs, multiplier): output d * multiplier + m reads input channel d only."""
 
     @property
     def full_kernel(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Maps on (steps, channels): they are maps on images of one row, (1, steps, channels)."""
+"""Maps on (steps, channels), implemented as maps on images of one row, (1, steps, channels)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class OneAxis(LinearMap):
     @property
     @abstractmethod
     def on_images(self) -> LinearMap:
-        """The map on (1, steps, channels) that it is; its kernel, if it has one, holds no values."""
+        """The same map on (1, steps, channels); a kernel is replaced by a placeholder without values."""
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) != 2:
-            raise ShapeError(f"takes (steps, channels), its input is {shape}")
+            raise ShapeError(f"expected input shape (steps, channels), got {shape}")
         return self.on_images.output_shape((1, *shape))[1:]
 
     def scatter(self, shape: Shape, level: int, weight: str) -> Scatter:
@@ -31,16 +31,16 @@ class OneAxis(LinearMap):
 
 
 def of_one_row(kernel: Tensor) -> Tensor:
-    """A kernel of the shape that `kernel` has on images of one row, without its values."""
+    """A placeholder without values for `kernel` on images of one row."""
     return Tensor.placeholder("", (1, *kernel.values.shape))
 
 
 def require_channels(shape: Shape, channels: int) -> None:
-    """Raise ShapeError where `shape` is not (steps, channels)."""
+    """Raise ShapeError if `shape` is not (steps, channels)."""
     if len(shape) != 2 or shape[1] != channels:
-        raise ShapeError(f"takes (steps, {channels}), its input is {shape}")
+        raise ShapeError(f"expected input shape (steps, {channels}), got {shape}")
 
 
 def words(strides: int, dilation: int) -> str:
-    """What of a convolution along one axis is not as usual."""
+    """Strides and dilation in words, if they are not 1."""
     return (f" strides {strides}" if strides > 1 else "") + (f" dilation {dilation}" if dilation > 1 else "")

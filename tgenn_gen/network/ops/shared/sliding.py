@@ -1,4 +1,4 @@
-"""What convolution and pooling share: windows that slide over height and width, and Keras' padding."""
+"""For convolution and pooling: windows that slide over height and width, with Keras' padding."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Window:
         return dilated(self.size, self.dilation)
 
     def output(self, shape: Shape) -> Pair:
-        """How many there are. Raises ShapeError where one is larger than an unpadded input."""
+        """The number of windows: rows, columns. Raises ShapeError if a window does not fit the input."""
         require_size(self.size)
         height, width = self.covered
         if self.padding == "valid" and (height > shape[0] or width > shape[1]):
-            raise ShapeError(f"a window of {height}x{width} does not fit an input of {shape[0]}x{shape[1]}")
+            raise ShapeError(f"a window of {height}x{width} is larger than the input, {shape[0]}x{shape[1]}")
         rows, columns = (
             (shape[axis] + sum(self._padding(shape, axis)) - self.covered[axis]) // self.strides[axis] + 1
             for axis in (0, 1)
@@ -40,7 +40,7 @@ class Window:
         return rows, columns
 
     def before(self, shape: Shape) -> Pair:
-        """The zeros put above and to the left of the input."""
+        """The rows of zeros above the input, and the columns of zeros to its left."""
         return self._padding(shape, 0)[0], self._padding(shape, 1)[0]
 
     def is_padded(self, shape: Shape) -> bool:
@@ -51,8 +51,9 @@ class Window:
         return axis_padding(shape[axis], self.covered[axis], self.strides[axis], self.padding)
 
     def scatter(self, shape: Shape, level: int) -> tuple[str | Loop, ...]:
-        """Code from i<level> to its channel<level> and, for all windows that hold it, out_row<level>,
-        out_column<level> and its place in the window, tap_row<level>, tap_column<level>."""
+        """Code that splits i<level> into row, column and channel<level>, and loops over the windows that
+        contain it: out_row<level>, out_column<level>; its place in them is tap_row<level>, tap_column<level>.
+        """
         lines: tuple[str | Loop, ...] = image_index(shape, level)
         for axis, name in enumerate(("row", "column")):
             at, target, tap = f"{name}{level}", f"out_{name}{level}", f"tap_{name}{level}"
@@ -65,7 +66,7 @@ class Window:
         return lines
 
     def describe(self) -> str:
-        """Its size, its padding, and what else is not as usual for a convolution."""
+        """Size and padding; strides and dilation if they are not 1."""
         words = f"{self.size[0]}x{self.size[1]} {self.padding}"
         if self.strides != (1, 1):
             words += f" strides {self.strides[0]}x{self.strides[1]}"
@@ -75,7 +76,7 @@ class Window:
 
 
 def image_index(shape: Shape, level: int) -> tuple[str, ...]:
-    """Code from i<level>, in an image (height, width, channels), to row, column and channel."""
+    """Code that splits the flat index i<level> in an image (height, width, channels) into its indices."""
     _, width, channels = shape
     i, n = f"i{level}", level
     return (
