@@ -25,7 +25,7 @@ from tgenn_gen.project.writing import export_files, write_folder
 
 NAMES = sorted(golden_networks())
 EDITED = "was edited by hand"
-UNKNOWN = "was edited by hand, or written by a tgenn that put no hash at its end"
+UNKNOWN = "was edited by hand, or was written by an old tgenn that put no hash at its end"
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -214,7 +214,7 @@ def test_an_unknown_target_is_refused(tmp_path, capsys):
     save(golden_networks()["small_cnn"], tmp_path / "n")
     assert main(["generate", str(tmp_path / "n"), "--target", "pygen"]) == 2
     assert capsys.readouterr().err == (
-        "--target: error[T701]: there is no target 'pygen'\n  hint: there are pygenn, cpp, numpy\n"
+        "--target: error[T701]: unknown target 'pygen'\n  hint: use one of pygenn, cpp, numpy\n"
     )
 
 
