@@ -231,7 +231,10 @@ FORTRAN = f"T501]: cannot be read: it is in Fortran order: save np.ascontiguousa
 SHAPED = "the network takes (4,)\n  hint: reshape the examples to (n, 4), as the model was trained on them"
 NONE = "T504]: holds no examples\n  hint: give a few hundred training examples"
 NUMBERS = "expected numbers\n  hint: save x as float32 or uint8"
-FINITE = "holds NaN or infinity, or a number too large for float32\n  hint: remove this example, or correct its values"
+FINITE = (
+    "holds NaN or infinity, or a number too large for float32\n"
+    "  hint: remove this example, or correct its values"
+)
 UNUSABLE = {
     "nothing": (lambda p: None, NO_FILE.replace("not a regular file", "No such file or directory")),
     "a folder": (lambda p: p.mkdir(), NO_FILE),

@@ -1,6 +1,5 @@
 """Models and options that cannot be used: the whole message, and nothing written."""
 
-# ruff: noqa: E501  (what is said stands in one piece)
 from __future__ import annotations
 
 import os
