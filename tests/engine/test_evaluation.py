@@ -158,7 +158,7 @@ def test_the_data_is_not_overwritten(documents, capsys):
     before = (documents / "data.npz").read_bytes()
     data = str(documents / "data.npz")
     assert main(["evaluate", str(documents / "a"), "--data", data, "--json", data]) == 2
-    assert "is the data itself" in capsys.readouterr().err
+    assert "is the data file, which would be overwritten" in capsys.readouterr().err
     assert (documents / "data.npz").read_bytes() == before
 
 

@@ -341,9 +341,9 @@ def test_the_arrays_of_all_inputs_are_read_side_by_side(tmp_path, names):
         (lambda d: {"right": d["right"]}, f"T502]: {ALL.replace('_test', '_train')}: missing left, found right\n"
          "  hint: save it with np.savez(file, left=..., right=...)"),
         (lambda d: {**d, "left": d["left"][:, :2]}, "T503]: left: an example has shape (2, 3, 1), the network takes (4, 3, 1)\n"
-         "  hint: reshape the examples to (n, 4), as the model was trained on them"),
+         "  hint: reshape the examples to (n, 4, 3, 1), as the model was trained on them"),
         (lambda d: {**d, "right": d["right"][:9]}, "T503]: unequal numbers of examples: left 50, right 9\n"
-         "  hint: give each example an element of every array"),
+         "  hint: every array needs one entry for each example"),
         (lambda d: {**d, "right": d["right"].astype(complex)}, "T504]: right: examples have dtype complex128, expected numbers\n"
          "  hint: save x as float32 or uint8"),
         (lambda d: {n: x[:0] for n, x in d.items()}, "T504]: left: holds no examples\n"

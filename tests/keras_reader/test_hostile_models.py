@@ -158,7 +158,7 @@ def test_a_function_that_is_not_keras_own_is_not_looked_up(tmp_path, export, att
     change_config(path, lambda model: model["config"]["layers"][1]["config"].update({attribute: named}))
     assert export(path) == (
         f"{path}: error[T404]: the model uses code that is not part of Keras: function {function}\n"
-        "  hint: build the model of Keras' own layers and functions alone\n"
+        "  hint: use only layers and functions of Keras\n"
     )
 
 

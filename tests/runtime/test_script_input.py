@@ -67,7 +67,7 @@ DATA = {
         "DATA: expected an .npz with arrays x and y, got a single array",
     ),
     "text": (lambda path: path.write_text("hello\n"), "DATA: is not an .npz file, or is damaged"),
-    "an archive of nothing": (lambda path: np.savez(path), NOT_X + "none"),
+    "an archive of nothing": (lambda path: np.savez(path), NOT_X + "no array"),
     "no x": (npz(images=X, y=Y), NOT_X + "images, y"),
     "x_train alone": (npz(x_train=X, y_train=Y), NOT_X + "x_train, y_train"),
     "another shape": (npz(x=X[:, :5], y=Y), "DATA: an example has shape (5, 10, 2), the network takes (7, 10, 2)"),
@@ -122,9 +122,8 @@ def damaged() -> bytes:
 @pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04 not whole", damaged()])
 def test_a_file_that_is_no_whole_archive_is_refused(folder, tmp_path, content):
     (tmp_path / "data.npz").write_bytes(content)
-    assert refused(folder, data=tmp_path / "data.npz").startswith(
-        NOT_READ.replace("DATA", f"{tmp_path / 'data.npz'}")
-    )
+    path = tmp_path / "data.npz"
+    assert refused(folder, data=path) == f"{path}: is not an .npz file, or is damaged"
 
 
 def test_pickled_data_is_refused_and_not_loaded(folder, tmp_path):
