@@ -223,7 +223,7 @@ def test_check_and_show_read_a_document(capsys):
     assert capsys.readouterr().out == f"{GENERATED / 'small_cnn'}: fine: 4 populations, 140 neurons\n"
     assert main(["show", str(GENERATED / "small_cnn" / "network.yaml")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "small_cnn: 7 steps of 1 ms an example; read out: membrane of classes"
+    assert lines[0] == "small_cnn: 7 time steps of 1 ms per example; read out: membrane of classes"
     assert lines[1] == "input image: 7x10x2, constant_current"
     assert lines[3].split() == "population shape neurons synapses weights sparse toeplitz scale".split()
     assert lines[-3].split() == "total 140 1,182 1.3 KiB 10.5 KiB 1.8 KiB".split()

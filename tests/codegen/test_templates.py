@@ -206,12 +206,11 @@ def test_all_that_are_not_templates_are_named_at_once_by_file_and_line(said, min
 FAILS = {  # the second line of reference.py.j2, and what is said of it
     "a field that is not there": (
         "{{ plan.nam }}",
-        f"'tgenn_gen.codegen.plan.Plan object' has no attribute 'nam'\n  hint: did you mean 'name'? {FIELDS}",
+        f"Plan has no field 'nam'\n  hint: did you mean 'name'? {FIELDS}",
     ),
     "a field of a part": (
         "{% for p in plan.populations %}{{ p.neuronmodel }}{% endfor %}",
-        "'tgenn_gen.codegen.plan.PopulationPlan object' has no attribute 'neuronmodel'"
-        f"\n  hint: did you mean 'neuron_model'? {FIELDS}",
+        f"PopulationPlan has no field 'neuronmodel'\n  hint: did you mean 'neuron_model'? {FIELDS}",
     ),
     "a name that is not there": ("{{ network }}", f"'network' is undefined\n  hint: {FIELDS}"),
     "types": ("{{ plan.name + 1 }}", 'can only concatenate str (not "int") to str'),

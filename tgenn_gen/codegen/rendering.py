@@ -125,6 +125,7 @@ def _diagnostic(error: Exception, path: Path) -> Diagnostic:
         message, hint = f"there is no template '{error.name}'", name_hint(str(error.name))
     elif isinstance(error, jinja2.UndefinedError):
         hint = _field_hint(message)
+        message = re.sub(r"'tgenn_gen\.[\w.]+\.(\w+) object' has no attribute", r"\1 has no field", message)
     # Jinja2 puts the template's lines into the traceback; the last one is in the innermost template
     lines = [
         (frame.f_code.co_filename, line)

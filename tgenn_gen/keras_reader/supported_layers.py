@@ -65,7 +65,7 @@ LAYERS: dict[str, Supported] = {
     **_layers("Concatenate", "several inputs of the next population, with parts of its kernel", "axis"),
     **_layers(
         "BatchNormalization",
-        "folded into the kernel and bias before or behind it",
+        "folded into the kernel and bias before or after it",
         "axis epsilon center scale",
     ),
     **_layers("Rescaling", "folded into the next kernel and bias", "scale offset"),
@@ -74,7 +74,7 @@ LAYERS: dict[str, Supported] = {
         "Activation", "neurons for relu and relu6; nothing for linear; softmax is left out", "activation"
     ),
     **_layers("ReLU", "neurons, whose scale is at most max_value", "max_value negative_slope threshold"),
-    **_layers("LeakyReLU", "neurons, and others for what is negative", "negative_slope"),
+    **_layers("LeakyReLU", "neurons, and a second population for negative values", "negative_slope"),
     **_layers("Softmax", "left out at an output: the logits are read", "axis"),
     **_layers(
         "Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout "
