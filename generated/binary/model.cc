@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
 // A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k.
-// At its local step 0, where an example begins, it keeps the result of the last one, in variables called last_...,
-// and starts afresh.
+// At local step 0 a new example begins: the population stores the result of the last example in variables named
+// last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -46,7 +46,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -80,7 +80,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -107,7 +107,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -132,7 +132,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
         }
@@ -155,7 +155,8 @@ public:
 };
 IMPLEMENT_SNIPPET(signed_pulse);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("binary", 1.0, 7, false, 3, 11880, DOCUMENT);
 }  // Anonymous namespace
 
@@ -235,7 +236,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("stem_to_sum")->setAxonalDelaySteps(1);
     // from branch: conv2d 1x1 same
     if(net.toeplitz()) {
@@ -276,4 +277,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 777e75dd17a8905e08d0cca9261879252991f142316d2f529f897b7e4078ecf7
+// tgenn_gen: the sha256 of all lines above is 630518e9ab09671ab162415eaf4bc4966bb710da8681bf8a22e732194fb4a5f4

@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
 // A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k.
-// At its local step 0, where an example begins, it keeps the result of the last one, in variables called last_...,
-// and starts afresh.
+// At local step 0 a new example begins: the population stores the result of the last example in variables named
+// last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -42,7 +42,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -72,7 +72,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -87,7 +87,8 @@ public:
 };
 IMPLEMENT_SNIPPET(integrate_and_fire_zero_spike_count);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("branched", 0.5, 5, false, 0, 768, DOCUMENT);
 }  // Anonymous namespace
 
@@ -104,7 +105,7 @@ void modelDefinition(ModelSpec &model)
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 0.75}, {"v_init", 0.25} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
     net.add(_1st_neurons, "1st", 0, {"spike_count"});
-    // from in-put: conv2d 2x2 same; a current, computed once an example
+    // from in-put: conv2d 2x2 same; a current, computed once per example
     net.inject(_1st_neurons, "in-put", [kernel = a_kernel](const float *x, double *current) {
         in_put_to__1st(x, kernel, current);
     });
@@ -155,9 +156,9 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<_1st_to_a_b_2_sparse>());
     }
     net.setWeights(model, "_1st_to_a_b_2", a_b_kernel);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("_1st_to_a_b_2")->setAxonalDelaySteps(1);
-    // from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once an example
+    // from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once per example
     net.inject(a_b_2_neurons, "in-put", [kernel = scaled(0.25, c)](const float *x, double *current) {
         in_put_to_a_b_2(x, kernel, current);
     });
@@ -194,7 +195,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<a_b_2_to_out_sparse>());
     net.setWeights(model, "a_b_2_to_out", outer(window_means(2, 3), out2));
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("a_b_2_to_out")->setAxonalDelaySteps(1);
     net.output(out_neurons, {4}, "read", [](const Floats &read) {
         return mean_per_step(read, 1.0, 0, net.stepWeights());
@@ -206,4 +207,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is b04f065c88a7733e9c6af60e13fbeb2a54f16fc84ad923b889fb81cd1e9f753c
+// tgenn_gen: the sha256 of all lines above is 9344f400ec5645e3bc9bfead4d5e7c83703b0460429db4cbee08e57a874cceb2

@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ integrate_and_fire_zero = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -64,7 +64,7 @@ integrate_and_fire_zero_spike_count = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -99,7 +99,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.rename(_1st, "1st")
 
-    # from in-put: conv2d 2x2 same; a current, computed once an example
+    # from in-put: conv2d 2x2 same; a current, computed once per example
     def _1st_current(in_put: np.ndarray) -> np.ndarray:
         current = maps.conv2d(in_put, a_kernel, strides=(1, 1), padding="same")
         return current
@@ -147,7 +147,7 @@ def build(**options: Any) -> GeNNNetwork:
     )
     net.rename(a_b_2, "a-b")
 
-    # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once an example
+    # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once per example
     def a_b_2_current(in_put: np.ndarray) -> np.ndarray:
         current = maps.avg_pool2d(in_put, pool=(2, 2), strides=(2, 2), padding="same")
         current = maps.conv2d(current, c, strides=(1, 1), padding="valid")
@@ -177,7 +177,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity._1st_to_a_b_2, net.matrix),
     )
     net.set_kernel(_1st_to_a_b_2, a_b_kernel)
-    _1st_to_a_b_2.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    _1st_to_a_b_2.axonal_delay_steps = 1  # arrives together with deeper sources
 
     # for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
     _for = model.add_neuron_population(
@@ -232,11 +232,11 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.a_b_2_to_out),
     )
     net.set_kernel(a_b_2_to_out, a_b_2_to_out_kernel)
-    a_b_2_to_out.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    a_b_2_to_out.axonal_delay_steps = 1  # arrives together with deeper sources
     net.output(out, "read", (4,), lambda spikes, steps: 1.0 * spikes / steps)
     return net
 
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 332ca03b14ae47fbb090ef8b183ed10a4f1455e845b5df539cd6c9cc0fc561d2
+# tgenn_gen: the sha256 of all lines above is ddd2865f6989b1bf8a3a94b455453785953de1894fba0c8e2f02e702fcc6696f

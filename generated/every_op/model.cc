@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
 // A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k.
-// At its local step 0, where an example begins, it keeps the result of the last one, in variables called last_...,
-// and starts afresh.
+// At local step 0 a new example begins: the population stores the result of the last example in variables named
+// last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -42,7 +42,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -72,7 +72,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -87,7 +87,8 @@ public:
 };
 IMPLEMENT_SNIPPET(integrate_and_fire_subtract_spike_count);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("every_op", 1.0, 7, false, 0, 53544, DOCUMENT);
 }  // Anonymous namespace
 
@@ -104,7 +105,7 @@ void modelDefinition(ModelSpec &model)
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
     net.add(grouped_neurons, "grouped", 0, {"spike_count"});
-    // from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once an example
+    // from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once per example
     net.inject(grouped_neurons, "image", [kernel = grouped_kernel](const float *x, double *current) {
         image_to_grouped(x, kernel, current);
     });
@@ -180,7 +181,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<grouped_to_transposed_sparse>());
     net.setWeights(model, "grouped_to_transposed", constant(1.0));
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("grouped_to_transposed")->setAxonalDelaySteps(1);
 
     // joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
@@ -201,7 +202,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<dilated_to_joined_sparse>());
     net.setWeights(model, "dilated_to_joined", constant(1.0));
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("dilated_to_joined")->setAxonalDelaySteps(1);
 
     // steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
@@ -284,7 +285,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<steps_to_spread_sparse>());
     }
     net.setWeights(model, "steps_to_spread", last_axis_kernel);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("steps_to_spread")->setAxonalDelaySteps(1);
 
     // windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
@@ -332,7 +333,7 @@ void modelDefinition(ModelSpec &model)
         "images_to_classes", SynapseMatrixType::DENSE, images_neurons, classes_neurons,
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "images_to_classes", of_images_kernel);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("images_to_classes")->setAxonalDelaySteps(5);
     // from spread: avg_pool1d 4 valid, flatten, dense
     if(net.toeplitz()) {
@@ -348,7 +349,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<spread_to_classes_sparse>());
     }
     net.setWeights(model, "spread_to_classes", scaled(0.25, of_means_kernel));
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("spread_to_classes")->setAxonalDelaySteps(1);
     net.output(classes_neurons, {5}, "read", [](const Floats &read) {
         return mean_per_step(read, 1.0, 0, net.stepWeights());
@@ -360,4 +361,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 5a0c80d9839b2b839aa1cf667215355f4224d3b588b8bed28749ccefea725dae
+// tgenn_gen: the sha256 of all lines above is 2bbd41b9fd988176fbb4d5c3724c9d04dfe502b3c75e6e1031ca7f82a9dba8d0

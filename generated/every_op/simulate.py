@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ integrate_and_fire_subtract = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -64,7 +64,7 @@ integrate_and_fire_subtract_spike_count = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -98,7 +98,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
 
-    # from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once an example
+    # from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once per example
     def grouped_current(image: np.ndarray) -> np.ndarray:
         current = maps.conv2d(
             image,
@@ -186,7 +186,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.grouped_to_transposed),
     )
     net.set_kernel(grouped_to_transposed, grouped_to_transposed_kernel)
-    grouped_to_transposed.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    grouped_to_transposed.axonal_delay_steps = 1  # arrives together with deeper sources
 
     # joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
     joined = model.add_neuron_population(
@@ -220,7 +220,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.dilated_to_joined),
     )
     net.set_kernel(dilated_to_joined, dilated_to_joined_kernel)
-    dilated_to_joined.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    dilated_to_joined.axonal_delay_steps = 1  # arrives together with deeper sources
 
     # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
@@ -296,7 +296,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity.steps_to_spread, net.matrix),
     )
     net.set_kernel(steps_to_spread, last_axis_kernel)
-    steps_to_spread.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    steps_to_spread.axonal_delay_steps = 1  # arrives together with deeper sources
 
     # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     windows = model.add_neuron_population(
@@ -369,7 +369,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_weight_update("StaticPulse", {}, {"g": of_images_kernel.flatten()}),
         pygenn.init_postsynaptic("DeltaCurr"),
     )
-    images_to_classes.axonal_delay_steps = 5  # its source is earlier in the pipeline
+    images_to_classes.axonal_delay_steps = 5  # arrives together with deeper sources
     # from spread: avg_pool1d 4 valid, flatten, dense
     spread_to_classes_kernel = scaled(0.25, of_means_kernel)
     spread_to_classes = model.add_synapse_population(
@@ -382,11 +382,11 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity.spread_to_classes, net.matrix),
     )
     net.set_kernel(spread_to_classes, spread_to_classes_kernel)
-    spread_to_classes.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    spread_to_classes.axonal_delay_steps = 1  # arrives together with deeper sources
     net.output(classes, "read", (5,), lambda spikes, steps: 1.0 * spikes / steps)
     return net
 
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is ba94869897ea0016b34ef992d48e64d0c09c9ed7faa0c93f0fd4824f5487d051
+# tgenn_gen: the sha256 of all lines above is 284d9990d685bfa33b51a023aa5f8443ef93280483a5be35247a0aa84f5ddfae

@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
-// A population emits after it has seen all timesteps of an example, so one at depth d runs its local step k at
-// global step d * timesteps + k. At its local step 0, where an example begins, it keeps the result of the last one, in
-// variables called last_..., and starts afresh.
+// A population emits after it has seen all time steps of an example, so a population at depth d runs its local step k
+// at global step d * timesteps + k. At local step 0 a new example begins: the population stores the result of the last
+// example in variables named last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -42,8 +42,8 @@ public:
     });
     SET_SIM_CODE(R"(
         const int step = (int)round(t / dt) % timesteps;
-        const int emitted = (step + 1) % timesteps;  // the step that its spikes are of
-        if(emitted == 0) {  // a new example: latch the result of the last one
+        const int emitted = (step + 1) % timesteps;  // the step that its spikes belong to
+        if(emitted == 0) {  // a new example: store the last result
             last_spike_count = spike_count;
             spike_count = 0;
         }
@@ -74,7 +74,7 @@ public:
     });
     SET_SIM_CODE(R"(
         const int step = (int)round(t / dt) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -84,7 +84,8 @@ public:
 };
 IMPLEMENT_SNIPPET(integrate_membrane);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("few_spike", 1.0, 7, true, 0, 7560, DOCUMENT);
 }  // Anonymous namespace
 
@@ -102,7 +103,7 @@ void modelDefinition(ModelSpec &model)
         { {"timesteps", net.timesteps()}, {"depth", 0}, {"threshold", 1.0}, {"v_init", 0.5} },
         { {"I_const", 0.0}, {"V", 0.0}, {"next_V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
     net.add(stem_neurons, "stem", 0, {"spike_count"});
-    // from image: conv2d 2x3 same strides 2x1; a current, computed once an example
+    // from image: conv2d 2x3 same strides 2x1; a current, computed once per example
     net.inject(stem_neurons, "image", [kernel = conv_kernel](const float *x, double *current) {
         image_to_stem(x, kernel, current);
     });
@@ -147,7 +148,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<WeightUpdateModels::StaticPulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", sum_factor);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("stem_to_sum")->setAxonalDelaySteps(1 * net.timesteps());
     // from branch: conv2d 1x1 same
     if(net.toeplitz()) {
@@ -188,4 +189,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is e7a252d8a3841f5a2b12d19219368a3cc08401d9198229dbb1c0db4b0b52b9d9
+// tgenn_gen: the sha256 of all lines above is 19eefe8626f1fb65b8a48718a2508a07013f72f980695da31d1e6a6a8849b23e

@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
-A population emits after it has seen all timesteps of an example, so one at depth d runs its local step k at
-global step d * timesteps + k. At its local step 0, where an example begins, it keeps the result of the last
-one, in variables called last_..., and starts afresh.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
+A population emits after it has seen all time steps of an example, so a population at depth d runs its local
+step k at global step d * timesteps + k. At local step 0 a new example begins: the population stores the
+result of the last example in variables named last_..., and resets.
 """
 
 from typing import Any
@@ -37,8 +37,8 @@ few_spike = pygenn.create_neuron_model(
     ],
     sim_code="""
         const int step = (int)round(t / dt) % timesteps;
-        const int emitted = (step + 1) % timesteps;  // the step that its spikes are of
-        if(emitted == 0) {  // a new example: latch the result of the last one
+        const int emitted = (step + 1) % timesteps;  // the step that its spikes belong to
+        if(emitted == 0) {  // a new example: store the last result
             last_spike_count = spike_count;
             spike_count = 0;
         }
@@ -65,7 +65,7 @@ integrate_membrane = pygenn.create_neuron_model(
     ],
     sim_code="""
         const int step = (int)round(t / dt) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -103,7 +103,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "next_V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
 
-    # from image: conv2d 2x3 same strides 2x1; a current, computed once an example
+    # from image: conv2d 2x3 same strides 2x1; a current, computed once per example
     def stem_current(image: np.ndarray) -> np.ndarray:
         current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
         return current
@@ -161,7 +161,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.stem_to_sum),
     )
     net.set_kernel(stem_to_sum, sum_factor)
-    stem_to_sum.axonal_delay_steps = 1 * net.timesteps  # its source is earlier in the pipeline
+    stem_to_sum.axonal_delay_steps = 1 * net.timesteps  # arrives together with deeper sources
     # from branch: conv2d 1x1 same
     branch_to_sum = model.add_synapse_population(
         "branch_to_sum",
@@ -199,4 +199,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 07ee2db30dd6f1dc156a60bbd64cfd9d1b38f0cd68bd20238a2419fff4732cba
+# tgenn_gen: the sha256 of all lines above is e5d61171658c1eece061b279364295f9b64c97006e8f8fa679766aab74f77fc1

@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ integrate_and_fire_subtract = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -60,7 +60,7 @@ integrate_membrane = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -83,7 +83,7 @@ integrate_and_fire_subtract_spike_count = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -108,7 +108,7 @@ spikes_input = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
         }
@@ -158,7 +158,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
 
-    # from left: conv2d 3x2 same strides 2x1; a current, computed once an example
+    # from left: conv2d 3x2 same strides 2x1; a current, computed once per example
     def stem_current(left: np.ndarray) -> np.ndarray:
         current = maps.conv2d(left, stem_kernel, strides=(2, 1), padding="same")
         return current + stem_bias
@@ -278,4 +278,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 331082eefc7c82eeed8b296272200f1ae715bf6634ae36a68d29e5c45f21bfc7
+# tgenn_gen: the sha256 of all lines above is 5010f4f8f94e05648d31e34b6d9bf33d76b4a53cf22adde599e8757146dc4085

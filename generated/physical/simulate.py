@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -37,7 +37,7 @@ integrate_and_fire_to_rest = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             // u: random in [0, 1), from the example's key, the step and the neuron
@@ -78,7 +78,7 @@ integrate_and_fire_to_rest_spike_count = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_read = read;
@@ -119,7 +119,7 @@ integrate_and_fire_input = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             // u: random in [0, 1), from the example's key, the step and the neuron
@@ -239,7 +239,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.stem_to_sum),
     )
     net.set_kernel(stem_to_sum, sum_factor)
-    stem_to_sum.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    stem_to_sum.axonal_delay_steps = 1  # arrives together with deeper sources
     # from branch: conv2d 1x1 same
     branch_to_sum = model.add_synapse_population(
         "branch_to_sum",
@@ -286,4 +286,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 4c1e4b9f4e608a10bab0feea5e21d9fb34505c318eb8dcf3ef6d332c74422008
+# tgenn_gen: the sha256 of all lines above is d0e9d5b0c8bbf61164e026281dad569b40ac623f10bba581324a63b7c084ee24

@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
 // A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k.
-// At its local step 0, where an example begins, it keeps the result of the last one, in variables called last_...,
-// and starts afresh.
+// At local step 0 a new example begins: the population stores the result of the last example in variables named
+// last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -45,7 +45,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -86,7 +86,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -135,7 +135,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -183,7 +183,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -226,7 +226,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -265,7 +265,8 @@ public:
 };
 IMPLEMENT_SNIPPET(signed_pulse);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("signed_maximum", 1.0, 7, false, 1, 4176, DOCUMENT);
 }  // Anonymous namespace
 
@@ -284,7 +285,7 @@ void modelDefinition(ModelSpec &model)
         { {"I_const", 0.0}, {"V", 0.0}, {"sign", 0.0}, {"spike_count", 0}, {"last_spike_count", 0}, {"net_count", 0}, {"last_net_count", 0} });
     net.add(stem_neurons, "stem", 0, {"spike_count", "net_count"});
     net.bias(stem_neurons, stem_bias);
-    // from image: conv2d 2x3 same; a current, computed once an example
+    // from image: conv2d 2x3 same; a current, computed once per example
     net.inject(stem_neurons, "image", [kernel = stem_kernel](const float *x, double *current) {
         image_to_stem(x, kernel, current);
     });
@@ -336,7 +337,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<signed_pulse>({}, { {"g", initVar<InitVarSnippet::Kernel>()} }, {}, {}, { {"sign", createVarRef(stem_neurons, "sign")} }), deltaCurr,
         initConnectivity<stem_to_sum_sparse>());
     net.setWeights(model, "stem_to_sum", window_means(2, 2));
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("stem_to_sum")->setAxonalDelaySteps(1);
     // from pool3x3: conv2d 2x1 same
     if(net.signedToeplitz()) {
@@ -381,7 +382,7 @@ void modelDefinition(ModelSpec &model)
         "pool2x2_to_dense", SynapseMatrixType::DENSE, pool2x2_neurons, dense_neurons,
         initWeightUpdate<signed_pulse>({}, { {"g", uninitialisedVar()} }, {}, {}, { {"sign", createVarRef(pool2x2_neurons, "sign")} }), deltaCurr);
     net.setWeights(model, "pool2x2_to_dense", narrow_kernel);
-    // its source is earlier in the pipeline
+    // the delay makes its spikes arrive together with those of deeper sources
     model.findSynapseGroup("pool2x2_to_dense")->setAxonalDelaySteps(2);
     // from pool3x1: flatten, dense
     model.addSynapsePopulation(
@@ -411,4 +412,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is f10db1987b53d212b4db46f2874be1b6c0c6fd4dca968707566ac8666ab2f38c
+// tgenn_gen: the sha256 of all lines above is 03189d2ff70784b85bed4b1ffbd7611b1684fbbcf77d7559dbe8d96ba83fbd68

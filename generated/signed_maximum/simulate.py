@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -41,7 +41,7 @@ signed_integrate_and_fire = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -78,7 +78,7 @@ maximum = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -123,7 +123,7 @@ maximum_2 = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -167,7 +167,7 @@ maximum_3 = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -206,7 +206,7 @@ maximum_spike_count = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             last_net_count = net_count;
@@ -269,7 +269,7 @@ def build(**options: Any) -> GeNNNetwork:
         },
     )
 
-    # from image: conv2d 2x3 same; a current, computed once an example
+    # from image: conv2d 2x3 same; a current, computed once per example
     def stem_current(image: np.ndarray) -> np.ndarray:
         current = maps.conv2d(image, stem_kernel, strides=(1, 1), padding="same")
         return current + stem_bias
@@ -391,7 +391,7 @@ def build(**options: Any) -> GeNNNetwork:
         pygenn.init_sparse_connectivity(connectivity.stem_to_sum),
     )
     net.set_kernel(stem_to_sum, stem_to_sum_kernel)
-    stem_to_sum.axonal_delay_steps = 1  # its source is earlier in the pipeline
+    stem_to_sum.axonal_delay_steps = 1  # arrives together with deeper sources
     # from pool3x3: conv2d 2x1 same
     pool3x3_to_sum = model.add_synapse_population(
         "pool3x3_to_sum",
@@ -479,7 +479,7 @@ def build(**options: Any) -> GeNNNetwork:
         ),
         pygenn.init_postsynaptic("DeltaCurr"),
     )
-    pool2x2_to_dense.axonal_delay_steps = 2  # its source is earlier in the pipeline
+    pool2x2_to_dense.axonal_delay_steps = 2  # arrives together with deeper sources
     # from pool3x1: flatten, dense
     model.add_synapse_population(
         "pool3x1_to_dense",
@@ -538,4 +538,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is dda3228535dcd6ea32c7455e1c3f9c9e38a0b308a91c53f7c00138f3369b6569
+# tgenn_gen: the sha256 of all lines above is a94d20a9aebfe14440d860604ff2ca7d3e6b1dd1a799793f1b9df8b89e9384b0

@@ -5,18 +5,18 @@
 // Change the network there and run `tgenn generate`. If you change this file instead, `tgenn generate` leaves it as it
 // is, and later changes of network.yaml do not reach it.
 //
-// Build and run it in this folder, with GeNN's source tree in $GENN_PATH; -c: on the CPU, without it on a GPU:
+// Build and run it in this folder. $GENN_PATH is GeNN's source tree. Option -c is for the CPU; leave it out for a GPU:
 //
 //     tgenn data . DATA.npz
 //     CXXFLAGS="-O2 -ffp-contract=off" "$GENN_PATH/bin/genn-buildmodel.sh" -c model.cc
 //
-// The first command makes examples/. Run it again, with other settings: tgenn_runtime/tgenn_runtime.h lists them all.
+// The first command makes examples/. To run it again with other settings, which tgenn_runtime/tgenn_runtime.h lists:
 //
 //     TGENN_RUN_LIMIT=100 ./generator "$GENN_PATH" . 0
 //
 // A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k.
-// At its local step 0, where an example begins, it keeps the result of the last one, in variables called last_...,
-// and starts afresh.
+// At local step 0 a new example begins: the population stores the result of the last example in variables named
+// last_..., and resets.
 
 #include "tgenn_runtime/tgenn_runtime.h"
 
@@ -42,7 +42,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -69,7 +69,7 @@ public:
     SET_SIM_CODE(R"(
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -79,7 +79,8 @@ public:
 };
 IMPLEMENT_SNIPPET(integrate_membrane);
 
-// name, dt in ms, timesteps, few-spike code or not, steps that a readout leaves out, bytes of what can be TOEPLITZ
+// name, dt in ms, timesteps, few-spike code or not, steps before the readout starts, bytes of the SPARSE synapses that
+// can be TOEPLITZ, hash of network.yaml
 tgenn::Network net("small_cnn", 1.0, 7, false, 0, 10080, DOCUMENT);
 }  // Anonymous namespace
 
@@ -98,7 +99,7 @@ void modelDefinition(ModelSpec &model)
         { {"I_const", 0.0}, {"V", 0.0}, {"spike_count", 0}, {"last_spike_count", 0} });
     net.add(conv1_neurons, "conv1", 0, {"spike_count"});
     net.bias(conv1_neurons, conv1_bias);
-    // from image: conv2d 4x3 same strides 1x2; a current, computed once an example
+    // from image: conv2d 4x3 same strides 1x2; a current, computed once per example
     net.inject(conv1_neurons, "image", [kernel = conv1_kernel](const float *x, double *current) {
         image_to_conv1(x, kernel, current);
     });
@@ -162,4 +163,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is d1bd3031d118d27029f01fc214b9ed2acd6c677c08b0d09d24b721d83d92cf96
+// tgenn_gen: the sha256 of all lines above is 96f988ab6d171a3b4ec04df51cc5a842d44c5dc63a05aeb350ee4d56afb99a5c

@@ -8,10 +8,10 @@ as it is, and later changes of network.yaml do not reach it.
 
     python simulate.py --data examples.npz        # --help lists all options
 
-tgenn_runtime/ has what is the same for every network: the loop over examples, scores, the command line.
+tgenn_runtime/ has the code that all networks share: the loop over examples, scores, the command line.
 A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step
-d + k. At its local step 0, where an example begins, it keeps the result of the last one, in variables called
-last_..., and starts afresh.
+d + k. At local step 0 a new example begins: the population stores the result of the last example in variables
+named last_..., and resets.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ integrate_and_fire_subtract = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_spike_count = spike_count;
             spike_count = 0;
             V = v_init;
@@ -61,7 +61,7 @@ integrate_membrane = pygenn.create_neuron_model(
     sim_code="""
         // this population's local step: (global step - depth) modulo timesteps
         const int step = ((int)round(t / dt) + depth * (timesteps - 1)) % timesteps;
-        if(step == 0) {  // a new example: latch the result of the last one, start afresh
+        if(step == 0) {  // a new example: store the last result, then reset
             last_V = V;
             V = 0.0;
         }
@@ -91,7 +91,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
 
-    # from image: conv2d 4x3 same strides 1x2; a current, computed once an example
+    # from image: conv2d 4x3 same strides 1x2; a current, computed once per example
     def conv1_current(image: np.ndarray) -> np.ndarray:
         current = maps.conv2d(image, conv1_kernel, strides=(1, 2), padding="same")
         return current + conv1_bias
@@ -164,4 +164,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 69f193ef323c8de808d28a6a4c357b3d98418b57c2355397e5c602358e65589c
+# tgenn_gen: the sha256 of all lines above is 697283519401a9c4cec446b3a8c065cf722787bb03f40bdecd938afcee448ab2

@@ -101,7 +101,7 @@ def test_examples_beyond_the_limit_are_not_looked_at(tmp_path):
 def test_examples_of_other_types_are_refused(tmp_path):
     save(tmp_path, image=images(4, np.float64))
     said = refused("examples", tmp_path, 0, "image", 0, 1, input=described(IMAGES, CLASSES))
-    expected = "examples are <f8, expected <f4 or |u1: tgenn data writes what can be read"
+    expected = "examples have type <f8, expected <f4 or |u1: make them with tgenn data"
     assert said == f"{tmp_path}/image.npy: {expected}"
 
 
@@ -115,7 +115,7 @@ def test_inputs_with_unequal_numbers_of_examples_are_refused_as_in_python(tmp_pa
 def test_missing_examples_are_said(tmp_path):
     network = described(SEVERAL, CLASSES)
     said = refused("examples", tmp_path / "no", 0, "image", 0, 1, input=network)
-    assert said == f"{tmp_path / 'no'}: there is no such folder here: tgenn data makes it"
+    assert said == f"{tmp_path / 'no'}: there is no such folder here: make it with tgenn data"
     save(tmp_path, image=images(3))
     said = refused("examples", tmp_path, 0, "image", 0, 1, input=network)
     assert said == f"{tmp_path}/flat.npy: cannot be read: No such file or directory"

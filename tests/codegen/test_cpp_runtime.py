@@ -110,10 +110,10 @@ def test_headers_of_other_writers_are_read(tmp_path, text):
     assert done("shape", tmp_path / "x.npy").decode().endswith(" <f4 2 (2, 3)\n")
 
 
-DAMAGED = "has a damaged header, or holds no numbers: tgenn data writes what can be read"
-FOREIGN = "is not an .npy file: tgenn data writes what can be read"
-HELD = "holds {} bytes of data, which are no <f4 {}"
-UNREAD = "is {}, expected <f4, <f8, <i4, <i8 or |u1: tgenn data writes those"
+DAMAGED = "has a damaged header, or no numbers: make it with tgenn data"
+FOREIGN = "is not an .npy file: make it with tgenn data"
+HELD = "has {} bytes of data, which is not the size of <f4 {}"
+UNREAD = "has type {}, expected <f4, <f8, <i4, <i8 or |u1: make it with tgenn data"
 HALF = 2**62 // 4
 
 FILES = {
@@ -266,7 +266,7 @@ def test_settings_come_from_the_environment(tmp_path, variables, expected):
 
 
 KNOWN = "DATA LIMIT TIMESTEPS BATCH_SIZE CONNECTIVITY SEED OUTPUT".split()
-WHOLE = "TGENN_RUN_{}: expected a whole number of {} to {}, got '{}'"
+WHOLE = "TGENN_RUN_{}: expected a whole number from {} to {}, got '{}'"
 
 
 @pytest.mark.parametrize(
@@ -283,8 +283,8 @@ WHOLE = "TGENN_RUN_{}: expected a whole number of {} to {}, got '{}'"
         ("BATCH_SIZE", "1\n2", WHOLE.format("BATCH_SIZE", 1, 999999999, "1?2")),
         ("SEED", "4294967296", WHOLE.format("SEED", 0, 4294967295, 4294967296)),
         ("SEED", "0x10", WHOLE.format("SEED", 0, 4294967295, "0x10")),
-        ("TIMESTEPS", "1001", "TGENN_RUN_TIMESTEPS=1001: the network takes at most 1000"),
-        ("TIMESTEPS", "5", "TGENN_RUN_TIMESTEPS=5: the readout starts only after step 5"),
+        ("TIMESTEPS", "1001", "TGENN_RUN_TIMESTEPS=1001: expected at most 1000"),
+        ("TIMESTEPS", "5", "TGENN_RUN_TIMESTEPS=5: expected more than 5, where the readout starts"),
         (
             "CONNECTIVITY",
             "Sparse",
@@ -295,7 +295,7 @@ WHOLE = "TGENN_RUN_{}: expected a whole number of {} to {}, got '{}'"
         ("OUTPUT", "/no/such/out", "TGENN_RUN_OUTPUT=/no/such/out: there is no folder /no/such"),
         ("OUTPUT", "file/out", "TGENN_RUN_OUTPUT=file/out: there is no folder {}/file"),
         *(
-            (name, "1", f"TGENN_RUN_{name}: there is no such setting; there are TGENN_RUN_" + known)
+            (name, "1", f"TGENN_RUN_{name}: unknown setting, expected one of TGENN_RUN_" + known)
             for known in [", TGENN_RUN_".join(KNOWN)]
             for name in ("TIMESTEP", "timesteps", "")
         ),
@@ -332,12 +332,12 @@ def test_weights_are_those_of_the_file_that_has_the_hash(tmp_path, ends):
         (np.zeros((2, 3), np.float64), None, "holds <f8 (2, 3), model.cc expects <f4 (2, 3)"),
         (np.zeros((3, 2), np.float32), None, "holds <f4 (3, 2), model.cc expects <f4 (2, 3)"),
         (np.full((2, 3), np.nan, np.float32), None, "holds NaN or infinity"),
-        (np.zeros((2, 3), np.float32), lambda f: f.write_bytes(b"x"), "does not have the hash in weights/"),
+        (np.zeros((2, 3), np.float32), lambda f: f.write_bytes(b"x"), "its hash is not the one in weights/"),
         (np.zeros((2, 3), np.float32), lambda f: f.unlink(), "cannot be read: run this in the folder of"),
         (
             np.zeros((2, 3), np.float32),
             lambda f: (f.parent / "SHA256SUMS").unlink(),
-            "does not have the hash in weights/SHA256SUMS: if you changed it, run tgenn lock, or",
+            "its hash is not the one in weights/SHA256SUMS: if you changed it, run tgenn lock, or",
         ),
     ],
 )

@@ -25,7 +25,7 @@ from tgenn_gen.project.writing import export_files, write_folder
 
 NAMES = sorted(golden_networks())
 EDITED = "was edited by hand"
-UNKNOWN = "was edited by hand, or written by a tgenn that put no hash at its end"
+UNKNOWN = "was edited by hand, or was written by an old tgenn that put no hash at its end"
 
 
 def files_below(folder: Path) -> dict[str, bytes]:
@@ -216,7 +216,7 @@ def test_an_unknown_target_is_refused(tmp_path, capsys):
     save(golden_networks()["small_cnn"], tmp_path / "n")
     assert main(["generate", str(tmp_path / "n"), "--target", "pygen"]) == 2
     assert capsys.readouterr().err == (
-        "--target: error[T701]: there is no target 'pygen'\n  hint: there are pygenn, cpp, numpy\n"
+        "--target: error[T701]: unknown target 'pygen'\n  hint: use one of pygenn, cpp, numpy\n"
     )
 
 
@@ -225,7 +225,7 @@ def test_check_and_show_read_a_document(capsys):
     assert capsys.readouterr().out == f"{GENERATED / 'small_cnn'}: valid: 4 populations, 140 neurons\n"
     assert main(["show", str(GENERATED / "small_cnn" / "network.yaml")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "small_cnn: 7 steps of 1 ms an example; read out: membrane of classes"
+    assert lines[0] == "small_cnn: 7 time steps of 1 ms per example; read out: membrane of classes"
     assert lines[1] == "input image: 7x10x2, constant_current"
     assert lines[3].split() == "population shape neurons synapses weights sparse toeplitz scale".split()
     assert lines[-3].split() == "total 140 1,182 1.3 KiB 10.5 KiB 1.8 KiB".split()

@@ -119,7 +119,7 @@ def test_weights_that_are_not_those_of_the_document_are_refused(copy):
     file = next(iter(sorted((copy / "weights").glob("*.npy"))))
     content = file.read_bytes()
     lock = "run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
-    foreign = f"weights/{file.name}: does not have the hash in weights/SHA256SUMS: if you changed it, {lock}"
+    foreign = f"weights/{file.name}: its hash is not the one in weights/SHA256SUMS: if you changed it, {lock}"
     for damaged in (content[:-1], content + b"\0", b"\x93NUMPX" + content[6:], b"", content[:-1] + b"\1"):
         file.write_bytes(damaged)
         assert_refused(run_again(copy, output="out"), copy, foreign)
@@ -145,7 +145,7 @@ def test_a_build_of_another_document_does_not_run(copy):
     document = copy / "network.yaml"
     document.write_text(document.read_text().replace("threshold: 1.0", "threshold: 0.5", 1))
     assert main(["generate", str(copy)]) == 0
-    message = "model.cc: was generated anew since this was built: build it again"
+    message = "model.cc: has changed since this program was built: build it again"
     assert_refused(run_again(copy, output="out"), copy, message)
 
 
@@ -171,7 +171,7 @@ def test_the_cpu_backend_takes_one_example_at_a_time(copy):
     assert_refused(
         run_again(copy, output="out", batch_size=2),
         copy,
-        "TGENN_RUN_BATCH_SIZE: the CPU backend simulates one example at a time",
+        "TGENN_RUN_BATCH_SIZE: expected 1 on the CPU backend",
     )
 
 

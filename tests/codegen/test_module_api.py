@@ -80,7 +80,7 @@ def test_unknown_names_are_refused_where_something_is_recorded(built):
     _, on_genn, in_numpy, x = built
     for net in (on_genn, in_numpy):
         for option in ("record", "record_v"):
-            with pytest.raises(ValueError, match=f"^{option} nobody: expected names of "):
+            with pytest.raises(ValueError, match=f"^{option} nobody: expected populations of "):
                 net.run(x, **{option: ["nobody"]})
 
 
@@ -196,7 +196,7 @@ def test_simulate_gives_the_same_with_both_engines():
     assert sorted(on_genn.spikes) == sorted(network.spiking)
     assert_equal_results(on_genn, in_numpy)
     for engine in ("genn", "numpy"):
-        with pytest.raises(TgennError, match="record nobody: expected names of"):
+        with pytest.raises(TgennError, match="record nobody: expected populations of"):
             simulate(network, x, engine=engine, record=["nobody"])
 
 

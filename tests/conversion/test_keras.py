@@ -246,7 +246,7 @@ def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
     network = convert(model, x, method=Method(readout="spike_count"))
-    loss = "classes: read by its spike count, which is 0 for all outputs below 0: see --correct offset"
+    loss = "classes: its readout, spike count, is 0 for all negative outputs: use --correct offset"
     assert loss in network.provenance["changes"]
     *_, (_, current) = ann_of(network, x)
     positive = current.max(axis=1) > 0
@@ -382,7 +382,7 @@ def test_an_offset_raises_all_logits_to_where_spikes_can_tell_them(method):
     network = convert(model, x, replace(plain, corrections=("offset",)))
     assert (simulate(network, x).predictions == expected).mean() > 0.9
     assert any("added to all outputs" in note for note in network.provenance["changes"])
-    assert not any("0 for all outputs below 0" in note for note in network.provenance["changes"])
+    assert not any("0 for all negative outputs" in note for note in network.provenance["changes"])
     assert network.provenance["corrections"] == ["offset"]
 
 

@@ -227,7 +227,7 @@ def test_max_pooling_before_batch_normalization_is_of_the_activations_before_it(
     assert network.population("pool").inputs[0].source == "conv"
     gamma = model.get_layer("norm").gamma
     gamma.assign([1.0, 0.0, 0.5, -0.5])
-    with pytest.raises(TgennError, match="max-pooling, 'pool', of what may be negative"):
+    with pytest.raises(TgennError, match="max-pooling 'pool' of values that may be negative"):
         fold(read_model(model), Method())
 
 
@@ -244,7 +244,7 @@ def test_max_pooling_may_be_replaced_by_average_pooling_and_that_is_said(pooling
     other.set_weights(trained.get_weights())
     x = np.random.default_rng(0).random((30, 8, 7, 2), np.float32)
     network = convert(trained, x, Method("data", max_pool="average", pooling=pooling, timesteps=1000))
-    assert "pool: average pooling in the place of max-pooling" in network.provenance["changes"]
+    assert "pool: max-pooling replaced by average pooling" in network.provenance["changes"]
     assert network.provenance["max_pool"] == "average"
     expected = np.asarray(other(x))
     np.testing.assert_allclose(simulate(network, x).output, expected, atol=0.02 * np.abs(expected).max())

@@ -439,11 +439,11 @@ def test_mse_scales_do_not_depend_on_the_units_of_the_neurons():
 @pytest.mark.parametrize(
     ("encoding", "change", "message"),
     [
-        (SpikesInput(), lambda x: x, "takes 0 and 1 alone, the input holds 0."),
-        (PoissonInput(), lambda x: x - 0.5, "takes 0 to 1, the input runs from -0."),
-        (PoissonInput(signed=True), lambda x: 3 * x, "takes -1 to 1, the input runs from "),
-        (IntegrateAndFireInput(), lambda x: 2 * x, "takes 0 to 1, the input runs from "),
-        (IntegrateAndFireInput(), lambda x: x - 1, "takes 0 to 1, the input runs from -"),
+        (SpikesInput(), lambda x: x, "takes only 0 and 1, the input has 0."),
+        (PoissonInput(), lambda x: x - 0.5, "takes 0 to 1, the input ranges from -0."),
+        (PoissonInput(signed=True), lambda x: 3 * x, "takes -1 to 1, the input ranges from "),
+        (IntegrateAndFireInput(), lambda x: 2 * x, "takes 0 to 1, the input ranges from "),
+        (IntegrateAndFireInput(), lambda x: x - 1, "takes 0 to 1, the input ranges from -"),
     ],
 )
 def test_calibration_data_that_the_encoding_cannot_take_is_refused(encoding, change, message):

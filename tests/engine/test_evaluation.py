@@ -58,12 +58,12 @@ def documents(tmp_path):
 @pytest.mark.parametrize(
     ("calibration", "x", "said"),
     [
-        ((0.0, 1.0), np.full((2, 7, 10, 2), 255.0) * [[[[0, 1]]]], "data runs from 0 to 255, "),
-        ((0.0, 255.0), np.full((2, 7, 10, 2), 255, np.uint8) * np.uint8([0, 1]), "data runs from 0 to 1, "),
+        ((0.0, 1.0), np.full((2, 7, 10, 2), 255.0) * [[[[0, 1]]]], "data ranges from 0 to 255, "),
+        ((0.0, 255.0), np.full((2, 7, 10, 2), 255, np.uint8) * np.uint8([0, 1]), "data ranges from 0 to 1, "),
         ((0.0, 1.0), np.full((2, 7, 10, 2), 255, np.uint8) * np.uint8([0, 1]), ""),
         (None, np.full((2, 7, 10, 2), 255.0), ""),
         ((0.0, 0.0), np.full((2, 7, 10, 2), 255.0), ""),
-        ((0.0, 5e-324), np.full((2, 7, 10, 2), 255.0), "data runs from 255 to 255, "),
+        ((0.0, 5e-324), np.full((2, 7, 10, 2), 255.0), "data ranges from 255 to 255, "),
     ],
 )
 def test_data_that_was_prepared_in_another_way_than_the_calibration_data_is_told(
@@ -74,7 +74,7 @@ def test_data_that_was_prepared_in_another_way_than_the_calibration_data_is_told
     np.savez(tmp_path / "data.npz", x=x.astype(x.dtype if x.dtype == np.uint8 else np.float32), y=[0, 1])
     assert main(["evaluate", str(tmp_path / "n"), "--data", str(tmp_path / "data.npz")]) == 0
     err = capsys.readouterr().err
-    assert ("may be prepared in another way" in err) == bool(said) and said in err
+    assert ("preprocess both in the same way" in err) == bool(said) and said in err
 
 
 def test_the_range_of_several_inputs_is_each_its_own():
@@ -89,7 +89,7 @@ def test_the_range_of_several_inputs_is_each_its_own():
         table = input_table(replace(network, inputs=tuple(ranged)))
         found = range_problem({name: examples[name] for name in order}, table)
         assert found.startswith(
-            f"{ranged[1].name}: the data runs from 0 to 60, the calibration data from 0 to 1"
+            f"{ranged[1].name}: the data ranges from 0 to 60, the calibration data from 0 to 1"
         )
 
 
@@ -158,15 +158,15 @@ def test_the_data_is_not_overwritten(documents, capsys):
     before = (documents / "data.npz").read_bytes()
     data = str(documents / "data.npz")
     assert main(["evaluate", str(documents / "a"), "--data", data, "--json", data]) == 2
-    assert "is the data itself" in capsys.readouterr().err
+    assert "is the data file, which would be overwritten" in capsys.readouterr().err
     assert (documents / "data.npz").read_bytes() == before
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("few_spike", {"timesteps": 40}, "timesteps is 40, the network takes at most 16"),
-        ("binary", {"timesteps": 2}, "timesteps is 2, the readout starts only after 3"),
+        ("few_spike", {"timesteps": 40}, "timesteps is 40, expected at most 16"),
+        ("binary", {"timesteps": 2}, "timesteps is 2, expected more than 3, where the readout starts"),
         ("signed", {"timesteps": -3}, "timesteps is -3, expected at least 1"),
         ("signed", {"seed": -1}, "seed is -1, expected 0 to 2^32 - 1"),
         ("signed", {"x": np.zeros((0, 6, 5, 2))}, "holds no examples"),

@@ -22,7 +22,7 @@ from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
 from tgenn_gen.network.model import Output
 
-ALL = "where there is one for each input, all with _test at their ends or none"
+ALL = "expected an array for each input, all names with _test at the end or none"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_result_has_the_outputs_in_their_shapes_and_its_properties_are_those_o
         ),
         (lambda x: {**x, "right": x["right"][:2]}, "unequal numbers of examples: left 3, right 2"),
         (lambda x: {**x, "left": x["left"] * np.nan}, "left: example 0 holds NaN or infinity, or a number too large for float32"),
-        (lambda x: {**x, "right": x["right"] / 2}, "right: the encoding takes 0 and 1 alone, the input holds 0.5"),
+        (lambda x: {**x, "right": x["right"] / 2}, "right: the encoding takes only 0 and 1, the input has 0.5"),
     ],
 )  # fmt: skip
 def test_examples_that_are_not_the_networks_are_refused_by_the_inputs_name(change, expected):
@@ -165,15 +165,15 @@ def changed(**changes):
 REFUSED = {
     "one is missing": (
         changed(right=None),
-        f"no array right in it, {ALL}; it has left, classes, image, early",
+        f"{ALL}: missing right, found left, classes, image, early",
     ),
     "another ending": (
         {"left_test": np.zeros((4, 4, 3, 1)), "right": np.zeros((4, 5))},
-        f"no array left in it, {ALL}; it has left_test, right",
+        f"{ALL}: missing left, found left_test, right",
     ),
     "none": (
         {"x": np.zeros((4, 4, 3, 1))},
-        f"no array left and no right in it, {ALL}; it has x",
+        f"{ALL}: missing left, right, found x",
     ),
     "another length": (changed(right=np.zeros((3, 5))), "unequal numbers of examples: left 4, right 3"),
     "another shape": (
@@ -290,8 +290,8 @@ def test_an_evaluation_scores_every_output_as_numpy_does(folder, tmp_path, capsy
 @pytest.mark.parametrize(
     ("y", "expected"),
     [
-        ({"code": np.zeros(3)}, "no output code; there are decoded"),
-        ({}, "expected targets of one output at least"),
+        ({"code": np.zeros(3)}, "unknown output code, expected decoded"),
+        ({}, "expected targets for at least one output"),
         (np.zeros(3), "y is float64 (3,), expected values (3, 4, 6, 1)"),
     ],
 )
@@ -338,18 +338,18 @@ def test_the_arrays_of_all_inputs_are_read_side_by_side(tmp_path, names):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda d: {"right": d["right"]}, f"T502]: no array left in it, {ALL.replace('_test', '_train')}; it has right\n"
+        (lambda d: {"right": d["right"]}, f"T502]: {ALL.replace('_test', '_train')}: missing left, found right\n"
          "  hint: save it with np.savez(file, left=..., right=...)"),
         (lambda d: {**d, "left": d["left"][:, :2]}, "T503]: left: an example has shape (2, 3, 1), the network takes (4, 3, 1)\n"
-         "  hint: reshape the examples as the model was trained on them"),
+         "  hint: reshape the examples to (n, 4, 3, 1), as the model was trained on them"),
         (lambda d: {**d, "right": d["right"][:9]}, "T503]: unequal numbers of examples: left 50, right 9\n"
-         "  hint: give each example an element of every array"),
-        (lambda d: {**d, "right": d["right"].astype(complex)}, "T504]: right: examples are complex128, expected numbers\n"
+         "  hint: every array needs one entry for each example"),
+        (lambda d: {**d, "right": d["right"].astype(complex)}, "T504]: right: examples have dtype complex128, expected numbers\n"
          "  hint: save x as float32 or uint8"),
         (lambda d: {n: x[:0] for n, x in d.items()}, "T504]: left: holds no examples\n"
-         "  hint: give some hundreds of training examples"),
+         "  hint: give a few hundred training examples"),
         (lambda d: {**d, "right": d["right"] * np.nan}, "T505]: right: example 0 holds NaN or infinity, or a number too large for float32\n"
-         "  hint: remove or mend it"),
+         "  hint: remove this example, or correct its values"),
     ],
 )  # fmt: skip
 def test_calibration_data_that_cannot_be_used_is_refused(tmp_path, change, expected):

@@ -134,7 +134,7 @@ HEADER = "its header does not describe an array"
 CASES = {
     "a bomb": (
         lambda p: bomb(p, npy(np.zeros((0, 4), np.uint8), shape=(3 * GIB // 4, 4)), b"\0"),
-        "unpacked it has 3221225600 bytes",
+        "it has 3221225600 bytes unpacked",
     ),
     "bzip2, which unpacks a block of any size at once": (
         lambda p: archive(p, zipfile.ZIP_BZIP2, x=npy(X)),
@@ -144,20 +144,20 @@ CASES = {
         lambda p: archive(p, zipfile.ZIP_LZMA, x=npy(X)),
         "x.npy is neither stored nor deflated",
     ),
-    "a header of 3 GiB": (lambda p: bomb(p, long_header(3 * GIB), b" "), "unpacked it has 3221225484 bytes"),
+    "a header of 3 GiB": (lambda p: bomb(p, long_header(3 * GIB), b" "), "it has 3221225484 bytes unpacked"),
     "a header of 60 MiB": (
         lambda p: archive(p, DEFLATED, x=long_header(60 * 2**20) + b" " * 60 * 2**20),
         "its header has 62914560 bytes, expected at most 4096",
     ),
-    "entries that overlap": (overlapping, "unpacked it has 4194816000 bytes"),
-    "a directory of 2 MB": (a_directory_of_very_many_entries, "it has none"),
+    "entries that overlap": (overlapping, "it has 4194816000 bytes unpacked"),
+    "a directory of 2 MB": (a_directory_of_very_many_entries, "found no array"),
     "two entries of one name": (twice, "2 entries have the same name, x.npy"),
     "two names that are one": (twice_but_for_what_follows_a_nul, "2 entries have the same name, x.npy"),
     "an encrypted entry": (lambda p: changed(p, flags=1), "is encrypted, password required"),
     "an unknown method": (lambda p: changed(p, method=99), "x.npy is neither stored nor deflated"),
     "a size that is too large": (
         lambda p: changed(p, size=2**31, packed=2**31),
-        "unpacked it has 2147483648 bytes",
+        "it has 2147483648 bytes unpacked",
     ),
     "two sizes": (lambda p: changed(p, size=2**20), "x holds 1048448 bytes of data, its shape needs 96"),
     "two sizes of what is deflated": (
@@ -190,7 +190,7 @@ CASES = {
     ),
     "a name of another folder alone": (
         lambda p: archive(p, **{"../x": npy(X), "/x": npy(X)}),
-        "no array x, ",
+        "expected an array named x, ",
     ),
 }
 
@@ -222,16 +222,19 @@ def save_npy(path):
         np.save(file, X)
 
 
-NO_FILE = "T501]: cannot be read: not a regular file\n  hint: give the path of an .npz"
+NO_FILE = "T501]: cannot be read: not a regular file\n  hint: give the path of an .npz file"
 SAVEZ = "\n  hint: save it with np.savez(file, x=training_examples)"
-NO_ARCHIVE = f"T501]: is not an .npz file, or damaged{SAVEZ}"
-NO_X = "T502]: no array x, x_train, image or image_train in it; it has"
+NO_ARCHIVE = f"T501]: is not an .npz file, or is damaged{SAVEZ}"
+NO_X = "T502]: expected an array named x, x_train, image or image_train, found"
 PLAIN = "\n  hint: save x as a plain array of numbers"
 FORTRAN = f"T501]: cannot be read: it is in Fortran order: save np.ascontiguousarray(x){PLAIN}"
-SHAPED = "the network takes (4,)\n  hint: reshape the examples as the model was trained on them"
-NONE = "T504]: holds no examples\n  hint: give some hundreds of training examples"
+SHAPED = "the network takes (4,)\n  hint: reshape the examples to (n, 4), as the model was trained on them"
+NONE = "T504]: holds no examples\n  hint: give a few hundred training examples"
 NUMBERS = "expected numbers\n  hint: save x as float32 or uint8"
-FINITE = "holds NaN or infinity, or a number too large for float32\n  hint: remove or mend it"
+FINITE = (
+    "holds NaN or infinity, or a number too large for float32\n"
+    "  hint: remove this example, or correct its values"
+)
 UNUSABLE = {
     "nothing": (lambda p: None, NO_FILE.replace("not a regular file", "No such file or directory")),
     "a folder": (lambda p: p.mkdir(), NO_FILE),
@@ -239,10 +242,13 @@ UNUSABLE = {
     "an empty file": (lambda p: p.touch(), NO_ARCHIVE),
     "an .npy": (save_npy, NO_ARCHIVE),
     "cut off": (cut_off, NO_ARCHIVE),
-    "no arrays": (saves(), f"{NO_X} none{SAVEZ}"),
+    "no arrays": (saves(), f"{NO_X} no array{SAVEZ}"),
     "no x": (saves(images=X, y=X), f"{NO_X} images, y{SAVEZ}"),
     "in Fortran order": (saves(x=np.asfortranarray(X)), FORTRAN),
-    "a single number": (saves(x=np.float32(3)), f"T501]: cannot be read: its shape is (){PLAIN}"),
+    "a single number": (
+        saves(x=np.float32(3)),
+        f"T501]: cannot be read: it is a single number, expected an array of examples{PLAIN}",
+    ),
     "a negative length": (
         lambda p: archive(p, x=npy(X, shape=(-5, 4))),
         f"T501]: cannot be read: its shape is (-5, 4){PLAIN}",
@@ -250,9 +256,9 @@ UNUSABLE = {
     "a single example": (saves(x=np.zeros(4)), f"T503]: an example has shape (), {SHAPED}"),
     "another shape": (saves(x=np.zeros((5, 3))), f"T503]: an example has shape (3,), {SHAPED}"),
     "no examples": (saves(x=X[:0]), NONE),
-    "text": (saves(x=np.full((5, 4), "a")), f"T504]: examples are <U1, {NUMBERS}"),
-    "complex numbers": (saves(x=X.astype("c16")), f"T504]: examples are complex128, {NUMBERS}"),
-    "dates": (saves(x=np.zeros((5, 4), "M8[s]")), f"T504]: examples are datetime64[s], {NUMBERS}"),
+    "text": (saves(x=np.full((5, 4), "a")), f"T504]: examples have dtype <U1, {NUMBERS}"),
+    "complex numbers": (saves(x=X.astype("c16")), f"T504]: examples have dtype complex128, {NUMBERS}"),
+    "dates": (saves(x=np.zeros((5, 4), "M8[s]")), f"T504]: examples have dtype datetime64[s], {NUMBERS}"),
     "NaN": (saves(x=np.where(np.eye(6, 4, -2), np.nan, X)), f"T505]: example 2 {FINITE}"),
     "numbers too large": (saves(x=X.astype(float) + 1e300), f"T505]: example 0 {FINITE}"),
 }
@@ -313,7 +319,7 @@ def test_data_of_a_script_that_cannot_be_read_is_refused_in_little_memory(tmp_pa
     said = str(refused.value)
     assert (refused.value.status, said.count("\n")) == (2, 0)
     assert said.startswith(f"{path}: ")
-    if expected.startswith(("unpacked it has", "x.npy is neither")):
+    if expected.startswith(("it has ", "x.npy is neither")):
         assert expected in said
 
 
@@ -352,4 +358,4 @@ def test_of_the_names_in_an_archive_the_first_are_said_and_none_steers_the_termi
     archive(tmp_path / "data.npz", **dict.fromkeys(names, npy(X)))
     with pytest.raises(RunError) as refused:
         read(tmp_path / "data.npz")
-    assert str(refused.value).endswith(f"; it has {expected}".replace("\\\\", "\\"))
+    assert str(refused.value).endswith(f", found {expected}".replace("\\\\", "\\"))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 GIB = 2**30
 CONFIG = json.dumps({"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": []}})
 HINT = "save the model again with Keras, as .keras"
-TOO_LARGE = "HDF5 cannot read it in the memory that such a file takes"
+TOO_LARGE = "HDF5 needs more memory to read it than a file of this size should take"
 
 
 def weights(write=None) -> bytes:
@@ -83,7 +83,7 @@ def packed(shape, chunks):
     return lambda f: f.create_dataset("x", shape, "f4", maxshape=(None,), chunks=chunks, compression="gzip")
 
 
-LINK, ELSEWHERE = "x in it is a link to elsewhere", "the numbers of /x in it are in another file"
+LINK, ELSEWHERE = "x in it is a link, expected data", "the data of /x is in another file"
 WRITERS = {
     "a link to another file": (lambda f: f.update({"layers/x": h5py.ExternalLink("/etc/passwd", "/")}), LINK),
     "a link to another place": (lambda f: f.update({"x": h5py.SoftLink("/layers")}), LINK),
@@ -91,11 +91,11 @@ WRITERS = {
     "numbers of other files": (virtual, ELSEWHERE),
     "texts of any length": (
         lambda f: f.create_dataset("x", (3,), h5py.string_dtype()),
-        "/x in it has elements of any length",
+        "/x in it has elements of variable length",
     ),
-    "a huge shape": (packed((2**42,), (1024,)), "unpacked it has 17592186044424 bytes"),
-    "a huge chunk": (packed((1,), (2**29,)), "unpacked it has 2147483656 bytes"),
-    "many names of one array": (many_names, "unpacked it has "),
+    "a huge shape": (packed((2**42,), (1024,)), "it has 17592186044424 bytes unpacked"),
+    "a huge chunk": (packed((1,), (2**29,)), "it has 2147483656 bytes unpacked"),
+    "many names of one array": (many_names, "it has "),
 }
 
 
@@ -141,7 +141,7 @@ ARCHIVES = {
         lambda p: write_model(p, method=zipfile.ZIP_BZIP2),
         "its entry metadata.json is neither stored nor deflated",
     ),
-    "a bomb": (bomb, "unpacked it has 1342178"),
+    "a bomb": (bomb, "it has 1342178"),
 }
 
 
@@ -158,7 +158,7 @@ def test_a_configuration_that_python_would_make_thirty_times_larger_is_refused(t
     config = '{"module": "keras", "class_name": "Sequential", "config": [' + "{}," * 2**22 + "{}]}"
     path = tmp_path / name
     write_model(path, lambda file: file.attrs.update(model_config=config), **{"config.json": config})
-    assert f"has {len(config)} bytes, the largest that is read has 8388608" in said(path)
+    assert f"has {len(config)} bytes, expected at most 8388608" in said(path)
 
 
 def test_many_layers_that_are_refused_take_no_longer_than_their_number(tmp_path):
@@ -195,7 +195,7 @@ def test_a_file_on_which_hdf5_never_ends_is_refused(tmp_path, monkeypatch):
     heap = raw.index(b"GCOL")
     raw[heap + 24 : heap + 32] = (2**64 - 16).to_bytes(8, "little")
     path.write_bytes(raw)
-    assert said(path).startswith("HDF5 ")  # does not come to its end, or no longer begins
+    assert said(path).startswith(("HDF5 ", "reading it with HDF5 "))  # it hangs, or crashes
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 from tgenn_gen.cli.main import main  # noqa: E402
 
 pytestmark = [pytest.mark.keras, pytest.mark.filterwarnings("ignore::UserWarning")]
-SUPPORTED = "tgenn layers lists what is supported"
+SUPPORTED = "tgenn layers lists the supported layers"
 OF_KERAS_2 = [("tf_keras", "m.keras"), ("tf_keras", "m.h5"), ("tf_keras", "saved_model")]
 ALL_KINDS = [("keras", "m.keras"), ("keras", "m.h5"), *OF_KERAS_2]
 
@@ -61,7 +61,7 @@ def test_code_in_a_model_is_never_run(tmp_path, export, library, name, nested):
     ran.unlink()
     assert export(path) == (
         f"{path}: layer 'code': error[T404]: Lambda layers are not supported\n"
-        "  hint: use a Keras layer: code in a model is never run\n"
+        "  hint: use a Keras layer: tgenn never runs code from a model\n"
         f"{path}: layer 'masking': error[T404]: Masking layers are not supported\n  hint: {SUPPORTED}\n"
     )
     assert not ran.exists()
@@ -83,7 +83,7 @@ def test_a_layer_of_ones_own_in_a_file_is_refused_by_name(tmp_path, export, libr
 @pytest.mark.parametrize(
     ("library", "name", "expected"),
     [
-        ("keras", "m.keras", "error[T404]: the model names code that is not Keras' own: Mine"),
+        ("keras", "m.keras", "error[T404]: the model uses code that is not part of Keras: Mine"),
         ("tf_keras", "saved_model", "error[T402]: Mine is neither a Sequential nor a functional Keras model"),
     ],
 )
@@ -157,8 +157,8 @@ def test_a_function_that_is_not_keras_own_is_not_looked_up(tmp_path, export, att
     assert main(["check", str(path)]) == 0
     change_config(path, lambda model: model["config"]["layers"][1]["config"].update({attribute: named}))
     assert export(path) == (
-        f"{path}: error[T404]: the model names code that is not Keras' own: function {function}\n"
-        "  hint: build the model of Keras' own layers and functions alone\n"
+        f"{path}: error[T404]: the model uses code that is not part of Keras: function {function}\n"
+        "  hint: use only layers and functions of Keras\n"
     )
 
 

@@ -1,6 +1,5 @@
 """Models and options that cannot be used: the whole message, and nothing written."""
 
-# ruff: noqa: E501  (what is said stands in one piece)
 from __future__ import annotations
 
 import os
@@ -19,7 +18,7 @@ from tgenn_gen.cli.main import main  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
-SUPPORTED = "tgenn layers lists what is supported"
+SUPPORTED = "tgenn layers lists the supported layers"
 IMAGE = keras.Input((6, 5, 2), name="image")
 
 
@@ -87,10 +86,10 @@ def save_weights(path):
 SAVE = "\n  hint: save it with model.save('model.keras')"
 GIVE = "\n  hint: give the path of a .keras or .h5 file"
 VERSION = "\n  hint: open it with the Keras version that saved it, and save it again"
-WHOLE = "\n  hint: it may hold weights alone: save the whole model with model.save"
+WHOLE = "\n  hint: the file may contain only weights: save the whole model with model.save"
 NO_CONFIG = f"Keras cannot load it: No model config found in the file at PATH.{WHOLE}"
 FOLDER = "is a folder, not a Keras model\n  hint: give a .keras or .h5 file or a SavedModel"
-SUFFIX = "is not a Keras model: its name ends in"
+SUFFIX, EXPECTED = "its name ends in", f"expected .keras or .h5{SAVE}"
 NOT_JSON = "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
 NO_WEIGHTS = "Expected a model.weights.h5 or model.weights.npz file."
 NO_ARCHIVE = f"is not a .keras file: it is not a zip archive{SAVE}"
@@ -102,11 +101,11 @@ FILES = {
     "a pipe": ("m.keras", os.mkfifo, f"is not a regular file{GIVE}"),
     "a pipe named .h5": ("m.h5", os.mkfifo, f"is not a regular file{GIVE}"),
     "a folder": ("m", os.mkdir, FOLDER),
-    "another suffix": ("m.npz", lambda path: path.touch(), f"{SUFFIX} '.npz'{SAVE}"),
-    "no suffix": ("m", lambda path: path.touch(), f"{SUFFIX} ''{SAVE}"),
+    "another suffix": ("m.npz", lambda path: path.touch(), f"{SUFFIX} '.npz', {EXPECTED}"),
+    "no suffix": ("m", lambda path: path.touch(), f"{SUFFIX} '', {EXPECTED}"),
     # Keras goes by the suffix as well, and knows lower case alone: it cannot load these.
-    ".KERAS": ("M.KERAS", lambda path: path.touch(), f"{SUFFIX} '.KERAS'{SAVE}"),
-    ".H5": ("M.H5", lambda path: path.touch(), f"{SUFFIX} '.H5'{SAVE}"),
+    ".KERAS": ("M.KERAS", lambda path: path.touch(), f"{SUFFIX} '.KERAS', {EXPECTED}"),
+    ".H5": ("M.H5", lambda path: path.touch(), f"{SUFFIX} '.H5', {EXPECTED}"),
     "an empty .keras": ("m.keras", lambda path: path.touch(), NO_ARCHIVE),
     "a cut off .keras": ("m.keras", cut_off(-30), NO_ARCHIVE),
     "text named .h5": ("m.h5", lambda path: path.write_text("hello"), f"is not an HDF5 file{SAVE}"),
@@ -185,13 +184,16 @@ def at(layer: str, message: str, hint: str) -> str:
 
 
 ACTIVATION = "use relu, or softmax or linear at the output, and train again"
-BROADCAST = "give them one shape: broadcasting is not supported"
+BROADCAST = "give them the same shape: broadcasting is not supported"
 FIXED = "build the model with keras.Input(shape=...) without None"
 NEAREST = "use interpolation='nearest', or a Conv2DTranspose, and train again"
-SIGMOID = "at the output use linear, without training again: above 0 is above 0.5 of the sigmoid"
-POOLING = "put a ReLU before the max-pooling or right behind it, or use --max-pool average"
-FIRST = ("data_format 'channels_first'", "use data_format='channels_last'")
-NOTHING = "error[T407]: the model has no layer with weights: there is nothing to convert\n  hint: give a trained model"
+SIGMOID = "at an output, use linear without training again: linear > 0 means sigmoid > 0.5"
+POOLING = "put a ReLU before the max-pooling or right after it, or use --max-pool average"
+FIRST = ("data_format 'channels_first' is not supported", "use data_format='channels_last'")
+NOTHING = (
+    "error[T407]: nothing to convert: the model has no layer that computes something\n"
+    "  hint: give a model with trained layers"
+)
 NORM = (
     "LayerNormalization layers are not supported",
     "use BatchNormalization, which can be folded into weights, and train again",
@@ -255,15 +257,15 @@ MODELS = {
     ),
     "softmax inside": (
         lambda: chain(layers.Dense(3, "softmax", name="a"), layers.Dense(2, name="b"), shape=(4,)),
-        at("b", "Dense after softmax", "softmax is supported at the output only"),
+        at("b", "Dense after softmax", "softmax is supported only at an output"),
     ),
     "softmax over another axis": (
         lambda: chain(layers.Conv2D(3, 2, name="c"), layers.Softmax(axis=1, name="s")),
-        at("s", "Softmax over axis 1", "use axis=-1"),
+        at("s", "Softmax over axis 1, expected the last one", "use axis=-1"),
     ),
     "BatchNormalization over another axis": (
         lambda: chain(layers.BatchNormalization(axis=1, name="n"), layers.Flatten(), layers.Dense(3)),
-        at("n", "BatchNormalization over axis 1", "use axis=-1"),
+        at("n", "BatchNormalization over axis 1, expected the last one", "use axis=-1"),
     ),
     "uint8 input": (
         lambda: keras.Sequential([keras.Input((4,), name="image", dtype="uint8"), layers.Dense(3)], name="m"),
@@ -271,7 +273,7 @@ MODELS = {
     ),
     "weights that are not finite": (
         diverged,
-        at("d", "NaN or infinity in bias", "train it again: its training diverged"),
+        at("d", "NaN or infinity in bias", "train the model again: its training diverged"),
     ),
     "arithmetic on tensors": (
         divided,
@@ -279,19 +281,23 @@ MODELS = {
     ),
     "a named output": (
         lambda: keras.Model(IMAGE, {"ab": layers.MaxPooling2D(2, name="p")(IMAGE)}, name="m"),
-        at("p", "max-pooling of what may be negative, at an output", POOLING),
+        at("p", "max-pooling of values that may be negative, at an output", POOLING),
     ),
     "max-pooling between convolutions without a ReLU": (
         lambda: chain(layers.Conv2D(3, 2), layers.MaxPooling2D(2, name="p"), layers.Conv2D(2, 2, name="c")),
-        at("c", "Conv2D of a max-pooling, 'p', of what may be negative", POOLING),
+        at("c", "Conv2D after max-pooling 'p' of values that may be negative", POOLING),
     ),
     "windows larger than neurons take": (
         lambda: chain(layers.ReLU(), layers.MaxPooling2D((17, 2), strides=1, name="p"), shape=(40, 5, 2)),
-        at("p", "windows of 17 elements on an axis, more than 15", "pool twice with smaller windows"),
+        at(
+            "p",
+            "max-pooling windows of 17 elements on an axis, expected at most 15",
+            "pool in two steps with smaller windows",
+        ),
     ),
     "an Add that broadcasts": (
         added,
-        at("add", "Add of tensors of several shapes, (6, 5, 2), (1, 1, 2)", BROADCAST),
+        at("add", "Add of tensors of different shapes, (6, 5, 2), (1, 1, 2)", BROADCAST),
     ),
     "variable input": (
         lambda: chain(layers.Conv2D(3, 2), shape=(None, 5, 2)),
@@ -330,7 +336,7 @@ def test_all_that_is_not_supported_in_a_file_is_said_at_once_by_check_too(tmp_pa
         at("tanh", "activation tanh is not supported", ACTIVATION),
         at("last", "activation sigmoid is not supported", SIGMOID),
         at("a\\x1b[2J\\nb", *NORM),
-        at("bilinear", "interpolation 'bilinear'", NEAREST),
+        at("bilinear", "interpolation 'bilinear' is not supported", NEAREST),
         at("relu6", *THRESHOLD),
     ]
     said = export(path)
@@ -357,7 +363,7 @@ def test_a_subclassed_model_is_refused():
 # Options.
 
 NORMALIZATIONS = (
-    "none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained with P in (0, 100]"
+    "none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn, as_trained; P in (0, 100]"
 )
 
 
@@ -368,14 +374,14 @@ NORMALIZATIONS = (
 def test_a_word_that_is_no_normalization_is_refused(export, method):
     """Before the model is looked at: there is none."""
     assert export("no.keras", "--normalize", method) == (
-        f"options: error[T408]: '{method}' is no normalization: use {NORMALIZATIONS}\n"
+        f"options: error[T408]: unknown normalization '{method}': use {NORMALIZATIONS}\n"
     )
 
 
 def test_a_normalization_without_the_data_that_it_needs_is_refused(export):
     assert export("no.keras", "--normalize", "data") == (
         "options: error[T408]: normalization 'data' needs calibration data\n"
-        "  hint: give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps\n"
+        "  hint: give --calibration TRAINING.npz, or use --normalize model, which needs many time steps\n"
     )
 
 

@@ -351,7 +351,7 @@ def test_a_difference_of_two_outputs_is_what_subtract_does(library):
 def test_for_a_product_with_a_number_a_layer_is_named_that_does_the_same():
     x = keras.Input((3,), name="x")
     model = keras.Model(x, layers.Dense(2)(x * 0.5))
-    with pytest.raises(TgennError, match="use a Rescaling layer for factors"):
+    with pytest.raises(TgennError, match="use a Rescaling layer for a number"):
         convert(model, method=Method(normalize="none"))
 
 

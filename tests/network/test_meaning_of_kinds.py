@@ -109,10 +109,10 @@ def test_what_does_not_go_together_is_refused(case):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("poisson", lambda x: -x, "the encoding takes 0 to 1, the input runs from -1"),
-        ("signed_poisson", lambda x: 2 * x, "the encoding takes -1 to 1, the input runs from -2"),
-        ("physical", lambda x: x + 1, "the encoding takes 0 to 1, the input runs from 1"),
-        ("binary", lambda x: x / 2, "the encoding takes 0 and 1 alone, the input holds 0.5"),
+        ("poisson", lambda x: -x, "the encoding takes 0 to 1, the input ranges from -1"),
+        ("signed_poisson", lambda x: 2 * x, "the encoding takes -1 to 1, the input ranges from -2"),
+        ("physical", lambda x: x + 1, "the encoding takes 0 to 1, the input ranges from 1"),
+        ("binary", lambda x: x / 2, "the encoding takes only 0 and 1, the input has 0.5"),
     ],
 )
 def test_input_that_the_encoding_cannot_take_is_refused(name, change, message):

@@ -127,11 +127,11 @@ def test_old_targets_without_new_ones_are_removed_and_nothing_else(folder, capsy
 REFUSED = {
     "another shape": ({"x": PIXELS[:, :3]}, "an example has shape (3, 6, 1), the network takes (4, 6, 1)"),
     "no examples": ({"x": PIXELS[:0]}, "holds no examples"),
-    "text": ({"x": np.full((2, 4, 6, 1), "a")}, "examples are <U1, expected numbers"),
+    "text": ({"x": np.full((2, 4, 6, 1), "a")}, "examples have dtype <U1, expected numbers"),
     "NaN": ({"x": SIXTEENTHS * np.nan}, "example 0 holds NaN or infinity"),
     "too large for float32": ({"x": SIXTEENTHS + 1e39}, "example 0 holds NaN or infinity"),
-    "complex": ({"x": SIXTEENTHS * 1j}, "examples are complex128, expected numbers"),
-    "no array": ({"z": PIXELS}, "no array x, x_test, image or image_test in it; it has z"),
+    "complex": ({"x": SIXTEENTHS * 1j}, "examples have dtype complex128, expected numbers"),
+    "no array": ({"z": PIXELS}, "expected an array named x, x_test, image or image_test, found z"),
     "targets of another shape": ({"x": PIXELS, "y": PIXELS[:, :3]}, "y is uint8 (6, 3, 6, 1), expected"),
     "targets of another number": ({"x": PIXELS, "y": PIXELS[:4]}, "y is uint8 (4, 4, 6, 1), expected"),
     "targets with NaN": ({"x": PIXELS, "y": SIXTEENTHS * np.nan}, "y holds NaN or infinity"),
@@ -188,7 +188,7 @@ def test_values_that_an_encoding_does_not_take_are_refused(tmp_path, capsys):
     examples = examples_for(network, 3)
     np.savez(tmp_path / "data.npz", **examples | {"right": examples["right"] / 2})
     said = refused(tmp_path / "n", capsys)
-    expected = "error[T503]: right: the encoding takes 0 and 1 alone, the input holds 0.5\n"
+    expected = "error[T503]: right: the encoding takes only 0 and 1, the input has 0.5\n"
     assert said == f"{tmp_path / 'data.npz'}: {expected}"
 
 

@@ -51,7 +51,7 @@ def test_data_of_another_range_than_the_calibration_data_is_noted(tmp_path):
     folder = written(network, tmp_path / "n", x=X)
     assert said(folder) == ""
     np.savez(folder / "data.npz", x=X * 255)
-    assert "from 0 to 1: it may be prepared in another way" in said(folder)
+    assert "from 0 to 1: preprocess both in the same way" in said(folder)
 
 
 def test_class_numbers_that_look_like_another_output_s_are_noted():
@@ -59,7 +59,7 @@ def test_class_numbers_that_look_like_another_output_s_are_noted():
     assert label_problem({"colour": np.array([0, 8])}, outputs) == ""
     assert label_problem({"digit": np.array([0, 9])}, outputs) == ""
     found = label_problem({"digit": np.array([0, 3, 8])}, outputs)
-    assert "digit has 10 classes, its targets 9, as many as colour" in found
+    assert "digit has 10 classes, but its targets have 9, as colour has" in found
     assert label_problem({"digit": np.array([0, 8]), "colour": np.array([1, 2])}, outputs) == ""
 
 

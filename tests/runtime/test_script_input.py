@@ -57,7 +57,7 @@ def npz(**arrays):
 
 
 NOT_READ = "DATA: cannot be read as .npz: "
-NOT_X = "DATA: no array x, x_test, image or image_test in it; it has "
+NOT_X = "DATA: expected an array named x, x_test, image or image_test, found "
 LABELS = "expected class numbers, integers (6,), or values (6, 5)"
 TOO_LARGE = "holds NaN or infinity, or a number too large for float32"
 DATA = {
@@ -66,15 +66,15 @@ DATA = {
         lambda path: np.save(path.open("wb"), X),
         "DATA: expected an .npz with arrays x and y, got a single array",
     ),
-    "text": (lambda path: path.write_text("hello\n"), NOT_READ + "it is not one, or damaged"),
-    "an archive of nothing": (lambda path: np.savez(path), NOT_X + "none"),
+    "text": (lambda path: path.write_text("hello\n"), "DATA: is not an .npz file, or is damaged"),
+    "an archive of nothing": (lambda path: np.savez(path), NOT_X + "no array"),
     "no x": (npz(images=X, y=Y), NOT_X + "images, y"),
     "x_train alone": (npz(x_train=X, y_train=Y), NOT_X + "x_train, y_train"),
     "another shape": (npz(x=X[:, :5], y=Y), "DATA: an example has shape (5, 10, 2), the network takes (7, 10, 2)"),
     "flat": (npz(x=X.reshape(6, -1), y=Y), "DATA: an example has shape (140,), the network takes (7, 10, 2)"),
     "no axis for the examples": (npz(x=X[0], y=Y), "DATA: an example has shape (10, 2), the network takes (7, 10, 2)"),
-    "text for numbers": (npz(x=np.full((6, 7, 10, 2), "a"), y=Y), "DATA: examples are <U1, expected numbers"),
-    "complex numbers": (npz(x=X.astype(complex), y=Y), "DATA: examples are complex128, expected numbers"),
+    "text for numbers": (npz(x=np.full((6, 7, 10, 2), "a"), y=Y), "DATA: examples have dtype <U1, expected numbers"),
+    "complex numbers": (npz(x=X.astype(complex), y=Y), "DATA: examples have dtype complex128, expected numbers"),
     "no examples": (npz(x=X[:0], y=Y[:0]), "DATA: holds no examples"),
     "NaN": (npz(x=WITH_NAN, y=Y), f"DATA: example 2 {TOO_LARGE}"),
     "numbers too large": (npz(x=X.astype(float) * 1e300 + 1e300, y=Y), f"DATA: example 0 {TOO_LARGE}"),
@@ -122,9 +122,8 @@ def damaged() -> bytes:
 @pytest.mark.parametrize("content", [b"hello", b"", b"PK\x03\x04 not whole", damaged()])
 def test_a_file_that_is_no_whole_archive_is_refused(folder, tmp_path, content):
     (tmp_path / "data.npz").write_bytes(content)
-    assert refused(folder, data=tmp_path / "data.npz").startswith(
-        NOT_READ.replace("DATA", f"{tmp_path / 'data.npz'}")
-    )
+    path = tmp_path / "data.npz"
+    assert refused(folder, data=path) == f"{path}: is not an .npz file, or is damaged"
 
 
 def test_pickled_data_is_refused_and_not_loaded(folder, tmp_path):
@@ -153,13 +152,13 @@ def test_a_pipe_is_neither_read_nor_replaced(folder, tmp_path, option, shown):
 
 WHOLE = "expected a whole number of at least 1, got"
 SEED = "argument --seed: expected a whole number of 0 to 2^32 - 1, got"
-NO_POPULATION = "--record {}: expected names of conv1, conv2, dense"
+NO_POPULATION = "--record {}: expected populations of conv1, conv2, dense"
 MANY = "1" + "0" * 30
 OPTIONS = [
     ("--limit 0", f"argument --limit: {WHOLE} '0'"),
     ("--timesteps x", f"argument --timesteps: {WHOLE} 'x'"),
     (f"--timesteps {MANY}", f"argument --timesteps: {WHOLE} '{MANY}'"),
-    ("--timesteps 999999999", "--timesteps 999999999: the network takes at most 100000"),
+    ("--timesteps 999999999", "--timesteps 999999999: expected at most 100000"),
     ("--batch-size -3", f"argument --batch-size: {WHOLE} '-3'"),
     ("--seed 1.5", f"{SEED} '1.5'"),
     ("--seed -1", f"{SEED} '-1'"),
@@ -169,9 +168,9 @@ OPTIONS = [
     ("--record classes --plot r.png", NO_POPULATION.format("classes")),
     (
         "--record conv1",
-        "--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded",
+        "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes",
     ),
-    ("--plot raster.pdf", "--plot raster.pdf: a PNG file is written, give a name that ends in .png"),
+    ("--plot raster.pdf", "--plot raster.pdf: expected a name that ends in .png"),
     ("--json no/result.json", "--json no/result.json: there is no folder no"),
 ]
 
@@ -198,7 +197,10 @@ def test_two_outputs_to_one_file_are_refused(folder, tmp_path):
 def test_outputs_do_not_replace_the_data(copy):
     data = copy / "good.npz"
     before = data.read_bytes()
-    assert refused(copy, "--save-outputs", data) == f"--save-outputs {data}: is the data itself"
+    assert (
+        refused(copy, "--save-outputs", data)
+        == f"--save-outputs {data}: is the data file, which would be overwritten"
+    )
     assert data.read_bytes() == before
 
 
@@ -222,7 +224,7 @@ def replaced_by_a_folder(path):
 
 
 LOCK = "run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
-FOREIGN = f"does not have the hash in weights/SHA256SUMS: if you changed it, {LOCK}"
+FOREIGN = f"its hash is not the one in weights/SHA256SUMS: if you changed it, {LOCK}"
 
 
 @pytest.mark.parametrize("script", ["reference.py", pytest.param("simulate.py", marks=pytest.mark.genn)])
@@ -257,8 +259,8 @@ def test_without_matplotlib_a_plot_is_refused_before_the_simulation(folder, tmp_
 
 NO_PYGENN = (
     "PyGeNN cannot be imported ({}): "
-    "https://genn-team.github.io/genn/documentation/5/installation.html says how it is installed. "
-    "reference.py gives the same results without it."
+    "install it as https://genn-team.github.io/genn/documentation/5/installation.html describes, "
+    "or use reference.py, which gives the same results without it."
 )
 
 
@@ -294,10 +296,10 @@ def test_without_pygenn_one_line_says_why_how_to_get_it_and_what_runs_without(fo
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("--backend abacus", "--backend abacus: PyGeNN here has "),
+        ("--backend abacus", "--backend abacus: expected one that PyGeNN has: "),
         (
             "--backend single_threaded_cpu --batch-size 2",
-            "--batch-size 2: backend single_threaded_cpu simulates one example at a time",
+            "--batch-size 2: expected 1, because backend single_threaded_cpu simulates one example at a time",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""A network to the text of its scripts: a plan has all values, and templates print them.
+"""Generates the scripts of a network: the plan has all values, and templates print them.
 
 A module imports only those above it:
 
@@ -13,7 +13,7 @@ A module imports only those above it:
     python_text     Python, statement by statement
     lowering        network to plan
     stamps          hash lines that show whether a generated file was edited
-    departures      scripts whose neurons are not those of the document
-    template_files  the built-in templates and those of a user
+    departures      finds scripts whose neurons differ from the document
+    template_files  the built-in templates, and folders with a user's templates
     rendering       plan and templates to text
 """

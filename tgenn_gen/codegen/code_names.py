@@ -8,7 +8,7 @@ from tgenn_gen.codegen.python_lines import call_lines
 from tgenn_gen.network.model import Connection, Network, Population
 from tgenn_gen.network.tensors import Tensor
 
-# what scripts call otherwise
+# names that scripts use for other things
 RESERVED = """
     __file__ __name__ Any CLOCK DOCUMENT
     Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
@@ -17,12 +17,12 @@ RESERVED = """
     rename runtime scaled set_kernel setWeights shared signed_pulse simulate spike_weights tgenn
     timesteps toeplitz uniform variable weights window_means
     """.split()
-READOUT = ("V", "spikes", "steps")  # parameters of readouts, which a scale stands beside
-BLOCK = 4  # columns that the block of a population stands indented by
+READOUT = ("V", "spikes", "steps")  # parameters of readouts: a scale beside them needs another name
+BLOCK = 4  # columns by which the block of a population is indented
 
 
 class CodeNames:
-    """Identifiers, all different, in Python, C++ and GeNN."""
+    """Distinct identifiers that are valid in Python, C++ and GeNN."""
 
     def __init__(self, network: Network) -> None:
         dt = network.simulation.dt

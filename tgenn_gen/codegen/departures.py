@@ -1,4 +1,4 @@
-"""Scripts whose neurons do something else than the document says: by a template, or edited by hand."""
+"""Finds scripts whose neurons differ from the document, by a template or an edit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ NEURONS_IN = ("simulate.py", "model.cc", "reference.py")
 
 
 def departures(plan: Plan, scripts: Mapping[str, str]) -> list[str]:
-    """A sentence on each script {name: text} in which code of the plan's neurons is missing."""
+    """A message for each script {name: text} in which code of the plan's neurons is missing."""
     found = []
     for script in (s for s in NEURONS_IN if s in scripts):
         lines = _numpy_lines(plan) if script in TARGETS["numpy"] else _genn_lines(plan)
         changed = [name for name, code in lines.items() if not all(c in scripts[script] for c in code)]
         others = ", ".join(s for s in NEURONS_IN if s != script)
         if changed:
-            what = f"{script}: its neurons ({', '.join(changed)}) do not do what network.yaml says"
-            found.append(f"{what}; {others} and tgenn evaluate do, and do not follow")
+            what = f"{script}: its neurons ({', '.join(changed)}) differ from network.yaml"
+            found.append(f"{what}; {others} and tgenn evaluate still simulate those of network.yaml")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Names to identifiers in Python, C++ and GeNN."""
+"""Turns names into identifiers that are valid in Python, C++ and GeNN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CPP_KEYWORDS = frozenset(
 
 
 def identifiers_of(names: list[str], taken: set[str]) -> dict[str, str]:
-    """{name: an identifier in Python, C++ and GeNN}, all distinct, none of them taken; they are then."""
+    """{name: its identifier}, all distinct and not in `taken`, to which they are added."""
     found: dict[str, str] = {}
     for name in names:
         found[name] = unique(identifier(name), taken)
@@ -28,14 +28,14 @@ def identifiers_of(names: list[str], taken: set[str]) -> dict[str, str]:
 
 
 def identifier(name: str) -> str:
-    """The name with what no identifier has replaced by _."""
+    """The name as an identifier: other characters become _."""
     base = re.sub(r"[^A-Za-z0-9_]", "_", name)
     reserved = keyword.iskeyword(base) or base in CPP_KEYWORDS
     return f"_{base}" if reserved or not base or base[0].isdigit() else base
 
 
 def unique(base: str, taken: set[str]) -> str:
-    """`base`, numbered if it is taken; taken from then on."""
+    """`base`, with a number if it is taken; the result is added to `taken`."""
     identifier, number = base, 2
     while identifier in taken:
         identifier, number = f"{base}_{number}", number + 1

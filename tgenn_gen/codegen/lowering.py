@@ -1,7 +1,7 @@
-"""Network to plan: everything that the templates print, worked out and formatted.
+"""Lowering: computes the plan of a network, with all values that the templates print.
 
-Every string in a plan is safe in code: names have passed the document's pattern, identifiers are made
-here, numbers are printed by repr, and code comes from ops, neurons and readouts.
+Every string in a plan is safe in code: names match the document's pattern, identifiers are made here, numbers
+are printed by repr, and code comes from ops, neurons and readouts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from tgenn_gen.network.tensors import Tensor
 
 
 def lower(document: Document) -> Plan:
-    """Work out the plan of a network."""
+    """Compute the plan of a network."""
     network = document.network
     return _Lowering(network).plan(document.sha256)
 
@@ -107,7 +107,7 @@ class _Lowering:
         )
 
     def _input_population(self, network_input: Input, stream: int) -> PopulationPlan:
-        """The population that an input is whose encoding spikes; `stream` is its place among the inputs."""
+        """The population of an input whose encoding spikes. stream: its index among the inputs."""
         encoding = network_input.encoding
         updates = encoding.genn(self.dt)
         model = self.models.of(encoding, network_input.name, f"{encoding.kind}_input")
@@ -202,7 +202,7 @@ class _Lowering:
             )
 
     def _weights(self, tensors: Iterable[Tensor]) -> Iterable[WeightPlan]:
-        """The files of these tensors that no block has read before."""
+        """The files of these tensors, without those that an earlier block has read."""
         for tensor in tensors:
             if tensor.file not in self.read:
                 self.read.add(tensor.file)
@@ -299,12 +299,12 @@ class _Models:
 
 
 def _comments(text: str) -> tuple[str, ...]:
-    """The comment at the head of a population's block: no parameters, so that an edit changes one line."""
+    """The comment above a population's block. It has no parameters, so that an edit changes one line."""
     return tuple(textwrap.wrap(text, WIDTH - BLOCK - len("# "), subsequent_indent="    "))
 
 
 def _counts(variables: Iterable[tuple[str, str]]) -> str:
-    """The variables that count spikes."""
+    """The GeNN variables that count spikes, as arguments in C++."""
     return ", ".join(f'"{name}"' for name, _ in variables if name in ("spike_count", "net_count"))
 
 

@@ -1,7 +1,7 @@
-"""How GeNN keeps the synapses of a chain of linear maps, and the memory that takes.
+"""How GeNN stores the synapses of a chain of linear maps, and the memory that they take.
 
 A full matrix is DENSE. Everything else is SPARSE: each synapse with its weight and its postsynaptic neuron.
-Where synapses share weights, it can be TOEPLITZ too: the kernel alone, from which GeNN works out a neuron's
+Where synapses share weights, they can also be TOEPLITZ: GeNN stores only the kernel, and computes a neuron's
 synapses whenever it spikes.
 """
 
@@ -20,16 +20,16 @@ from tgenn_gen.network.ops.shared.mixing import Mixing
 
 WEIGHT_BYTES = 4
 SPARSE_SYNAPSE_BYTES = 8  # a weight and the postsynaptic neuron's index
-MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, a network whose synapses would take more than this is TOEPLITZ
+MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, synapses that would take more than this are TOEPLITZ
 
 
 @dataclass(frozen=True)
 class Connectivity:
-    """Synapses as GeNN can keep them.
+    """How GeNN can store the synapses of a connection.
 
-    neurons    presynaptic ones
+    neurons    the number of presynaptic neurons
     scatters   of the chain
-    dense      whether they are a full matrix
+    dense      whether the synapses are a full matrix
     """
 
     neurons: int
@@ -38,7 +38,7 @@ class Connectivity:
 
     @property
     def fan_out(self) -> int:
-        """The most synapses that a presynaptic neuron has."""
+        """The largest number of synapses of a presynaptic neuron."""
         return genn_code.fan_out(self.scatters)
 
     @property
@@ -50,7 +50,7 @@ class Connectivity:
 
     @property
     def toeplitz_obstacle(self) -> str:
-        """Why it is never TOEPLITZ; "" where it can be."""
+        """Why the synapses cannot be TOEPLITZ; "" if they can."""
         if self.dense:
             return "a full matrix"
         if self.fan_out == 1:
@@ -66,21 +66,21 @@ class Connectivity:
 
     @property
     def sparse_bytes(self) -> int:
-        """The memory of the synapses; GeNN makes all rows as long as the longest one."""
+        """The memory of SPARSE synapses: GeNN makes all rows as long as the longest one."""
         return self.neurons * self.fan_out * (WEIGHT_BYTES if self.dense else SPARSE_SYNAPSE_BYTES)
 
     @property
     def toeplitz_bytes(self) -> int:
-        """The same where all is TOEPLITZ that can be."""
+        """The memory of the synapses if they are TOEPLITZ where that is possible."""
         return self.sparse_bytes if self.toeplitz_obstacle else self.kernel_size * WEIGHT_BYTES
 
 
 def connectivity(
     connection: Connection, shape: Shape, weights: tuple[str, ...], fan_in: tuple[Scatter, ...]
 ) -> Connectivity:
-    """Of a connection from a population of this shape to neurons with this fan_in.
+    """The connectivity of a connection from a population of this shape to neurons with this fan_in.
 
-    weights: its maps' tensors, as expressions.
+    weights: the tensors of its maps, as expressions in code.
     """
     neurons, scatters = prod(shape), []
     for level, (linear_map, weight) in enumerate(zip(connection.through, weights, strict=True)):
@@ -91,7 +91,7 @@ def connectivity(
 
 
 def _is_full_matrix(connection: Connection, elements: int) -> bool:
-    """Whether a chain is one kernel (neurons, outputs), of so many elements, which needs no indices."""
+    """Whether a chain is one kernel with a weight for each of `elements` pairs of neurons."""
     rest = [m for m in connection.through if not m.in_order]
     if len(rest) != 1 or not isinstance(rest[0], Mixing):
         return False
@@ -99,7 +99,7 @@ def _is_full_matrix(connection: Connection, elements: int) -> bool:
 
 
 def synapses(connection: Connection, shape: Shape) -> int:
-    """How many synapses a connection from a population of this shape has: one a path through its maps."""
+    """The number of synapses of a connection from a population of this shape: one per path."""
     paths = np.ones(shape)
     for linear_map in connection.through:
         paths = linear_map.paths(paths)

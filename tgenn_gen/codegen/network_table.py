@@ -1,4 +1,4 @@
-"""A network as a table, for people, and the same numbers for programs."""
+"""The size of a network: as a table (tgenn show), and as JSON data."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ WIDTH = 110  # columns, where names are not too long
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a population is, or a network.
+    """The size of a population or of a network.
 
-    synapses    of its inputs; a current that the host computes has none
-    weights     numbers in kernels and biases
-    bytes       of these numbers
+    synapses    of its inputs; an input current, which the host computes, has none
+    weights     how many numbers kernels and biases have
+    bytes       memory of these numbers
     sparse      bytes that GeNN needs for the synapses with `--connectivity sparse`
     toeplitz    the same with `--connectivity toeplitz`
     """
@@ -62,7 +62,7 @@ def _connectivity(connection: Connection, shape: tuple[int, ...], population: Po
 
 
 def _weights(populations: Iterable[Population]) -> int:
-    """The numbers in their kernels and biases; one file is counted once."""
+    """How many numbers their kernels and biases have; a shared file counts once."""
     sizes = {}
     for population in populations:
         tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
@@ -72,7 +72,7 @@ def _weights(populations: Iterable[Population]) -> int:
 
 
 def total_extent(network: Network, extents: dict[str, Extent]) -> Extent:
-    """The extent of the network; populations can share weights."""
+    """The extent of the network; weights that populations share count once."""
     rows = [asdict(extent) for extent in extents.values()]
     total = Extent(**{name: sum(row[name] for row in rows) for name in rows[0]})
     weights = _weights(network.populations)
@@ -80,7 +80,7 @@ def total_extent(network: Network, extents: dict[str, Extent]) -> Extent:
 
 
 def network_data(network: Network) -> dict[str, object]:
-    """What network_table says, as JSON: neurons, synapses and bytes of each population, and in total."""
+    """The numbers of network_table as JSON data: of each population, and in total."""
     extents = population_extents(network)
     return {
         "name": network.name,
@@ -90,7 +90,7 @@ def network_data(network: Network) -> dict[str, object]:
 
 
 def network_table(network: Network) -> str:
-    """Populations with their neurons, synapses and memory, and what each is made of below it; and a total."""
+    """A table of populations with neurons, synapses and memory, details of each one below it, and a total."""
     extents = population_extents(network)
     head = ("population", "shape", "neurons", "synapses", "weights", "sparse", "toeplitz", "scale")
     rows = [(p.name, _by(p.shape), *_columns(extents[p.name]), _short_scale(p)) for p in network.populations]
@@ -103,8 +103,8 @@ def network_table(network: Network) -> str:
     lines += [
         rule,
         _line(total, widths),
-        "weights: kernels and biases, in the document.",
-        "sparse, toeplitz: what GeNN needs for the synapses with that --connectivity of simulate.py.",
+        "weights: memory of kernels and biases, with 4 bytes per number.",
+        "sparse, toeplitz: memory of the synapses in GeNN, by the --connectivity option of simulate.py.",
     ]
     return "\n".join(line.rstrip() for line in lines)
 
@@ -112,7 +112,7 @@ def network_table(network: Network) -> str:
 def _heading(network: Network) -> list[str]:
     simulation = network.simulation
     outputs = ", ".join(f"{o.readout} of {o.population}" for o in network.outputs)
-    steps = f"{simulation.timesteps} steps of {simulation.dt:g} ms an example"
+    steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
     lines = [f"{network.name}: {steps}; read out: {outputs}"]
     return lines + [f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}" for i in network.inputs]
 
@@ -147,7 +147,7 @@ def _short_scale(population: Population) -> str:
 
 
 def _memory(size: int) -> str:
-    """In the largest unit of which it is one."""
+    """A number of bytes in the largest unit in which it is at least 1."""
     units = ("B", "KiB", "MiB", "GiB")
     power = min(max(size.bit_length() - 1, 0) // 10, len(units) - 1)
     return f"{size / 1024**power:.1f} {units[power]}" if power else f"{size} B"

@@ -1,4 +1,4 @@
-"""GeNN neuron models, put together from what neurons, encodings and readouts say in GeNN code."""
+"""GeNN neuron models, made from the GeNN code of neurons, encodings and readouts."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class NeuronModelPlan:
     """A GeNN neuron model that one or more populations use; its code has `step`, the population's local step.
 
     identifier  its name in code
-    params      the names of its parameters, but for timesteps and depth, which all models have
-    variables   (name, type, GeNN's access, "" for read and write, start value) of each; a tensor, one value
-                a neuron, has the start value ""
+    params      the names of its parameters, without timesteps and depth, which all models have
+    variables   (name, type, GeNN's access, start value) of each; access "" means read and write; a tensor,
+                which has one value per neuron, has the start value ""
     sim_code    GeNN code of one step
-    threshold   the condition for a spike, GeNN code; "" where it never spikes
-    reset       what a spike does, GeNN code: one line, or several that each are too long for one
+    threshold   GeNN code of the condition for a spike; "" if it never spikes
+    reset       GeNN code of the reset after a spike, one line or several
     """
 
     identifier: str
@@ -40,11 +40,13 @@ def neuron_model(
     readout: str = "",
     start: int = 0,
 ) -> NeuronModelPlan:
-    """The model for `updates`.
+    """The GeNN neuron model for `updates`.
 
-    waits: whether populations wait for all steps of an example before they emit, so that their depth counts
-    in examples. few_spike: whether this one emits later than it receives.
-    readout, start: those of the output population, "" for all others.
+    waits      whether populations emit only after all steps of an example (few-spike code), so that their
+               depth counts in examples
+    few_spike  whether this model emits later than it receives
+    readout    the readout of an output population; "" for all others
+    start      the first step of an example that the readout uses
     """
     spikes = bool(updates.threshold)
     variables = [("I_const", "scalar", "READ_ONLY_DUPLICATE", "0.0")]
@@ -84,21 +86,21 @@ def neuron_model(
         condition = " && ".join(c for c in conditions if c)
         after_spike.append(f"if({condition}) {{ read = {first}; }}")
 
-    beginning = "// a new example: latch the result of the last one"
+    beginning = "// a new example: store the last result"
     late_by = "" if waits else " + depth * (timesteps - 1)"  # a multiple of timesteps - depth
     now = f"((int)round(t / dt){late_by})" if late_by else "(int)round(t / dt)"
     lines = [] if waits else ["// this population's local step: (global step - depth) modulo timesteps"]
     lines.append(f"const int step = {now} % timesteps;")
     if few_spike:
         lines += [
-            "const int emitted = (step + 1) % timesteps;  // the step that its spikes are of",
+            "const int emitted = (step + 1) % timesteps;  // the step that its spikes belong to",
             *_block(f"if(emitted == 0) {{  {beginning}", latch),
             *_block("if(step == 0) {", updates.start.splitlines()),
         ]
     elif updates.start or latch:
-        lines += _block(f"if(step == 0) {{  {beginning}, start afresh", [*latch, *updates.start.splitlines()])
+        lines += _block(f"if(step == 0) {{  {beginning}, then reset", [*latch, *updates.start.splitlines()])
     lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines()]
-    # the sign has to be known before what counts it
+    # the reset code computes the sign, which the counters need
     reset = [*([updates.reset] if updates.reset else []), *after_spike]
     return NeuronModelPlan(
         identifier=identifier,

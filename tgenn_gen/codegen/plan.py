@@ -1,13 +1,11 @@
-"""The plan: everything that the templates print, worked out and formatted.
+"""The plan: all values that the templates print. :mod:`tgenn_gen.codegen.lowering` computes it.
 
-:mod:`tgenn_gen.codegen.lowering` makes it.
+Templates print the fields without changing them: each string is a valid name, a description of one line, a
+literal, or code. `tgenn plan SPEC` shows the plan of a network. Fields called lines are lines of Python,
+without the indentation of the place where the built-in template prints them.
 
-A template prints its fields as they are: each string is a name that has passed the document's pattern, a
-description in one line, a literal, or code. `tgenn plan SPEC` shows a network's plan. Lines of Python, here
-called lines, stand without the indentation of the place where the built-in template prints them.
-
-PLAN_VERSION goes up when a field goes, gets another name or another meaning, and CHANGELOG.md says which;
-a field that is new leaves it as it is. A template of one's own can ask for `plan.plan_version`.
+PLAN_VERSION goes up when a field is removed, renamed or gets another meaning; CHANGELOG.md says which. A new
+field does not change it. Templates can check `plan.plan_version`.
 """
 
 from __future__ import annotations
@@ -43,25 +41,25 @@ class ConnectionPlan:
     identifier       its name in code
     source           the name of the population or input that it reads
     source_identifier    the same in code
-    source_size      how many elements, or neurons, that has
+    source_size      the number of elements, or neurons, of the source
     description      the maps, in a few words
-    lines            Python that applies them to what the source emits, in reference.py
+    lines            Python that applies the maps to what the source emits, in reference.py
     from_input       whether the source is an input that does not spike: the host computes its current
     matrix           GeNN's matrix type: DENSE, SPARSE, or EITHER of SPARSE and TOEPLITZ, as the user
-                     chooses; "" where the source is a network input, whose current the host makes
+                     chooses; "" for an input whose current the host computes
     matrix_python    the same as an expression in simulate.py
-    assigned         what simulate.py assigns the synapse population to, "" where it needs no name
-    not_toeplitz     why it is never TOEPLITZ; "" where it can be
+    assigned         "NAME = " where simulate.py needs a name for the synapse population; else ""
+    not_toeplitz     why the synapses cannot be TOEPLITZ; "" if they can
     kernel           the synapses' weights, an expression in Python and C++ (:mod:`tgenn_gen.runtime.kernels`)
-    kernel_name      a name of it in simulate.py
-    kernel_line      what assigns that name; "" where it has it already
+    kernel_name      its name in simulate.py
+    kernel_line      the line that assigns that name; "" if the name exists already
     signed           whether the source's spikes have a sign
-    row_build_code       GeNN code of a SPARSE matrix's connectivity
-    diagonal_build_code  of a TOEPLITZ one's
-    sparse_bytes     the memory of a SPARSE matrix
+    row_build_code       GeNN code of the connectivity of a SPARSE matrix
+    diagonal_build_code  the same of a TOEPLITZ matrix
+    sparse_bytes     the memory of a SPARSE matrix in bytes
     kernel_size      the number of different weights, over which the GeNN code's kernel index runs
-    fan_out          the most synapses a presynaptic neuron has
-    delay            axonal delay in latencies, which matches sources of unequal depth
+    fan_out          the largest number of synapses of a presynaptic neuron
+    delay            axonal delay, in units of the latency, so that sources of unequal depth arrive together
     """
 
     identifier: str
@@ -92,10 +90,11 @@ class OutputPlan:
     """How an output population is read (:mod:`tgenn_gen.network.readouts`).
 
     scale        ANN activation = scale x what is read per step: a literal, or an expression in Python and C++
-    start        the steps of an example that the readout leaves out
-    variable     of GeNN, which is read after each step; last_<variable> has its last value of an example
-    weights      files that the scale is in: none, or one
-    function     what makes of it the output, in C++: mean_per_step or earliest
+    start        the first step of an example that the readout uses
+    variable     the GeNN variable to read after each step; last_<variable> has its value at the end of an
+                 example
+    weights      the file of the scale, if it has one
+    function     the C++ function that computes the output from it: mean_per_step or earliest
     read         the function of `tgenn_gen.runtime.readout_functions` that gives what is read, in NumPy
     genn_lines   Python that declares it in simulate.py
     numpy_lines  in reference.py
@@ -118,30 +117,30 @@ class PopulationPlan:
     name         as the document has it
     identifier   the same in code
     shape        of its neurons
-    size         how many they are
+    size         the number of neurons
     description  its neurons, in a few words
-    activation   what the ANN's activation is in terms of its spikes or V; "" for an input
+    activation   the ANN's activation as a function of its spikes or V; "" for an input
     comments     name, description and activation, in lines
-    depth        the latencies that it is behind the input
-    stream       its stream of random numbers, -1 where it draws none
+    depth        the number of synapses between the input and it: it starts so many latencies later
+    stream       the index of its random numbers; -1 if it draws none
     weights      files that its block reads first
-    bias         the identifier of its bias, "" where it has none
+    bias         the identifier of its bias; "" without a bias
     neuron_model     the identifier of its GeNN neuron model
-    neuron_params    (name, literal) of that model's parameters, but for timesteps and depth
-    variables    (name, literal) of its GeNN variables' start values
-    tensors      (name, identifier) of those that have one a neuron: the weights that give them
-    spikes       whether it does; an integrator has V alone
+    neuron_params    (name, literal) of the parameters of that model, without timesteps and depth
+    variables    (name, literal) of the start values of its GeNN variables
+    tensors      (name, identifier of the weights) of the variables that have one start value per neuron
+    spikes       whether it spikes; integrators do not
     counts       the names of its GeNN variables that count spikes, as arguments in C++
-    driven       whether the host makes its current of the examples
-    driving      the names of the inputs that it makes it of, as arguments in Python
+    driven       whether the host computes its input current from the examples
+    driving      the names of the inputs of this current, as arguments in Python
     driving_parameters   the same as parameters of a function
-    current_lines    Python that makes this current, in simulate.py
+    current_lines    Python that computes this current, in simulate.py
     params_lines     Python of its parameters
-    variables_lines  Python of its variables' start values
-    neurons_lines    Python that runs it, in reference.py
-    last_read    the identifiers that no later population reads, in reference.py, with commas between
+    variables_lines  Python of the start values of its variables
+    neurons_lines    Python that simulates it, in reference.py
+    last_read    the identifiers that no later population reads, in reference.py, separated by commas
     connections  its inputs
-    output       how it is read, where it is an output
+    output       how it is read; None if it is not an output
     """
 
     name: str
@@ -180,12 +179,12 @@ class InputPlan:
     name         as the document has it
     identifier   the same in code
     shape        of one example
-    spikes       whether its encoding does: it is then in `genn_populations` too
+    spikes       whether its encoding spikes: then it is in `genn_populations` too
     uint8_divisor    what uint8 data is divided by, a literal
-    values_cpp   the smallest and the largest value, and whether 0 and 1 alone, in C++
-    data_range   those of the calibration data, literals, () where they are not known
+    values_cpp   the smallest and the largest allowed value, and whether only 0 and 1 are allowed, in C++
+    data_range   the smallest and the largest value of the calibration data, literals; () if unknown
     lines        Python that declares it
-    numpy_lines  Python that gives what it emits, in reference.py
+    numpy_lines  Python that computes what it emits, in reference.py
     """
 
     name: str
@@ -208,22 +207,22 @@ class Plan:
     identifier         the same in code
     document_sha256    of network.yaml
     dt                 the length of a time step in ms, a literal
-    timesteps          the steps that each example is shown, unless the user says otherwise
-    few_spike          whether its spikes are those of the few-spike code
-    latency            of a population in steps, an expression in C++
+    timesteps          the default number of time steps per example
+    few_spike          whether its spikes are in the few-spike code
+    latency            time steps from the input of a population to its spikes, an expression in C++
     delayed            whether any connection has a delay
     signed             whether any connection's source has spikes with a sign
-    inputs             the network's
-    neuron_models      the GeNN neuron models; populations share those that are the same
-    populations        the network's, in reference.py: each one after those that it reads
-    genn_populations   the same in simulate.py and model.cc, and before them the inputs that spike
-    outputs            of the populations, those that are read, in the document's order
-    random             whether anything draws random numbers
+    inputs             the network inputs
+    neuron_models      the GeNN neuron models; populations with the same code share one
+    populations        the populations of reference.py, each one after its sources
+    genn_populations   the populations of simulate.py and model.cc: inputs that spike, then `populations`
+    outputs            the populations that are read, in the document's order
+    random             whether any population draws random numbers
     synapses           the connections that are synapses in simulate.py and model.cc
-    sparse_bytes       the memory that synapses take as SPARSE matrices which can be TOEPLITZ
-    largest_population  the most elements that an input, or the current of a population, has
-    genn_imports, numpy_imports   lines that import NumPy, where it is used, and of the runtime what is
-    genn_lines, numpy_lines       Python that makes the network in both
+    sparse_bytes       memory of the synapses that can be TOEPLITZ, if they are SPARSE
+    largest_population  the largest number of elements of an input or of the current of a population
+    genn_imports, numpy_imports   the lines with the imports of simulate.py and reference.py
+    genn_lines, numpy_lines       Python that makes the network in simulate.py and reference.py
     """
 
     plan_version: int

@@ -1,4 +1,4 @@
-"""Lines of Python as ruff formats them: on one line where that fits, else an argument a line."""
+"""Formats lines of Python as ruff does: one line if it fits, else one argument per line."""
 
 from __future__ import annotations
 

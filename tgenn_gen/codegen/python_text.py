@@ -1,4 +1,4 @@
-"""Python of simulate.py and reference.py, statement by statement."""
+"""The Python statements of simulate.py and reference.py."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tgenn_gen.network.runtime_calls import Call, Keys, Uniform
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime import kernels
 
-FUNCTION, ARGUMENT = 8, 8  # columns that a function in a block, and an argument of a call, stand indented by
+FUNCTION, ARGUMENT = 8, 8  # columns of indentation of a function, an argument of a call
 
 
 class PythonText:
@@ -29,7 +29,7 @@ class PythonText:
         self.network, self.names, self.dt = network, names, network.simulation.dt
 
     def genn_lines(self, synapses: Iterable[ConnectionPlan]) -> tuple[str, ...]:
-        """Makes the network in simulate.py."""
+        """The statement that makes the network in simulate.py."""
         network = self.network
         options = [f"dt={self.dt!r}", f"default_timesteps={network.simulation.timesteps}"]
         if sparse_bytes := sum(c.sparse_bytes for c in synapses if c.matrix == "EITHER"):
@@ -42,7 +42,7 @@ class PythonText:
         return call_lines("net = ", made, indent=BLOCK)
 
     def numpy_lines(self) -> tuple[str, ...]:
-        """Makes the network in reference.py."""
+        """The statement that makes the network in reference.py."""
         network = self.network
         options = [f"default_timesteps={network.simulation.timesteps}", f"largest={network.largest}"]
         options += ["few_spike=True"] if network.few_spike else []
@@ -50,7 +50,7 @@ class PythonText:
         return call_lines("net = ", made, indent=BLOCK)
 
     def input_lines(self, network_input: Input) -> tuple[str, ...]:
-        """Declares an input."""
+        """The statement that declares an input."""
         encoding, options = network_input.encoding, [f"uint8_divisor={network_input.uint8_divisor!r}"]
         if (encoding.low, encoding.high) != (-inf, inf):
             options.append(f"values=({_number(encoding.low)}, {_number(encoding.high)})")
@@ -61,7 +61,7 @@ class PythonText:
         return call_lines("", declared, indent=BLOCK)
 
     def emitted_input_lines(self, network_input: Input, stream: int) -> tuple[str, ...]:
-        """What an input emits, in reference.py."""
+        """The statement that computes what an input emits, in reference.py."""
         name, encoding = network_input.name, network_input.encoding
         identifier, example = self.names.identifiers[name], f'net.example("{name}")'
         if not encoding.spikes:
@@ -70,7 +70,7 @@ class PythonText:
         return call_lines(f"{identifier} = ", call, indent=BLOCK)
 
     def map_lines(self, connection: Connection, result: str, indent: int = BLOCK) -> tuple[str, ...]:
-        """Statements that apply a chain, to `result`."""
+        """Statements that apply a chain and assign to the name `result`."""
         lines: list[str] = []
         x = self.names.identifiers[connection.source]
         for linear_map in connection.through:
@@ -82,7 +82,7 @@ class PythonText:
     def current_lines(
         self, population: Population, connections: Iterable[ConnectionPlan], bias: str
     ) -> Iterable[str]:
-        """The body of the function that makes the current of examples."""
+        """The body of the function that computes a population's input current from examples."""
         driving = [
             (c, plan) for c, plan in zip(population.inputs, connections, strict=True) if plan.from_input
         ]
@@ -101,7 +101,7 @@ class PythonText:
         driven: bool,
         stream: int,
     ) -> tuple[str, ...]:
-        """What a population emits, in reference.py."""
+        """The statement that computes what a population emits, in reference.py."""
         current = self._sum(population, connections, bias)
         if driven:
             current = f"({current}).astype(np.float32)" if " " in current else f"{current}.astype(np.float32)"
@@ -113,7 +113,7 @@ class PythonText:
         return call_lines(assigned, call, indent=BLOCK)
 
     def output_lines(self, output: Output) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Declares an output population, in simulate.py and in reference.py."""
+        """The statements that declare an output population, in simulate.py and in reference.py."""
         population = self.network.population(output.population)
         value, variable = ("V", "V") if output.readout == "membrane" else ("spikes", "read")
         function = f"lambda {value}, steps: {self.names.scale(population)} * {value} / steps"
@@ -130,7 +130,7 @@ class PythonText:
     def variables_lines(
         self, population: Population, variables: Iterable[tuple[str, str]], bias: Tensor | None
     ) -> tuple[str, ...]:
-        """The start values of a population's GeNN variables. bias: where it is not part of a current."""
+        """The start values of a population's GeNN variables. bias: None if it is part of a current."""
         arrays = {**population.neuron.tensors, **({"I_const": bias} if bias is not None else {})}
         starts = dict(variables)
         for name, tensor in arrays.items():
@@ -141,13 +141,13 @@ class PythonText:
         return variables_lines(starts)
 
     def _sum(self, population: Population, connections: Iterable[ConnectionPlan], bias: str) -> str:
-        """The current, an expression, of what map_lines leaves."""
+        """The expression of the current, from the results of map_lines."""
         parts = [c.lines[0].partition(" = ")[0] if c.lines else c.source_identifier for c in connections]
         current = parts[0] if len(population.inputs) == 1 else f"maps.added({', '.join(parts)})"
         return f"{current} + {bias}" if bias else current
 
     def _neurons(self, call: Call, name: str, current: str, stream: int, shape: Shape) -> str:
-        """A population's neurons, run on a current, as a Python expression of reference.py."""
+        """The Python expression that simulates a population's neurons with a current, in reference.py."""
 
         def text(value: Any) -> str:
             if isinstance(value, Tensor):

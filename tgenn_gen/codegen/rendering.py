@@ -1,6 +1,6 @@
-"""Plan to text: {path: text}, by the templates in templates/, or those of a user that override them.
+"""Renders the plan: the built-in templates in templates/, or a user's, print the scripts.
 
-Templates are plain Jinja2: a user's own are trusted code, as scripts are.
+Templates are plain Jinja2. A user's templates are trusted code, as scripts are.
 """
 
 from __future__ import annotations
@@ -21,19 +21,21 @@ from tgenn_gen.codegen.template_files import BUILT_IN, TEMPLATES, name_hint, req
 from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 
-_LANGUAGE = "templates are Jinja2: https://jinja.palletsprojects.com/en/stable/templates/"
+_LANGUAGE = "see the syntax of Jinja2 templates: https://jinja.palletsprojects.com/en/stable/templates/"
 _FIELDS = "tgenn plan SPEC shows all fields"
 
 
 def _environment(*folders: Path) -> jinja2.Environment:
-    """The templates of these folders: where several have one of a name, that of the first."""
+    """The templates of these folders; the first folder that has a template wins."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders, encoding="utf-8-sig"),  # editors on Windows write such a mark
+        loader=jinja2.FileSystemLoader(
+            folders, encoding="utf-8-sig"
+        ),  # editors on Windows write a byte order mark
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # what is printed is code, not HTML: names and paths in the plan were checked
+        autoescape=False,  # the output is code, not HTML; names and paths in the plan were checked
     )
 
 
@@ -45,17 +47,18 @@ def _built_in() -> jinja2.Environment:
 def render(
     document: Document, targets: tuple[str, ...] = tuple(TARGETS), templates: Path | None = None
 ) -> dict[str, str]:
-    """The generated files of a network, by the templates of the folder `templates` where it has them.
+    """{path: text} of the generated files of a network.
 
-    Raises TgennError: T701 an unknown target, T702 a template file that cannot be read, T703 one that is
-    not a template, T704 one that fails, T705 one that makes no script.
+    templates: a folder with templates that replace built-in ones. Raises TgennError: T701 for an unknown
+    target; for a template: T702 if it cannot be read, T703 if its syntax is wrong, T704 if it fails, T705 if
+    it does not print a script.
     """
     unknown = [t for t in targets if t not in TARGETS]
     if unknown or not targets:
-        message = f"there is no target '{', '.join(unknown)}'"
-        raise TgennError.at("--target", "T701", message, f"there are {', '.join(TARGETS)}")
+        message = f"unknown target '{', '.join(unknown)}'"
+        raise TgennError.at("--target", "T701", message, f"use one of {', '.join(TARGETS)}")
     environment = _built_in() if templates is None else _own(templates)
-    plan = lower(document)  # names and paths are printed into code: the document is valid
+    plan = lower(document)  # safe to print into code, because the document is valid
     texts: dict[str, str] = {}
     found: list[Diagnostic] = []
     for script in (script for target in targets for script in TARGETS[target]):
@@ -69,12 +72,12 @@ def render(
 
 
 def require_templates(folder: Path) -> None:
-    """Raise TgennError (T702, T703) with all templates of a user that cannot be read or compiled."""
+    """Raise TgennError (T702, T703) with all templates in a folder that cannot be read or compiled."""
     _own(folder)
 
 
 def _own(folder: Path) -> jinja2.Environment:
-    """The environment of a user's folder, with all its templates compiled. Raises TgennError (T702, T703)."""
+    """The environment of a user's folder; compiles all its templates. Raises TgennError (T702, T703)."""
     require_folder(folder)
     environment = _environment(folder, BUILT_IN)
     found: list[Diagnostic] = []
@@ -87,7 +90,7 @@ def _own(folder: Path) -> jinja2.Environment:
             environment.get_template(name)
         except UnicodeDecodeError as error:
             message = f"cannot be read: not UTF-8 text (byte {error.start})"
-            found.append(Diagnostic.at(path, "T702", message))
+            found.append(Diagnostic.at(path, "T702", message, "save it as UTF-8"))
         except OSError as error:
             found.append(Diagnostic.at(path, "T702", f"cannot be read: {error.strerror}"))
         except Exception as error:  # whatever Jinja2 cannot compile
@@ -108,12 +111,12 @@ def _rendered(template: jinja2.Template, plan: Plan) -> str:
     if generated:
         return text
     message = f"does not print '{HEADER}...' in the first {HEADER_BYTES} bytes"
-    hint = "print it as the built-in template does: tgenn writes over no script without it"
+    hint = "print this line as the built-in template does: tgenn overwrites no script without it"
     raise TgennError.at(path, "T705", message, hint)
 
 
 def _diagnostic(error: Exception, path: Path) -> Diagnostic:
-    """An error in a template, where it stands; `path`: the template that was asked for."""
+    """The diagnostic of an error, at its line in the template. path: the template that was rendered."""
     if isinstance(error, jinja2.TemplateSyntaxError):
         place = Location(error.filename or str(path), error.lineno)
         return Diagnostic.at(place, "T703", error.message or "", _LANGUAGE)
@@ -122,7 +125,8 @@ def _diagnostic(error: Exception, path: Path) -> Diagnostic:
         message, hint = f"there is no template '{error.name}'", name_hint(str(error.name))
     elif isinstance(error, jinja2.UndefinedError):
         hint = _field_hint(message)
-    # Jinja2 puts the template's lines into the traceback; the last one is that of the innermost template
+        message = re.sub(r"'tgenn_gen\.[\w.]+\.(\w+) object' has no attribute", r"\1 has no field", message)
+    # Jinja2 puts the template's lines into the traceback; the last one is in the innermost template
     lines = [
         (frame.f_code.co_filename, line)
         for frame, line in traceback.walk_tb(error.__traceback__)
@@ -133,7 +137,7 @@ def _diagnostic(error: Exception, path: Path) -> Diagnostic:
 
 
 def _field_hint(message: str) -> str:
-    """What to do about a field that is not there."""
+    """The hint for an unknown field of the plan."""
     name = re.search(r"attribute '(\w+)'", message)
     names = [field.name for cls in CLASSES for field in fields(cls)]
     close = get_close_matches(name[1], names, n=1) if name else []

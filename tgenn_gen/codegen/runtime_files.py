@@ -1,4 +1,4 @@
-"""What a project carries besides its scripts: tgenn_runtime/, byte for byte, and the plugins it uses."""
+"""The files of a project besides its scripts: a copy of tgenn_runtime/, and the plugins that it uses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RUNTIME = "tgenn_runtime"
 
 
 def carried_files(network: Network) -> dict[str, bytes]:
-    """{path in a project: content}, with the hashes of each folder in its SHA256SUMS."""
+    """{path in a project: content}; each folder has its hashes in SHA256SUMS."""
     sources = {p.neuron.source for p in network.populations if isinstance(p.neuron, PluginNeuron)}
     plugins = {f"{PLUGINS}/{path.name}": path.read_bytes() for path in sorted(sources)}
     return {**runtime_files(), **(with_hashes(PLUGINS, plugins) if plugins else {})}
@@ -24,13 +24,13 @@ def carried_files(network: Network) -> dict[str, bytes]:
 
 @cache
 def runtime_files() -> dict[str, bytes]:
-    """:mod:`tgenn_gen.runtime`."""
+    """{path in a project: content} of tgenn_runtime/, a copy of :mod:`tgenn_gen.runtime`."""
     folder = Path(projects.__file__).parent
     sources = sorted(path for path in folder.iterdir() if path.suffix in (".py", ".h"))
     return with_hashes(RUNTIME, {f"{RUNTIME}/{path.name}": path.read_bytes() for path in sources})
 
 
 def with_hashes(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files, and a SHA256SUMS of them."""
+    """The files, and the folder's SHA256SUMS."""
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return {**files, f"{folder}/SHA256SUMS": hashes_text(hashes).encode()}

@@ -1,4 +1,4 @@
-"""The template files: those that are built in, and a user's folder that overrides some of them."""
+"""The template files: the built-in ones, and a user's folder that replaces some of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tgenn_gen.files.file_writing import content_of
 from tgenn_gen.files.resources import resource_folder
 
 BUILT_IN = resource_folder("templates")
-TEMPLATES = {  # name: what it is for; those that follow a script's own are included by it
+TEMPLATES = {  # {name: what it prints}
     "simulate.py.j2": "simulate.py: the network on GeNN, through PyGeNN",
     "connectivity.py.j2": "connectivity.py: its SPARSE and TOEPLITZ synapses, as GeNN code",
     "reference.py.j2": "reference.py: the network in NumPy",
@@ -21,20 +21,20 @@ TEMPLATES = {  # name: what it is for; those that follow a script's own are incl
 
 
 def require_folder(folder: Path) -> None:
-    """Raise TgennError (T702) where there is no such folder."""
+    """Raise TgennError (T702) if the folder does not exist."""
     try:
         is_there = folder.is_dir()
-    except OSError as error:  # a name that is too long, a folder that may not be looked into
+    except OSError as error:  # a name that is too long, or a folder without permission
         raise _unreadable(folder, error) from None
     if not is_there:
-        hint = "tgenn templates --eject DIR makes one, of the built-in templates"
+        hint = "tgenn templates --eject DIR makes one with the built-in templates"
         raise TgennError.at(folder, "T702", "is not a folder", hint)
 
 
 def without_effect(folder: Path) -> list[tuple[Path, str]]:
-    """The files in the folder, but for hidden ones, that override nothing and that no template there names.
+    """The files in the folder that no built-in template has the name of and no template there mentions.
 
-    Pairs of a path and what it may be meant for. Raises TgennError (T702).
+    Pairs of a path and a hint. Hidden files are left out. Raises TgennError (T702).
     """
     require_folder(folder)
     try:
@@ -43,7 +43,7 @@ def without_effect(folder: Path) -> list[tuple[Path, str]]:
         raise _unreadable(folder, error) from None
     names = {name for name in there if not any(part.startswith(".") for part in name.split("/"))}
     used = [name for name in TEMPLATES if name in names]
-    for template in used:  # which grows by what its templates name
+    for template in used:  # `used` grows by the files that its templates mention
         text = content_of(folder / template) or b""
         used += [name for name in names.difference(used) if os.fsencode(name) in text]
     return [(folder / name, name_hint(name)) for name in sorted(names.difference(used))]
@@ -54,6 +54,6 @@ def _unreadable(folder: Path, error: OSError) -> TgennError:
 
 
 def name_hint(name: str) -> str:
-    """What to do about the name of a template that is not there."""
+    """The hint for an unknown template name."""
     close = get_close_matches(name, TEMPLATES, n=1)
     return f"did you mean '{close[0]}'?" if close else "tgenn templates lists the built-in ones"

@@ -1,11 +1,11 @@
-"""A Keras graph to a spiking network: folding, scales, corrections, and the check against the model.
+"""Converts a Keras model to a spiking network: folding, scales, corrections, and the check against the model.
 
-The threshold is that of the method's neurons (methods); the weights are scaled to it (normalization).
+The method gives the threshold of the neurons; normalization scales the weights to it.
 
 A module imports only those above it:
 
     methods                the choices of a conversion, such as neurons and their thresholds; presets
-    method_check           whether a method can be used
+    method_check           refuses methods that cannot be used
     calibration            calibration data, read in batches
     activation_statistics  histograms of the ANN's activations
     layerwise              runs a network layer by layer on a sample

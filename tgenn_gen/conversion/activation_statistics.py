@@ -1,4 +1,4 @@
-"""The statistics of the activations of the ANN that a network stands for."""
+"""Histograms of the ANN's activations over the calibration data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tgenn_gen.runtime.input_encodings import values_problem
 Progress = Callable[[int, int], None]
 
 
-# Bins of float32 numbers are their leading bits. Those of 2^-40 to 2^24 are told apart.
+# The leading bits of a float32 number are its bin. Numbers from 2^-40 to 2^24 have bins; others are clipped.
 _SMALLEST, _LARGEST = np.array([2.0**-40, 2.0**24], np.float32).view(np.uint32)
 
 
@@ -27,12 +27,12 @@ PART = 2**20  # values that are counted at a time, to bound memory
 
 @dataclass
 class ActivationHistogram:
-    """The distribution of a stream of activations in fixed memory, whatever its batches.
+    """The distribution of activations that arrive in batches, in fixed memory.
 
-    One histogram a channel (the last axis), or a single one for `channels` 1. Bins are the exponent and
-    the first `mantissa_bits` bits of positive float32 numbers, which sort as the numbers do: a relative
-    width of at most 2^-mantissa_bits. Zero and what is negative share bin 0. `values`: how many a channel
-    there will be; counts take half the memory where they are fewer than 2^32.
+    One histogram per channel (the last axis), or a single one where `channels` is 1. A bin is the exponent
+    and the first `mantissa_bits` bits of a positive float32 number: bins are in the order of the numbers, and
+    their relative width is at most 2^-mantissa_bits. Zero and negative values share bin 0.
+    `values`: how many values per channel are expected; below 2^32, counts take half the memory.
     """
 
     channels: int = 1
@@ -51,14 +51,14 @@ class ActivationHistogram:
         return np.uint32(23 - self.mantissa_bits)
 
     def add(self, values: np.ndarray) -> None:
-        """Count values (..., channels); those below 0 count as 0, what a ReLU makes of them."""
+        """Count values (..., channels). Negative values count as 0, as after a ReLU."""
         rows, part = values.reshape(-1, self.channels), max(1, PART // self.channels)
         for start in range(0, len(rows), part):
             self._add(rows[start : start + part])
 
     def _add(self, values: np.ndarray) -> None:
         rows = np.maximum(values, 0, dtype=np.float32)
-        zero = _SMALLEST - (np.uint32(1) << self._dropped)  # what lies below the first bin of numbers
+        zero = _SMALLEST - (np.uint32(1) << self._dropped)  # the bin before the first one
         bins = np.clip(rows.view(np.uint32), zero, _LARGEST - 1)
         bins -= zero  # in place: these arrays are as large as the activations
         bins >>= self._dropped
@@ -79,7 +79,7 @@ class ActivationHistogram:
         return values
 
     def percentile(self, percent: float) -> np.ndarray:
-        """The upper edge of the bin that `percent` of values lie below, (channels,); the maximum for 100."""
+        """The percentile of each channel, (channels,): the upper edge of its bin; for 100 the maximum."""
         if percent >= 100:
             return self.largest.copy()
         cumulative = np.cumsum(self.counts, axis=1)
@@ -89,9 +89,9 @@ class ActivationHistogram:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What calibration data shows: the ANN's activations, and the range of each input's data.
+    """Measured over the calibration data: the ANN's activations, and the range of each input.
 
-    accuracy: of the ANN's first output, None where that has no classes or the data no labels.
+    accuracy: of the ANN's first output; None where it has no classes, or the data has no labels.
     sample: evenly spaced examples, as many as were asked for.
     """
 
@@ -102,9 +102,10 @@ class Measurement:
 
 
 def _counted_at(network: Network) -> dict[str, list[str]]:
-    """{population: those whose activations are counted there}: at a maximum, if nothing else reads them.
+    """{population: the populations whose activations are counted at it}.
 
-    What is below the largest in every window does not matter.
+    A population that only max-pooling reads is counted after the max-pooling: activations that are never the
+    largest of a window do not matter.
     """
     readers: dict[str, list[Population]] = {}
     for population in network.populations:
@@ -133,8 +134,8 @@ def measure(
 ) -> Measurement:
     """Run the folded network (scales 1) as an ANN over the calibration data, in one pass.
 
-    sample: how many of its examples are kept. Raises TgennError (T506) for values that an input's encoding
-    cannot take.
+    sample: how many examples are kept. progress: called with (examples done, all).
+    Raises TgennError (T506) for values that the encoding of an input cannot take.
     """
     inputs = input_table(network)
     wanted = calibration.spaced(sample)

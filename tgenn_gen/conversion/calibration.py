@@ -65,9 +65,10 @@ class Calibration:
     labels: StoredArray | None = None
 
     def batches(self, neurons: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
-        """Currents {input: float32 (batch, *shape)}, and class numbers (batch,) where there are some.
+        """Batches: inputs {input: float32 (batch, *shape)}, and class numbers (batch,) or None.
 
-        Batches are for populations of `neurons`. Raises TgennError on NaN (T505), or missing data (T501).
+        neurons: of the largest population. Its activations for one batch take some 8 MiB.
+        Raises TgennError for NaN or infinity (T505) and for a file that ends too early (T501).
         """
         size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
         with self._opened() as (inputs, labels):
@@ -78,30 +79,35 @@ class Calibration:
                 yield self._currents(rows, np.arange(start, stop)), y
 
     def spaced(self, size: int) -> np.ndarray:
-        """The numbers of `size` examples, evenly spaced over all of them."""
+        """The indices of `size` examples that are evenly spaced over all of them, (size,)."""
         return np.arange(size) * self.count // size
 
     def sample(self, size: int) -> Examples:
-        """The currents of `size` evenly spaced examples; what lies between them is skipped."""
+        """`size` evenly spaced examples, {input: float32 (size, *shape)}; the others are not read."""
         numbers = self.spaced(size)
         with self._opened() as (inputs, _):
             rows = {n: np.concatenate([read(k, k + 1) for k in numbers]) for n, read in inputs.items()}
         return self._currents(rows, numbers)
 
     def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
-        """As the network takes them. numbers: of these examples. Raises TgennError (T505)."""
+        """Examples as the network takes them, float32. numbers: their indices. Raises TgennError (T505)."""
         found = {i.name: as_current(rows[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs}
         for name, x in found.items():
             finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
             if not finite.all():
                 number = numbers[np.flatnonzero(~finite)[0]]
                 message = f"example {number} holds NaN or infinity, or a number too large for float32"
-                raise TgennError.at(self.file, "T505", named(name, message, found), "remove or mend it")
+                raise TgennError.at(
+                    self.file,
+                    "T505",
+                    named(name, message, found),
+                    "remove this example, or correct its values",
+                )
         return found
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[dict[str, Read], Read | None]]:
-        """What reads the rows of each input, and of the labels; each from the front to the back."""
+        """Functions that read the rows of each input, and of the labels; rows must be read in order."""
         if self.arrays:
             yield {name: partial(_part, x) for name, x in self.arrays.items()}, None
             return
@@ -120,9 +126,9 @@ class Calibration:
             raise _unreadable(self.file, error) from None
 
     def sha256(self) -> str:
-        """Of the file's bytes, or the arrays', one after the other."""
+        """The SHA-256 of the file, or of the bytes of all arrays, one array after the other."""
         if not self.arrays:
-            # A read of its own: the file's order is not the one in which its arrays are read side by side.
+            # This reads the file once more: batches do not read it in the order of its bytes.
             return file_sha256(Path(self.file))
         digest = hashlib.sha256()
         for x in self.arrays.values():
@@ -133,11 +139,12 @@ class Calibration:
 def open_calibration(
     data: str | Path | np.ndarray | Mapping[str, np.ndarray], inputs: tuple[Input, ...]
 ) -> Calibration:
-    """Check calibration data against the network's inputs, before any of it is used.
+    """Check calibration data against the network's inputs; the data itself is read later, in batches.
 
     data: examples (n, *input shape), or {input: examples}, or the path of an .npz with x or x_train, or with
     arrays named after the inputs. A missing channel axis of length 1 is added.
-    Raises TgennError: T501 unreadable, T502 no array, T503 shape or number, T504 type or empty.
+    Raises TgennError: T501 for a file that cannot be read, T502 for a missing array, T503 for a wrong shape
+    or unequal numbers of examples, T504 for a wrong type or no examples.
     """
     if isinstance(data, str | Path):
         name, arrays = str(data), {}
@@ -154,21 +161,24 @@ def open_calibration(
             code, hint = _code_and_hint(x, i.shape)
             raise TgennError.at(name, code, named(i.name, problem, forms), hint)
     if problem := lengths_problem(forms):
-        raise TgennError.at(name, "T503", problem, "give each example an element of every array")
+        raise TgennError.at(name, "T503", problem, "every array needs one entry for each example")
     return Calibration(inputs, name, count_of(forms), arrays, stored, labels)
 
 
 def _form(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array of this shape and type that takes no memory, to be checked in the place of the real one."""
+    """An array of this shape and type that takes almost no memory: it is checked instead of the real one."""
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _code_and_hint(x: np.ndarray, shape: Shape) -> tuple[str, str]:
-    """Of a refusal of x, which are no examples of this shape."""
+    """The code and the hint for examples x that example_problem refuses."""
     if x.shape[1:] != shape:
-        return "T503", "reshape the examples as the model was trained on them"
+        return (
+            "T503",
+            f"reshape the examples to (n, {', '.join(map(str, shape))}), as the model was trained on them",
+        )
     if len(x) == 0 and x.dtype.kind in "buif":
-        return "T504", "give some hundreds of training examples"
+        return "T504", "give a few hundred training examples"
     return "T504", "save x as float32 or uint8"
 
 
@@ -203,7 +213,7 @@ def _stored_array(archive: zipfile.ZipFile, name: str) -> StoredArray:
         if fortran and len(shape) > 1:
             raise ValueError("it is in Fortran order: save np.ascontiguousarray(x)")
         if not shape:
-            raise ValueError(f"its shape is {shape}")
+            raise ValueError("it is a single number, expected an array of examples")
         return StoredArray(name, member.tell(), shape, dtype)
 
 
@@ -222,18 +232,22 @@ def _read(member: IO[bytes], stored: StoredArray, start: int, stop: int) -> np.n
 def _unreadable(file: str, error: Exception) -> TgennError:
     save = "save it with np.savez(file, x=training_examples)"
     if isinstance(error, zipfile.BadZipFile):
-        return TgennError.at(file, "T501", "is not an .npz file, or damaged", save)
+        return TgennError.at(file, "T501", "is not an .npz file, or is damaged", save)
     if isinstance(error, ArchiveError):
         return TgennError.at(file, "T501", f"cannot be read: {error}", save)
     if isinstance(error, EOFError):
-        return TgennError.at(file, "T501", "ends before its last example", "write it again")
+        return TgennError.at(
+            file, "T501", "ends before its last example", "the file is incomplete: save it again"
+        )
     if isinstance(error, OSError) and error.strerror:
-        return TgennError.at(file, "T501", f"cannot be read: {error.strerror}", "give the path of an .npz")
+        return TgennError.at(
+            file, "T501", f"cannot be read: {error.strerror}", "give the path of an .npz file"
+        )
     return TgennError.at(file, "T501", f"cannot be read: {error}", "save x as a plain array of numbers")
 
 
 def file_sha256(path: Path) -> str:
-    """A file's sha256, read in blocks; of a folder that of the lines "sha256  path" of its files."""
+    """The SHA-256 of a file; of a folder, the SHA-256 of the lines "sha256  path" of all its files."""
     digest = hashlib.sha256()
     if path.is_dir():
         files = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}

@@ -15,16 +15,16 @@ Chain = tuple[LinearMap, ...]
 
 
 class CannotMergeError(ValueError):
-    """Two kernels that are not one kernel of a chain."""
+    """Two kernels that cannot be merged into one: a chain has at most one kernel."""
 
 
 def _scale(factor: np.ndarray) -> Chain:
-    """The map that multiplies with a factor; none where it is 1."""
+    """The map that multiplies by a factor; no map where it is 1."""
     return () if (factor == 1).all() else (Scale(Tensor.unnamed(factor)),)
 
 
 def multiply(chain: Chain, factor: float) -> Chain:
-    """The chain times a number, which its kernel takes; a map of its own does where there is no kernel."""
+    """The chain times a number: its kernel is multiplied; where it has none, a scale is appended."""
     if factor == 1:
         return chain
     for index, linear_map in enumerate(chain):
@@ -36,7 +36,7 @@ def multiply(chain: Chain, factor: float) -> Chain:
 
 
 def scale_channels(chain: Chain, factor: np.ndarray) -> Chain:
-    """The chain followed by one factor a channel, (channels,), folded into its last kernel if it can be."""
+    """The chain followed by one factor per channel, (channels,), folded into its last kernel if possible."""
     before = factor
     for index in range(len(chain) - 1, -1, -1):
         linear_map = chain[index]
@@ -50,9 +50,9 @@ def scale_channels(chain: Chain, factor: np.ndarray) -> Chain:
 
 
 def append(chain: Chain, linear_map: LinearMap) -> Chain:
-    """The chain and one more map; a kernel takes in the factors, zeros and kernels that stand before it.
+    """The chain followed by one more map. A kernel absorbs the factors, zeros and kernels before it.
 
-    Raises CannotMergeError where a kernel before it stays a kernel of its own.
+    Raises CannotMergeError where a kernel before it cannot be absorbed.
     """
     if not linear_map.has_kernel:
         return (*chain, linear_map)
@@ -70,7 +70,7 @@ def append(chain: Chain, linear_map: LinearMap) -> Chain:
 
 
 def _merged(before: LinearMap, between: Chain, kernel: LinearMap) -> Chain | None:
-    """The maps `before`, `between` and `kernel` without `before`, where the kernel can take it in."""
+    """`between` and `kernel`, with `before` absorbed into the kernel; None where that is impossible."""
     if isinstance(before, Scale):
         factor: np.ndarray | None = before.factor.values.astype(np.float64)
         for linear_map in between:
@@ -99,13 +99,13 @@ def _one_kernel(first: LinearMap, between: Chain, second: LinearMap) -> Chain | 
 
 
 def _with_channels(chain: Chain, channels: int) -> Chain | None:
-    """The chain that does to so many channels what it does to each; None where it mixes them."""
+    """The same chain for another number of channels; None where it mixes channels."""
     changed = [m.with_channels(channels) for m in chain]
     return tuple(m for m in changed if m is not None) if None not in changed else None
 
 
 def rescaled(chain: Chain, before: np.ndarray, after: np.ndarray) -> Chain:
-    """The chain between two factors, each (1,) or (channels,), as few kernels as can take them."""
+    """before x, then the chain, then after x: factors, each (1,) or (channels,), merged into the kernel."""
     if len(before) == 1 and len(after) == 1:
         return multiply(chain, float(before[0] * after[0]))
     if len(before) == 1:

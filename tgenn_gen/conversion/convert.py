@@ -1,4 +1,4 @@
-"""Keras model to spiking network: fold, check that against the model, find scales, normalize, correct."""
+"""Converts a Keras model: fold it, compare the result with it, find scales, normalize, correct."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import takes_classes
 
-FEW = 64  # examples of a sample; fewer than these are worth a note
+FEW = 64  # a sample of fewer examples gets a note
 
 
 def convert(
@@ -43,13 +43,13 @@ def convert(
     model          a Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel
     calibration    training examples, (n, *input shape), or {input: examples}, or the path of an .npz with x
                    or x_train, or with arrays named after the inputs
-    method         neurons, normalization and so on: one of PRESETS, or a Method of your own
+    method         neurons, normalization and so on: one of PRESETS, or another Method
     uint8_divisor  what uint8 data is divided by before it reaches the network; None: 255, or 1 for an input
                    that the model itself rescales
     progress       called with (examples done, all) while calibration data is read
 
-    What the conversion changes about the model is listed in provenance["changes"]. Raises TgennError
-    for a model, data or method that cannot be used, with everything that is wrong, before any work.
+    provenance["changes"] lists what the conversion changes about the model. Raises TgennError with every
+    problem of the model, the data or the method, and MissingEngineError where TensorFlow is missing.
     """
     check_method(method, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None
@@ -60,7 +60,7 @@ def convert(
     require_valid(with_weight_names(network))  # before the calibration data is read through
     require_comparable(network, method.per_channel)
     data = open_calibration(calibration, network.inputs) if calibration is not None else None
-    # Read here and again in the pass below: a wrong conversion is refused before that takes its time.
+    # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
     shown = {name: x[:16] for name, x in shown.items()}
     if (same := _same_function(folded, read, method)) is not None:
@@ -70,7 +70,7 @@ def convert(
     used = data if needs_data(method.normalize) or method.corrections else None
     offsets: dict[str, float] = {}
     if used is not None and "offset" in method.corrections:
-        # Read before the pass below, which measures the network with the offset.
+        # The pass below measures the network with the offset, so the offset is found first.
         examples = used.sample(sample_size(network, used, 1))
         network, offsets = with_offset(network, examples, _logits(folded))
     sampled = method.corrections or method.normalize == "spike_norm"
@@ -99,12 +99,12 @@ def convert(
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
         if 0 < size < FEW:
-            few = "fit into memory: fewer --timesteps allow for more"
+            few = "more do not fit into memory, use fewer --timesteps"
             if size == used.count:
-                few = "are there: give more"
-            notes.append(f"so little data is uncertain: only {size} calibration examples {few}")
+                few = "give more"
+            notes.append(f"only {size} calibration examples are used, the result is uncertain: {few}")
     notes += [
-        f"{name}: {offset:g} added to all outputs, so that spikes lose none of them"
+        f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
     ]
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:
@@ -113,7 +113,7 @@ def convert(
 
 
 def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> FoldedModel | None:
-    """What computes what the model does, to be checked; None where average pooling is the only way."""
+    """The network to compare with the model: its max-pooling is kept. None where that cannot be converted."""
     if method.max_pool == "spiking":
         return folded
     try:
@@ -123,7 +123,7 @@ def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> Fol
 
 
 def _logits(folded: FoldedModel) -> list[str]:
-    """The outputs of which the largest element counts alone, so that a number may be added to all."""
+    """The outputs that are class scores: adding one number to all of them keeps the largest one."""
     return [
         o.population
         for o in folded.outputs
@@ -132,7 +132,7 @@ def _logits(folded: FoldedModel) -> list[str]:
 
 
 def _choices(method: Method) -> dict[str, Any]:
-    """The choices of a method that the document does not show in another place."""
+    """The choices of a method that the rest of the document does not show."""
     steps_free = {replace(m, timesteps=method.timesteps): name for name, m in PRESETS.items()}
     for_steps = method.corrections or method.normalize in ("mse", "spike_norm")
     return {

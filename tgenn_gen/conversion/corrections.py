@@ -1,15 +1,15 @@
 """Corrections without training, on calibration examples.
 
     offset     before normalization: one number is added to all logits of an output, so that none is below
-               0, where a spiking output has nothing to say; the largest stays the largest
+               0, because a spike count cannot be negative; the largest logit stays the largest
 
 After normalization, layer by layer against the ANN (Li et al. 2021):
 
-    bias       each channel's bias takes in the mean error of its activation (their bias calibration)
-    potential  each neuron's V at the start takes in its own mean error (their potential calibration)
+    bias       the mean error of each channel is added to its bias (their bias calibration)
+    potential  the mean error of each neuron is added to its initial potential (their potential calibration)
 
-The error is what the ANN's activation, on the same calibration examples, has more than scale x spikes per
-step. Layers are corrected from the input on, each given what the corrected ones before it emit.
+error = ANN activation - scale x spikes per step, on the same calibration examples. Layers are corrected in
+order, from the input on; each one gets the spikes of the corrected layers before it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tgenn_gen.runtime.data import Examples, count_of
 def with_offset(
     network: Network, examples: Examples, outputs: Sequence[str]
 ) -> tuple[Network, dict[str, float]]:
-    """The folded network with these outputs' smallest activations raised to 0, and which by how much."""
+    """Raise these outputs so that their smallest activation is 0: the network, and {output: number added}."""
     lowest = dict.fromkeys(outputs, 0.0)
     for part in _parts(examples):
         for population, current in ann_currents(network, part):
@@ -55,7 +55,7 @@ def _parts(examples: Examples) -> Iterator[Examples]:
 
 
 def corrected(network: Network, folded: Network, examples: Examples, corrections: tuple[str, ...]) -> Network:
-    """`network`, the normalized `folded`, with these corrections one after the other."""
+    """Apply these corrections to `network`, which is `folded` after normalization, one after the other."""
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
     weights = step_weights(network, timesteps)
     means = _mean_activations(folded, examples)
@@ -72,7 +72,7 @@ def corrected(network: Network, folded: Network, examples: Examples, corrections
 
 
 def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarray]:
-    """The ANN's activations, their mean over examples: {population: (*shape)}."""
+    """{population: the mean of the ANN's activations over the examples, (*shape)}."""
     sums = {p.name: np.zeros(p.shape) for p in folded.populations}
     for part in _parts(examples):
         for population, current in ann_currents(folded, part):
@@ -82,7 +82,7 @@ def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarr
 
 
 def _mean_emitted(population: Population, trial: Trial, weights: np.ndarray) -> np.ndarray:
-    """Scale x spikes per step, its mean over examples, (*shape)."""
+    """The mean of scale x spikes per step over the examples, (*shape)."""
     total, count = np.zeros(population.shape), 0
     for course in trial.emitted(population):
         value = np.tensordot(weights, course, 1) if population.neuron.spikes else course[-1]

@@ -1,7 +1,7 @@
-"""A Keras model to a network with all scales 1: what lies between two non-linearities folded into chains.
+"""Folding: a Keras model to a network with all scales 1, with linear layers merged into chains.
 
-Walks the layers once. Each tensor is a Signal, a sum of chains; a ReLU turns it into a population. What is
-changed on the way is noted, and what becomes of each layer is kept.
+It walks through the layers once. Each tensor is a Signal, a sum of chains; a ReLU turns it into a population.
+The walk keeps notes of all changes, and what each layer becomes.
 """
 
 from __future__ import annotations
@@ -33,16 +33,13 @@ from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.maximum import MaximumNeuron
 from tgenn_gen.network.ops.linear_map import LinearMap
 
-GROWTH = 2  # times the model's weights, from which on that is noted
-POOL_HINT = "put a ReLU before the max-pooling or right behind it, or use --max-pool average"
+GROWTH = 2  # a network with more than so many times the model's weights gets a note
+POOL_HINT = "put a ReLU before the max-pooling or right after it, or use --max-pool average"
 
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """The network (all scales 1), and what was changed on the way.
-
-    outputs: of each output, what is known of it
-    """
+    """The network (all scales 1), notes of what was changed, and how each output is read."""
 
     network: Network
     notes: tuple[str, ...]
@@ -59,7 +56,7 @@ def fold(model: KerasModel, method: Method, uint8_divisor: float | None = None) 
 
 
 def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
-    """What a walk through a whole model gives. Raises TgennError (T404) with its problems."""
+    """The network that a walk has built. Raises TgennError (T404) with the walk's problems."""
     if walk.problems:
         raise TgennError(walk.problems)
     model, method = walk.model, walk.method
@@ -79,7 +76,7 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
 
 
 def _growth(model: KerasModel, network: Network) -> Iterator[str]:
-    """A note where the document has many more weights than the model."""
+    """A note where the network has many more weights than the model."""
     weights = {id(values): values.size for layer in model.layers for values in layer.weights.values()}
     kernels = [
         t for p in network.populations for c in p.inputs for m in c.through for t in m.tensors.values()
@@ -87,13 +84,13 @@ def _growth(model: KerasModel, network: Network) -> Iterator[str]:
     before, now = sum(weights.values()), sum(t.values.size for t in kernels)
     if now > GROWTH * before:
         yield (
-            f"{now:,} weights for the model's {before:,}: layers without a ReLU behind them (residual sums, "
-            "separable convolutions) are merged into every layer that reads them"
+            f"the network has {now:,} weights, the model {before:,}: layers without a ReLU after them "
+            "(residual sums, separable convolutions) are merged into every layer that reads them"
         )
 
 
 def walked(model: KerasModel, method: Method) -> Walk:
-    """Fold every layer that can be; what cannot is in the walk's `problems`. Raises TgennError (T407)."""
+    """Fold every supported layer; the walk's `problems` has the others. Raises TgennError (T407)."""
     names, notes = population_names(model.layers)
     walk = Walk(model, method, names, notes)
     for layer in walk.model.layers:
@@ -102,7 +99,7 @@ def walked(model: KerasModel, method: Method) -> Walk:
         walk.signals[layer.name] = None
         known = [signal for signal in before if signal is not None]
         if not reasons and any(s.softmax for s in known) and layer.class_name not in NOTHING:
-            reasons = [(f"{layer.class_name} after softmax", "softmax is supported at the output only")]
+            reasons = [(f"{layer.class_name} after softmax", "softmax is supported only at an output")]
         if not reasons and len(known) == len(before):
             try:
                 renamed = replace(layer, name=names[layer.name])
@@ -113,7 +110,7 @@ def walked(model: KerasModel, method: Method) -> Walk:
     for name in model.outputs:
         signal = walk.signals[name]
         if signal is not None and signal.pooled is not None:
-            walk.refused[name].append(("max-pooling of what may be negative, at an output", POOL_HINT))
+            walk.refused[name].append(("max-pooling of values that may be negative, at an output", POOL_HINT))
     if not walk.problems:
         _finish(walk)
     return walk
@@ -127,17 +124,17 @@ def _input(layer: KerasLayer, walk: Walk, uint8_divisor: float | None) -> Input:
 
 
 def _finish(walk: Walk) -> None:
-    """Make of each output the population that is read, and note its kind."""
+    """Make the population of each output, and note how it is read."""
     method = walk.method
     if not walk.populations and all(s is None or s.bare for s in walk.signals.values()):
-        message = "the model has no layer with weights: there is nothing to convert"
-        raise TgennError.at(walk.model.file, "T407", message, "give a trained model")
+        message = "nothing to convert: the model has no layer that computes something"
+        raise TgennError.at(walk.model.file, "T407", message, "give a model with trained layers")
     for name in dict.fromkeys(walk.model.outputs):
         signal = walk.signals[name]
         assert signal is not None  # there are no problems
         softmax = signal.softmax
         if softmax:
-            walk.notes.append("softmax left out: the output is the logits, of which the same is the largest")
+            walk.notes.append("softmax left out: the output is the logits, which have the same largest class")
         name, source = _last_name(signal), signal.branches[0].source
         rectified = method.readout != "membrane" and signal.bare and source in walk.spiking
         if method.readout == "membrane":
@@ -154,17 +151,18 @@ def _last_name(signal: Signal) -> str:
 
 
 def _loss(readout: str, name: str) -> str:
-    way_out = ": see --correct offset" if readout == "spike_count" else ", and ties go to the first class"
-    return f"{name}: read by its {readout.replace('_', ' ')}, which is 0 for all outputs below 0{way_out}"
+    rest = ": use --correct offset" if readout == "spike_count" else ", and ties go to the first class"
+    return f"{name}: its readout, {readout.replace('_', ' ')}, is 0 for all negative outputs{rest}"
 
 
-# Rules: what each layer makes of the signals that it reads.
+# Rules: the signal that each layer makes from the signals that it reads.
 
 
 def _require_no_waiting_pool(layer: KerasLayer, before: list[Signal]) -> None:
-    """Raise UnsupportedError where a max-pooling waits for a ReLU and does not commute with a layer.
+    """Raise UnsupportedError for a layer between a max-pooling and the ReLU that it waits for.
 
-    It does with what never decreases: ReLU, and BatchNormalization whose gamma is not negative.
+    Functions that never decrease are allowed there, because the maximum commutes with them: ReLU, and
+    BatchNormalization whose gamma is not negative.
     """
     waiting = next((s.pooled for s in before if s.pooled is not None), None)
     gamma = layer.weights.get("gamma", np.zeros(1))
@@ -172,12 +170,14 @@ def _require_no_waiting_pool(layer: KerasLayer, before: list[Signal]) -> None:
     passes = passes or (layer.class_name == "BatchNormalization" and bool((gamma >= 0).all()))
     if waiting is not None and not passes:
         negative = " with a negative gamma" if (gamma < 0).any() else ""
-        message = f"{layer.class_name}{negative} of a max-pooling, '{waiting.layer}', of what may be negative"
+        message = (
+            f"{layer.class_name}{negative} after max-pooling '{waiting.layer}' of values that may be negative"
+        )
         raise UnsupportedError((message, POOL_HINT))
 
 
 def _applied(layer: KerasLayer, maps: Sequence[LinearMap], before: list[Signal], walk: Walk) -> Signal:
-    """What a layer, with the linear maps that it is, makes of the signals that it reads."""
+    """The signal that a layer makes from the signals `before`. maps: its linear maps, if it is linear."""
     _require_no_waiting_pool(layer, before)
     if layer.class_name in NOTHING:
         if layer.class_name != "Identity":
@@ -197,9 +197,9 @@ def _averaged_over_windows(
     if walk.method.pooling == "folded":
         return signals.mapped(signal, maps, layer.name)
     if not (signal.positive and signal.bare):
-        message = "pooling by spiking neurons of what may be negative, or is not from one population"
+        message = "pooling by spiking neurons needs an input from one population, without negative values"
         raise UnsupportedError((message, "use --pooling folded"))
-    walk.notes.append(f"{layer.name}: pooling by spiking neurons of its own")
+    walk.notes.append(f"{layer.name}: average pooling by a population of spiking neurons")
     pooled = signals.mapped(signal, maps, layer.name)
     return walk.population(pooled, walk.neuron(pooled), layer.name)
 
@@ -210,7 +210,9 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
     try:
         signal = signals.mapped(signal, maps, layer.name)
     except chains.CannotMergeError:
-        walk.notes.append(f"{signal.name}: linear, and gets neurons for its positive and its negative part")
+        walk.notes.append(
+            f"{signal.name}: linear, gets two populations for its positive and its negative part"
+        )
         signal = signals.mapped(_in_two_parts(signal, walk, layer, 1.0), maps, layer.name)
     if layer.config.get("use_bias", False):
         bias = layer.weights["bias"].astype(np.float64)
@@ -222,7 +224,7 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
 def _in_two_parts(
     signal: Signal, walk: Walk, layer: KerasLayer, slope: float, maximum: float | None = None
 ) -> Signal:
-    """ReLU(x) - slope ReLU(-x): what is negative too, by neurons of their own for -x."""
+    """ReLU(x) - slope ReLU(-x), from two populations: one for x, one for -x."""
     name = signal.name or layer.name
     above = walk.population(signal, walk.neuron(signal), layer.name, maximum)
     opposite = replace(signals.summed([signal], [-1.0], ""), layers=signal.layers)
@@ -231,7 +233,7 @@ def _in_two_parts(
 
 
 def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
-    """The signal behind a layer's activation."""
+    """The signal after a layer's activation."""
     activation = layer.config.get("activation", "relu" if layer.class_name in RELUS else "linear")
     if activation == "linear":
         return signal
@@ -239,7 +241,7 @@ def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
         return replace(signal, softmax=True)
     maximum = relu_maximum(layer)
     if signal.positive and maximum is None:
-        walk.notes.append(f"{layer.name}: relu of what is never negative left out, it changes nothing")
+        walk.notes.append(f"{layer.name}: relu left out, because its input is never negative")
         return signal
     signal, pooled = replace(signal, layers=(*signal.layers, layer.name), pooled=None), signal.pooled
     if (slope := relu_slope(layer)) and not signal.positive:
@@ -253,9 +255,9 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
     if pooling.size == 1:
         return signals.mapped(signal, (pooling.average(), *behind), layer.name)
     if walk.method.max_pool == "average":
-        walk.notes.append(f"{layer.name}: average pooling in the place of max-pooling")
+        walk.notes.append(f"{layer.name}: max-pooling replaced by average pooling")
         return _averaged_over_windows(layer, (pooling.average(), *behind), signal, walk)
-    if not signal.positive and signal.raised_of is not None:  # the maximum is that of the activation, raised
+    if not signal.positive and signal.raised_of is not None:  # max(g a + o) = g max(a) + o, where g >= 0
         raised = _max_pooled(layer, signal.raised_of, walk)
         for gain, offset, name in signal.raised:
             raised = signals.affine(raised, gain, offset, name)
@@ -263,7 +265,9 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
     if not signal.positive:
         return replace(signal, pooled=layer)
     if not signal.routed or signal.branches[0].source not in walk.spiking:
-        walk.notes.append(f"{layer.name}: its input is a sum, and gets neurons of its own before the maximum")
+        walk.notes.append(
+            f"{layer.name}: its input is a sum, and gets a population of neurons before the maximum"
+        )
         signal = walk.population(signal, walk.neuron(signal), f"{layer.name}_input")
     signed, few_spike = walk.method.neuron.signed, walk.method.neuron.few_spike
     for stage in pooling.stages(signal.shape):
@@ -294,7 +298,7 @@ def _rescaling(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
 
 
 def _normalization(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
-    """(x - mean) / standard deviation, the latter at least 1e-7, as Keras has it; or its inverse."""
+    """(x - mean) / standard deviation, which is at least 1e-7, as in Keras; or the inverse of that."""
     given = layer.config.get("mean") is not None
     values = layer.config if given else layer.weights
     mean, variance = (np.asarray(values[name], np.float64).reshape(-1) for name in ("mean", "variance"))

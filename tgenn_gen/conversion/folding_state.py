@@ -1,4 +1,4 @@
-"""The state of folding a Keras model: what its tensors are so far, the populations, what is refused."""
+"""The state of folding a Keras model: its tensors as signals, the populations, and the refused layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ from tgenn_gen.network.tensors import Tensor
 
 @dataclass(frozen=True)
 class FoldedOutput:
-    """The population that is read, whether a softmax is left out, and whether a ReLU's spikes are read."""
+    """How an output is read.
+
+    population  the population that is read
+    softmax     whether a softmax was left out
+    rectified   whether the spikes of a ReLU are read, so that values below 0 are 0 in the ANN too
+    """
 
     population: str
     softmax: bool
@@ -30,7 +35,7 @@ class FoldedOutput:
 
 @dataclass
 class Walk:
-    """The state between two layers: the signals and populations so far, and what cannot be converted."""
+    """The state between two layers: the signals and populations so far, and the layers that are refused."""
 
     model: KerasModel
     method: Method
@@ -49,7 +54,7 @@ class Walk:
 
     @property
     def spiking(self) -> set[str]:
-        """The names of populations of neurons; inputs are none, even where they spike."""
+        """The names of the populations that spike; inputs are not among them, even if they spike."""
         return {p.name for p in self.populations if p.neuron.spikes}
 
     @property
@@ -62,12 +67,12 @@ class Walk:
         ]
 
     def neuron(self, signal: Signal) -> Neuron:
-        """The neurons that stand for a ReLU of a signal."""
+        """The neurons for a ReLU of a signal."""
         dense = any(isinstance(m, Dense) for b in signal.branches for m in b.through)
         return self.method.dense_neuron if dense and self.method.dense_neuron else self.method.neuron
 
     def population(self, signal: Signal, neuron: Neuron, name: str, maximum: float | None = None) -> Signal:
-        """Make a population of a signal; what it emits. `name`: where the signal's own is taken, or none."""
+        """Add a population that computes a signal; its output. name: if the signal has no free name."""
         name = self._free_name(signal.name, name)
         bias = None
         if signal.bias is not None and signal.bias.any():
@@ -82,7 +87,7 @@ class Walk:
         return Signal(signal.shape, (Connection(name),), positive=True)
 
     def _free_name(self, *wanted: str) -> str:
-        """The first of the names that no population has; else the last one, numbered."""
+        """The first of these names that is free; else the last one with a number."""
         layers = {name.lower() for name in self.names.values()}
         numbered = (f"{wanted[-1]}_{number}" for number in count(2))
         free = (name for name in wanted if name and name.lower() not in self.named)
@@ -93,13 +98,13 @@ class Walk:
 
 
 def _one_a_channel(bias: np.ndarray) -> np.ndarray:
-    """A bias that is the same at every position as one value a channel."""
+    """A bias that is the same at all positions as one value per channel, (channels,)."""
     rows = bias.reshape(-1, bias.shape[-1])
     return rows[0] if (rows == rows[0]).all() else bias
 
 
 def population_names(layers: tuple[KerasLayer, ...]) -> tuple[dict[str, str], list[str]]:
-    """{layer name: a name that a document may have}; and notes about those that differ."""
+    """{layer name: a valid name in a document}, and a note for each name that differs."""
     names: dict[str, str] = {}
     taken: set[str] = set()
     notes = []

@@ -1,4 +1,4 @@
-"""Whether a Keras model can be converted, and whether the folded network computes what the model does."""
+"""Checks that a Keras model can be converted, and that the folded network computes the same outputs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tgenn_gen.keras_reader.loading import load_model, predict, read_model
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples
 
-# Of sums in another order, relative to the largest output: some thousand roundings of the dtype.
+# Allowed difference, relative to the largest output: sums in another order differ by some thousand roundings.
 TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
 SMALLEST_PROBABILITY = 1e-30
 
 
 def convertible(path: Path) -> Walk:
-    """What becomes of each layer of a model file, and what cannot be converted (its `problems`).
+    """What becomes of each layer of a model file; `problems` has the layers that cannot be converted.
 
-    Raises TgennError for a file that cannot be read, and where the whole does not compute the same.
+    Raises TgennError for a file that cannot be read, and for a network whose outputs differ (T409).
     """
     keras_model = load_model(path)
     read = read_model(keras_model, str(path))
@@ -43,9 +43,9 @@ def convertible(path: Path) -> Walk:
 
 
 def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Examples, read: KerasModel) -> None:
-    """Run the folded network as an ANN beside the model on examples. Raises TgennError (T409).
+    """Compare the outputs of the folded network, run as an ANN, with the model's. Raises TgennError (T409).
 
-    A guard against converting silently wrong, whatever a layer's rule has missed.
+    This finds errors in the rules of layers, which would otherwise give a wrong network without a message.
     """
     network = folded.network
     expected = predict(keras_model, [examples[i.name] for i in network.inputs])
@@ -64,20 +64,20 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
         largest = float(np.abs(wanted).max())
         if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
             message = (
-                f"the converted network does not compute what the model does at '{name}': outputs of up to "
-                f"{largest:.3g} differ by {difference:.3g}"
+                f"the converted network and the model differ at '{name}': outputs of up to {largest:.3g} "
+                f"differ by {difference:.3g}"
             )
             hint = (
-                "either this is a fault of tgenn_gen (please report it with the model), or Keras' own result "
-                "is: compare it on another machine"
+                "this is a bug of tgenn_gen, or of Keras on this machine: try another machine, and "
+                "please report it with the model if the difference stays"
             )
             raise TgennError.at(read.file, "T409", message, hint)
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The logarithms of the softmax of logits and of probabilities, 0 where the latter are as good as 0.
+    """log(softmax(logits)) and log(probabilities), both 0 where a probability is nearly 0.
 
-    A thousand small probabilities say as little as none: their logarithms do not.
+    Logarithms show differences that probabilities near 0 hide.
     """
     found = logits - logits.max(axis=-1, keepdims=True)
     found = found - np.log(np.exp(found).sum(axis=-1, keepdims=True))
@@ -86,6 +86,6 @@ def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndar
 
 
 def random_examples(network: Network) -> Examples:
-    """16 examples of numbers from 0 to 1, for a check without data."""
+    """16 examples of random numbers from 0 to 1, for a check without data."""
     rng = np.random.default_rng(0)
     return {i.name: rng.random((16, *i.shape), np.float32) for i in network.inputs}

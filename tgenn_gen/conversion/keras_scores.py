@@ -15,19 +15,22 @@ from tgenn_gen.runtime.scores import Accuracy, Errors, scores_of
 def ann_scores(
     path: Path, examples: Examples, targets: Targets, network: Network
 ) -> dict[str, Accuracy | Errors]:
-    """The Keras model's scores against targets; the network's inputs and outputs are in the model's order.
+    """{output: the Keras model's score against its targets}.
 
-    Raises TgennError (T507) where the model is not one of these inputs and outputs.
+    The network has its inputs and outputs in the model's order. Raises TgennError (T507) where the model's
+    inputs or outputs have other shapes.
     """
     model = load_model(path)
     shapes, given = [tuple(i.shape[1:]) for i in model.inputs], [i.shape for i in network.inputs]
     made = [tuple(o.shape[1:]) for o in model.outputs]
     expected = [network.population(o.population).shape for o in network.outputs]
     if shapes != given or made != expected:
-        message = f"takes examples of shape {_listed(shapes)}, the data has {_listed(given)}"
+        message = f"has inputs of shape {_listed(shapes)}, expected {_listed(given)}, as in network.yaml"
         if shapes == given:
-            message = f"gives outputs of shape {_listed(made)}, the documents {_listed(expected)}"
-        raise TgennError.at(path, "T507", message, "give the model of these documents")
+            message = (
+                f"has outputs of shape {_listed(made)}, expected {_listed(expected)}, as in network.yaml"
+            )
+        raise TgennError.at(path, "T507", message, "give the model that the networks were converted from")
     inputs = input_table(network)
     scores = scores_of(targets, inputs)
     for start in range(0, count_of(examples), 500):

@@ -1,4 +1,4 @@
-"""What becomes of Keras layers, as tables: of all that are supported, and of those of one model."""
+"""Tables of what Keras layers become: of all supported layers, and of the layers of one model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tgenn_gen.keras_reader.supported_layers import LAYERS
 
 
 def supported_table() -> str:
-    """The Keras layers that are converted and what they become, in Markdown."""
+    """The supported Keras layers and what they become, in Markdown."""
     by_meaning: dict[str, list[str]] = {}
     for name, layer in LAYERS.items():
         by_meaning.setdefault(layer.becomes, []).append(name)
@@ -39,7 +39,7 @@ def model_rows(walk: Walk) -> list[LayerRow]:
 
 
 def model_table(walk: Walk) -> str:
-    """The same as text, a line for each layer."""
+    """A line for each layer of a model: what it becomes and in which populations, or why it is refused."""
     rows = [("layer", "class", "becomes")]
     for row in model_rows(walk):
         becomes = row.becomes or "CANNOT BE CONVERTED: " + "; ".join(row.problems)

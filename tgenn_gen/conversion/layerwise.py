@@ -1,4 +1,4 @@
-"""A spiking network run layer by layer on a sample of calibration data, to adjust each layer."""
+"""Runs a spiking network layer by layer on a sample of calibration data, to adjust each layer."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from tgenn_gen.runtime.neuron_updates import time_blocks
 from tgenn_gen.runtime.random_numbers import random_keys
 
 SAMPLE = 256  # examples at most
-MEMORY = 2**28  # bytes at most of one population's spikes: one byte each
+MEMORY = 2**28  # bytes at most for the spikes of one population, one byte per spike
 PART = 2**24  # elements of a part of currents, at most
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What candidates for one population get and do, given what the populations before it emit.
+    """Runs candidates for one population on the spikes of the populations before it.
 
-    Both give parts (steps, examples, *shape) of all examples, in their order.
+    currents(candidate)  its input current
+    emitted(candidate)   what it emits
+    Both give all examples in order, in parts (steps, examples, *shape).
     """
 
     currents: Callable[[Population], Iterator[np.ndarray]]
@@ -40,9 +42,9 @@ def sample_size(network: Network, calibration: Calibration, timesteps: int) -> i
 
 
 def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
-    """The network, one population after the other adjusted on what the adjusted ones before it emit.
+    """Adjust one population after the other, on the spikes of the adjusted populations before it.
 
-    adjust(population, trial) gives the population as it is to be.
+    adjust(population, trial): returns the adjusted population.
     """
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
@@ -83,7 +85,7 @@ def _trial(
 
 
 def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:
-    """What neurons emit in all time steps, (timesteps, batch, ...)."""
+    """Run neurons for all time steps: what they emit, (timesteps, batch, ...)."""
     emitted, start = [], 0
     for steps in time_blocks(timesteps):
         part = current if len(current) == 1 else current[start : start + steps]

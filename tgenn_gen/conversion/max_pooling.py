@@ -1,4 +1,4 @@
-"""Max-pooling in windows that neurons can take."""
+"""Max-pooling, split into windows that are small enough for maximum neurons."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class Pooling:
         return prod(self.pool)
 
     def windows(self) -> LinearMap:
-        """The elements of each window on an axis of their own."""
+        """The linear map that puts the elements of each window on a new axis."""
         return Windows(self.pool, self.strides, self.padding)
 
     def average(self) -> LinearMap:
-        """The mean of each window."""
+        """The linear map to the mean of each window."""
         if len(self.pool) == 1:
             return AvgPool1D(self.pool[0], self.strides[0], self.padding)
         return AvgPool2D(self.pool, self.strides, self.padding)  # type: ignore[arg-type]
 
     def stages(self, shape: Shape) -> Iterator[Pooling]:
-        """Poolings one after the other, none with more than MAX_WINDOW elements, that make this one.
+        """Poolings of at most MAX_WINDOW elements that together do the same, one after the other.
 
-        shape: of the input. Raises UnsupportedError where there are none.
+        shape: of the input. Raises UnsupportedError where the window cannot be split.
         """
         if self.size <= MAX_WINDOW:
             yield self
@@ -51,16 +51,18 @@ class Pooling:
                 yield from self._along(axis, shape[axis])
 
     def _along(self, axis: int, size: int) -> Iterator[Pooling]:
-        """Stages along one axis of so many elements; padding is that of each axis by itself."""
+        """Stages along one axis of `size` elements."""
         length, stride, padding = self.pool[axis], self.strides[axis], self.padding
         while length > MAX_WINDOW:
-            if length == size and padding == "valid":  # the whole axis: what is added to it is 0
+            if length == size and padding == "valid":  # the whole axis: padding it with 0 is allowed
                 part, padding_of_part = -(-length // -(-length // MAX_WINDOW)), "same"
             else:
                 fitting = [n for n in range(2, MAX_WINDOW + 1) if length % n == 0]
                 if not fitting or stride != length or padding != "valid":
-                    message = f"windows of {length} elements on an axis, more than {MAX_WINDOW}"
-                    raise UnsupportedError((message, "pool twice with smaller windows"))
+                    message = (
+                        f"max-pooling windows of {length} elements on an axis, expected at most {MAX_WINDOW}"
+                    )
+                    raise UnsupportedError((message, "pool in two steps with smaller windows"))
                 part, padding_of_part = fitting[-1], padding
             yield self._on(axis, part, part, padding_of_part)
             size = -(-size // part) if padding_of_part == "same" else size // part
@@ -76,7 +78,7 @@ class Pooling:
 
 
 def pooling_of(layer: KerasLayer) -> tuple[Pooling, tuple[LinearMap, ...]]:
-    """What a max-pooling layer pools, and the maps behind it: those that drop the axes of a global one."""
+    """The windows of a max-pooling layer, and the maps after it, which drop the axes of a global one."""
     shape, config = layer.input_shapes[0], layer.config
     if not layer.class_name.startswith("Global"):
         pool, strides = (_numbers(config[name]) for name in ("pool_size", "strides"))

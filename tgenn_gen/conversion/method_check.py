@@ -1,4 +1,4 @@
-"""Whether a conversion method can be used, before any work is done."""
+"""Checks a conversion method before the conversion starts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tgenn_gen.network.readouts import READOUTS
 
 
 def check_method(method: Method, has_data: bool) -> None:
-    """Raise TgennError (T408) with everything about a method that cannot be used."""
+    """Raise TgennError (T408) with every problem of a method."""
     place, found = Location("options"), []
 
     def refuse(message: str, hint: str = "") -> None:
@@ -26,34 +26,40 @@ def check_method(method: Method, has_data: bool) -> None:
         if needs_data(method.normalize) and not has_data:
             refuse(
                 f"normalization '{method.normalize}' needs calibration data",
-                "give --calibration TRAINING.npz; --normalize model needs none, but often thousands of steps",
+                "give --calibration TRAINING.npz, or use --normalize model, which needs many time steps",
             )
         if method.per_channel and method.normalize in WHOLE_LAYERS:
-            refuse(f"normalization '{method.normalize}' has no scales a channel", "leave --per-channel out")
+            refuse(f"normalization '{method.normalize}' has one scale per layer", "leave --per-channel out")
     except ValueError as error:
         refuse(str(error))
     if method.readout not in READOUTS:
-        refuse(f"'{method.readout}' is no readout: use {', '.join(READOUTS)}")
+        refuse(f"unknown readout '{method.readout}'", f"use one of {', '.join(READOUTS)}")
     if not method.neuron.spikes or method.neuron.relays:
-        hint = "use one that spikes by a threshold, such as integrate_and_fire"
+        hint = "use a kind with a threshold, such as integrate_and_fire"
         what = "only pass spikes on" if method.neuron.spikes else "never spike"
         refuse(f"neurons of kind {method.neuron.kind} {what}", hint)
     if method.pooling not in ("folded", "spiking"):
-        refuse(f"'{method.pooling}' is no pooling: use folded or spiking")
+        refuse(f"unknown pooling '{method.pooling}'", "use folded or spiking")
     if method.max_pool not in ("spiking", "average"):
-        refuse(f"'{method.max_pool}' is no max-pooling: use spiking or average")
+        refuse(f"unknown max-pooling '{method.max_pool}'", "use spiking or average")
     unknown = [c for c in method.corrections if c not in CORRECTIONS]
     if unknown:
-        refuse(f"there is no correction '{', '.join(unknown)}'", f"there are {', '.join(CORRECTIONS)}")
+        refuse(f"unknown correction '{', '.join(unknown)}'", f"use one of {', '.join(CORRECTIONS)}")
     elif "offset" in method.corrections and method.readout != "spike_count":
-        refuse("the correction 'offset' is for spike counts", "use --readout spike_count, or leave it out")
+        refuse(
+            "correction 'offset' needs the readout spike_count", "use --readout spike_count, or leave it out"
+        )
     elif method.corrections and not has_data:
         refuse("corrections need calibration data", "give --calibration TRAINING.npz")
     neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]
     if "potential" in method.corrections and any(getattr(n, "v_init", "") == "uniform" for n in neurons):
-        refuse("potentials drawn at random cannot be corrected", "give --v-init a number")
+        refuse(
+            "correction 'potential' needs initial potentials that are not random", "give --v-init a number"
+        )
     if method.normalize == "mse" and any(getattr(n, "reset", "subtract") != "subtract" for n in neurons):
-        refuse("normalization 'mse' is for reset by subtraction", "use --reset subtract, or another one")
+        refuse(
+            "normalization 'mse' needs reset by subtraction", "use --reset subtract, or another --normalize"
+        )
     if method.neuron.few_spike and method.encoding.spikes:
         hint = "use --encoding constant_current"
         refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
@@ -66,7 +72,7 @@ def check_method(method: Method, has_data: bool) -> None:
 def _parameter_problems(
     neurons: Sequence[Neuron], encoding: Encoding, dt: float
 ) -> Iterator[tuple[str, str]]:
-    """What the schema, and the kinds themselves, have against parameters."""
+    """(message, hint) for each parameter that the schema, or the kind itself, refuses."""
     for neuron in neurons:
         probe = Population("probe", (1,), neuron, (Connection("input"),))
         network = Network("probe", (Input("input", (1,), encoding),), (probe,), ())

@@ -1,4 +1,4 @@
-"""Conversion methods: the choices of a conversion, and named combinations of them."""
+"""Conversion methods: all choices of a conversion, and presets of them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateA
 
 NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
 WITHOUT_DATA = ("none", "model", "as_trained")
-WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods without scales a channel
+WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods with one scale per layer
 CORRECTIONS = ("offset", "bias", "potential")
 
 
 @dataclass(frozen=True)
 class Method:
-    """How a Keras model is converted. All of it is recorded in the document.
+    """How a Keras model is converted. The document records all of it.
 
     normalize      how scales are found (module normalization)
     per_channel    a scale for each channel, instead of one for each population
-    neuron         the neurons that stand for a ReLU
-    dense_neuron   those of populations behind a dense kernel, where they are others
-    encoding       of the input
+    neuron         the neurons for a ReLU
+    dense_neuron   the neurons after a dense kernel, if they differ; None: `neuron`
+    encoding       how the input becomes currents or spikes
     pooling        average pooling: "folded": part of the next chain; "spiking": a population of its own
     max_pool       max-pooling: "spiking": a population of `maximum` neurons; "average": average pooling
     corrections    of "offset", "bias" and "potential", in this order (module corrections)
-    readout        of the output population, from step `readout_start` on
-    timesteps, dt  the steps each example is shown, of dt ms
+    readout        how the output population is read, from step `readout_start` on
+    timesteps, dt  how many time steps each example is shown, and their length in ms
     """
 
     normalize: str = "percentile:99.9"
@@ -58,7 +58,7 @@ def parse_normalization(text: str) -> tuple[str, float]:
     match = re.fullmatch(r"percentile:([0-9]+(?:\.[0-9]+)?)", text)
     if match and 0 < float(match[1]) <= 100:
         return "percentile", float(match[1])
-    raise ValueError(f"'{text}' is no normalization: use {', '.join(NORMALIZATIONS)} with P in (0, 100]")
+    raise ValueError(f"unknown normalization '{text}': use {', '.join(NORMALIZATIONS)}; P in (0, 100]")
 
 
 def needs_data(method: str) -> bool:

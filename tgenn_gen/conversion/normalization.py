@@ -1,4 +1,4 @@
-"""Weight normalization: scales for the populations, so that activations fit firing rates of 0 to 1.
+"""Weight normalization: finds the scale of each population, so that activations become rates of 0 to 1.
 
     none          scales of 1
     model         the largest activation the weights allow (Diehl et al. 2015, Algorithm 1)
@@ -9,10 +9,10 @@
     ltb           local threshold balancing: gradient steps on the squared error of clipping (Bu et al. 2025)
     spike_norm    the largest current in any step of the spiking network (Sengupta et al. 2019, Algorithm 1)
     tensor_genn   the largest activation or weight, of convolutions alone (TensorGeNN 2019)
-    as_trained    none at all: weights stay as they are, whatever the neurons' thresholds
+    as_trained    no normalization: weights stay as they are, whatever the threshold
 
-A scale is an array, shape (1,), or (channels,) for one a channel. Activations are those of the folded
-network (all scales 1). Integrators are read out in the ANN's units: their scale is 1.
+A scale is an array: (1,) for the population, or (channels,). Activations are those of the folded network
+(all scales 1). Integrators are read in the units of the ANN: their scale is 1.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Scales = dict[str, np.ndarray]
 
 CHANNELS = 64  # searched for the least error at a time, to bound memory
 LTB_BATCH = 128  # examples of one gradient step
-LTB_STEPS = 400  # at least; the calibration data is read as often as that takes
+LTB_STEPS = 400  # gradient steps at least: small calibration data is read several times
 
 
 def find_scales(
@@ -51,10 +51,11 @@ def find_scales(
     calibration: Calibration | None = None,
     progress: Progress | None = None,
 ) -> tuple[Scales, list[str]]:
-    """Each population's scale by method.normalize, and notes about populations that needed another one.
+    """Each population's scale by method.normalize, and notes of the populations that got another one.
 
-    `network` is folded (all scales 1). `measured` is needed where needs_data says so, with its sample for
-    spike_norm; `calibration` for ltb.
+    network      folded (all scales 1)
+    measured     for all methods where needs_data is true; spike_norm needs its sample
+    calibration  for ltb
     """
     kind, percent = parse_normalization(method.normalize)
     scales = {p.name: np.ones(1) for p in network.populations}
@@ -80,8 +81,8 @@ def find_scales(
             if sparse.any():
                 scales[name] = np.where(sparse, histogram.largest, scales[name])
                 notes.append(
-                    f"{name}: fewer than {100 - percent:g} % of its activations are not zero, "
-                    "so its scale is their maximum"
+                    f"{name}: fewer than {100 - percent:g} % of its activations are above 0, "
+                    "so its scale is the largest of them"
                     + (f", in {sparse.sum()} of {sparse.size} channels" if sparse.size > 1 else "")
                 )
     for name in spiking:
@@ -91,21 +92,19 @@ def find_scales(
             notes.append(f"{name}: its neurons are never active, so its scale is 1")
         elif silent.any():
             scales[name] = np.where(silent, scales[name].max(), scales[name])
-            notes.append(
-                f"{name}: {silent.sum()} of its channels are never active and take the largest scale"
-            )
+            notes.append(f"{name}: {silent.sum()} of its channels are never active and get the largest scale")
         most = network.population(name).max_value
         if most is not None and (scales[name] > most).any():
             scales[name] = np.minimum(scales[name], most)
-            notes.append(f"{name}: its scale is {most:g}, where its activations end")
+            notes.append(f"{name}: its scale is limited to {most:g}, the largest activation of its ReLU")
     return scales, notes
 
 
 def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
     """Normalize a folded network: W' = W scale_in unit / scale_out, b' = b unit / scale_out.
 
-    unit: the current of one step that makes a neuron spike, so that activation = scale x spikes per step
-    whatever the threshold. Populations that pass spikes on stay as they are, and have their sources' scales.
+    unit: the current that makes a neuron spike in one step. With it, activation = scale x spikes per step
+    for any threshold. Populations that only pass spikes on keep their weights and get their sources' scales.
     """
     populations = []
     dt = network.simulation.dt
@@ -128,7 +127,7 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
 
 
 def require_comparable(network: Network, per_channel: bool) -> None:
-    """Raise TgennError (T410) where a population would compare spikes of unequal scales, one a channel."""
+    """Raise TgennError (T410) where scales per channel would make a population compare unequal spikes."""
     scales, shapes = _input_scales(network), network.shapes
     for population in network.populations:
         if population.neuron.relays:
@@ -138,7 +137,7 @@ def require_comparable(network: Network, per_channel: bool) -> None:
 
 
 def _stored(scale: np.ndarray) -> float | Tensor:
-    """A scale, (1,) or (channels,), as the document has it."""
+    """A scale, (1,) or (channels,), as a document stores it."""
     return float(scale[0]) if len(scale) == 1 else Tensor.unnamed(scale)
 
 
@@ -147,13 +146,13 @@ def _relayed_scale(
 ) -> np.ndarray:
     """The scale of the spikes that reach each channel, (channels,); (1,) where all are equal.
 
-    Raises TgennError (T410) where a channel gets spikes of unequal scales, which no neuron could compare.
+    Raises TgennError (T410) where a channel gets spikes of different scales, which neurons cannot compare.
     """
     sources = {c.source for c in population.inputs}
     known = np.unique(np.concatenate([by_source[source] for source in sources]))
     if len(known) == 1:
         return known
-    # their numbers from 1 on are sent through the chains; 0 is padding
+    # Each scale gets a number from 1 on (0 is padding). The chains carry these numbers to the channels.
     numbers = {
         source: np.broadcast_to(1 + np.searchsorted(known, by_source[source]), (1, *shapes[source]))
         for source in sources
@@ -165,8 +164,10 @@ def _relayed_scale(
     ]
     largest, smallest = by_channel[0], -by_channel[1]
     if (smallest < largest).any():
-        message = f"'{population.name}' ({population.neuron.kind}) compares spikes of unequal scales"
-        hint = "use one scale a population: leave --per-channel out, or use --no-per-channel"
+        message = (
+            f"'{population.name}' ({population.neuron.kind}) compares spikes of channels of different scales"
+        )
+        hint = "use one scale per population: --no-per-channel"
         raise TgennError.at("options", "T410", message, hint)
     return known[np.maximum(largest, 1).astype(int) - 1]
 
@@ -178,7 +179,8 @@ def _input_scales(network: Network) -> Scales:
 def _least_error(histogram: ActivationHistogram, neuron: Neuron, timesteps: int) -> np.ndarray:
     """The scale s, of 128 fractions of the largest activation, with the least sum of (a - s rate(a / s))^2.
 
-    rate(a) = clip(floor(a levels + head start), 0, levels) / levels, what reset by subtraction makes of a.
+    rate(a) = clip(floor(a levels + head start), 0, levels) / levels is the rate of a neuron with reset by
+    subtraction (Li et al. 2021).
     """
     levels, offset, edges = neuron.levels(timesteps), neuron.head_start, histogram.upper_edges()
     found = []
@@ -201,10 +203,10 @@ def _least_error(histogram: ActivationHistogram, neuron: Neuron, timesteps: int)
 def _local_threshold_balancing(
     network: Network, calibration: Calibration, per_channel: bool, progress: Progress | None
 ) -> Scales:
-    """Thresholds from 0 on: threshold += 2 mean((a - threshold) where a > threshold), batch after batch.
+    """From thresholds of 0, for each batch: threshold += 2 mean(max(a - threshold, 0)) (Bu et al. 2025).
 
-    Half the gradient's sign of the mean of (a - clip(a, 0, threshold))^2; the layers behind see activations
-    that are clipped already.
+    That is a gradient step of size 1 on the mean of (a - clip(a, 0, threshold))^2. The next layers get the
+    clipped activations.
     """
     thresholds = {
         p.name: np.zeros(p.shape[-1] if per_channel else 1)
@@ -251,7 +253,7 @@ def _joined(parts: list[Examples]) -> Examples:
 
 
 def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
-    """Layer by layer, the largest current in any step, given what the normalized layers before emit."""
+    """Layer by layer: the largest current in any step, with the spikes of the normalized layers before."""
     found: Scales = {}
     silent: set[str] = set()
 
@@ -273,10 +275,10 @@ def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
 
 
 def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, float]:
-    """What TensorGeNN divides the weights of convolutions by: a factor / the one of the convolutions before.
+    """{population: what TensorGeNN divides the weights of its convolution by}: factor / factor before it.
 
-    factor = max(largest activation, largest weight). Other populations have that of those before them; where
-    branches meet, the largest.
+    factor = max(largest activation, largest weight). Populations without a convolution keep the factor of the
+    population before them; where branches meet, the largest one.
     """
     factors, applied = {i.name: 1.0 for i in network.inputs}, {}
     for population in network.populations:
@@ -287,15 +289,15 @@ def _tensor_genn_factors(network: Network, measured: Measurement) -> dict[str, f
         if kernels and population.neuron.spikes:
             weight = max(float(kernel.max()) for kernel in kernels)
             factor = max(float(measured.histograms[population.name].largest.max()), weight)
-            if factor > 0:  # else its neurons are never active, whatever they are divided by
+            if factor > 0:  # else its neurons are never active
                 applied[population.name], factors[population.name] = factor / before, factor
     return applied
 
 
 def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
-    """The scales of populations whose weights are divided by these factors, and by nothing else.
+    """The scales with which rescale divides the weights by these factors, and by nothing else.
 
-    Of sources with unequal scales, that holds for the one with the largest; the others' weights follow.
+    Where sources have different scales, this holds for the source with the largest one.
     """
     dt = network.simulation.dt
     scales = _input_scales(network)
@@ -306,7 +308,10 @@ def _with_factors(network: Network, factors: Mapping[str, float]) -> Scales:
 
 
 def _model_bounds(network: Network) -> Scales:
-    """The largest activation each population can have for inputs of 0 to 1: only positive weights count."""
+    """The largest activation of each population for inputs of 0 to 1 (Diehl et al. 2015, Algorithm 1).
+
+    Only positive weights and biases count.
+    """
     bounds = {i.name: 1.0 for i in network.inputs}
     shapes = network.shapes
     for population in network.populations:

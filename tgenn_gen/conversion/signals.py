@@ -1,7 +1,7 @@
-"""What a Keras tensor is in terms of the neurons before it: a sum of chains of linear maps, and a bias.
+"""Signals: Keras tensors as functions of the neurons before them, a sum of chains of linear maps and a bias.
 
-Every layer between two non-linearities maps such sums to such sums, branches and merges too. So a residual
-Add or a Concatenate costs no neurons: the population behind it has several inputs.
+Every layer between two non-linearities maps such a sum to such a sum, branches and merges too. So a residual
+Add or a Concatenate needs no neurons: the next population has several inputs.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from tgenn_gen.network.ops.pad import Pad
 
 @dataclass(frozen=True, eq=False)
 class Signal:
-    """A tensor of `shape`: the sum of what `branches` give, and `bias`, float64 of that shape (None: 0).
+    """A tensor of `shape`: the sum of its `branches` and `bias`, float64 of that shape (None: 0).
 
     positive   whether it is never negative
-    name       what a population made of it is called: the last layer that mixes; `mixed` if there is one
+    name       the name for a population that computes it: the last layer with a kernel or a sum
+    mixed      whether there is such a layer
     layers     the names of the layers in it
-    softmax    whether a softmax of it was left out
-    pooled     the max-pooling layer that waits for the ReLU behind it, as the maximum is of activations
-    raised     where it is an activation after maps that never decrease: those, as (gain, offset, layer)
-    raised_of  and that activation
+    softmax    whether a softmax was left out
+    pooled     a max-pooling layer to apply after the next ReLU: maximum neurons compare activations
+    raised     where the signal is an activation after affine maps with gains >= 0: (gain, offset, layer) each
+    raised_of  that activation
     """
 
     shape: Shape
@@ -46,18 +47,18 @@ class Signal:
 
     @property
     def bare(self) -> bool:
-        """Whether it is what one source emits, and nothing else."""
+        """Whether it is the output of one source, unchanged."""
         return self.bias is None and len(self.branches) == 1 and not self.branches[0].through
 
     @property
     def routed(self) -> bool:
-        """Whether each of its elements is one that a single source emits, or 0."""
+        """Whether each of its elements is an element of one source, or 0."""
         routes = len(self.branches) == 1 and all(m.routing for m in self.branches[0].through)
         return self.bias is None and routes
 
 
 def mapped(signal: Signal, maps: Sequence[LinearMap], layer: str) -> Signal:
-    """The signal after a layer that is these maps. Raises CannotMergeError where two kernels stay two."""
+    """The signal after a layer of these maps. Raises CannotMergeError where two kernels cannot be merged."""
     branches, bias, shape = list(signal.branches), signal.bias, signal.shape
     for linear_map in maps:
         branches = [replace(b, through=chains.append(b.through, linear_map)) for b in branches]
@@ -79,7 +80,7 @@ def mapped(signal: Signal, maps: Sequence[LinearMap], layer: str) -> Signal:
 
 
 def affine(signal: Signal, gain: np.ndarray, offset: np.ndarray, layer: str) -> Signal:
-    """gain x + offset, both (channels,) or (1,)."""
+    """gain x signal + offset. gain, offset: (channels,) or (1,)."""
     gain = np.broadcast_to(gain, signal.shape[-1:])
     rises = bool((gain >= 0).all()) and (signal.positive or signal.raised_of is not None)
     branches = tuple(replace(b, through=chains.scale_channels(b.through, gain)) for b in signal.branches)
@@ -97,7 +98,7 @@ def affine(signal: Signal, gain: np.ndarray, offset: np.ndarray, layer: str) -> 
 
 
 def summed(signals: Sequence[Signal], factors: Sequence[float], layer: str) -> Signal:
-    """The sum of factor x signal, of signals of one shape."""
+    """The sum of factor x signal; all signals have the same shape."""
     branches, bias = [], None
     for signal, factor in zip(signals, factors, strict=True):
         branches += [replace(b, through=chains.multiply(b.through, factor)) for b in signal.branches]
@@ -115,7 +116,7 @@ def summed(signals: Sequence[Signal], factors: Sequence[float], layer: str) -> S
 
 
 def concatenated(signals: Sequence[Signal], axis: int, layer: str) -> Signal:
-    """The signals one behind the other on an axis: each with zeros in the others' place, and their sum."""
+    """The signals one after the other on an axis: each is padded with zeros, then all are added."""
     total, padded, done = sum(s.shape[axis] for s in signals), [], 0
     for signal in signals:
         before, after = [0] * len(signal.shape), [0] * len(signal.shape)

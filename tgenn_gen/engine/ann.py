@@ -1,4 +1,4 @@
-"""The ANN that a network stands for, run in NumPy."""
+"""Runs a network as an ANN in NumPy, with ReLUs for its neurons."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from tgenn_gen.runtime.data import Examples
 
 
 def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Population, np.ndarray]]:
-    """Run a folded network as an ANN on {input: (batch, *shape)}: each population's current."""
+    """Run a folded network (all scales 1) as an ANN: each population and its current, (batch, *shape).
+
+    examples: {input: (batch, *shape)}. The current is the pre-activation: no ReLU is applied to it.
+    """
     return ann_rates(network, examples, dict.fromkeys((p.name for p in network.populations), 1.0))
 
 
 def ann_rates(
     network: Network, values: Examples, units: Mapping[str, float]
 ) -> Iterator[tuple[Population, np.ndarray]]:
-    """Run a network as an ANN: each population's current / {population: unit}, no activation yet.
+    """Run a network as an ANN: each population and its current / its unit, (batch, *shape), before the ReLU.
 
-    values: what the inputs give, {input: (batch, *shape)}.
+    values: {input: (batch, *shape)}. units: {population: the current that makes it spike at every step}.
     """
     values = dict(values)
     last_read_by = network.last_read_by

@@ -1,4 +1,4 @@
-"""Accuracy, or error, of outputs after every time step, against the ANN."""
+"""Evaluates a network: accuracy or error of its outputs after every time step, beside the ANN's."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation on n examples gives.
+    """The results of an evaluation on n examples.
 
-    outputs              {population: its scores}, for those with targets: accuracy and accuracy_per_step,
+    outputs              {population: its scores}, for outputs with targets: accuracy and accuracy_per_step,
                          0 to 1, or mean_squared_error, mean_absolute_error and mean_squared_error_per_step
-    relu_outputs         the same, after one step, of the document with ReLUs for neurons: the ANN's scores,
-                         unless biases were corrected
-    spikes_per_example   of all populations
+    relu_outputs         the same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
+                         corrected
+    spikes_per_example   the spikes of all populations together, per example
     """
 
     name: str
@@ -64,11 +64,15 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Simulate examples in NumPy, and compare outputs with targets.
+    """Simulate examples in NumPy, and compare the outputs with targets.
 
-    x: as :func:`tgenn_gen.simulate` takes it. y: class numbers (n,), or values (n, *output shape), of the
-    first output, or {output population: either}. timesteps: steps an example, by default the document's.
-    progress: called with (examples done, all). Raises TgennError as simulate does.
+    x          examples (n, *input shape), or {input: examples}, as for :func:`tgenn_gen.simulate`
+    y          targets of the first output, or {output population: targets}: class numbers (n,), or values
+               (n, *output shape)
+    timesteps  time steps per example; by default the document's
+    progress   called with (examples done, all)
+
+    Raises TgennError (T503) for x, y or timesteps that do not fit the network.
     """
     examples, timesteps = checked(network, x, timesteps, seed)
     count, inputs = count_of(examples), input_table(network)
@@ -100,8 +104,8 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     outputs = [o.population for o in network.outputs]
     given = dict(y) if isinstance(y, Mapping) else {outputs[0]: y}
     unknown = [str(name) for name in given if name not in outputs]
-    problem = f"no output {', '.join(unknown)}; there are {', '.join(outputs)}" if unknown else ""
-    problem = problem or ("" if given else "expected targets of one output at least")
+    problem = f"unknown output {', '.join(unknown)}, expected {', '.join(outputs)}" if unknown else ""
+    problem = problem or ("" if given else "expected targets for at least one output")
     targets: Targets = {}
     for name in (n for n in outputs if n in given):
         shape = network.population(name).shape
@@ -114,7 +118,7 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
 
 
 def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
-    """{output: (batch, *shape)} for {input: (batch, *shape)}, with the ANN's activations for neurons."""
+    """{output: (batch, *shape)} of the network with ReLUs for neurons. examples: {input: (batch, *shape)}."""
     dt = network.simulation.dt
     values = {i.name: examples[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
     units = {p.name: p.neuron.unit(dt) for p in network.populations}

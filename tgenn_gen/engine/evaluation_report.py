@@ -1,4 +1,4 @@
-"""Evaluations side by side: as a table, as JSON data and as a plot."""
+"""Several evaluations side by side: as a table, as JSON data and as a plot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.runtime.written_files import write_file
 
-Scores = Mapping[str, Mapping[str, Any]]  # {output: what a score's results are}
+Scores = Mapping[str, Mapping[str, Any]]  # {output: {measure: value}}, as Evaluation.outputs
 
 
 def shown_steps(timesteps: int) -> list[int]:
@@ -22,7 +22,7 @@ def shown_steps(timesteps: int) -> list[int]:
 
 
 def _measures(evaluation: Evaluation, ann: Scores | None) -> Iterator[tuple[str, bool, list[float], float]]:
-    """For each output: what it is called, whether it is an accuracy, what it is per step, and of the ANN."""
+    """For each output: its name, whether it has an accuracy, its score per step, and the ANN's score."""
     of_ann = evaluation.relu_outputs if ann is None else ann
     for (name, found), best in zip(evaluation.outputs.items(), of_ann.values(), strict=True):
         key = "accuracy" if "accuracy" in found else "mean_squared_error"
@@ -31,12 +31,12 @@ def _measures(evaluation: Evaluation, ann: Scores | None) -> Iterator[tuple[str,
 
 
 def _best(ann: Scores | None) -> str:
-    """What is compared with: without the ANN's scores, those of the document with ReLUs for neurons."""
+    """The name of the scores to compare with: the ANN's, or else those of the network with ReLUs."""
     return "with ReLU" if ann is None else "ANN"
 
 
 def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> str:
-    """The evaluations side by side, in Markdown: a row an output; accuracies in %, or mean squared errors."""
+    """The evaluations in Markdown, one row per output: accuracies in %, or mean squared errors."""
     steps = shown_steps(max(e.timesteps for e in evaluations))
     header = ["network", _best(ann), *(f"T = {t}" for t in steps), "spikes per example"]
     rows = []

@@ -1,8 +1,8 @@
-"""The NumPy engine: what a network means, a layer at a time, many steps at once.
+"""The NumPy engine: simulates a network layer by layer, many time steps at once.
 
-Populations see the spikes that their sources emitted at the same local step, so that no step of a layer
-depends on a later layer: a layer's time course is one array, its linear maps are large matrix products,
-and only the neurons' own updates run step by step. Long examples are simulated in parts (time_blocks).
+At each local step a population sees the spikes that its sources emitted at the same local step. So no step of
+a layer depends on a later layer: the time course of a layer is one array, its linear maps are large matrix
+products, and only the neurons are updated step by step. Long examples are simulated in parts (time_blocks).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def simulate_in_numpy(
 
 
 def input_table(network: Network) -> Table:
-    """The inputs by name, as :mod:`tgenn_gen.runtime.data` takes them: INPUTS in the scripts."""
+    """{input: its shape, uint8_divisor and so on}, as :mod:`tgenn_gen.runtime.data` takes it."""
     return {
         i.name: {
             "shape": i.shape,
@@ -69,7 +69,7 @@ def input_table(network: Network) -> Table:
 
 
 def output_table(network: Network) -> Table:
-    """The outputs by population, as :mod:`tgenn_gen.runtime.data` takes them: OUTPUTS in the scripts."""
+    """{output population: its shape and start}, as :mod:`tgenn_gen.runtime.data` takes it."""
     return {
         o.population: {"shape": network.population(o.population).shape, "start": o.start}
         for o in network.outputs
@@ -79,7 +79,7 @@ def output_table(network: Network) -> Table:
 def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
     """An array, or a mapping, as {input: examples with their channel axis}.
 
-    Raises TgennError (T503) at `place` where it has not what the inputs are.
+    Raises TgennError (T503) at `place` where it does not have exactly the network's inputs.
     """
     names = [i.name for i in inputs]
     given = dict(x) if isinstance(x, Mapping) else {names[0]: x} if len(names) == 1 else None
@@ -93,9 +93,9 @@ def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
 def checked(
     network: Network, x: Any, timesteps: int | None, seed: int, batch_size: int | None = None
 ) -> tuple[Examples, int]:
-    """The examples {input: (n, *shape)} that x, an array or a mapping, gives, and the number of time steps.
+    """Check the arguments of a simulation: the examples {input: (n, *shape)}, and the number of time steps.
 
-    Raises TgennError (T2xx, T503).
+    x: an array or a mapping. Raises TgennError: T2xx for an invalid network, T503 for the other arguments.
     """
     require_valid(network)
     start = max(o.start for o in network.outputs)
@@ -109,9 +109,9 @@ def checked(
     timesteps = timesteps or network.simulation.timesteps
     most = MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS
     if timesteps > most:
-        problem = problem or f"timesteps is {timesteps}, the network takes at most {most}"
+        problem = problem or f"timesteps is {timesteps}, expected at most {most}"
     if timesteps <= start:
-        problem = problem or f"timesteps is {timesteps}, the readout starts only after {start}"
+        problem = problem or f"timesteps is {timesteps}, expected more than {start}, where the readout starts"
     if not 0 <= seed < 2**32:
         problem = problem or f"seed is {seed}, expected 0 to 2^32 - 1"
     if problem:
@@ -128,7 +128,7 @@ def simulated_batches(
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
 ) -> Iterator[Result]:
-    """The results of one batch of examples, which were checked, after the other.
+    """Simulate checked examples, and yield the result of each batch.
 
     Raises TgennError (T503) where a population cannot be recorded.
     """
@@ -140,7 +140,7 @@ def simulated_batches(
 
 
 def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | None) -> NumpyNetwork:
-    """The network as one that runs in NumPy."""
+    """The network in the form that runs in NumPy."""
     dt, last_read_by = network.simulation.dt, network.last_read_by
 
     def populations(net: NumpyNetwork) -> None:
@@ -185,12 +185,12 @@ def _output(
 
 
 def step_weights(network: Network, timesteps: int) -> np.ndarray:
-    """What a spike of each step stands for in the network's code, float32 (timesteps,)."""
+    """The value of a spike at each step in the network's code, float32 (timesteps,)."""
     return few_spike_weights(timesteps) if network.few_spike else rate_weights(timesteps)
 
 
 def made(call: Call, timesteps: int, keys: np.ndarray, shape: Shape) -> Any:
-    """The object of :mod:`tgenn_gen.runtime` that a call makes, for examples with these random keys."""
+    """Make the neurons or the encoding of a call, an object of the runtime, for examples with these keys."""
     return call.function(**_arguments(call, timesteps, keys, shape))
 
 

@@ -1,4 +1,4 @@
-"""A Keras model file to plain values. Only this folder imports Keras; nothing here knows neurons.
+"""Reads a Keras model file into plain values. Only this folder imports Keras; nothing here knows neurons.
 
 A module imports only those above it:
 

@@ -1,4 +1,4 @@
-"""A Keras model's graph of calls, read from the model itself: Keras 3's, and Keras 2's as tf_keras has it.
+"""Reads the graph of calls of a loaded Keras model, of Keras 3 or of tf_keras (Keras 2).
 
 Nothing is computed, and keras is not imported: the package is given as a Library.
 """
@@ -27,7 +27,7 @@ PRECISION = ("float64", "float32", "float16", "bfloat16")  # from the most to th
 
 @dataclass(frozen=True)
 class Graph:
-    """The calls that the outputs need and all inputs, in topological order; the names of inputs, outputs."""
+    """All inputs and the calls that the outputs need, in topological order; names of inputs and outputs."""
 
     layers: tuple[KerasLayer, ...]
     inputs: tuple[str, ...]
@@ -37,7 +37,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class _Value:
-    """What a call gives: the call's place in the list of calls, and a tensor of the shape it has there."""
+    """The output of a call: the index of the call, and a tensor of the shape that it has there."""
 
     call: int
     tensor: Any
@@ -70,9 +70,9 @@ class _Walk:
 
 
 def graph_of(model: Any, library: Library) -> Any:
-    """The object that has a model's nodes: a functional model itself; None for what is neither kind of model.
+    """The object that has a model's nodes: of a functional model itself; None for other objects.
 
-    A class that computes something of its own in call has a graph as well, which says nothing about it.
+    None also for a class with a call method of its own: its graph does not show what that computes.
     """
     if not isinstance(model, library.package.Model) or not library.own(type(model).call):
         return None
@@ -82,7 +82,7 @@ def graph_of(model: Any, library: Library) -> Any:
 
 
 def read_graph(model: Any, library: Library) -> Graph:
-    """A model's graph, nested models taken apart."""
+    """A model's graph; nested models are replaced by their calls."""
     walk = _Walk(library)
     graph = graph_of(model, library)
     values = {}
@@ -106,7 +106,7 @@ def read_graph(model: Any, library: Library) -> Graph:
 
 
 def _needed(calls: list[_Call], results: list[_Value]) -> dict[int, _Call]:
-    """Those calls that results need, by their place; a nested model may have outputs that nothing reads."""
+    """{index: call} of the calls that results need: a nested model may have outputs that nothing reads."""
     needed = {value.call for value in results}
     for number in reversed(range(len(calls))):
         if number in needed:
@@ -117,7 +117,7 @@ def _needed(calls: list[_Call], results: list[_Value]) -> dict[int, _Call]:
 def _run(
     graph: Any, values: dict[int, _Value], path: tuple[str, ...], extra: Mapping[str, Any], walk: _Walk
 ) -> list[_Value]:
-    """Go through a model's nodes as Keras does, from the values of its inputs to those of its outputs."""
+    """Walk through a model's nodes as Keras does: from the values of its inputs to those of its outputs."""
     inputs = set(values)
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
@@ -132,7 +132,7 @@ def _run(
 def _apply(
     node: Any, values: dict[int, _Value], path: tuple[str, ...], extra: Mapping[str, Any], walk: _Walk
 ) -> list[_Value]:
-    """The values that one node gives."""
+    """The output values of one node."""
     operation = node.layer if walk.library.is_keras_2 else node.operation
     arguments = _arguments(node, operation, walk.library)
     operands, further = _operands(operation, arguments, walk.library)
@@ -149,7 +149,7 @@ def _apply(
     inputs = tuple(values[id(tensor)] for tensor in _in_order(nested, next(iter(arguments.values())), walk))
     for value, tensor in zip(inputs, nested.inputs, strict=True):
         if len(value.shape) != len(tensor.shape) - 1:
-            further["inputs"] = f"of shape {value.shape} where {tuple(tensor.shape)[1:]} is taken"
+            further["inputs"] = f"{value.shape}, expected shape {tuple(tensor.shape)[1:]}"
     inner = {id(tensor): value for tensor, value in zip(nested.inputs, inputs, strict=True)}
     return _run(nested, inner, (*path, operation.name), further, walk)
 
@@ -162,7 +162,7 @@ def _in_order(nested: Any, argument: Any, walk: _Walk) -> list[Any]:
 
 
 def _arguments(node: Any, operation: Any, library: Library) -> dict[str, Any]:
-    """A call's arguments by the names of the parameters, in their order."""
+    """A call's arguments, {parameter: value}, in the order of the parameters."""
     if library.is_keras_2:
         args, kwargs = node.call_args, node.call_kwargs
     else:
@@ -183,9 +183,9 @@ def _arguments(node: Any, operation: Any, library: Library) -> dict[str, Any]:
 def _operands(
     operation: Any, arguments: Mapping[str, Any], library: Library
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The tensors that a call reads, and what else it was called with, except what says nothing.
+    """The tensors that a call reads, and its other arguments, without those that are None or False.
 
-    Of a layer the first argument is what it reads; of an operation like x + y, any may be.
+    A layer reads its first argument only; an operation like x + y may read all of them.
     """
     first = next(iter(arguments), "")
     tensors: list[Any] = []
@@ -203,7 +203,7 @@ def _operands(
 
 
 def _described(value: Any, library: Library) -> Any:
-    """An argument as a plain value: itself, or in words."""
+    """An argument for a message: a plain value as it is, anything else as a short text."""
     if isinstance(value, bool | int | float | str):
         return value
     tensors = [part for part in library.flatten(value) if hasattr(part, "_keras_history")]
@@ -215,9 +215,9 @@ def _described(value: Any, library: Library) -> Any:
 def _outputs(
     node: Any, operation: Any, inputs: tuple[_Value, ...], values: dict[int, _Value], library: Library
 ) -> list[Any]:
-    """The tensors that a call gives, of the shape that they have here.
+    """The output tensors of a call, with the shape that they have in this model.
 
-    In a nested model they may have been defined for another shape, such as images of any size.
+    A nested model may have been defined for another shape, such as images of any size.
     """
     tensors = library.flatten(node.outputs)
     defined = node.keras_inputs if library.is_keras_2 else node.input_tensors
@@ -232,14 +232,14 @@ def _outputs(
 
 
 def _is_tf_function(operation: Any) -> bool:
-    """Whether it is how Keras 2 writes a function of TensorFlow, such as x + y."""
+    """Whether it is a function of TensorFlow, such as x + y, as Keras 2 writes it."""
     return type(operation).__name__ == "TFOpLambda"
 
 
 def _operation_class(
     operation: Any, inputs: tuple[_Value, ...], further: Mapping[str, Any], library: Library
 ) -> str:
-    """The class of what is called; for x + y and x - y of outputs of one shape Add and Subtract."""
+    """The class that is called; Add and Subtract for x + y and x - y of two tensors of the same shape."""
     name = class_name(operation, library)
     function = operation.get_config()["function"] if _is_tf_function(operation) else ""
     is_layer = isinstance(operation, library.package.layers.Layer)
@@ -252,7 +252,7 @@ def _operation_class(
 
 
 def _names(paths: list[tuple[str, ...]]) -> list[str]:
-    """A name for each call: the layer's own where no other has it, else with its models' before it."""
+    """A name for each call: the layer's name if it is unique, else with the names of its models before it."""
     distinct = list(dict.fromkeys(paths))
     shared = Counter(path[-1] for path in distinct)
     taken: set[str] = set()
@@ -315,7 +315,7 @@ def _config(call: _Call, library: Library) -> dict[str, Any]:
 
 
 def _policy(call: _Call) -> str:
-    """The name of the dtype policy; of an input and an operation the dtype of what it gives."""
+    """The name of the dtype policy; for an input or an operation, the dtype of its output."""
     policy = getattr(call.operation, "dtype_policy", None)
     name = getattr(policy, "name", None)
     output = getattr(call.output.dtype, "name", call.output.dtype)
@@ -328,7 +328,7 @@ def _compute_dtype(call: _Call) -> str:
 
 
 def _weights(operation: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and values, float32 or float64: the shorter floats are in float32 without loss."""
+    """Names and values, float32 or float64. float16 and bfloat16 become float32, which is exact."""
     for weight in getattr(operation, "weights", []):
         values = np.asarray(weight.numpy())
         short = values.dtype.name in ("float16", "bfloat16")

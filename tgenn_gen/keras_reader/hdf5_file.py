@@ -1,7 +1,7 @@
-"""An HDF5 file from a stranger, read once in a process of its own before anything here relies on it.
+"""Checks an HDF5 file: reads it once in a separate process, before this process opens it.
 
-The HDF5 library waits for ever, or crashes, on some damaged files; others claim what would fill the memory,
-or lead to other files.
+The HDF5 library hangs or crashes on some damaged files. Malicious files can fill the memory, or lead to other
+files.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from tgenn_gen.files.archives import open_archive
 from tgenn_gen.runtime.data import MAX_UNPACKED
 
 WEIGHTS = "model.weights.h5"  # in a .keras file
-MAX_RATIO = 10  # of weights to the file's size, beyond MAX_UNPACKED: they hardly get smaller
+MAX_RATIO = 10  # of unpacked weights to the file's size, beyond MAX_UNPACKED: weights hardly compress
 MEMORY = 2**29  # bytes that reading takes, besides the weights
 SECONDS, BYTES_A_SECOND = 120, 10 * 2**20
 CHECK = "import sys; sys.path += sys.argv[2:]; from tgenn_gen.keras_reader import hdf5_file as f; f.check()"
 
 
 def hdf5_problem(path: Path) -> str:
-    """Why an HDF5 file, or that of weights in a .keras file, is not read; "" if it is."""
+    """Why an HDF5 file, or the weights file in a .keras file, cannot be read safely; "" if it can."""
     command = [sys.executable, "-I", "-c", CHECK, str(path)]
-    command += filter(None, sys.path)  # "" is the present folder, where a stranger's modules may be
+    command += filter(None, sys.path)  # not "", the current folder, which may contain foreign modules
     seconds = SECONDS + path.stat().st_size / BYTES_A_SECOND
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return f"HDF5 does not come to its end within {seconds:.0f} s"
+        return f"reading it with HDF5 takes more than {seconds:.0f} s: it may be damaged"
     if done.returncode > 1 or done.returncode < 0:
-        return "HDF5 crashes on it, or there is too little memory"
+        return "HDF5 crashes while reading it, or there is not enough memory"
     return done.stderr.decode(errors="replace").strip().rpartition("\n")[2] if done.returncode else ""
 
 
 def check() -> None:
-    """End with status 1, and the reason on stderr, if the file that sys.argv names is not to be read."""
+    """End with status 1 and the reason on stderr if the file in sys.argv cannot be read safely."""
     path = Path(sys.argv[1])
     limit = MAX_UNPACKED + MAX_RATIO * path.stat().st_size
     try:
@@ -50,13 +50,13 @@ def check() -> None:
         else:
             _read(path, limit)
     except MemoryError:
-        sys.exit("HDF5 cannot read it in the memory that such a file takes")
+        sys.exit("HDF5 needs more memory to read it than a file of this size should take")
     except Exception as error:  # h5py raises what it likes
         sys.exit(f"HDF5 cannot read it: {' '.join(str(error).split())}")
 
 
 def _limit_memory(size: int) -> None:
-    """To `size` bytes more than now, where the system can and no lower limit is set."""
+    """Allow this process `size` bytes more than now, if the system supports limits."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -65,7 +65,7 @@ def _limit_memory(size: int) -> None:
 
 
 def _read(file: Path | io.BytesIO, limit: int) -> None:
-    """Read all that Keras may read, of at most `limit` bytes."""
+    """Read everything that Keras may read, `limit` bytes at most."""
     import h5py
 
     size = 0
@@ -76,7 +76,7 @@ def _read(file: Path | io.BytesIO, limit: int) -> None:
                 sizes += [_dataset_size(item)]
             size += sum(sizes)
             if size > limit:
-                _refuse(f"unpacked it has {size} bytes, at most {limit} are read of its size")
+                _refuse(f"it has {size} bytes unpacked, expected at most {limit} for a file of its size")
             for name in item.attrs:
                 item.attrs[name]
             if isinstance(item, h5py.Dataset):
@@ -88,7 +88,7 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _items(file: Any) -> Iterator[Any]:
-    """The groups, and the datasets as often as they are named."""
+    """All groups and datasets; a dataset with several names comes several times, as Keras would read it."""
     import h5py
 
     waiting, seen = [file], set()
@@ -101,22 +101,22 @@ def _items(file: Any) -> Iterator[Any]:
             seen.add(address)
             for name in item:
                 if not isinstance(item.get(name, getlink=True), h5py.HardLink):
-                    _refuse(f"{name} in it is a link to elsewhere")
+                    _refuse(f"{name} in it is a link, expected data")
                 waiting.append(item[name])
         yield item
 
 
 def _attribute_size(attribute: Any) -> int:
-    """In bytes, without texts of any length: Keras writes such, and reading them shows what they take."""
+    """In bytes, without texts of variable length, which Keras writes: reading them hits the memory limit."""
     return int(attribute.get_space().get_simple_extent_npoints()) * int(attribute.get_type().get_size())
 
 
 def _dataset_size(dataset: Any) -> int:
-    """In bytes, or that of a chunk if it is larger."""
+    """In bytes; the size of a chunk if that is larger."""
     if dataset.external or dataset.is_virtual:
-        _refuse(f"the numbers of {dataset.name} in it are in another file")
+        _refuse(f"the data of {dataset.name} is in another file")
     if dataset.dtype.hasobject:
-        _refuse(f"{dataset.name} in it has elements of any length")
+        _refuse(f"{dataset.name} in it has elements of variable length, expected numbers")
     chunk = dataset.dtype.itemsize
     for length in dataset.chunks or ():
         chunk *= int(length)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-# Attributes that say how a layer was made or trained, and nothing about what it computes.
+# Attributes of how a layer was made or trained: they do not change what it computes.
 INERT = frozenset(
     "name trainable dtype activity_regularizer kernel_initializer bias_initializer kernel_regularizer "
     "bias_regularizer kernel_constraint bias_constraint beta_initializer gamma_initializer "
@@ -21,7 +21,7 @@ INERT = frozenset(
 
 
 class UnsupportedError(ValueError):
-    """A Keras layer that cannot be converted: pairs of what is wrong and what to do."""
+    """A Keras layer that cannot be converted. reasons: pairs of the problem and what to do."""
 
     def __init__(self, *reasons: tuple[str, str]) -> None:
         super().__init__("; ".join(message for message, _ in reasons))
@@ -33,14 +33,14 @@ class KerasLayer:
     """One call of a layer. Shapes are without the batch axis; None stands for an axis that is not fixed.
 
     name           unique in the model: the layer's; a later call of a shared layer has a number (conv_2)
-    layer          the layer as its user knows it, for messages: encoder/conv in a nested model
-    class_name     Keras' name; one that is not Keras' own has a name that no rule has
+    layer          the layer's path for messages, such as encoder/conv in a nested model
+    class_name     Keras' name; the name of a class that is not Keras' own matches no supported layer
     config         Keras 3 attributes; "dtype" is the policy's name ("mixed_float16"), for an InputLayer the
                    data's; "call_arguments" {name: value}, only where a call has more than input tensors
     weights        {name: values}, float32 or float64, one dict for all calls of a shared layer
     inputs         the names of the calls that are read, in the order of the call's arguments
-    input_shapes   of what each of inputs gives
-    output_shape   of this call
+    input_shapes   the shapes of these inputs
+    output_shape   the shape of this call's output
     """
 
     name: str
@@ -59,8 +59,8 @@ class KerasModel:
 
     layers         all calls that the outputs need and all inputs, each after those that it reads
     inputs         names of InputLayers, in the order of the model's arguments
-    outputs        names of calls, in the order of the model's outputs; one may be there more than once
-    compute_dtype  the least precise that a layer computes in: float64, float32, bfloat16 or float16
+    outputs        names of calls, in the order of the model's outputs; a name may occur more than once
+    compute_dtype  the least precise type that a layer computes in: float64, float32, float16 or bfloat16
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""What classes, activations, attributes and weights are called: Keras 3's names, those of Keras 2 as well."""
+"""Keras 3's names of classes, activations, attributes and weights, for models of Keras 2 as well."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from tgenn_gen.keras_reader.libraries import Library
 
-# Attributes of Keras 2 that have another name in Keras 3, or say nothing there.
+# Attributes of Keras 2 that have another name in Keras 3, or do not exist there.
 RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
 HOW_COMPUTED = frozenset({"fused"})  # by which kernel, not what
 
 
 def class_name(operation: Any, library: Library) -> str:
-    """The class; for one that is not Keras' own, whatever it is called, a name that no rule has."""
+    """The class; one that is not Keras' own gets a name that matches no supported layer."""
     name = type(operation).__name__
     return name if library.own(type(operation)) else f"{name} (not Keras' own)"
 
 
 def activation_name(activation: Any, library: Library) -> str:
-    """The name of one of Keras' activation functions; for anything else one that no rule has."""
+    """The name of one of Keras' activation functions; anything else gets a name that is not supported."""
     name = getattr(activation, "__name__", type(activation).__name__)
     own = getattr(library.package.activations, name, None) is activation
     return name if own else f"{name} (not Keras' own)"
@@ -41,7 +41,7 @@ def keras_3_config(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _plain(value: Any) -> Any:
-    """Lists that Keras tracks as lists, arrays of one number as the number."""
+    """Keras' tracked lists as plain lists, and arrays of one number as that number."""
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
         return value.item()
     if isinstance(value, list):
@@ -50,6 +50,6 @@ def _plain(value: Any) -> Any:
 
 
 def weight_name(class_name: str, name: str) -> str:
-    """conv/kernel:0 is Keras 2's name of what Keras 3 calls kernel."""
+    """The Keras 3 name of a weight: kernel for conv/kernel:0, as Keras 2 writes it."""
     short = name.split("/")[-1].split(":")[0]
     return "kernel" if class_name.startswith("Depthwise") and short == "depthwise_kernel" else short

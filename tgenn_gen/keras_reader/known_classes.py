@@ -1,6 +1,6 @@
-"""The classes that a model file may name, in each version of Keras: Keras is given nothing else to build.
+"""The classes that a model file may name: files that name others are refused before Keras loads them.
 
-Whatever else a file names, Keras would look up and call: any function of TensorFlow, any class of a module.
+Keras would look up and call any name in a file: any function of TensorFlow, any class of a module.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ACTIVATION_FUNCTIONS = frozenset(
     "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign "
     "sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold".split()
 )
-# What the attributes of a layer consist of.
+# Classes of the attributes of layers.
 PARTS = frozenset(
     # initializers
     "Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal "
@@ -32,8 +32,8 @@ PARTS = frozenset(
     "SeedGenerator TensorShape __bytes__ __ellipsis__ __keras_tensor__ __numpy__ __slice__ __tensor__ "
     "__tuple__".split()
 )
-# Layers of Keras 3 that are not converted, but do nothing when they are built: all that is wrong with a model
-# is then said at once. Layers that read files or carry code are not among them.
+# Layers of Keras 3 that are not converted, but are safe to build, so that all problems of a model can be
+# reported together. Layers that read files or carry code are not among them.
 HARMLESS = frozenset(
     "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
     "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AveragePooling3D Bidirectional "
@@ -48,14 +48,14 @@ HARMLESS = frozenset(
 
 
 def is_converted(part: dict[str, Any]) -> bool:
-    """Whether what has a class is a layer that is converted, or a model of such layers."""
+    """Whether a part of a configuration is a supported layer, or a model."""
     class_name = part["class_name"]
     is_function = class_name == "TFOpLambda" and function_of(part) in OF_TWO
     return isinstance(class_name, str) and (is_function or class_name in NESTED or class_name in LAYERS)
 
 
 def is_part(part: dict[str, Any]) -> bool:
-    """Whether what has a class belongs to an attribute of a layer."""
+    """Whether a part of a configuration belongs to an attribute of a layer."""
     class_name = part["class_name"]
     if class_name == "function":
         return isinstance(part.get("config"), str) and part["config"] in ACTIVATION_FUNCTIONS
@@ -63,7 +63,7 @@ def is_part(part: dict[str, Any]) -> bool:
 
 
 def may_be_built(part: dict[str, Any], keras_2: bool) -> bool:
-    """Whether Keras may be given what has a class: by that, and by the module that it is said to be of."""
+    """Whether Keras may build a part of a configuration, by its class and its module."""
     if not _is_own(part, keras_2):
         return False
     if is_converted(part) or is_part(part):
@@ -72,14 +72,14 @@ def may_be_built(part: dict[str, Any], keras_2: bool) -> bool:
 
 
 def function_of(part: dict[str, Any]) -> str:
-    """The function of TensorFlow that a layer of Keras 2 stands for; "" if none is named."""
+    """The function of TensorFlow that a layer of Keras 2 calls; "" if it names none."""
     config = part.get("config")
     function = config.get("function") if isinstance(config, dict) else None
     return function if isinstance(function, str) else ""
 
 
 def _is_own(part: dict[str, Any], keras_2: bool) -> bool:
-    """Whether a module and a registered name, where they are given, are such as Keras writes."""
+    """Whether the module and the registered name, if given, are those of Keras itself."""
     own = ("keras", "tf_keras", "builtins") if keras_2 else ("keras", "builtins")
     module, class_name = part.get("module"), part["class_name"]
     names = (None, "", class_name, part.get("config") if class_name == "function" else class_name)
@@ -95,5 +95,5 @@ def _is_operation(part: dict[str, Any]) -> bool:
 
 
 def _trains(part: dict[str, Any]) -> bool:
-    """Whether it is how a nested model of Keras 3 was trained: an optimizer, a loss, a metric."""
+    """Whether it is an optimizer, a loss or a metric of a nested model of Keras 3."""
     return part.get("module") in TRAINING and part["class_name"][:1].isupper()

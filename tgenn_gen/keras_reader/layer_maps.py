@@ -1,4 +1,4 @@
-"""The Keras layers that are linear maps: the chain that each one is, without its bias and activation."""
+"""The Keras layers that are linear maps: each one as a chain, without its bias and activation."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Chain = tuple[LinearMap, ...]
 class LayerMap:
     """A Keras layer that is a chain of linear maps.
 
-    op      of the map, or of the first one
-    reads   the layer's attributes that chain reads
-    chain   the chain on an input of a shape. Raises UnsupportedError.
+    op      the class of its (first) map
+    reads   the layer's attributes that `chain` reads
+    chain   makes the chain for an input of a shape. Raises UnsupportedError.
     """
 
     op: type[LinearMap]
@@ -46,11 +46,13 @@ class LayerMap:
 
 
 def require_channels_last(layer: KerasLayer, *others: tuple[str, str]) -> None:
-    """Raise UnsupportedError for another data format, and for `others`, (what is wrong, what to do)."""
+    """Raise UnsupportedError for another data format, and for `others`: (problem, what to do)."""
     data_format = layer.config.get("data_format", "channels_last")  # Cropping1D has none
     reasons = list(others)
     if data_format != "channels_last":
-        reasons.insert(0, (f"data_format '{data_format}'", "use data_format='channels_last'"))
+        reasons.insert(
+            0, (f"data_format '{data_format}' is not supported", "use data_format='channels_last'")
+        )
     if reasons:
         raise UnsupportedError(*reasons)
 
@@ -76,7 +78,7 @@ def _avg_pool2d(layer: KerasLayer, shape: Shape) -> Chain:
 
 
 def _kernel(layer: KerasLayer) -> Tensor:
-    """A convolution's kernel; of a separable one that of its two convolutions together."""
+    """The kernel of a convolution; a separable one becomes a single kernel."""
     if not layer.class_name.startswith("Separable"):
         return Tensor.unnamed(layer.weights["kernel"])
     depthwise = layer.weights["depthwise_kernel"].astype(np.float64)
@@ -86,7 +88,7 @@ def _kernel(layer: KerasLayer) -> Tensor:
 
 
 def _transposed_kernel(layer: KerasLayer) -> Tensor:
-    """Keras' has its input channels last."""
+    """The kernel with input channels before filters; Keras has them the other way round here."""
     return Tensor.unnamed(layer.weights["kernel"].swapaxes(-1, -2))
 
 
@@ -157,7 +159,7 @@ def _up_sampling(layer: KerasLayer, shape: Shape) -> Chain:
     interpolation = layer.config.get("interpolation", "nearest")
     if interpolation != "nearest":
         hint = "use interpolation='nearest', or a Conv2DTranspose, and train again"
-        reasons.append((f"interpolation '{interpolation}'", hint))
+        reasons.append((f"interpolation '{interpolation}' is not supported", hint))
     require_channels_last(layer, *reasons)
     size = layer.config["size"]
     factors = (size,) if isinstance(size, int) else tuple(size)
@@ -175,7 +177,7 @@ def _pad(layer: KerasLayer, shape: Shape) -> Chain:
 
 
 def _of_all_axes(widths: Any, shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Keras' (before, after) of steps, or of each axis of an image, as widths before and after all axes."""
+    """Keras' (before, after) for steps, or for each axis of an image, as widths for all axes."""
     pairs = [widths] if len(shape) == 2 else widths
     return (*(int(before) for before, _ in pairs), 0), (*(int(after) for _, after in pairs), 0)
 

@@ -14,7 +14,7 @@ from tgenn_gen.errors import MissingEngineError
 
 @dataclass(frozen=True)
 class Library:
-    """keras or tf_keras: the package, and how it takes nested arguments apart and puts them together."""
+    """keras or tf_keras: the package, and its functions that flatten and pack nested arguments."""
 
     package: Any
     flatten: Callable[[Any], list[Any]]
@@ -25,7 +25,7 @@ class Library:
         return str(self.package.__version__).startswith("2.")
 
     def own(self, value: Any) -> bool:
-        """Whether a class or function is the library's, and not one of the model's author."""
+        """Whether a class or function is part of the library, and not of the model's own code."""
         return str(value.__module__).split(".")[0] == self.package.__name__.split(".")[0]
 
 
@@ -88,7 +88,7 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def library_of(model: Any) -> Library:
-    """The library that a model is of. Raises MissingEngineError as import_keras does."""
+    """The library that a model was built with. Raises MissingEngineError as import_keras does."""
     keras = import_keras()
     keras_2 = sys.modules.get("tf_keras")
     if keras_2 is not None and isinstance(model, keras_2.Model):

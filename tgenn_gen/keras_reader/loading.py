@@ -1,4 +1,4 @@
-"""A model file to a model, a model to plain values and to its own outputs."""
+"""Loads a model file with Keras, reads the model into plain values, and runs it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load_model(path: Path) -> Any:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         hint = "open it with the Keras version that saved it, and save it again"
         if "model config" in str(error):
-            hint = "it may hold weights alone: save the whole model with model.save"
+            hint = "the file may contain only weights: save the whole model with model.save"
         if "No cast function available" in str(error):
             hint = "Keras cannot read bfloat16 weights of an .h5 file: save the model as .keras"
         raise TgennError.at(path, "T401", f"Keras cannot load it: {' '.join(reason)[:300]}", hint) from None
@@ -62,7 +62,7 @@ def _load(file: ModelFile) -> Any:
 
 
 def _read_variables(model: Any, path: Path) -> None:
-    """Give a model the weights of the SavedModel of Keras 2 that it was built after.
+    """Load the weights of a SavedModel of Keras 2 into the model that was built from its configuration.
 
     TensorFlow's own loader is not used: a SavedModel is a program, and parts of it run while it is loaded.
     """
@@ -71,7 +71,7 @@ def _read_variables(model: Any, path: Path) -> None:
 
 
 def _read_weights(model: Any, path: Path) -> None:
-    """Give a model the weights of the .keras file that it was built after."""
+    """Load the weights of a .keras file into the model that was built from its configuration."""
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
         model.load_weights(archive.extract(WEIGHTS, folder))
 
@@ -101,7 +101,7 @@ def read_model(model: Any, file: str = "") -> KerasModel:
 
 
 def predict(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """The model's own outputs, float32 (n, ...), for an array (n, ...) each input, in the model's order.
+    """The outputs of the Keras model, float32 (n, ...). inputs: arrays (n, ...), in the model's order.
 
     Raises TgennError (T411) where the model cannot be run.
     """
@@ -112,6 +112,6 @@ def predict(model: Any, inputs: list[np.ndarray]) -> list[np.ndarray]:
     except Exception as error:  # TensorFlow raises whatever its kernels do
         reason = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
         message = f"Keras itself cannot run the model: {reason[:300]}"
-        hint = "mend the model until model.predict works"
+        hint = "change the model so that model.predict works"
         raise TgennError.at(f"model '{model.name}'", "T411", message, hint) from None
     return [np.asarray(output).astype(np.float32) for output in outputs]

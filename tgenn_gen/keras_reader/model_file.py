@@ -1,7 +1,7 @@
-"""A model file, opened, checked and parsed once, before Keras loads it: a stranger's may name any class.
+"""Opens, checks and parses a model file before Keras loads it.
 
-Keras' safe mode has had holes, and its .h5 reader and Keras 2 have none; a file that names anything but the
-classes in known_classes is therefore refused before Keras sees it.
+A file may name any class or function for Keras to call. Keras' safe mode has had holes, and there is none for
+.h5 files and in Keras 2. So a file that names anything but the classes in known_classes is refused first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tgenn_gen.keras_reader.known_classes import NESTED, function_of, is_convert
 from tgenn_gen.keras_reader.libraries import import_h5py, parse_saved_metadata
 from tgenn_gen.keras_reader.supported_layers import unsupported_class
 
-MAX_CONFIG = 8 * 2**20  # Python takes thirty times that for it; one of a thousand layers has 1 MiB
+MAX_CONFIG = 8 * 2**20  # a thousand layers take 1 MiB; parsed, it takes thirty times as much memory
 REFUSED = {"model.weights.npz"}  # in a .keras file: Keras would read it unchecked
 METADATA = "keras_metadata.pb"  # in a SavedModel of Keras 2
 HDF5_START = b"\x89HDF\r\n\x1a\n"
@@ -31,10 +31,10 @@ SAVE = "save it with model.save('model.keras')"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file as it is before Keras loads it. Its configuration may name anything: see refuse_code.
+    """A model file before Keras loads it. Its configuration may name anything: see refuse_code.
 
-    is_keras_2  whether it is of Keras 2, and for tf_keras to load
-    config      the model's class and attributes; how it was trained only where Keras reads the file itself
+    is_keras_2  whether it is of Keras 2, so that tf_keras loads it
+    config      the model's class and attributes, without its optimizer and loss where that is possible
     members     the names of a .keras file's entries
     """
 
@@ -46,9 +46,10 @@ class ModelFile:
 
 
 def open_model_file(path: Path) -> ModelFile:
-    """Raise TgennError (T401) for what is no model file, would fill the memory or leads to other files.
+    """Open a model file and read its configuration.
 
-    MissingEngineError where h5py or tf_keras is needed and missing; damaged files raise all kinds of errors.
+    Raises TgennError (T401) for a file that is not a model, would fill the memory or leads to other files;
+    MissingEngineError where h5py or tf_keras is needed and missing. Damaged files raise other errors too.
     """
     if not path.exists():
         raise TgennError.at(path, "T401", "there is no such file", "give the path of a .keras or .h5 file")
@@ -60,7 +61,7 @@ def open_model_file(path: Path) -> ModelFile:
         return _open_keras_file(path)
     if path.suffix in (".h5", ".hdf5"):
         return _open_hdf5_file(path)
-    raise TgennError.at(path, "T401", f"is not a Keras model: its name ends in '{path.suffix}'", SAVE)
+    raise TgennError.at(path, "T401", f"its name ends in '{path.suffix}', expected .keras or .h5", SAVE)
 
 
 def _open_saved_model(path: Path) -> ModelFile:
@@ -68,7 +69,7 @@ def _open_saved_model(path: Path) -> ModelFile:
         hint = "give a .keras or .h5 file or a SavedModel"
         raise TgennError.at(path, "T401", "is a folder, not a Keras model", hint)
     if not (path / METADATA).is_file():
-        message = "is a SavedModel without its layers, as model.export and tf.saved_model.save write it"
+        message = "is a SavedModel without Keras layers, as model.export and tf.saved_model.save write it"
         raise TgennError.at(path, "T401", message, SAVE)
     _require_small((path / METADATA).stat().st_size, METADATA, path)
     nodes = parse_saved_metadata((path / METADATA).read_bytes()).nodes
@@ -119,7 +120,7 @@ def _text(attribute: Any) -> str:
 
 
 def _needs_keras_2(part: dict[str, Any]) -> bool:
-    """Whether a part of an .h5 file's configuration is what Keras 3 no longer reads."""
+    """Whether a part of an .h5 file's configuration can be read by Keras 2 only."""
     match part:
         case {"class_name": "TFOpLambda" | "BatchNormalizationV1"}:
             return True
@@ -133,7 +134,7 @@ def _needs_keras_2(part: dict[str, Any]) -> bool:
 
 
 def _of_tf_keras(config: Any) -> Any:
-    """A configuration of Keras 2 with the modules where tf_keras has them, without how it was trained."""
+    """A configuration of Keras 2 with the modules of tf_keras, without its optimizer and loss."""
     if isinstance(config, list):
         return [_of_tf_keras(item) for item in config]
     if not isinstance(config, dict):
@@ -158,7 +159,7 @@ def _require_plain_hdf5(path: Path) -> None:
 def _require_small(size: int, name: str, path: Path) -> None:
     """Raise TgennError (T401) for a configuration that would fill the memory."""
     if size > MAX_CONFIG:
-        raise _refusal(path, f"its {name} has {size} bytes, the largest that is read has {MAX_CONFIG}")
+        raise _refusal(path, f"its {name} has {size} bytes, expected at most {MAX_CONFIG}")
 
 
 def _refusal(path: Path, message: str) -> TgennError:
@@ -166,9 +167,9 @@ def _refusal(path: Path, message: str) -> TgennError:
 
 
 def refuse_code(file: ModelFile) -> None:
-    """Raise TgennError (T404) if the model names what Keras must not build, with every layer not converted.
+    """Raise TgennError (T404), with every layer that cannot be converted, if the model names unsafe code.
 
-    T402 for a model of Keras 2 that is of a class of its own.
+    T402 for a model of Keras 2 whose class is not Keras' own.
     """
     class_name = file.config.get("class_name") if isinstance(file.config, dict) else None
     if file.is_keras_2 and class_name not in NESTED:
@@ -188,26 +189,26 @@ def refuse_code(file: ModelFile) -> None:
     ]
     if not found:
         names = sorted({_called(part) for part, may in judged if not may})
-        hint = "build the model of Keras' own layers and functions alone"
-        message = f"the model names code that is not Keras' own: {', '.join(names)}"
+        hint = "use only layers and functions of Keras"
+        message = f"the model uses code that is not part of Keras: {', '.join(names)}"
         found = [Diagnostic.at(file.path, "T404", message, hint)]
     raise TgennError(found)
 
 
 def refuse_other_content(file: ModelFile) -> None:
-    """Raise TgennError (T401) for entries of a .keras file that no layer that is converted has.
+    """Raise TgennError (T401) for entries of a .keras file that no supported layer has.
 
     MissingEngineError without h5py.
     """
     files = [member for member in file.members if not member.endswith("/")]
     if others := [f for f in files if f in REFUSED or f.startswith("assets/") or not is_inside(f)]:
-        raise _refusal(file.path, f"it holds {others[0]}, which is no part of a model that is converted")
+        raise _refusal(file.path, f"it contains {others[0]}, which no supported layer has")
     if WEIGHTS in files:
         _require_plain_hdf5(file.path)
 
 
 def subclassed(place: Location, class_name: str) -> Diagnostic:
-    """The error about a model of a class of its own."""
+    """The error for a model whose class has code of its own."""
     message = f"{class_name} is neither a Sequential nor a functional Keras model"
     return Diagnostic.at(
         place, "T402", message, "write it as keras.Sequential([...]) or with the functional API"
@@ -215,7 +216,7 @@ def subclassed(place: Location, class_name: str) -> Diagnostic:
 
 
 def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
-    """All dictionaries in a value, outer before inner, in their order."""
+    """All dictionaries in a value, outer before inner, in order."""
     waiting = [value]
     while waiting:
         item = waiting.pop()
@@ -227,7 +228,7 @@ def _dictionaries(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _called(part: dict[str, Any]) -> str:
-    """The class of a part of the configuration, or the function that it stands for."""
+    """The class of a part of the configuration, or the function that it calls."""
     if part["class_name"] == "TFOpLambda" and function_of(part):
         return f"tf.{function_of(part)}"
     is_function = part["class_name"] == "function"
@@ -235,7 +236,7 @@ def _called(part: dict[str, Any]) -> str:
 
 
 def _name(part: dict[str, Any]) -> str:
-    """The name of the layer that a part of the configuration is; "" if it is none."""
+    """The layer's name of a part of the configuration; "" if it is not a layer."""
     config = part.get("config")
     name = config.get("name") if isinstance(config, dict) else None
     return name if isinstance(name, str) else ""

@@ -1,6 +1,6 @@
-"""The Keras layers that are converted, and what about a layer cannot be.
+"""The supported Keras layers, and the reasons why a layer cannot be converted.
 
-Nothing is skipped silently: each layer, and each attribute that says what a layer computes, is known here
+Nothing is skipped silently: each layer, and each attribute that changes what a layer computes, is known here
 or refused.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from tgenn_gen.keras_reader.keras_model import INERT, KerasLayer, UnsupportedError
 from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS, Chain, require_channels_last
 
-Reason = tuple[str, str]  # what is wrong, and what to do
+Reason = tuple[str, str]  # the problem, and what to do
 
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "softmax", "linear")
 FLOATS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float32", "float64")
@@ -23,21 +23,21 @@ INSTEAD = {
     "PReLU": "use LeakyReLU or ReLU and train again",
     "ELU": "use ReLU and train again",
     "TrueDivide": "use a Rescaling layer",
-    "Add": "use layers.Add for two tensors of one shape, a Rescaling layer for a number",
-    "Subtract": "use layers.Subtract for two tensors of one shape, a Rescaling layer for a number",
+    "Add": "use layers.Add for two tensors of the same shape, a Rescaling layer for a number",
+    "Subtract": "use layers.Subtract for two tensors of the same shape, a Rescaling layer for a number",
     "Concatenate": "use layers.Concatenate",
     "Relu": "use layers.ReLU",
     "Relu6": "use layers.ReLU(6)",
-    "Multiply": "use a Rescaling layer for factors; two activations cannot be multiplied by spikes",
+    "Multiply": "use a Rescaling layer for a number; spiking neurons cannot multiply two activations",
     "LayerNormalization": "use BatchNormalization, which can be folded into weights, and train again",
     "GroupNormalization": "use BatchNormalization, which can be folded into weights, and train again",
-    "Lambda": "use a Keras layer: code in a model is never run",
+    "Lambda": "use a Keras layer: tgenn never runs code from a model",
 }
 
 
 @dataclass(frozen=True)
 class Supported:
-    """A Keras layer that is converted: what it becomes, and the attributes of it that are read."""
+    """A supported Keras layer: what it becomes, and which of its attributes are read."""
 
     becomes: str
     reads: frozenset[str] = frozenset()
@@ -65,7 +65,7 @@ LAYERS: dict[str, Supported] = {
     **_layers("Concatenate", "several inputs of the next population, with parts of its kernel", "axis"),
     **_layers(
         "BatchNormalization",
-        "folded into the kernel and bias before or behind it",
+        "folded into the kernel and bias before or after it",
         "axis epsilon center scale",
     ),
     **_layers("Rescaling", "folded into the next kernel and bias", "scale offset"),
@@ -74,7 +74,7 @@ LAYERS: dict[str, Supported] = {
         "Activation", "neurons for relu and relu6; nothing for linear; softmax is left out", "activation"
     ),
     **_layers("ReLU", "neurons, whose scale is at most max_value", "max_value negative_slope threshold"),
-    **_layers("LeakyReLU", "neurons, and others for what is negative", "negative_slope"),
+    **_layers("LeakyReLU", "neurons, and a second population for negative values", "negative_slope"),
     **_layers("Softmax", "left out at an output: the logits are read", "axis"),
     **_layers(
         "Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout "
@@ -91,13 +91,13 @@ AVERAGE_POOLING = frozenset(name for name in LAYERS if "AveragePooling" in name)
 
 
 def unsupported_class(class_name: str) -> Reason:
-    """What is said of a layer of a class that is not supported."""
-    instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists what is supported")
+    """The reason for a layer of a class that is not supported."""
+    instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists the supported layers")
     return f"{class_name} layers are not supported", instead
 
 
 def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
-    """The linear maps that a layer is, if any, and what about the layer by itself cannot be converted."""
+    """The linear maps of a layer, if it has any, and the reasons why it cannot be converted."""
     if layer.class_name not in LAYERS:
         return (), [unsupported_class(layer.class_name)]
     reads = LAYERS[layer.class_name].reads | (
@@ -115,8 +115,8 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
     if len(layer.inputs) > 1 and layer.class_name not in MERGES:
         reasons.append(
             (
-                f"{layer.class_name} of {len(layer.inputs)} tensors",
-                "call it on one tensor; Concatenate or Add join several",
+                f"{layer.class_name} called on {len(layer.inputs)} tensors, expected one",
+                "join the tensors with Concatenate or Add first",
             )
         )
     reasons += [
@@ -133,12 +133,14 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
         reasons.append((message, "train or load the model in float32"))
     damaged = [name for name, values in layer.weights.items() if not np.isfinite(values).all()]
     if damaged:
-        reasons.append((f"NaN or infinity in {', '.join(damaged)}", "train it again: its training diverged"))
+        reasons.append(
+            (f"NaN or infinity in {', '.join(damaged)}", "train the model again: its training diverged")
+        )
     activation = layer.config.get("activation", "linear")
     if activation not in ACTIVATIONS:
         hint = "use relu, or softmax or linear at the output, and train again"
         if activation == "sigmoid":
-            hint = "at the output use linear, without training again: above 0 is above 0.5 of the sigmoid"
+            hint = "at an output, use linear without training again: linear > 0 means sigmoid > 0.5"
         reasons.append((f"activation {activation} is not supported", hint))
     return maps, reasons
 
@@ -152,14 +154,14 @@ def relu_maximum(layer: KerasLayer) -> float | None:
 
 
 def relu_slope(layer: KerasLayer) -> float:
-    """What a ReLU layer, or a layer's activation, multiplies with what is negative."""
+    """The slope of a ReLU layer, or of a layer's activation, for negative values."""
     if layer.config.get("activation") == "leaky_relu":
         return 0.2
     return float(layer.config.get("negative_slope") or 0.0)
 
 
 def axis_of(layer: KerasLayer) -> int:
-    """A layer's `axis` as an index of its input's shape without the batch; -1: the batch, or several axes."""
+    """A layer's `axis`, counted without the batch axis; -1 for the batch axis or several axes."""
     axis = _one(layer.config["axis"])
     return axis % (len(layer.input_shapes[0]) + 1) - 1 if isinstance(axis, int) else -1
 
@@ -184,7 +186,10 @@ def _relu(layer: KerasLayer) -> Iterator[Reason]:
 
 def _last_axis(layer: KerasLayer) -> Iterator[Reason]:
     if axis_of(layer) != len(layer.input_shapes[0]) - 1:
-        yield f"{layer.class_name} over axis {_one(layer.config['axis'])}", "use axis=-1"
+        yield (
+            f"{layer.class_name} over axis {_one(layer.config['axis'])}, expected the last one",
+            "use axis=-1",
+        )
 
 
 def _one(axis: Any) -> Any:
@@ -201,19 +206,19 @@ def _rescaling(layer: KerasLayer) -> Iterator[Reason]:
         try:
             np.broadcast_to(np.asarray(layer.config[name], np.float64), layer.input_shapes[0][-1:])
         except (ValueError, TypeError):
-            yield f"Rescaling with {name}={layer.config[name]}", "use one number, or one a channel"
+            yield f"Rescaling with {name}={layer.config[name]}", "use one number, or one per channel"
 
 
 def _concatenate(layer: KerasLayer) -> Iterator[Reason]:
     if axis_of(layer) < 0:
-        yield f"Concatenate over axis {layer.config['axis']}, the batch", "concatenate the examples' own axes"
+        yield f"Concatenate over axis {layer.config['axis']}, the batch", "use another axis"
 
 
 def _one_shape(layer: KerasLayer) -> Iterator[Reason]:
     if len(set(layer.input_shapes)) > 1:
         shapes = ", ".join(map(str, layer.input_shapes))
-        message = f"{layer.class_name} of tensors of several shapes, {shapes}"
-        yield message, "give them one shape: broadcasting is not supported"
+        message = f"{layer.class_name} of tensors of different shapes, {shapes}"
+        yield message, "give them the same shape: broadcasting is not supported"
 
 
 _CHECKS: dict[str, Callable[[KerasLayer], Iterator[Reason]]] = {

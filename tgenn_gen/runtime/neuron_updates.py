@@ -1,23 +1,23 @@
 """The neurons in NumPy: each object holds the state of one population for a batch of examples.
 
-`run(current, steps)` goes on for the next `steps` time steps with input current (steps, batch, ...), or
-(1, batch, ...) where it is constant, and gives what the population emits: an array (steps, batch, ...).
-It appends V after each step, (batch, ...), to the list `v_course`, where one is given.
+`run(current, steps)` simulates the next `steps` time steps and returns what the population emits, an array
+(steps, batch, ...). The input current is (steps, batch, ...), or (1, batch, ...) if it is constant.
+If a list `v_course` is given, V after each step, (batch, ...), is appended to it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-MAX_STEPS = 100_000  # as the schema says
-MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels; sums of them are still exact in float32
+MAX_STEPS = 100_000  # the schema has the same limit
+MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels: their sums are still exact in float32
 
 
 class IntegrateAndFire:
     """Integrate-and-fire neurons: spikes, bool.
 
-    V starts at v_init; at each step V += gain * I; where V >= threshold a neuron spikes and is reset:
-    "subtract" takes threshold - v_rest away from V, "zero" (where v_rest is 0) and "to_rest" set V to v_rest.
+    V starts at v_init. At each step V += gain * I. If V >= threshold, the neuron spikes and is reset: reset
+    "subtract" subtracts threshold - v_rest from V; "zero" (where v_rest is 0) and "to_rest" set V to v_rest.
     """
 
     def __init__(self, threshold, reset, v_init, v_rest=0.0, gain=1.0):  # type: ignore[no-untyped-def]
@@ -43,10 +43,10 @@ class IntegrateAndFire:
 
 
 class SignedIntegrateAndFire:
-    """Integrate-and-fire neurons that take spikes back: spikes of +1 and -1, int8.
+    """Integrate-and-fire neurons that can take spikes back: spikes of +1 and -1, int8.
 
-    V starts at v_init; at each step V += I; a spike of +1 where V >= threshold; of -1 where
-    V < negative_threshold and the spikes so far sum to more than 0; V -= threshold * spike.
+    V starts at v_init. At each step V += I. The spike is +1 if V >= threshold; it is -1 if
+    V < negative_threshold and the sum of the spikes so far is above 0. Then V -= threshold * spike.
     """
 
     def __init__(self, threshold, negative_threshold, v_init):  # type: ignore[no-untyped-def]
@@ -76,9 +76,9 @@ class SignedIntegrateAndFire:
 class FewSpike:
     """Few-spike neurons: all K steps of an example at once; spikes, bool.
 
-    The spike of step k stands for 2^(K - 1 - k). V = v_init + the sum of 2^(K - 1 - k) I[k]; then, at
-    each of the K steps in which it emits, a neuron spikes where V >= threshold 2^(K - 1 - k), and V is
-    lowered by that.
+    A spike at step k has the value 2^(K - 1 - k). First V = v_init + the sum of 2^(K - 1 - k) I[k]. Then, at
+    each of the K steps in which it emits, the neuron spikes if V >= threshold 2^(K - 1 - k), and V is reduced
+    by that.
     """
 
     def __init__(self, threshold, v_init):  # type: ignore[no-untyped-def]
@@ -102,8 +102,8 @@ class FewSpike:
 class Maximum:
     """The largest of several spike trains: spikes, bool; +1 and -1, int8, where the trains are signed.
 
-    Takes the spikes of all trains, (steps, batch, ..., trains). After each step the sum of its spikes is the
-    largest of the trains' sums.
+    current: the spikes of all trains, (steps, batch, ..., trains). After each step the sum of the emitted
+    spikes is the largest of the sums of the trains.
     """
 
     def __init__(self, signed: bool) -> None:
@@ -126,10 +126,10 @@ class Maximum:
 
 
 class FewSpikeMaximum:
-    """The same for the few-spike code: all K steps of an example at once; spikes, bool.
+    """The largest of several spike trains in the few-spike code: all K steps at once; spikes, bool.
 
-    The spike of step k stands for 2^(K - 1 - k), and a train for the sum of that; its spikes are the binary
-    digits of the largest.
+    A spike at step k has the value 2^(K - 1 - k), and a train the sum of these values. The emitted spikes are
+    the binary digits of the largest value.
     """
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
@@ -150,7 +150,8 @@ class FewSpikeMaximum:
 class Integrate:
     """Integrators that never spike: V after each step, float32; V += weight I from 0.
 
-    weights: of each time step of an example, float32 (timesteps,): 2^(K - 1 - k) for few spikes; else 1.
+    weights: the value of a spike at each time step, float32 (timesteps,): 2^(K - 1 - k) in the few-spike
+    code; None: 1.
     """
 
     def __init__(self, weights: np.ndarray | None = None) -> None:
@@ -171,26 +172,26 @@ class Integrate:
 
 
 def rate_weights(timesteps: int) -> np.ndarray:
-    """What a spike of each step stands for in a rate code: 1, float32 (timesteps,)."""
+    """The value of a spike at each step in a rate code: 1, float32 (timesteps,)."""
     return np.ones(timesteps, np.float32)
 
 
 def few_spike_weights(timesteps: int) -> np.ndarray:
-    """What a spike of each step stands for in the few-spike code: 2^(K - 1 - k), float32 (timesteps,)."""
+    """The value of a spike at each step k in the few-spike code: 2^(K - 1 - k), float32 (timesteps,)."""
     return np.float32(2) ** np.arange(timesteps - 1, -1, -1, dtype=np.float32)
 
 
 def time_blocks(timesteps: int) -> list[int]:
-    """The lengths of the parts in which an example is simulated: 64 steps, then what is left.
+    """The lengths of the parts in which an example is simulated: 64 steps each, then the rest.
 
-    Memory is that of one part, however long an example is shown. Few-spike networks have fewer steps.
+    So memory does not depend on timesteps. Few-spike networks, which need all steps at once, have at most 16.
     """
     return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
 
 
 def batch_size_that_fits(timesteps: int, neurons: int, outputs: int) -> int:
-    """Examples at a time, so that the currents of the largest population take some 64 MB.
+    """The number of examples at a time for which the currents of the largest population take some 64 MB.
 
-    neurons: of that population; outputs: of all output populations, whose values of all steps are kept.
+    neurons: of that population. outputs: of all output populations, whose values of all steps are kept.
     """
     return max(1, min(256, 2**24 // max(time_blocks(timesteps)[0] * neurons, timesteps * outputs)))

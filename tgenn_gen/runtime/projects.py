@@ -1,4 +1,4 @@
-"""Scripts of several projects in one process."""
+"""Loads scripts of several projects into one process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _NAMES = (
 
 
 def load_script(path: str | Path) -> ModuleType:
-    """The module of a generated script, with the runtime and connectivity of its own folder.
+    """Import a generated script, with the runtime and the connectivity of its own folder.
 
-    Projects can be of different versions: no module of one is used by another, and none stays in sys.modules.
+    Projects may come from different versions, so they share no module, and none stays in sys.modules.
     """
     path = Path(path).resolve()
     with own_modules(path.parent):
@@ -30,7 +30,7 @@ def load_script(path: str | Path) -> ModuleType:
 
 @contextmanager
 def own_modules(folder: Path) -> Iterator[None]:
-    """While this lasts, a project's modules are imported from its folder, whatever else was imported."""
+    """In this context, a project's modules are imported from its folder, whatever was imported before."""
     others = _taken()
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -43,5 +43,5 @@ def own_modules(folder: Path) -> Iterator[None]:
 
 
 def _taken() -> dict[str, ModuleType]:
-    """The projects' modules, taken out of sys.modules."""
+    """Remove the modules of projects from sys.modules, and return them."""
     return {name: sys.modules.pop(name) for name in [*sys.modules] if name.split(".")[0] in _NAMES}

@@ -1,10 +1,10 @@
-"""The weights that the synapses of a chain share, float64: they are rounded to float32 once, for GeNN."""
+"""Kernels: the weights that the synapses of a chain share, float64; GeNN gets them rounded to float32."""
 
 import numpy as np
 
 
 def constant(weight: float) -> np.ndarray:
-    """A kernel (1,): all synapses have one weight."""
+    """A kernel (1,): all synapses have the same weight."""
     return np.full(1, weight)
 
 
@@ -19,7 +19,7 @@ def scaled(factor: float, kernel: np.ndarray) -> np.ndarray:
 
 
 def window_means(rows: int, columns: int) -> np.ndarray:
-    """The weights of pooling windows by what they hold, (rows, columns): 1 / (r c) for r rows, c columns."""
+    """Weights of average pooling, (rows, columns): 1 / (r c) for windows of r rows and c columns."""
     return 1 / np.outer(np.arange(1, rows + 1), np.arange(1, columns + 1))
 
 

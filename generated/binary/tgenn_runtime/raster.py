@@ -1,4 +1,4 @@
-"""Spikes as a raster, in a PNG file."""
+"""Draws spike rasters as PNG files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .written_files import write_file
 
 
 def require_plot(path: Path) -> None:
-    """Raise RunError where no PNG file can be drawn at `path`."""
+    """Raise RunError if `path` is not a .png file, or matplotlib is missing."""
     if path.suffix != ".png":
-        raise RunError(f"--plot {path}: a PNG file is written, give a name that ends in .png")
+        raise RunError(f"--plot {path}: expected a name that ends in .png")
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -22,7 +22,7 @@ def require_plot(path: Path) -> None:
 
 
 def plot_raster(spikes: Mapping[str, np.ndarray], path: Path) -> None:
-    """Spikes {population: (timesteps, neurons), 0, 1 or -1} of an example, one raster a population."""
+    """Draw the spikes of an example, {population: (timesteps, neurons), 0, 1 or -1}, one raster each."""
     import matplotlib
 
     matplotlib.use("Agg")

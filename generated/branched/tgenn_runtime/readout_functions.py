@@ -1,19 +1,20 @@
-"""What is read of the output population, in NumPy.
+"""Readouts of an output population, in NumPy.
 
-First the value that is read, after each step: from `course`, what the population emitted (steps, batch,
-*shape); `start` steps are left out. Then the output: that value in the units of the ANN's activations.
+A read_... function gives the value that is read after each step from `course`, what the population emitted
+(steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the output,
+in the units of the ANN's activations.
 """
 
 import numpy as np
 
 
 def each_step(values: np.ndarray, course: np.ndarray) -> np.ndarray:
-    """Values (steps,) with as many axes as `course` (steps, ...), to go with it."""
+    """Values (steps,) with axes of length 1 added, so that they broadcast to `course` (steps, ...)."""
     return values.reshape(-1, *[1] * (course.ndim - 1))
 
 
 def read_membrane(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
-    """V after each step, less what it was after the first `start` steps; float32, 0 until then."""
+    """V after each step minus V after the first `start` steps; 0 until then; float32."""
     read = course.astype(np.float32)
     if start:
         read = read - read[start - 1]
@@ -22,13 +23,13 @@ def read_membrane(course: np.ndarray, start: int, weights: np.ndarray) -> np.nda
 
 
 def read_spike_count(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
-    """The spikes so far, each times the weight of its step; float32."""
+    """The sum of spikes so far, each times the weight of its step; float32."""
     counted = np.where(np.arange(len(course)) < start, np.float32(0), weights)
     return np.cumsum(course * each_step(counted, course), axis=0, dtype=np.float32)
 
 
 def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.ndarray:
-    """The step of the first spike from step `start` on, counted from 1; 0 for none yet; float32."""
+    """The step of the first spike from step `start` on, counted from 1; 0 without a spike so far; float32."""
     spiked = np.logical_or.accumulate(course[start:] > 0, axis=0)
     steps = each_step(np.arange(1, len(spiked) + 1, dtype=np.float32), course)
     first = np.where(spiked, np.where(spiked, steps, np.inf).min(axis=0), np.float32(0))
@@ -36,13 +37,13 @@ def read_first_spike(course: np.ndarray, start: int, weights: np.ndarray) -> np.
 
 
 def steps_so_far(weights: np.ndarray, start: int) -> np.ndarray:
-    """The sum of the steps' weights from step `start` on, after each; at least 1; float32 (timesteps,)."""
+    """The sum of the steps' weights from `start` on, after each step; at least 1; float32 (timesteps,)."""
     counted = np.where(np.arange(len(weights)) < start, np.float32(0), weights)
     return np.maximum(np.cumsum(counted, dtype=np.float32), 1)
 
 
 def mean_per_step(read: np.ndarray, scale: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """scale x the value read / steps so far (steps_so_far, with the axes of `read`)."""
+    """scale x read / steps. steps: of steps_so_far, with the axes of `read`."""
     return read * np.asarray(scale, np.float32) / steps
 
 

@@ -10,21 +10,23 @@ from .genn_network import MAX_SPARSE_BYTES, GeNNNetwork
 
 
 def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
-    """Simulate examples with the network that `build` defines. timesteps: the document's."""
+    """The command line of simulate.py. timesteps: the default, from network.yaml."""
     parser = argument_parser(f"Simulate {name} on GeNN.", timesteps)
-    parser.add_argument("--backend", metavar="NAME", help="GeNN's backend (default: the fastest there is)")
+    parser.add_argument(
+        "--backend", metavar="NAME", help="GeNN's backend (default: the fastest that PyGeNN has)"
+    )
     parser.add_argument(
         "--connectivity",
         choices=("auto", "sparse", "toeplitz"),
         default="auto",
-        help="how synapses that share weights are kept: all of them, or their kernel alone (default: auto, "
-        f"which is sparse on a CPU up to {MAX_SPARSE_BYTES / 2**30:g} GiB, else toeplitz)",
+        help="how GeNN stores synapses that share weights: sparse: each one; toeplitz: only the kernel; auto "
+        f"(default): sparse on a CPU up to {MAX_SPARSE_BYTES / 2**30:g} GiB, else toeplitz",
     )
     parser.add_argument(
         "--build-dir",
         type=Path,
         metavar="DIR",
-        help="where GeNN's code is built (default: here, or a cache folder if this folder is read-only)",
+        help="folder for GeNN's code (default: this folder, or a cache folder if this one is read-only)",
     )
 
     def run() -> None:

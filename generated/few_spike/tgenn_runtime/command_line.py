@@ -26,7 +26,7 @@ NO_TARGETS = "score: none, the data has no targets"
 
 
 def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> None:
-    """The command line of reference.py. timesteps: the document's."""
+    """The command line of reference.py. timesteps: the default, from network.yaml."""
     parser = argument_parser(f"Simulate {name} in NumPy.", timesteps)
 
     def run() -> None:
@@ -38,7 +38,7 @@ def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> No
 
 
 def guarded(run: Callable[[], None]) -> None:
-    """Call run; a problem, an interruption or a lack of memory ends it with one line."""
+    """Call run. Errors, an interruption and a lack of memory end the script with a message of one line."""
 
     def end(message: str, status: int) -> None:
         print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
@@ -54,11 +54,11 @@ def guarded(run: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         end(f"standard output cannot be written: {error.strerror}", 2)
     except MemoryError:
-        end("there is not enough memory: try a smaller --batch-size, --timesteps or --limit", 3)
+        end("there is not enough memory: use a smaller --batch-size, --timesteps or --limit", 3)
 
 
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
-    """The options that both scripts have; `timesteps` is the document's."""
+    """The options that both scripts have. timesteps: the default, from network.yaml."""
 
     def positive(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
@@ -76,41 +76,51 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         type=Path,
         required=True,
         metavar="F.npz",
-        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs: "
-        "class numbers (n,), or values of the output's shape; uint8 images are divided as the input's are",
-    )
-    parser.add_argument("--limit", type=positive, metavar="N", help="the first N examples (default: all)")
-    parser.add_argument(
-        "--timesteps", type=positive, default=timesteps, metavar="T", help="steps an example (%(default)s)"
+        help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs; "
+        "targets are class numbers (n,) or values (n, *output shape); uint8 examples are divided by the "
+        "input's uint8_divisor",
     )
     parser.add_argument(
-        "--batch-size", type=positive, metavar="B", help="examples at a time (default: what fits)"
+        "--limit", type=positive, metavar="N", help="use only the first N examples (default: all)"
+    )
+    parser.add_argument(
+        "--timesteps",
+        type=positive,
+        default=timesteps,
+        metavar="T",
+        help="time steps per example (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch-size", type=positive, metavar="B", help="examples at a time (default: as many as fit)"
     )
     parser.add_argument(
         "--seed",
         type=seed,
         default=0,
         metavar="S",
-        help="for random numbers, where the network draws any (%(default)s)",
+        help="seed of random numbers, if the network uses any (default: %(default)s)",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
     )
     parser.add_argument(
-        "--plot", type=Path, metavar="FILE.png", help="spike raster of what is recorded (default: all)"
+        "--plot",
+        type=Path,
+        metavar="FILE.png",
+        help="draw a spike raster of the recorded populations (default: all)",
     )
     parser.add_argument(
         "--save-outputs",
         type=Path,
         metavar="OUT.npz",
-        help="write output (output/<population> for several), spike_counts/<population>, spikes/<recorded>",
+        help="write output (or output/<population>), spike_counts/<population>, spikes/<recorded population>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     return parser
 
 
 def show_progress(done: int, total: int, score: str, started: float) -> None:
-    """A bar on stderr with the score of what is done; on a terminal only."""
+    """Show a progress bar with the score so far on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
         return
     bar = "#" * (30 * done // total)
@@ -120,18 +130,20 @@ def show_progress(done: int, total: int, score: str, started: float) -> None:
 
 
 def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
-    """The populations that --record names; None, for all that spike, where there is only --plot."""
+    """The populations of --record; None, which means all that spike, if only --plot is given."""
     if arguments.plot is not None:
         require_plot(arguments.plot)
     if arguments.record is None:
         return [] if arguments.plot is None else None
     if arguments.plot is None and arguments.save_outputs is None:
-        raise RunError("--record: add --plot FILE.png or --save-outputs OUT.npz, which show what is recorded")
+        raise RunError(
+            "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes"
+        )
     return [name.strip() for name in arguments.record.split(",")]
 
 
 def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
-    """Raise RunError where a file that one of these options names cannot be written, or is the data."""
+    """Raise RunError where the file of one of these options cannot be written, or is the data file."""
     written: dict[Path, str] = {}
     for option in options:
         path = getattr(arguments, option.replace("-", "_"))
@@ -142,17 +154,19 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         if path.exists() and not path.is_file():
             raise RunError(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
         if path.exists() and arguments.data.exists() and path.samefile(arguments.data):
-            raise RunError(f"--{option} {path}: is the data itself")
+            raise RunError(f"--{option} {path}: is the data file, which would be overwritten")
         if path.absolute() in written:
-            raise RunError(f"--{option} {path}: --{written[path.absolute()]} is to be written there too")
+            raise RunError(
+                f"--{option} {path}: --{written[path.absolute()]} has the same file, give another one"
+            )
         written[path.absolute()] = option
 
 
 def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mapping[str, str]) -> None:
-    """Read the examples, simulate them, and report. engine: what runs the network, for --json.
+    """Read the examples, simulate them, and report. engine: added to the results of --json.
 
-    Raises RunError. After an interruption the results are those of the examples that were finished, and
-    marked as incomplete.
+    Raises RunError. After an interruption the results are those of the finished examples, and --json marks
+    them as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     net.check_timesteps(arguments.timesteps)
@@ -216,7 +230,7 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
 
 
 class Kept:
-    """What the command line keeps of the batches. arrays: whether --save-outputs asks for them."""
+    """The results of all batches. arrays: whether to keep the arrays for --save-outputs."""
 
     def __init__(self, arrays: bool) -> None:
         self.keep, self.done = arrays, 0
@@ -226,7 +240,7 @@ class Kept:
         self._arrays: dict[str, list[np.ndarray]] = {}
 
     def add(self, batch: Result) -> None:
-        """Take in the next examples."""
+        """Add the results of the next examples."""
         if not self.done:
             self.spikes = batch.spikes
         self.done += len(batch.output)

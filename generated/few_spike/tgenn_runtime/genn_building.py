@@ -1,4 +1,4 @@
-"""Builds a GeNN model: optimized, in silence, and anew where an earlier build is damaged."""
+"""Builds a GeNN model: optimized, without output, and again where an earlier build is damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, Any
 
 
 def build_folder(project: Path, chosen: str | Path | None) -> Path:
-    """Where GeNN puts its code: the folder chosen, the project's, or a cache folder if that is read-only."""
+    """The folder for GeNN's code: the chosen one, the project's, or a cache folder if that is read-only."""
     if chosen is not None:
         return Path(chosen).resolve()
     if os.access(project, os.W_OK):
@@ -30,11 +30,11 @@ def build_folder(project: Path, chosen: str | Path | None) -> Path:
 def build_and_load(model: Any, folder: Path) -> None:
     """Build and load a GeNN model in `folder`/<model's name>_CODE.
 
-    What another run left there is used only if it is whole: loading a damaged library can end the process.
+    An earlier build in that folder is used only if it is complete: a damaged library can crash the process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     code = folder / f"{model.name}_CODE"
-    whole = code / "fingerprint"  # is written after a build that could be loaded
+    whole = code / "fingerprint"  # written after a build that could be loaded
     lock = one_at_a_time(folder / f"{model.name}_CODE.lock")
     with tempfile.TemporaryFile() as printed, lock, optimized(), stdout_to(printed):
         if code.exists() and not (whole.exists() and whole.read_text() == fingerprint(code)):
@@ -51,7 +51,7 @@ def build_and_load(model: Any, folder: Path) -> None:
 
 
 def fingerprint(code: Path) -> str:
-    """A hash of the files of a build and of the platform that it is for."""
+    """A hash of the files of a build and of the platform."""
     found = hashlib.sha256(platform.platform().encode())
     for file in sorted(code.iterdir()):
         if file.name != "fingerprint":
@@ -61,7 +61,7 @@ def fingerprint(code: Path) -> str:
 
 @contextlib.contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait until no other process builds the same model in this folder."""
+    """Wait until no other process builds the same model in this folder, and keep others waiting."""
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -74,7 +74,7 @@ def one_at_a_time(lock: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def optimized() -> Iterator[None]:
-    """The C++ compiler optimizes; GeNN's own option for that adds -ffast-math, which rounds otherwise."""
+    """Let the C++ compiler optimize. GeNN's own option adds -ffast-math, which would change the rounding."""
     compiler = os.environ.get("CXX")
     os.environ["CXX"] = f"{compiler or 'g++'} -O3 -ffp-contract=off"  # what make calls
     try:
@@ -88,7 +88,7 @@ def optimized() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stdout_to(file: IO[bytes]) -> Iterator[None]:
-    """What this process and its children print on stdout, GeNN's errors among it, goes to a file."""
+    """Send stdout of this process and its children, which has GeNN's errors, to a file."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(file.fileno(), 1)

@@ -1,10 +1,10 @@
 """A network on GeNN: the backend, and the loop over examples.
 
-A spike arrives one step after it is emitted. So a population at depth d, d synapses behind the input, runs
-its local step k at global step d + k: while the output population finishes an example, the first one
-already sees the next. At its local step 0 a population keeps (latches) the result of the example before, in
-variables called last_..., and starts afresh. The host only changes inputs, and reads what is latched.
-A few-spike population emits when it has seen all timesteps of an example: its depth counts in examples.
+A spike arrives one step after it is emitted. So a population at depth d, which is d synapses after the input,
+runs its local step k at global step d + k: while the output population finishes an example, the first
+population already sees the next one. At its local step 0 a population stores (latches) the result of the last
+example in variables named last_..., and resets. The host only sets inputs and reads the latched variables.
+A few-spike population emits after it has seen all time steps of an example: its depth counts in examples.
 """
 
 from __future__ import annotations
@@ -33,31 +33,33 @@ try:
 except ImportError as error:
     message = (
         f"PyGeNN cannot be imported ({error}): "
-        "https://genn-team.github.io/genn/documentation/5/installation.html says how it is installed. "
-        "reference.py gives the same results without it."
+        "install it as https://genn-team.github.io/genn/documentation/5/installation.html describes, "
+        "or use reference.py, which gives the same results without it."
     )
     if Path(sys.argv[0]).name == "simulate.py":
         print(f"simulate.py: error: {message}", file=sys.stderr)
         raise SystemExit(3) from None
     raise ImportError(message) from None
 
-MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, a network whose SPARSE synapses would take more gets TOEPLITZ ones
+MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, with more bytes of SPARSE synapses, auto means TOEPLITZ
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
 CPU = "single_threaded_cpu"
 
 
 class GeNNNetwork(RunnableNetwork):
-    """A network on GeNN, which `build` of simulate.py defines in `model`, a pygenn.GeNNModel.
+    """A network on GeNN. build() of simulate.py defines it in `model`, a pygenn.GeNNModel.
 
-    sparse_bytes   the memory of all SPARSE synapses that can be TOEPLITZ; it decides what "auto" is
-    outputs        the output populations in order, where there are several
-    timesteps      steps an example
-    backend        GeNN's backend; by default the fastest that PyGeNN has here
+    dt                 the length of a time step in ms
+    default_timesteps  time steps per example in network.yaml
+    sparse_bytes   memory of the synapses that can be TOEPLITZ, if they are SPARSE; "auto" depends on it
+    outputs        the output populations in order, if there are several
+    timesteps      time steps per example
+    backend        GeNN's backend; by default the fastest that PyGeNN has
     batch_size     examples at a time: 1 on a CPU; by default 128 on a GPU
-    seed           of random numbers, where the network draws any
-    connectivity   how synapses that share weights are kept: "sparse", all of them; "toeplitz", their kernel
-                   alone; or "auto": sparse on a CPU up to 4 GiB, else toeplitz
-    build_dir      where GeNN's code is built; by default the script's folder, or a cache folder if that is
+    seed           seed of random numbers, if the network uses any
+    connectivity   how GeNN stores synapses that share weights: "sparse": each synapse; "toeplitz": only the
+                   kernel; "auto": sparse on a CPU up to 4 GiB, else toeplitz
+    build_dir      the folder for GeNN's code; by default the script's folder, or a cache folder if that is
                    read-only
 
     matrix         SPARSE or TOEPLITZ, for synapses that can be either
@@ -86,9 +88,12 @@ class GeNNNetwork(RunnableNetwork):
         self.outputs = {output: {} for output in outputs}
         self.backend = backend or next(iter(backend_modules))
         if self.backend not in backend_modules:
-            raise RunError(f"{self.backend}: PyGeNN here has {', '.join(backend_modules)}", option="backend")
+            raise RunError(
+                f"{self.backend}: expected one that PyGeNN has: {', '.join(backend_modules)}",
+                option="backend",
+            )
         if self.backend == CPU and batch_size not in (None, 1):
-            message = f"{batch_size}: backend {CPU} simulates one example at a time"
+            message = f"{batch_size}: expected 1, because backend {CPU} simulates one example at a time"
             raise RunError(message, option="batch_size")
         self.batch_size = batch_size or 0  # 0: chosen when the model is loaded
         small = sparse_bytes <= MAX_SPARSE_BYTES
@@ -113,40 +118,40 @@ class GeNNNetwork(RunnableNetwork):
     # What build calls.
 
     def clock(self, depth: int) -> dict[str, int]:
-        """The parameters that tell a population which of its local steps it is at.
+        """The parameters from which a population computes its local step.
 
-        depth: how many synapses it is behind the input.
+        depth: the number of synapses between the input and the population.
         """
         return {"timesteps": self._default_timesteps, "depth": depth}
 
     def rename(self, group: Any, name: str) -> None:
-        """Give a population the name that results have, where GeNN cannot have the same."""
+        """Set the name of a population in results, if it is not a valid name in GeNN."""
         self._names[group.name] = name
 
     def inject(self, group: Any, current: Callable[..., np.ndarray], *inputs: str) -> None:
-        """Set a population's I_const, at its local step 0, to `current` of the examples of these inputs.
+        """At local step 0 of a population, set its I_const to current(examples of these inputs).
 
-        current takes float64 arrays (batch, *input shape), and is rounded to float32 once, so that no order
-        of summation shows in it.
+        current: takes float64 arrays (batch, *input shape). Its result is rounded to float32 once, so that
+        the order of summation does not matter.
         """
         self._driven.append(_Driven(group, current, inputs))
 
     def draw(self, group: Any, stream: int) -> None:
-        """Set a population's key for random numbers at its local step 0. stream: its place in the network."""
+        """At local step 0 of a population, set its random key. stream: its index in the network."""
         self._streams.append((group, stream))
 
     def shared(self, kernel: np.ndarray, matrix: str) -> Any:
-        """The weights `g` of synapses that share them: the kernel; for SPARSE, what set_kernel copies."""
+        """The weights `g` of synapses that share a kernel. With SPARSE, set_kernel sets it later."""
         return kernel.flatten() if matrix == "TOEPLITZ" else pygenn.init_var("Kernel")
 
     def connectivity(self, snippets: dict[str, Any], matrix: str) -> Any:
-        """The connectivity of synapses, of those that connectivity.py has for SPARSE and TOEPLITZ."""
+        """The connectivity of synapses. snippets: the SPARSE and the TOEPLITZ one in connectivity.py."""
         if matrix == "TOEPLITZ":
             return pygenn.init_toeplitz_connectivity(snippets[matrix])
         return pygenn.init_sparse_connectivity(snippets[matrix])
 
     def set_kernel(self, synapses: Any, kernel: np.ndarray) -> None:
-        """Give SPARSE synapses, made with `shared`, the kernel that their weights are copied from."""
+        """Set the kernel of SPARSE synapses that were made with `shared`."""
         if parameters := synapses.vars["g"].extra_global_params:
             parameters["kernel"].set_init_values(kernel.flatten())
 
@@ -155,10 +160,11 @@ class GeNNNetwork(RunnableNetwork):
     ) -> None:
         """Declare an output population.
 
-        variable   what is read after each step; the last value of an example is in last_<variable>
-        readout    makes of it the output, in the ANN's units: of arrays (steps, batch, *shape) and the number
-                   of steps so far
-        start      the steps of an example that the readout leaves out
+        variable   the GeNN variable to read after each step; last_<variable> has its value at the end of an
+                   example
+        readout    computes the output in the units of the ANN: readout(values, steps), with values of shape
+                   (steps, batch, *shape) and the number of steps so far
+        start      the first step of an example that the readout uses
         """
         name = self.name_of(group)
         self.outputs[name] = {"shape": shape, "start": start}
@@ -176,13 +182,15 @@ class GeNNNetwork(RunnableNetwork):
         return {self.name_of(group): group for group in self.model.neuron_populations.values()}
 
     def load(self, examples: int = MAX_BATCH) -> None:
-        """Build and load the model, if that was not done. examples: the most at a time. Raises RunError."""
+        """Build and load the model, once. examples: an upper limit of the batch size. Raises RunError."""
         if self._loaded:
             return
         model = self.model
         if not self.batch_size:
             values = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-            in_memory = max(1, 2**26 // (self.timesteps * values))  # outputs after each step: 256 MB
+            in_memory = max(
+                1, 2**26 // (self.timesteps * values)
+            )  # outputs after each step take up to 256 MB
             self.batch_size = 1 if self.backend == CPU else min(MAX_BATCH, examples, in_memory)
         steps = f"_{self.timesteps}" if self.few_spike else ""
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
@@ -197,16 +205,16 @@ class GeNNNetwork(RunnableNetwork):
         self._loaded = True
 
     def _check(self) -> None:
-        """Raise RunError where parts of the network, which a person may have changed, do not fit together."""
+        """Raise RunError where parts of the network, which may have been edited, do not fit together."""
         for group in self.model.neuron_populations.values():
             if not {"timesteps", "depth"} <= set(group.params):
                 raise RunError(
-                    f"{group.name}: has no clock: add CLOCK to its params, and net.clock(depth=...)"
+                    f"{group.name}: has no clock: add CLOCK to its model's params, and net.clock(depth=...)"
                 )
         for synapses in self.model.synapse_populations.values():
             kernel = synapses.vars["g"].extra_global_params.get("kernel")
             if kernel is not None and kernel.init_values is None:
-                raise RunError(f"{synapses.name}: has no weights: call net.set_kernel after it was added")
+                raise RunError(f"{synapses.name}: has no weights: call net.set_kernel after adding it")
             delay = synapses.axonal_delay_steps // (self.timesteps if self.few_spike else 1)
             depth = self._begin(synapses.src, 1) + 1 + delay
             if self._begin(synapses.trg, 1) != depth:
@@ -214,20 +222,20 @@ class GeNNNetwork(RunnableNetwork):
                 raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {depth}")
         for name, variable in self._reads.items():
             if f"last_{variable}" not in self.populations[name].vars:
-                raise RunError(f"{name}: has no variable last_{variable}, which an output needs")
+                raise RunError(f"{name}: has no variable last_{variable}: an output needs it")
 
     def values(self, population: str, variable: str) -> np.ndarray:
-        """A copy of a GeNN variable as it is now, (batch, neurons). Raises RunError."""
+        """A copy of a GeNN variable's present values, (batch, neurons). Raises RunError."""
         self.load()
         if population not in self.populations or variable not in self.populations[population].vars:
-            raise RunError(f"there is no variable {variable} of a population {population}")
+            raise RunError(f"there is no population {population} with a variable {variable}")
         return values_of(self.populations[population], variable).copy()
 
     def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> None:
-        """Show x (batch, *input shape), or {input: array}, for one time step; all populations advance by it.
+        """Show x (batch, *input shape), or {input: array}, for one time step, and simulate that step.
 
-        A population at depth d sees it d steps later. Each one restarts after `timesteps` of its steps, as it
-        does for a new example: build the network with as many as an episode has. Raises RunError.
+        A population at depth d sees x d steps later. Each population resets after `timesteps` of its steps,
+        as for a new example: build the network with the timesteps of an episode. Raises RunError.
         """
         examples = self.examples_of(x)
         self.load(count_of(examples))
@@ -247,7 +255,7 @@ class GeNNNetwork(RunnableNetwork):
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
                 driven.show(driven.currents(self.shown(self._shown[ago], 0, self.batch_size)))
-        self.model.timestep = step % self.timesteps  # float32 on the device: it does not grow
+        self.model.timestep = step % self.timesteps  # time is float32 on the device, so it must stay small
         self.model.step_time()
 
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
@@ -279,7 +287,7 @@ class GeNNNetwork(RunnableNetwork):
         if details:
             each_step += [read for read in reads if read not in each_step]
             latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
-        firsts = {  # global step of what a population emits at its local step 0
+        firsts = {  # the global step at which it emits the spikes of its local step 0
             name: self._begin(group, timesteps) + (timesteps - 1 if self.few_spike and name in spiking else 0)
             for name, group in groups.items()
         }
@@ -317,9 +325,9 @@ class GeNNNetwork(RunnableNetwork):
     def _starts(
         self, examples: Examples, timesteps: int
     ) -> dict[int, list[tuple[int, Callable[[int], None]]]]:
-        """What is done when populations begin with a batch, by the step of a window at which they do.
+        """{step of a window: what to do when populations begin with a batch there}.
 
-        Pairs: how many windows after the first population, and a function of the number of the batch.
+        Pairs: how many windows after the first population, and a function of the batch's index.
         """
         starts: dict[int, list[tuple[int, Callable[[int], None]]]] = {step: [] for step in range(timesteps)}
         for group, stream in self._streams:
@@ -331,7 +339,7 @@ class GeNNNetwork(RunnableNetwork):
         return starts
 
     def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
-        """The currents of batch after batch; NumPy is faster with those of many examples at once."""
+        """Yield the currents of each batch; computed for many examples at once, which is faster."""
         neurons = driven.group.num_neurons
         block = self.batch_size * max(1, 2**18 // (self.batch_size * neurons))
         for start in range(0, count_of(examples), block):
@@ -342,7 +350,7 @@ class GeNNNetwork(RunnableNetwork):
     def _result(
         self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]
     ) -> Result:
-        """The result of a batch, of values after each step and after the last: (steps, batch, neurons)."""
+        """The result of a batch, from values after each step and the last: (steps, batch, neurons)."""
         outputs = {}
         for name, variable in self._reads.items():
             read = course.get((name, variable), last[name, variable])
@@ -383,7 +391,7 @@ class GeNNNetwork(RunnableNetwork):
 
 
 def values_of(group: Any, variable: str) -> np.ndarray:
-    """A variable as it is now, (batch, neurons): a view that the next time step changes."""
+    """A variable's present values, (batch, neurons): a view that the next time step changes."""
     group.vars[variable].pull_from_device()
     values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons)
     return values
@@ -391,7 +399,7 @@ def values_of(group: Any, variable: str) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Driven:
-    """A population that examples give a current."""
+    """A population whose input current comes from the examples."""
 
     group: Any
     current: Callable[..., np.ndarray]
@@ -403,7 +411,7 @@ class _Driven:
         return current.reshape(len(current), -1).astype(np.float32)
 
     def show(self, currents: np.ndarray) -> None:
-        """Set I_const; a batch that is not full is filled up with zeros."""
+        """Set I_const; an incomplete batch is filled up with zeros."""
         variable = self.group.vars["I_const"]
         view = variable.current_view.reshape(-1, self.group.num_neurons)
         view[: len(currents)] = currents

@@ -1,4 +1,4 @@
-"""How good outputs are: accuracy for class numbers, errors for values, after each time step."""
+"""Scores of outputs after each time step: accuracy for class numbers, errors for values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .data import Table, Targets, as_current
 
 
 class Accuracy:
-    """The part of examples whose largest output is that of their class, after each step.
+    """The fraction of examples whose largest output is their class, after each step.
 
-    classes: (n,). Outputs are taken in batch after batch.
+    classes: the class numbers, (n,). `add` takes the outputs of one batch after the other.
     """
 
     def __init__(self, classes: np.ndarray) -> None:
         self.classes, self.done, self.correct = classes, 0, np.zeros(1, int)
 
     def add(self, output: np.ndarray) -> None:
-        """Take in the next examples' output, (steps, batch, classes)."""
+        """Add the output of the next examples, (steps, batch, classes)."""
         classes = self.classes[self.done : self.done + output.shape[1]]
         self.correct = self.correct + (output.argmax(axis=2) == classes).sum(axis=1)
         self.done += output.shape[1]
@@ -30,20 +30,20 @@ class Accuracy:
         return {"accuracy": per_step[-1], "accuracy_per_step": per_step}
 
     def running(self) -> str:
-        """For a progress bar."""
+        """The score so far, for a progress bar."""
         return f"accuracy {100 * self.correct[-1] / self.done:.2f} %"
 
     def line(self, timesteps: int) -> str:
-        """The result, for people."""
+        """The result as a line of text."""
         accuracy = self.correct[-1] / self.done
         return f"accuracy: {accuracy:.4f} ({self.correct[-1]} of {self.done}, {timesteps} steps)"
 
 
 class Errors:
-    """How far outputs are from values, after each step: the mean of squares, and of absolute differences.
+    """Mean squared and mean absolute error of outputs, after each step.
 
-    values: (n, *shape); uint8 images, of more axes than one, are divided by `uint8_divisor`.
-    Outputs are taken in batch after batch.
+    values: the targets, (n, *shape). uint8 images, which have more than one axis, are divided by
+    `uint8_divisor`. `add` takes the outputs of one batch after the other.
     """
 
     def __init__(self, values: np.ndarray, uint8_divisor: float) -> None:
@@ -52,7 +52,7 @@ class Errors:
         self.squares, self.absolute = np.zeros(1), np.zeros(1)
 
     def add(self, output: np.ndarray) -> None:
-        """Take in the next examples' output, (steps, batch, *shape)."""
+        """Add the output of the next examples, (steps, batch, *shape)."""
         values = as_current(self.values[self.done : self.done + output.shape[1]], self.divisor)
         differences = (step.astype(np.float64) - values for step in output)  # not all in memory at once
         sums = [((d * d).sum(), np.abs(d).sum()) for d in differences]
@@ -61,7 +61,7 @@ class Errors:
         self.done += output.shape[1]
 
     def results(self) -> dict[str, Any]:
-        """Errors in the squared units, and the units, of the ANN's outputs."""
+        """Mean squared errors, in squared units of the ANN's outputs, and the mean absolute error."""
         count = self.done * self.values[0].size
         return {
             "mean_squared_error": self.squares[-1] / count,
@@ -70,16 +70,16 @@ class Errors:
         }
 
     def running(self) -> str:
-        """For a progress bar."""
+        """The score so far, for a progress bar."""
         return f"error {self.results()['mean_squared_error']:.4g}"
 
     def line(self, timesteps: int) -> str:
-        """The result, for people."""
+        """The result as a line of text."""
         error = self.results()["mean_squared_error"]
         return f"mean squared error: {error:.4g} ({self.done} examples, {timesteps} steps)"
 
 
 def scores_of(targets: Targets, inputs: Table) -> dict[str, Accuracy | Errors]:
-    """What compares outputs with their targets. uint8 images have the uint8_divisor of the first input."""
+    """{output: its score} for targets. uint8 images have the uint8_divisor of the first input."""
     divisor = next(iter(inputs.values()))["uint8_divisor"]
     return {name: Accuracy(y) if y.ndim == 1 else Errors(y, divisor) for name, y in targets.items()}

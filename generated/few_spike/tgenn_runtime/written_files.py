@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .messages import RunError
 
 
 def write_file(path: Path, write: Callable[[Any], object]) -> None:
-    """Write a binary file whole or not at all."""
+    """Write a binary file completely or not at all. write(file) writes it. Raises RunError."""
     partial = path.with_name(path.name + ".part")
     try:
         with partial.open("wb") as file:

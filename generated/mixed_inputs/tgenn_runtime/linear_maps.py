@@ -1,6 +1,6 @@
-"""The linear maps in NumPy. All take any leading axes, here (time, batch), and channels last.
+"""The linear maps in NumPy. Arrays have any leading axes, here (time, batch), and channels last.
 
-They sum in float32, and in float64 what is float64.
+Sums are float32; they are float64 if x or the kernel is float64.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 
 def axis_padding(size: int, window: int, stride: int, padding: str) -> tuple[int, int]:
-    """Keras' zeros (before, after) along one axis; the odd one of padding="same" goes after."""
+    """Keras' number of zeros (before, after) along one axis; padding="same" puts the odd one after."""
     if padding == "valid":
         return 0, 0
     if padding == "causal":
@@ -20,7 +20,7 @@ def axis_padding(size: int, window: int, stride: int, padding: str) -> tuple[int
 
 
 def pad_images(x: np.ndarray, window: tuple[int, ...], strides: tuple[int, ...], padding: str) -> np.ndarray:
-    """Zero-pad x (n, *sizes, channels), with as many sizes as `window` has, as Keras does."""
+    """Zero-pad x (n, *sizes, channels) as Keras does; `window` has as many axes as `sizes`."""
     if padding == "valid":
         return x
     axes = zip(x.shape[1:-1], window, strides, strict=True)
@@ -28,7 +28,7 @@ def pad_images(x: np.ndarray, window: tuple[int, ...], strides: tuple[int, ...],
 
 
 def dilated(window: tuple[int, int], dilation: tuple[int, int]) -> tuple[int, int]:
-    """The height and width that a window covers whose elements are `dilation` apart."""
+    """The height and width that a window with elements `dilation` apart covers."""
     return (window[0] - 1) * dilation[0] + 1, (window[1] - 1) * dilation[1] + 1
 
 
@@ -42,8 +42,8 @@ def conv2d(
 ) -> np.ndarray:
     """Convolve x (..., height, width, channels) with kernel (rows, columns, channels / groups, filters).
 
-    One matrix product for each row of pixels and of the kernel: the windows along a row, of a block of
-    images that fits the processor's cache, are copied once and serve all kernel rows.
+    Computes one matrix product per row of pixels and row of the kernel. The windows along a row are copied
+    once for all kernel rows, for a block of images that fits into the processor's cache.
     """
     if groups > 1:
         parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
@@ -86,9 +86,9 @@ def depthwise_conv2d(
     padding: str,
     dilation: tuple[int, int] = (1, 1),
 ) -> np.ndarray:
-    """Convolve each channel of x (..., height, width, channels) with kernels of its own.
+    """Convolve each channel of x (..., height, width, channels) with its own kernels.
 
-    kernel: (rows, columns, channels, multiplier); output channel c * multiplier + m is of channel c.
+    kernel: (rows, columns, channels, multiplier); output channel c * multiplier + m comes from channel c.
     """
     rows, columns, channels, multiplier = kernel.shape
     covered = dilated((rows, columns), dilation)
@@ -120,9 +120,9 @@ def depthwise_conv1d(
 def transposed_axis(
     size: int, window: int, stride: int, padding: str, output_padding: int | None
 ) -> tuple[int, int]:
-    """(outputs, how many are cut off before them) of a transposed convolution along one axis, as in Keras.
+    """(outputs, cropped elements before them) of a transposed convolution along one axis, as in Keras.
 
-    window: what the kernel covers.
+    window: the elements that the kernel covers, with its dilation.
     """
     if padding == "valid":
         added = max(stride - window, 0) if output_padding is None else output_padding
@@ -141,9 +141,10 @@ def conv2d_transpose(
     output_padding: tuple[int, int] | None = None,
     dilation: tuple[int, int] = (1, 1),
 ) -> np.ndarray:
-    """Spread x (..., height, width, channels) by kernel (rows, columns, channels, filters), strides apart.
+    """Transposed convolution of x (..., height, width, channels).
 
-    One matrix product for each element of the kernel, added where it falls in the whole output.
+    kernel: (rows, columns, channels, filters).
+    Computes one matrix product per element of the kernel, and adds it to its places in the output.
     """
     rows, columns, channels, filters = kernel.shape
     height, width = x.shape[-3:-1]
@@ -175,14 +176,14 @@ def conv1d_transpose(
     output_padding: int | None = None,
     dilation: int = 1,
 ) -> np.ndarray:
-    """Spread x (..., steps, channels) by kernel (size, channels, filters), strides apart."""
+    """Transposed convolution of x (..., steps, channels) with kernel (size, channels, filters)."""
     added = None if output_padding is None else (0, output_padding)
     y = conv2d_transpose(x[..., None, :, :], kernel[None], (1, strides), padding, added, (1, dilation))
     return y[..., 0, :, :]
 
 
 def avg_pool2d(x: np.ndarray, pool: tuple[int, int], strides: tuple[int, int], padding: str) -> np.ndarray:
-    """Average x (..., height, width, channels) over windows; padding does not count, as in Keras."""
+    """Average x (..., height, width, channels) over windows, without the padding, as in Keras."""
     images = x.reshape(-1, *x.shape[-3:])
     dtype = np.result_type(x.dtype, np.float32)
 
@@ -203,7 +204,7 @@ def avg_pool2d(x: np.ndarray, pool: tuple[int, int], strides: tuple[int, int], p
 
 
 def avg_pool1d(x: np.ndarray, pool: int, strides: int, padding: str) -> np.ndarray:
-    """Average x (..., steps, channels) over windows; padding does not count, as in Keras."""
+    """Average x (..., steps, channels) over windows, without the padding, as in Keras."""
     return avg_pool2d(x[..., None, :, :], (1, pool), (1, strides), padding)[..., 0, :, :]
 
 
@@ -212,7 +213,7 @@ def pooling_windows(
 ) -> np.ndarray:
     """The elements of each pooling window of x (..., *sizes, channels), on a new last axis.
 
-    As many sizes as `pool` has; 0 where a window leaves x.
+    `pool` has as many axes as `sizes`. Elements outside x are 0.
     """
     axes = len(pool)
     images = pad_images(x.reshape(-1, *x.shape[x.ndim - axes - 1 :]), pool, strides, padding)
@@ -223,13 +224,13 @@ def pooling_windows(
 
 
 def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
-    """Put zeros before and after the elements of x's last axes."""
+    """Add zeros before and after the elements of x's last axes."""
     leading = [(0, 0)] * (x.ndim - len(before))
     return np.pad(x, [*leading, *zip(before, after, strict=True)])
 
 
 def crop(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
-    """Leave out elements at the start and the end of x's last axes."""
+    """Remove elements at the start and the end of x's last axes."""
     sizes = x.shape[x.ndim - len(before) :]
     ends = zip(before, sizes, after, strict=True)
     kept = [slice(None)] * (x.ndim - len(before)) + [slice(b, size - a) for b, size, a in ends]
@@ -251,7 +252,7 @@ def permute(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def dense(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Multiply x (..., inputs) with kernel (inputs, units)."""
+    """The matrix product of x (..., inputs) and kernel (inputs, units)."""
     dtype = np.result_type(x.dtype, kernel.dtype)
     y: np.ndarray = x.reshape(-1, x.shape[-1]).astype(dtype, copy=False) @ kernel.astype(dtype, copy=False)
     return y.reshape(*x.shape[:-1], kernel.shape[1])
@@ -263,7 +264,7 @@ def reshape(x: np.ndarray, old: tuple[int, ...], new: tuple[int, ...]) -> np.nda
 
 
 def added(*currents: np.ndarray) -> np.ndarray:
-    """The sum of what several chains give; spikes (bool) count as 0 and 1."""
+    """The sum of several currents; spikes (bool) count as 0 and 1."""
     total = currents[0].astype(np.result_type(currents[0].dtype, np.float32))
     for current in currents[1:]:
         total = total + current
@@ -271,5 +272,5 @@ def added(*currents: np.ndarray) -> np.ndarray:
 
 
 def scale(x: np.ndarray, factor: float | np.ndarray) -> np.ndarray:
-    """Multiply x (..., channels) with one factor, or one a channel."""
+    """Multiply x (..., channels) by one factor, or one per channel."""
     return x * np.asarray(factor, np.result_type(x.dtype, np.float32))

@@ -1,8 +1,8 @@
-"""Random numbers that are a function of where they are used: the same in NumPy and in GeNN code.
+"""Random numbers without a state, the same in NumPy and in GeNN code.
 
-A counter-based generator (Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3): no state, so
-that a number depends on nothing but (seed, stream, example, counter, neuron). The same example gives the
-same spikes on every engine, in batches of any size.
+A counter-based generator (Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3): a number depends
+only on (seed, stream, example, counter, neuron). So the same example gives the same spikes on every engine,
+in batches of any size.
 """
 
 import numpy as np
@@ -19,18 +19,18 @@ def mixed(h: np.ndarray) -> np.ndarray:
 
 
 def random_keys(seed: int, stream: int, examples: np.ndarray) -> np.ndarray:
-    """A key for each example, uint32 (batch,). stream: the place of the population in the network."""
+    """A key for each example, uint32 (batch,). stream: the index of the population in the network."""
     seeded = mixed(mixed(np.array([seed], np.uint32)) + np.uint32(stream))
     return mixed(seeded + examples.astype(np.uint32))
 
 
 def uniform(keys: np.ndarray, counter: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in [0, 1), float32 (batch, *shape); another `counter` gives others."""
+    """Numbers in [0, 1), float32 (batch, *shape). counter: the time step, for example."""
     neurons = mixed(np.arange(np.prod(shape), dtype=np.uint32))
     drawn = mixed(neurons ^ mixed(keys + np.uint32(counter))[:, None])
     return ((drawn >> np.uint32(8)) * np.float32(2**-24)).astype(np.float32).reshape(len(keys), *shape)
 
 
 def uniform_between(keys: np.ndarray, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in [low, high), float32 (batch, *shape), from the counter that no time step has."""
+    """Numbers in [low, high), float32 (batch, *shape), with a counter that no time step uses."""
     return np.float32(low) + np.float32(high - low) * uniform(keys, 2**32 - 1, shape)

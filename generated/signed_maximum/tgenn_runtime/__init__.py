@@ -1,31 +1,31 @@
-"""What is the same for every generated project: examples, scores, the command line, and the engines.
+"""The code that is the same for every generated project: examples, scores, the command line, the engines.
 
 The engine of tgenn_gen uses it, and `tgenn generate` copies this folder, byte for byte, into each project as
-tgenn_runtime/. So it imports the standard library, NumPy, PyGeNN (genn_network alone) and, for plots,
-matplotlib; and its own modules by relative imports.
+tgenn_runtime/. So it imports only the standard library, NumPy, PyGeNN (in genn_network) and matplotlib (for
+plots), and its own modules by relative imports.
 
 A module imports only those above it:
 
-    messages           errors and notes for the person who runs a script
+    messages           errors and notes for the user of a script
     data               examples and targets from .npz files
     scores             accuracy and errors
     linear_maps        the linear maps of all ops
-    kernels            weights of synapses, for GeNN
-    random_numbers     random numbers by the number of the example
+    kernels            weights that synapses share, for GeNN
+    random_numbers     random numbers that depend only on their place
     neuron_updates     the neurons in NumPy, step by step
     input_encodings    examples to currents or spikes
     readout_functions  what is read from an output population
-    results            what a simulation gives
+    results            the results of a simulation
     weights            weight files, and the document beside a script
-    runnable_network   what networks have in common: inputs, outputs, run
+    runnable_network   the common part of networks: inputs, outputs, run
     numpy_network      a network in NumPy: reference.py
-    genn_building      GeNN's build
+    genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py
-    written_files      files written whole or not at all
-    raster             spikes as a plot
-    command_line       the command line of reference.py, and what simulate.py's has in common with it
+    written_files      writes files completely or not at all
+    raster             draws spikes
+    command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py
-    projects           scripts of several projects in one process
+    projects           loads scripts of several projects into one process
 
 tgenn_runtime.h has the same for model.cc.
 """

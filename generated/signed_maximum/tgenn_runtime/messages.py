@@ -1,4 +1,4 @@
-"""Messages to the person who runs a script or calls its functions."""
+"""Errors and notes for the user of a script or of its functions."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 class RunError(ValueError):
-    """Something cannot be simulated; the message is one line.
+    """A network or data that cannot be simulated. The message is one line.
 
-    status   the exit status of a script: 2 for bad input or usage, 3 where something needed is missing
-    option   the argument that is wrong, such as batch_size: the message is "batch_size ..." in Python, and
-             "--batch-size ..." on the command line
+    status   the exit status of a script: 2 for wrong input or usage, 3 if something is not installed
+    option   the wrong argument, such as batch_size: the message starts with batch_size in Python, and with
+             --batch-size on the command line
     """
 
     def __init__(self, message: str, status: int = 2, option: str = "") -> None:
@@ -19,13 +19,13 @@ class RunError(ValueError):
         self.status, self.option = status, option
 
     def for_command_line(self) -> str:
-        """The message with the option's name there."""
+        """The message with the option's name on the command line."""
         option = self.option.replace("_", "-")
         return f"--{option}{str(self)[len(option) :]}" if option else str(self)
 
 
 def printable(text: str) -> str:
-    """The text in one line, whatever is in it."""
+    """The text in one line, with control characters escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

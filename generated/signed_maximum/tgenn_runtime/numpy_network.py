@@ -1,4 +1,4 @@
-"""A network in NumPy: a layer at a time, all its time steps at once."""
+"""A network in NumPy: simulated layer by layer, many time steps at once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from .random_numbers import random_keys, uniform_between
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
-# what a population emits (steps, batch, *shape), the steps left out, weights of steps: what is read
+# read(what a population emits (steps, batch, *shape), start, the value of a spike at each step): what is read
 ReadFunction = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
 
 
 class NumpyNetwork(RunnableNetwork):
-    """A network that `populations`, a function of reference.py, simulates.
+    """A network in NumPy. The function `populations` of reference.py simulates it.
 
-    largest      the most elements that an input, or the current of a population, has
-    batch_size   examples at a time; by default what fits some 100 MB
-    seed         of random numbers, where the network draws any
+    default_timesteps  time steps per example in network.yaml
+    largest      the largest number of elements of an input or of the current of a population
+    timesteps    time steps per example
+    batch_size   examples at a time; by default as many as fit into some 100 MB
+    seed         seed of random numbers, if the network uses any
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class NumpyNetwork(RunnableNetwork):
     def output(
         self, name: str, shape: tuple[int, ...], read: ReadFunction, readout: ReadoutFunction, start: int = 0
     ) -> None:
-        """Declare an output population. start: the steps of an example that the readout leaves out."""
+        """Declare an output population. start: the first step of an example that the readout uses."""
         self.outputs[name] = {"shape": shape, "start": start}
         self._read[name], self.readouts[name] = read, readout
 
@@ -62,16 +64,16 @@ class NumpyNetwork(RunnableNetwork):
         return self._loaded[file]
 
     def example(self, name: str) -> np.ndarray:
-        """What an input is shown, float32 (1, batch, *shape): the same at each time step."""
+        """The examples of an input, float32 (1, batch, *shape): the same at each time step."""
         return self._batch.examples[name][None]
 
     def population(
         self, name: str, neurons: Callable[..., Any], current: np.ndarray, **parameters: Any
     ) -> np.ndarray:
-        """What a population emits, (steps, batch, *shape), in the time steps that current is given for.
+        """Simulate a population with this current: what it emits, (steps, batch, *shape).
 
-        neurons: a class of neuron_updates or input_encodings. Its object, made with `parameters` when an
-        example begins, keeps its state from one part of the time steps to the next.
+        neurons: a class of neuron_updates or input_encodings. Its object is made with `parameters` when an
+        example begins, and keeps the state for the next time steps of that example.
         """
         batch = self._batch
         if name not in batch.neurons:
@@ -91,11 +93,11 @@ class NumpyNetwork(RunnableNetwork):
         return course
 
     def spike_weights(self) -> np.ndarray:
-        """What a spike of each step of an example stands for, float32 (timesteps,)."""
+        """The value of a spike at each step of an example, float32 (timesteps,)."""
         return self.step_weights(self._batch.timesteps)
 
     def keys(self, stream: int) -> np.ndarray:
-        """The random keys of the batch's examples. stream: the place of the population in the network."""
+        """The random keys of the batch's examples. stream: the index of the population in the network."""
         return random_keys(self.seed, stream, self._batch.numbers)
 
     def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
@@ -103,7 +105,7 @@ class NumpyNetwork(RunnableNetwork):
         return uniform_between(self.keys(stream), low, high, shape)
 
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
-        pass  # which populations there are, the first batch shows
+        pass  # the names of the populations are known only after the first part of a batch
 
     def batches(
         self,
@@ -140,7 +142,7 @@ class NumpyNetwork(RunnableNetwork):
 
 
 class _Batch:
-    """A batch of examples, and what was recorded of it so far."""
+    """A batch of examples, and what was recorded so far."""
 
     def __init__(
         self,
@@ -161,7 +163,7 @@ class _Batch:
         self.v: dict[str, list[np.ndarray]] = {name: [] for name in record_v}
 
     def count(self, name: str, course: np.ndarray) -> None:
-        """Count a population's spikes (steps, batch, ...), and keep them if they are recorded."""
+        """Count the spikes of a population, (steps, batch, ...), and keep them if it is recorded."""
         flat = course.reshape(*course.shape[:2], -1)
         self.counts[name] = self.counts.get(name, 0) + np.count_nonzero(flat, axis=0).astype(np.uint32)
         if course.dtype == np.int8:

@@ -1,4 +1,4 @@
-"""The folder that a script stands in: its weights, and the document that it was generated from."""
+"""The folder of a generated script: its weights, and the document that it was generated from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ProjectFolder:
         self.path = self.script.parent
 
     def warn_if_outdated(self) -> None:
-        """Print a note where network.yaml is not the one that the script was generated from."""
+        """Print a note if network.yaml has changed since the script was generated."""
         try:
             document = (self.path / "network.yaml").read_bytes().replace(b"\r\n", b"\n")
             head = self.script.read_bytes()[:1000]
@@ -53,9 +53,9 @@ class ProjectFolder:
             raise RunError(f"{file}: cannot be read: {error.strerror}") from None
         hashes = self.hashes()
         if file not in hashes:
-            raise RunError(f"{file}: has no line in {SUMS}: {LOCK}")
+            raise RunError(f"{file}: has no hash in {SUMS}: {LOCK}")
         if hashlib.sha256(content).hexdigest() != hashes[file]:
-            raise RunError(f"{file}: does not have the hash in {SUMS}: if you changed it, {LOCK}")
+            raise RunError(f"{file}: its hash is not the one in {SUMS}: if you changed it, {LOCK}")
         try:
             array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""How inputs are encoded, in NumPy: objects as in `neuron_updates`, run on the example x (1, batch, ...)."""
+"""Input encodings in NumPy: objects like those of `neuron_updates`, run on examples x (1, batch, ...)."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from .random_numbers import uniform
 
 
 class ConstantCurrent:
-    """The example itself, at every step: float64, so that no order of summation shows in the current."""
+    """The example itself at every step, float64, so that the order of summation does not matter."""
 
     def run(self, x: np.ndarray, steps: int) -> np.ndarray:
         return x.astype(np.float64)
@@ -40,18 +40,18 @@ class Poisson:
 
 
 def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
-    """Why the encoding cannot take these values, "" if it can."""
+    """Why an encoding that takes low to high (binary: 0 and 1) cannot take x; "" if it can."""
     smallest, largest = float(x.min()) + 0.0, float(x.max()) + 0.0  # no negative zero
     if binary:
         other = x[(x != 0) & (x != 1)]
-        return f"the encoding takes 0 and 1 alone, the input holds {other[0]:g}" if other.size else ""
+        return f"the encoding takes only 0 and 1, the input has {other[0]:g}" if other.size else ""
     if smallest < low or largest > high:
-        return f"the encoding takes {low:g} to {high:g}, the input runs from {smallest:g} to {largest:g}"
+        return f"the encoding takes {low:g} to {high:g}, the input ranges from {smallest:g} to {largest:g}"
     return ""
 
 
 def values_problem(examples: Examples, inputs: Table) -> str:
-    """Why the inputs' encodings cannot take these examples; "" if they can. In parts, to save memory."""
+    """Why the inputs' encodings cannot take these examples; "" if they can. Checks parts, to save memory."""
     total = count_of(examples)
     for start in range(0, total, 1000):
         for name, x in currents_of(examples, start, start + 1000, inputs).items():

@@ -1,4 +1,4 @@
-"""What a simulation gives."""
+"""The results of a simulation."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a simulation gives for n examples.
+    """The results of a simulation of n examples.
 
     outputs            {population: (n, *shape)}: the readout after the last step, in the units of the ANN's
                        activations
     outputs_per_step   {population: (timesteps, n, *shape)}: the readout after each step
-    spike_counts       {population: (n, neurons)}: events, the spikes of either sign, uint32
-    net_counts         {population: (n, neurons)}: spikes of +1 less spikes of -1, int32; of the populations
-                       whose spikes have a sign. For all others it is the number of events
+    spike_counts       {population: (n, neurons)}: the number of spikes, of +1 and of -1 together, uint32
+    net_counts         {population: (n, neurons)}: spikes of +1 minus spikes of -1, int32; only populations
+                       whose spikes have a sign
     spikes             {recorded population: (n, timesteps, neurons)}: 0, 1 or -1 at each local step, int8
-    v                  {recorded population: (n, timesteps, neurons)}: V after each local step, float32. On
-                       GeNN, that of an output whose V is read from a later step on begins anew there
+    v                  {recorded population: (n, timesteps, neurons)}: V after each local step, float32. If V
+                       of an output is read from a later step on, V on GeNN restarts from 0 at that step
 
-    Neurons stand in C order of their population's shape; `shaped` gives them that shape.
+    Neurons are in C order of their population's shape; `shaped` gives them that shape.
     """
 
     outputs: dict[str, np.ndarray]
@@ -33,7 +33,7 @@ class Result:
     v: dict[str, np.ndarray] = field(default_factory=dict)
 
     def shaped(self, shapes: Mapping[str, tuple[int, ...]]) -> Result:
-        """The same, with each population's shape for the axis of its neurons."""
+        """The same, with the axes of each population's shape instead of the axis of neurons."""
 
         def with_shapes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: a.reshape(*a.shape[:-1], *shapes[name]) for name, a in arrays.items()}
@@ -53,7 +53,7 @@ class Result:
 
     @property
     def predictions(self) -> np.ndarray:
-        """(n,): the class, or element, of the network's first output that is largest."""
+        """(n,): the index of the largest element of the network's first output: the class."""
         return self.output.reshape(len(self.output), -1).argmax(axis=1)
 
 

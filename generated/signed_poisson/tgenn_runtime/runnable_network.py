@@ -1,4 +1,4 @@
-"""What the networks of simulate.py and reference.py have in common: inputs, outputs, weights and `run`."""
+"""The common part of the networks of simulate.py and reference.py: inputs, outputs, weights and `run`."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from .readout_functions import each_step, steps_so_far
 from .results import Result, joined
 from .weights import ProjectFolder
 
-# what is read (steps, batch, *shape), and the steps so far (steps, 1, ...): the output, in the ANN's units
+# readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): output in the ANN's units
 ReadoutFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class RunnableNetwork(ABC):
-    """A network that examples can be shown to.
+    """A network that can simulate examples.
 
-    script      the file that it is defined in; None where that is none of a project
-    timesteps   the steps that each example is shown
-    few_spike   whether its spikes are those of the few-spike code
+    script      the script of a project that defines it; None without a project
+    timesteps   time steps per example
+    few_spike   whether its spikes are in the few-spike code
     """
 
     def __init__(self, name: str, script: str | None, *, timesteps: int, few_spike: bool, seed: int) -> None:
@@ -60,7 +60,8 @@ class RunnableNetwork(ABC):
         """Declare an input.
 
         uint8_divisor   uint8 examples are divided by it
-        values          the smallest and the largest value that its encoding takes; binary: only 0 and 1
+        values          the smallest and the largest value that its encoding takes
+        binary          whether the encoding takes only 0 and 1
         data_range      the smallest and the largest value of the calibration data
         """
         self.inputs[name] = {
@@ -71,12 +72,12 @@ class RunnableNetwork(ABC):
         }
 
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
-        """The float32 array of this shape in a weight file. Raises RunError if it is not that."""
+        """The array in a weight file. Raises RunError if it is not float32 of this shape."""
         return self.folder.weights(file, shape)
 
     @abstractmethod
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
-        """Get ready to simulate so many examples. Raises RunError, for unknown names too."""
+        """Get ready to simulate so many examples. Raises RunError, also for unknown populations."""
 
     @abstractmethod
     def batches(
@@ -87,9 +88,9 @@ class RunnableNetwork(ABC):
         record_v: Sequence[str],
         details: bool,
     ) -> Iterator[Result]:
-        """Simulate examples that were checked, batch after batch. Raises RunError.
+        """Simulate checked examples, and yield the result of each batch. Raises RunError.
 
-        details: whether spike counts, and outputs after each step, are wanted too.
+        details: whether to include spike counts and the outputs after each step.
         """
 
     def run(
@@ -102,9 +103,9 @@ class RunnableNetwork(ABC):
     ) -> Result:
         """Simulate examples x (n, *input shape), or {input: array} for several inputs. Raises RunError.
 
-        timesteps        steps an example; by default those that the network was built with
-        record           populations whose spikes are recorded; None: all that spike
-        record_v         populations whose membrane potential is recorded
+        timesteps        time steps per example; by default those that the network was built with
+        record           populations to record spikes of; None: all that spike
+        record_v         populations to record the membrane potential of
         """
         examples = self.examples_of(x)
         steps = self.timesteps if timesteps is None else timesteps
@@ -128,31 +129,32 @@ class RunnableNetwork(ABC):
         return examples
 
     def check_timesteps(self, timesteps: int) -> None:
-        """Raise RunError where the network cannot run for so many steps, or be read."""
+        """Raise RunError where the network cannot run, or be read out, for so many time steps."""
         if timesteps < 1:
             raise RunError(f"{timesteps}: expected at least 1", option="timesteps")
         start = max(output["start"] for output in self.outputs.values())
         most = MAX_FEW_SPIKE_STEPS if self.few_spike else MAX_STEPS
         if timesteps > most:
-            raise RunError(f"{timesteps}: the network takes at most {most}", option="timesteps")
+            raise RunError(f"{timesteps}: expected at most {most}", option="timesteps")
         if timesteps <= start:
-            raise RunError(f"{timesteps}: the readout starts only after step {start}", option="timesteps")
+            message = f"{timesteps}: expected more than {start}, where the readout starts"
+            raise RunError(message, option="timesteps")
 
     def step_weights(self, timesteps: int) -> np.ndarray:
-        """What a spike of each step stands for, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
+        """The value of a spike at each step, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
         return few_spike_weights(timesteps) if self.few_spike else rate_weights(timesteps)
 
     def output_of(self, name: str, read: np.ndarray, timesteps: int) -> np.ndarray:
-        """The output, of what is read after each step, or the last alone: (steps, batch, *shape)."""
+        """The output (steps, batch, *shape). read: the values after each step, or after the last one only."""
         so_far = steps_so_far(self.step_weights(timesteps), self.outputs[name]["start"])
         return self.readouts[name](read, each_step(so_far[-len(read) :], read))
 
     def shown(self, examples: Examples, start: int, stop: int) -> Examples:
-        """The examples from `start` to before `stop` as they come to the network, float32."""
+        """Examples `start` to `stop` - 1 as the network gets them, float32."""
         return currents_of(examples, start, min(stop, count_of(examples)), self.inputs)
 
 
 def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
-    """Raise RunError where an option names a population that is not one of those known."""
+    """Raise RunError where an option names an unknown population."""
     if unknown := [name for name in names or () if name not in known]:
-        raise RunError(f"{', '.join(unknown)}: expected names of {', '.join(known)}", option=option)
+        raise RunError(f"{', '.join(unknown)}: expected populations of {', '.join(known)}", option=option)

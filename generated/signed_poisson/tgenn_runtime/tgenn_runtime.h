@@ -1,34 +1,34 @@
-//! What is the same for every model.cc: settings, weights, examples, the loop over examples, scores.
-/*! In modelDefinition model.cc names the parts of its network to a tgenn::Network, beside GeNN's own calls; simulate
-    leaves the rest to it.
+//! The code that all model.cc share: settings, weights, examples, the loop over examples, scores.
+/*! In modelDefinition, model.cc declares the parts of its network to a tgenn::Network, besides its calls of GeNN. Its
+    simulate() calls that network.
 
-    Settings are environment variables:
+    Settings are environment variables, with defaults in brackets:
 
         TGENN_RUN_DATA          the folder with the examples (examples)
-        TGENN_RUN_LIMIT         the first so many examples (all)
-        TGENN_RUN_TIMESTEPS     steps each example is shown (the document's)
+        TGENN_RUN_LIMIT         use only the first N examples (all)
+        TGENN_RUN_TIMESTEPS     time steps per example (those of network.yaml)
         TGENN_RUN_BATCH_SIZE    examples at a time (1 on the CPU, which takes no more; on a GPU 128)
         TGENN_RUN_CONNECTIVITY  synapses that share weights: sparse, toeplitz or auto (auto: toeplitz on a GPU, and
                                 on a CPU where sparse takes more than 4 GiB)
-        TGENN_RUN_SEED          for random numbers, where the network draws any (0)
+        TGENN_RUN_SEED          seed of random numbers, if the network uses any (0)
         TGENN_RUN_OUTPUT        a folder to write outputs and spike counts to (none)
 
-    Files, relative to the folder that it runs in; .npy as np.save writes it, little-endian, C order:
+    Files, relative to the working folder; .npy files as np.save writes them, little-endian, in C order:
 
         weights/                the network's weights, and SHA256SUMS with their hashes
-        examples/<input>.npy    (n, *shape), float32 as the ANN's; or uint8, which is divided by uint8_divisor
-        examples/<output>.npy   targets, if there are any: class numbers (n,), integers, or values (n, *shape)
+        examples/<input>.npy    (n, *shape), float32 as for the ANN; or uint8, which is divided by uint8_divisor
+        examples/<output>.npy   targets, optional: class numbers (n,), integers, or values (n, *shape)
         $TGENN_RUN_OUTPUT/output.npy, or output/<population>.npy where there are several
                                 (n, *shape) float32, in the units of the ANN's activations
         $TGENN_RUN_OUTPUT/spike_counts/<population>.npy
-                                (n, neurons) uint32: events, the spikes of an example of either sign
+                                (n, neurons) uint32: the number of spikes, of +1 and of -1 together
         $TGENN_RUN_OUTPUT/net_counts/<population>.npy
-                                (n, neurons) int32: spikes of +1 less spikes of -1, where spikes have a sign
+                                (n, neurons) int32: spikes of +1 minus spikes of -1, where spikes have a sign
         generator, *_CODE/      what genn-buildmodel.sh makes; they can be deleted
 
-    ./generator ends with the accuracy, or error, on stdout. What is wrong is one line on stderr, before GeNN generates
-    code, and a status that is not 0. Runs at the same time need a folder each: GeNN's generator writes its files at
-    every start. */
+    ./generator prints the accuracy, or error, as its last line. An error is one line on stderr, before GeNN generates
+    code, and an exit status that is not 0. Runs at the same time need separate folders: GeNN's generator writes its
+    files at every start. */
 #pragma once
 
 #include <algorithm>
@@ -58,7 +58,7 @@
 
 #include <unistd.h>  // isatty, environ
 
-#ifndef TGENN_WITHOUT_GENN  // tests of the rest define it
+#ifndef TGENN_WITHOUT_GENN  // tests without GeNN define it
 #include "modelSpec.h"
 #include "runtime/runtime.h"
 #endif
@@ -114,7 +114,7 @@ inline std::string sha256(const std::string &bytes)
         }
     };
 
-    // All whole blocks, then what is left with a bit 1, zeros and the number of bits
+    // All complete blocks, then the rest with a bit 1, zeros and the number of bits
     const size_t whole = bytes.size() / 64 * 64;
     for(size_t start = 0; start < whole; start += 64) {
         addBlock(bytes, start);
@@ -145,7 +145,7 @@ inline std::string shapeText(const std::vector<size_t> &shape)
     return "(" + text + (shape.size() == 1 ? ",)" : ")");
 }
 
-//! What strangers wrote, for a message: one line, not long
+//! Text of a user or a file for a message: one line, at most 60 characters
 inline std::string printable(const std::string &text)
 {
     std::string shown = text.substr(0, 60);
@@ -153,7 +153,7 @@ inline std::string printable(const std::string &text)
     return shown + (text.size() > shown.size() ? "..." : "");
 }
 
-//! Elements of an array of this shape; the largest size_t where they are too many
+//! Elements of an array of this shape; the largest size_t if they are too many
 inline size_t elements(const std::vector<size_t> &shape)
 {
     size_t count = 1;
@@ -169,7 +169,7 @@ inline size_t elements(const std::vector<size_t> &shape)
 
 //! An .npy file that is read in parts: numbers, little-endian, in C order
 /*! The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-    Nothing but the header is read before that and the file's size agree. */
+    Only the header is read before it is checked against the file's size. */
 class NpyReader
 {
 public:
@@ -190,7 +190,7 @@ public:
 
         const size_t count = elements(m_Shape), held = size - m_Start;
         if(count > held || held != count * itemSize()) {
-            fail("holds " + std::to_string(held) + " bytes of data, which are no " + m_Type + " "
+            fail("has " + std::to_string(held) + " bytes of data, which is not the size of " + m_Type + " "
                  + printable(shapeText(m_Shape)));
         }
     }
@@ -215,7 +215,7 @@ public:
     }
 
 private:
-    static constexpr size_t MAX_HEADER = 1024;  // enough for all axes that an array can have
+    static constexpr size_t MAX_HEADER = 1024;  // enough for the largest number of axes
 
     [[noreturn]] void fail(const std::string &problem) const
     {
@@ -228,7 +228,7 @@ private:
         char start[12] = {};
         m_File.seekg(0).read(start, 12);
         if(!m_File || std::string(start, 6) != "\x93NUMPY" || start[6] < 1 || start[6] > 3) {
-            fail("is not an .npy file: tgenn data writes what can be read");
+            fail("is not an .npy file: make it with tgenn data");
         }
         m_Start = (start[6] == 1) ? 10 : 12;
         size_t length = 0;
@@ -245,28 +245,28 @@ private:
                              && lengths.find_first_not_of("0123456789, ") == std::string::npos;
         const bool isOrder = order == "True" || order == "False";
         if(!m_File || length > MAX_HEADER || m_Type.empty() || !isOrder || !isShape) {
-            fail("has a damaged header, or holds no numbers: tgenn data writes what can be read");
+            fail("has a damaged header, or no numbers: make it with tgenn data");
         }
         m_Start += length;
         std::istringstream words(lengths);
         for(std::string word; std::getline(words, word, ',');) {
             word.erase(std::remove(word.begin(), word.end(), ' '), word.end());
             if(!word.empty()) {
-                m_Shape.push_back(std::stoull(word.substr(0, 19)));  // what is longer is no file's size
+                m_Shape.push_back(std::stoull(word.substr(0, 19)));  // no file has a longer one
             }
         }
         if(m_Shape.empty()) {
             fail("is a single number, expected an array");
         }
         if(itemSize() == 0) {
-            fail("is " + printable(m_Type) + ", expected <f4, <f8, <i4, <i8 or |u1: tgenn data writes those");
+            fail("has type " + printable(m_Type) + ", expected <f4, <f8, <i4, <i8 or |u1: make it with tgenn data");
         }
         if(order == "True" && m_Shape.size() > 1) {
             fail("is in Fortran order: save numpy.ascontiguousarray of it");
         }
     }
 
-    //! What stands behind a key, before one of `ends`; "" for nothing
+    //! The value of a key, which ends before one of `ends`; "" without that key
     static std::string field(const std::string &header, const std::string &key, const std::string &ends)
     {
         const size_t at = header.find(key);
@@ -276,7 +276,7 @@ private:
         return (end == std::string::npos) ? "" : header.substr(begin, end - begin);
     }
 
-    //! Bytes of one element; 0 where the type is not read here
+    //! Bytes of one element; 0 for a type that is not supported
     size_t itemSize() const
     {
         static const std::map<std::string, size_t> sizes = {
@@ -295,7 +295,7 @@ private:
         m_File.read(reinterpret_cast<char*>(values.data()),
                     static_cast<std::streamsize>(values.size() * sizeof(From)));
         if(!m_File) {
-            fail("cannot be read: it was changed since it was opened, or the disk is damaged");
+            fail("cannot be read: it has changed since it was opened, or the disk is damaged");
         }
         if constexpr(std::is_same_v<T, From>) {
             return values;
@@ -317,7 +317,7 @@ private:
     size_t m_Start = 0;
 };
 
-//! An .npy file, written in parts, with the bytes of numpy.save: there whole, after close, or not at all
+//! Writes an .npy file in parts, as numpy.save does. The file appears complete, after close, or not at all
 class NpyWriter
 {
 public:
@@ -349,7 +349,7 @@ public:
     NpyWriter(const NpyWriter&) = delete;
     NpyWriter &operator=(const NpyWriter&) = delete;
 
-    //! The next elements
+    //! Writes the next elements
     void append(const void *data, size_t bytes)
     {
         errno = 0;
@@ -357,7 +357,7 @@ public:
         check(errno);
     }
 
-    //! All was appended, and is on the disk; the file has not its name yet
+    //! Finishes writing; the file still has a temporary name
     void finish()
     {
         errno = 0;
@@ -369,7 +369,7 @@ public:
         }
     }
 
-    //! The file gets its name
+    //! Gives the file its name
     void close()
     {
         if(m_File.is_open()) {
@@ -402,26 +402,26 @@ private:
     bool m_Started = false;
 };
 
-//! How the network is run: from the environment variables TGENN_RUN_...
+//! The settings of a run, from the environment variables TGENN_RUN_...
 struct Settings
 {
     std::string data;           //!< folder of the examples
-    size_t limit;               //!< the first so many examples; 0: all
-    unsigned int timesteps;     //!< steps an example
-    unsigned int batchSize;     //!< examples at a time; 0: what fits
+    size_t limit;               //!< use only the first examples, so many; 0: all
+    unsigned int timesteps;     //!< time steps per example
+    unsigned int batchSize;     //!< examples at a time; 0: as many as fit
     std::string connectivity;   //!< auto, sparse or toeplitz
-    uint32_t seed;              //!< for random numbers, where the network draws any
-    std::string output;         //!< folder to write; empty: none
+    uint32_t seed;              //!< of random numbers
+    std::string output;         //!< folder for results; empty: none
 };
 
-//! The value of an environment variable; one that is empty counts as not set
+//! The value of an environment variable; an empty one counts as not set
 inline std::string environmentVariable(const char *name, const std::string &otherwise)
 {
     const char *value = std::getenv(name);
     return (value == nullptr || *value == '\0') ? otherwise : value;
 }
 
-//! A whole number of low to high, or `otherwise` where it is not set
+//! A whole number from low to high, or `otherwise` if the variable is not set
 inline uint32_t environmentNumber(const char *name, uint32_t otherwise, uint32_t low, uint32_t high)
 {
     const std::string text = environmentVariable(name, "");
@@ -431,13 +431,13 @@ inline uint32_t environmentNumber(const char *name, uint32_t otherwise, uint32_t
     const bool digits = text.size() <= 10 && text.find_first_not_of("0123456789") == std::string::npos;
     const uint64_t number = digits ? std::stoull(text) : 0;
     if(!digits || number < low || number > high) {
-        throw std::runtime_error(std::string(name) + ": expected a whole number of " + std::to_string(low)
+        throw std::runtime_error(std::string(name) + ": expected a whole number from " + std::to_string(low)
                                  + " to " + std::to_string(high) + ", got '" + printable(text) + "'");
     }
     return static_cast<uint32_t>(number);
 }
 
-//! Fails where a variable is called as if it were a setting, and is none
+//! Fails if a variable TGENN_RUN_... is not a setting
 inline void checkNames(const std::vector<std::string> &names)
 {
     for(char **variable = environ; *variable != nullptr; variable++) {
@@ -450,11 +450,11 @@ inline void checkNames(const std::vector<std::string> &names)
         for(const std::string &n : names) {
             known += (known.empty() ? "" : ", ") + n;
         }
-        throw std::runtime_error(printable(name) + ": there is no such setting; there are " + known);
+        throw std::runtime_error(printable(name) + ": unknown setting, expected one of " + known);
     }
 }
 
-//! Fails where no folder can be written there, or where it is that of the data
+//! Fails if the output folder cannot be written, or is the folder of the data
 inline void checkOutput(const Settings &settings)
 {
     if(settings.output.empty()) {
@@ -479,7 +479,7 @@ inline void checkOutput(const Settings &settings)
     }
 }
 
-//! The settings of a network of so many timesteps, which takes maxTimesteps and is read after step start
+//! Reads the settings. timesteps: the default. maxTimesteps, start: timesteps must be above start, up to maxTimesteps
 inline Settings readSettings(unsigned int timesteps, unsigned int maxTimesteps, unsigned int start)
 {
     checkNames({"TGENN_RUN_DATA", "TGENN_RUN_LIMIT", "TGENN_RUN_TIMESTEPS", "TGENN_RUN_BATCH_SIZE",
@@ -496,10 +496,10 @@ inline Settings readSettings(unsigned int timesteps, unsigned int maxTimesteps, 
 
     const std::string steps = "TGENN_RUN_TIMESTEPS=" + std::to_string(settings.timesteps) + ": ";
     if(settings.timesteps > maxTimesteps) {
-        throw std::runtime_error(steps + "the network takes at most " + std::to_string(maxTimesteps));
+        throw std::runtime_error(steps + "expected at most " + std::to_string(maxTimesteps));
     }
     if(settings.timesteps <= start) {
-        throw std::runtime_error(steps + "the readout starts only after step " + std::to_string(start));
+        throw std::runtime_error(steps + "expected more than " + std::to_string(start) + ", where the readout starts");
     }
     const std::string &connectivity = settings.connectivity;
     if(connectivity != "auto" && connectivity != "sparse" && connectivity != "toeplitz") {
@@ -510,17 +510,17 @@ inline Settings readSettings(unsigned int timesteps, unsigned int maxTimesteps, 
     return settings;
 }
 
-//! Fails where the file there was made of another document than this program was
+//! Fails if model.cc was generated from another document than this program
 inline void checkIsCurrent(const std::string &path, const std::string &documentHash)
 {
     std::ifstream file(path);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
     if(!text.empty() && text.find(documentHash) == std::string::npos) {
-        throw std::runtime_error(path + ": was generated anew since this was built: build it again");
+        throw std::runtime_error(path + ": has changed since this program was built: build it again");
     }
 }
 
-//! What the network is shown, with the values that its encoding takes
+//! An input of the network, with the values that its encoding takes
 struct Input
 {
     std::string name;
@@ -528,10 +528,10 @@ struct Input
     float uint8Divisor;     //!< uint8 examples are divided by it
     float low;
     float high;
-    bool binary;            //!< 0 and 1 alone
+    bool binary;            //!< whether only 0 and 1 are allowed
 };
 
-//! What is read of the network
+//! An output of the network
 struct Output
 {
     std::string name;
@@ -546,19 +546,19 @@ inline std::string numberText(const char *format, double number)
     return text;
 }
 
-//! The examples in a folder, INPUT.npy for each input, and their targets, OUTPUT.npy, where these are there
+//! The examples in a folder: INPUT.npy for each input, and targets OUTPUT.npy for outputs that have them
 class Examples
 {
 public:
-    //! All is checked. limit: the first so many examples alone; 0: all
+    //! Checks all examples and targets. limit: use only the first examples, so many; 0: all
     Examples(const std::string &folder, const std::vector<Input> &inputs, const std::vector<Output> &outputs,
              size_t limit)
     {
         std::error_code ignored;
         if(!std::filesystem::is_directory(folder, ignored)) {
             throw std::runtime_error(folder + (std::filesystem::exists(folder, ignored)
-                                               ? ": is not a folder: tgenn data makes one"
-                                               : ": there is no such folder here: tgenn data makes it"));
+                                               ? ": is not a folder: make one with tgenn data"
+                                               : ": there is no such folder here: make it with tgenn data"));
         }
         const auto path = [&](const std::string &name) { return folder + "/" + name + ".npy"; };
         std::string lengths;
@@ -578,7 +578,7 @@ public:
             if(std::filesystem::exists(path(output.name), ignored)) {
                 NpyReader &file = m_Files.try_emplace(output.name, path(output.name)).first->second;
                 checkTargets(file, output, all);
-                // uint8 images are divided as those of the first input are
+                // uint8 images are divided by the uint8Divisor of the first input
                 const bool images = file.type() == "|u1" && output.shape.size() > 1;
                 m_Divisors[output.name] = images ? inputs[0].uint8Divisor : 1.0f;
             }
@@ -591,7 +591,7 @@ public:
 
     size_t count() const { return m_Count; }
 
-    //! Of an input, examples first to first + count - 1 as the network takes them; of an output, its targets
+    //! Examples first to first + count - 1 of an input, as the network takes them; or the targets of an output
     std::vector<float> read(const std::string &name, size_t first, size_t count)
     {
         std::vector<float> values = m_Files.at(name).read<float>(first, count);
@@ -602,7 +602,7 @@ public:
 
     bool hasTargets(const Output &output) const { return m_Files.count(output.name) > 0; }
 
-    //! Whether there are targets and they are class numbers; they are values otherwise
+    //! Whether there are targets that are class numbers; other targets are values
     bool hasClasses(const Output &output) const
     {
         return hasTargets(output) && areClasses(m_Files.at(output.name), output);
@@ -614,7 +614,7 @@ public:
     }
 
 private:
-    static constexpr size_t PART = 1000;    // examples in memory at a time, while all are checked
+    static constexpr size_t PART = 1000;    // examples in memory at a time while they are checked
 
     [[noreturn]] static void fail(const NpyReader &file, const std::string &problem)
     {
@@ -626,7 +626,7 @@ private:
         return {file.shape().begin() + 1, file.shape().end()};
     }
 
-    //! Whether rows have this shape, or lack its last axis of length 1
+    //! Whether rows have this shape; a last axis of length 1 may be missing
     static bool hasRows(const NpyReader &file, const std::vector<size_t> &shape)
     {
         std::vector<size_t> row = rowShape(file);
@@ -643,15 +643,15 @@ private:
                  + shapeText(input.shape));
         }
         if(file.type() != "<f4" && file.type() != "|u1") {
-            fail(file, "examples are " + file.type()
-                 + ", expected <f4 or |u1: tgenn data writes what can be read");
+            fail(file, "examples have type " + file.type()
+                 + ", expected <f4 or |u1: make them with tgenn data");
         }
         if(file.rows() == 0) {
             fail(file, "holds no examples");
         }
     }
 
-    //! The first row with a number that float32 does not have; count where there is none
+    //! The first row with NaN, infinity or a number too large for float32; count if there is none
     template<typename T>
     static size_t firstBad(const std::vector<T> &values, size_t count)
     {
@@ -674,19 +674,19 @@ private:
             }
             const auto other = std::find_if(x.begin(), x.end(), [](float v) { return v != 0 && v != 1; });
             if(input.binary && other != x.end()) {
-                fail(file, "the encoding takes 0 and 1 alone, the input holds " + numberText("%g", *other));
+                fail(file, "the encoding takes only 0 and 1, the input has " + numberText("%g", *other));
             }
             const auto ends = std::minmax_element(x.begin(), x.end());
             if(*ends.first < input.low || *ends.second > input.high) {
                 fail(file, "the encoding takes " + numberText("%g", input.low) + " to "
-                     + numberText("%g", input.high) + ", the input runs from "
+                     + numberText("%g", input.high) + ", the input ranges from "
                      + numberText("%g", *ends.first + 0.0f) + " to "
                      + numberText("%g", *ends.second + 0.0f));  // + 0: no negative zero
             }
         }
     }
 
-    //! An output can have class numbers for targets where it is a vector
+    //! Whether the targets of an output can be class numbers: only for a vector
     static bool takesClasses(const Output &output) { return output.shape.size() == 1 && output.shape[0] > 1; }
 
     static bool areClasses(const NpyReader &file, const Output &output)
@@ -695,7 +695,7 @@ private:
         return takesClasses(output) && column && file.type()[1] != 'f';
     }
 
-    //! Targets are checked whatever the limit is: those of another length do not belong to the examples
+    //! Checks all targets, whatever the limit is: another number of them would not belong to the examples
     static void checkTargets(NpyReader &file, const Output &output, size_t all)
     {
         const bool classes = areClasses(file, output);
@@ -732,7 +732,7 @@ private:
         }
     }
 
-    //! Whether each row of so many values holds a single 1, and 0 besides
+    //! Whether each row of `width` values has one 1 and is 0 elsewhere
     static bool areOneHot(const std::vector<double> &values, size_t width)
     {
         for(auto row = values.begin(); row != values.end(); row += static_cast<std::ptrdiff_t>(width)) {
@@ -749,9 +749,9 @@ private:
     size_t m_Count = 0;
 };
 
-//! How good an output is after the last step, where the examples have targets for it.
-/*! For class numbers: the part of examples whose largest output is that of their class.
-    For values: the mean of the squares of the differences. */
+//! The score of an output after the last step, if the examples have targets for it.
+/*! For class numbers: the fraction of examples whose largest output is their class.
+    For values: the mean squared error. */
 class Score
 {
 public:
@@ -760,7 +760,7 @@ public:
     {
     }
 
-    //! Take in the outputs (count, size) of the next examples
+    //! Adds the outputs (count, size) of the next examples
     void add(const std::vector<float> &outputs, size_t count)
     {
         if(m_Examples.hasClasses(m_Output)) {
@@ -772,7 +772,7 @@ public:
         m_Done += count;
     }
 
-    //! The result, for people
+    //! The result as a line of text
     std::string line(unsigned int timesteps) const
     {
         const std::string steps = std::to_string(timesteps) + " steps)";
@@ -817,7 +817,7 @@ private:
     double m_Squares = 0.0;
 };
 
-//! The bytes of a file, if it can be read
+//! Reads the bytes of a file; false if that fails
 inline bool readFile(const std::string &path, std::string &content)
 {
     std::ifstream file(path, std::ios::binary);
@@ -825,13 +825,13 @@ inline bool readFile(const std::string &path, std::string &content)
     return static_cast<bool>(file);
 }
 
-//! One line on stderr
+//! Prints one line on stderr
 inline void note(const std::string &message)
 {
     std::cerr << "model.cc: note: " << message << std::endl;
 }
 
-//! Says so where network.yaml has changed since model.cc was generated
+//! Prints a note if network.yaml has changed since model.cc was generated
 inline void warnIfOutdated(const std::string &documentHash)
 {
     std::string document;
@@ -846,7 +846,7 @@ inline void warnIfOutdated(const std::string &documentHash)
     }
 }
 
-//! The network's weights by file: those whose hashes weights/SHA256SUMS has, and no others
+//! The network's weights by file; each file must have its hash in weights/SHA256SUMS
 class Weights
 {
 public:
@@ -867,7 +867,7 @@ public:
             throw std::runtime_error(file + ": cannot be read: run this in the folder of network.yaml");
         }
         if(hashes().count(file) == 0 || sha256(content) != hashes().at(file)) {
-            throw std::runtime_error(file + ": does not have the hash in weights/SHA256SUMS: if you changed it, run "
+            throw std::runtime_error(file + ": its hash is not the one in weights/SHA256SUMS: if you changed it, run "
                                      "tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS");
         }
         NpyReader reader(file);
@@ -900,9 +900,9 @@ private:
     std::map<std::string, std::vector<float>> m_Values;
 };
 
-// The weights that synapses share: products in double, which are rounded to float once, for GeNN.
+// Kernels, the weights that synapses share: computed in double, and rounded to float once, for GeNN.
 
-//! A kernel of one weight, which all synapses have
+//! A kernel of one weight: all synapses have the same one
 inline Doubles constant(double weight)
 {
     return Doubles{weight};
@@ -929,7 +929,7 @@ Doubles scaled(double factor, const Kernel &kernel)
     return outer(constant(factor), kernel);
 }
 
-//! The weights of pooling windows by what they hold: 1 / (r c) for r rows, c columns
+//! The weights of average pooling: 1 / (r c) for a window that covers r rows and c columns
 inline Doubles window_means(int rows, int columns)
 {
     Doubles means;
@@ -951,13 +951,13 @@ inline Doubles powers(double base, int count)
     return powers;
 }
 
-//! What a spike of each step stands for in a rate code
+//! The value of a spike at each step in a rate code: 1
 inline Floats rate_weights(unsigned int timesteps)
 {
     return Floats(timesteps, 1.0f);
 }
 
-//! The same in the few-spike code: 2^(timesteps - 1 - step)
+//! The value of a spike at each step in the few-spike code: 2^(timesteps - 1 - step)
 inline Floats few_spike_weights(unsigned int timesteps)
 {
     Floats weights;
@@ -967,7 +967,7 @@ inline Floats few_spike_weights(unsigned int timesteps)
     return weights;
 }
 
-//! scale, one number or one a channel, x the value read / the weights of the steps from `start` on
+//! scale (one number, or one per channel) x the value read / the sum of the steps' weights from step `start` on
 inline Floats mean_per_step(Floats read, const Floats &scale, unsigned int start, const Floats &weights)
 {
     const float steps = std::max(1.0f, std::accumulate(weights.cbegin() + start, weights.cend(), 0.0f));
@@ -1000,7 +1000,7 @@ inline uint32_t mixed(uint32_t h)
     return h ^ (h >> 16);
 }
 
-//! The key of an example's random numbers. stream: the place of the population in the network
+//! The key of an example's random numbers. stream: the index of the population in the network
 inline uint32_t random_key(uint32_t seed, uint32_t stream, uint32_t example)
 {
     return mixed(mixed(mixed(seed) + stream) + example);
@@ -1009,18 +1009,18 @@ inline uint32_t random_key(uint32_t seed, uint32_t stream, uint32_t example)
 #ifndef TGENN_WITHOUT_GENN
 //! A network as the host sees it. modelDefinition declares it, and simulate runs it.
 /*! A spike arrives one step after it is emitted, so a population at depth d runs its local step k at global step d + k;
-    with the few-spike code, at d * timesteps + k. At its local step 0 it keeps (latches) the result of the example
-    before, in variables called last_..., and starts afresh. The host only changes inputs and reads what is latched. */
+    with the few-spike code, at d * timesteps + k. At its local step 0 it stores (latches) the result of the last
+    example in variables named last_..., and resets. The host only sets inputs and reads the latched variables. */
 class Network
 {
 public:
-    //! Adds what one example gives to the current of a population
+    //! Adds the current that one example gives to a population
     using Current = std::function<void(const float *, double *)>;
 
-    //! Makes an output, in the ANN's units, of what is read of a population
+    //! Computes an output, in the units of the ANN, from the values that are read from a population
     using Readout = std::function<Floats(const Floats &)>;
 
-    //! timesteps: the document's. start: the most steps of an example that a readout leaves out
+    //! timesteps: the default, from network.yaml. start: the largest number of steps that a readout leaves out
     Network(const std::string &name, double dt, unsigned int timesteps, bool fewSpike, unsigned int start,
             uint64_t sparseBytes, const std::string &documentHash)
     :   m_Name(name), m_DT(dt), m_Timesteps(timesteps), m_FewSpike(fewSpike), m_Start(start),
@@ -1028,7 +1028,7 @@ public:
     {
     }
 
-    //! Reads the settings; modelDefinition calls it first
+    //! Reads the settings. modelDefinition calls it first
     void begin()
     {
         m_Settings = readSettings(m_Timesteps, m_FewSpike ? MAX_FEW_SPIKE_STEPS : MAX_STEPS, m_Start);
@@ -1038,7 +1038,7 @@ public:
 #endif
     }
 
-    //! Steps each example is shown
+    //! Time steps per example
     unsigned int timesteps() const { return m_Settings.timesteps; }
 
     //! The network's weights in a file: float32 of this shape
@@ -1064,10 +1064,10 @@ public:
         m_Populations.push_back({name, neurons->getName(), depth, counts, {}, {}, -1});
     }
 
-    //! Lets a population's random numbers be those of a stream
+    //! Declares that a population draws random numbers. stream: its index in the network
     void draw(GeNN::NeuronGroup *neurons, int stream) { population(neurons).stream = stream; }
 
-    //! Adds, at the local step 0 of a population, what an input gives to its current
+    //! Declares that an input gives a population a current, which is set at its local step 0
     void inject(GeNN::NeuronGroup *neurons, const std::string &input, const Current &current)
     {
         population(neurons).currents.push_back({input, current});
@@ -1076,7 +1076,7 @@ public:
     //! Gives a population a bias, which is part of its current
     void bias(GeNN::NeuronGroup *neurons, const Floats &bias) { population(neurons).bias = bias; }
 
-    //! Sets a variable of a population: one value a neuron, or a channel
+    //! Sets a variable of a population: one value per neuron, or per channel
     void variable(GeNN::NeuronGroup *neurons, const std::string &name, const Floats &values)
     {
         m_Variables.push_back({neurons->getName(), name, values});
@@ -1095,7 +1095,7 @@ public:
     /*! GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU. */
     bool signedToeplitz() const { return toeplitz() && onCPU(); }
 
-    //! Sets the weights of synapses: all of them, or the kernel that they share
+    //! Sets the weights of synapses: one per synapse, or the kernel that they share
     template<typename Values>
     void setWeights(GeNN::ModelSpec &model, const std::string &synapses, const Values &values)
     {
@@ -1103,10 +1103,10 @@ public:
         (copied ? m_Kernels : m_Synapses).push_back({synapses, "g", Floats(values.cbegin(), values.cend())});
     }
 
-    //! What a spike of each step stands for
+    //! The value of a spike at each step
     Floats stepWeights() const { return m_FewSpike ? few_spike_weights(timesteps()) : rate_weights(timesteps()); }
 
-    //! Declares an output population, of which a variable is read
+    //! Declares an output population, and its variable to read
     void output(GeNN::NeuronGroup *neurons, const std::vector<size_t> &shape, const std::string &variable,
                 const Readout &readout)
     {
@@ -1114,7 +1114,7 @@ public:
         m_Reads.emplace(population(neurons).name, Read{variable, readout});
     }
 
-    //! Puts outputs into this order: the first one's score is the last line on stdout
+    //! Puts outputs into this order. The score of the first one is the last line on stdout
     void orderOutputs(const std::vector<std::string> &names)
     {
         const auto place = [&](const Output &o) { return std::find(names.begin(), names.end(), o.name); };
@@ -1122,7 +1122,7 @@ public:
                   [&](const Output &a, const Output &b) { return place(a) < place(b); });
     }
 
-    //! Checks the examples, and names the model; modelDefinition calls it last, before anything is built
+    //! Checks the examples, and names the model. modelDefinition calls it last, before anything is built
     void end(GeNN::ModelSpec &model)
     {
         m_Examples = std::make_unique<Examples>(m_Settings.data, m_Inputs, m_Outputs, m_Settings.limit);
@@ -1176,11 +1176,11 @@ private:
     struct Population
     {
         std::string name, group;
-        int64_t depth;  // the latencies that it is behind the inputs
+        int64_t depth;  // synapses between the inputs and it: it starts so many latencies later
         std::vector<std::string> counts;
         std::vector<std::pair<std::string, Current>> currents;
         Floats bias;
-        int stream;     // of the random numbers that it draws, -1 for none
+        int stream;     // index of its random numbers, -1 if it draws none
     };
 
     struct Values
@@ -1195,19 +1195,19 @@ private:
         Readout readout;
     };
 
-    //! A value that a population latches at the end of each example, and where it goes
+    //! A value that a population latches at the end of each example, and the file for it
     struct Latched
     {
         std::string population;
         GeNN::Runtime::ArrayBase *array;
-        int64_t first;  // global step of the first value that it is made of
-        bool output;    // what a readout reads, or else a count of spikes
+        int64_t first;  // global step of the first value in it
+        bool output;    // true: the variable of a readout; false: a number of spikes
         std::unique_ptr<NpyWriter> file;
     };
 
     static constexpr unsigned int MAX_STEPS = 100000, MAX_FEW_SPIKE_STEPS = 16;
     static constexpr uint64_t MAX_SPARSE_BYTES = 4ull << 30;  // on a CPU: with more, auto means toeplitz
-    static constexpr size_t PART = 1000;                      // examples in memory at a time, while all are looked at
+    static constexpr size_t PART = 1000;                      // examples in memory at a time
 
     //! Whether the backend is GeNN's single-threaded CPU one; genn-buildmodel.sh says which it is
     static bool onCPU()
@@ -1226,7 +1226,7 @@ private:
     {
         if(onCPU()) {
             if(m_Settings.batchSize > 1) {
-                throw std::runtime_error("TGENN_RUN_BATCH_SIZE: the CPU backend simulates one example at a time");
+                throw std::runtime_error("TGENN_RUN_BATCH_SIZE: expected 1 on the CPU backend");
             }
             return 1;
         }
@@ -1240,7 +1240,7 @@ private:
                              [&](const Population &p) { return p.group == neurons->getName(); });
     }
 
-    //! Says so where examples seem to be prepared in another way than the calibration data
+    //! Prints a note if examples seem to be preprocessed in another way than the calibration data
     void warnOfOtherData()
     {
         for(const auto &range : m_DataRanges) {
@@ -1254,19 +1254,19 @@ private:
             const float low = range.second.first, high = range.second.second;
             const float part = (largest - smallest) / (high - low);
             if(low != high && !(part > 1.0f / 20 && part < 2)) {
-                note((m_Inputs.size() > 1 ? range.first + ": " : "") + "the data runs from "
+                note((m_Inputs.size() > 1 ? range.first + ": " : "") + "the data ranges from "
                      + numberText("%g", smallest) + " to " + numberText("%g", largest) + ", the calibration data from "
                      + numberText("%g", low) + " to " + numberText("%g", high)
-                     + ": it may be prepared in another way");
+                     + ": preprocess both in the same way");
             }
         }
     }
 
-    //! Copies values, over and over again, into all of an array, and pushes it
+    //! Fills an array with values, repeated as often as needed, and pushes it to the device
     static void fill(GeNN::Runtime::ArrayBase *array, const Floats &values)
     {
         if(array->getCount() % values.size() != 0) {
-            throw std::logic_error("weights and network do not fit");
+            throw std::logic_error("the number of weights does not fit the network");
         }
         float *host = array->getHostPointer<float>();
         for(size_t i = 0; i < array->getCount(); i++) {
@@ -1275,7 +1275,7 @@ private:
         array->pushToDevice();
     }
 
-    //! The current at each step that `count` examples from `first` on give a population, with its bias
+    //! The current of a population at each step, for `count` examples from `first` on, with its bias
     /*! Summed up in double, and rounded to float once. */
     Floats current(const Population &p, size_t size, size_t first, size_t count)
     {
@@ -1293,7 +1293,7 @@ private:
         return Floats(current.cbegin(), current.cend());
     }
 
-    //! Sets the currents, and random keys, of the populations whose local step 0 this is
+    //! Sets the currents and random keys of the populations that are at local step 0 now
     void showInput(const GeNN::ModelSpec &model, GeNN::Runtime::Runtime &runtime, int64_t window, int64_t step)
     {
         const int64_t total = static_cast<int64_t>(m_Examples->count()), batch = batchSize();
@@ -1326,7 +1326,7 @@ private:
         }
     }
 
-    //! A file that TGENN_RUN_OUTPUT asks for
+    //! A file in the folder TGENN_RUN_OUTPUT; null without that folder
     std::unique_ptr<NpyWriter> file(const std::string &name, const std::string &type, std::vector<size_t> shape) const
     {
         if(m_Settings.output.empty()) {
@@ -1338,7 +1338,7 @@ private:
         return std::make_unique<NpyWriter>(path.string(), type, shape);
     }
 
-    //! What is read, and the files that it goes to
+    //! The values to read, and the files for them
     std::vector<Latched> latchedValues(const GeNN::ModelSpec &model, GeNN::Runtime::Runtime &runtime)
     {
         std::vector<Latched> latched;
@@ -1395,7 +1395,7 @@ private:
         if(isatty(STDERR_FILENO)) {
             std::cerr << std::endl;
         }
-        for(Latched &value : latched) {  // all of them before the first one has its name
+        for(Latched &value : latched) {  // finish all before the first one gets its name
             if(value.file) {
                 value.file->finish();
             }
@@ -1407,7 +1407,7 @@ private:
         }
     }
 
-    //! Takes in what a population has latched of the next `count` examples
+    //! Reads what a population has latched for the next `count` examples
     void take(Latched &value, size_t count, std::map<std::string, Score> &scores)
     {
         value.array->pullFromDevice();
