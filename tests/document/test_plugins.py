@@ -1,4 +1,4 @@
-"""Neuron kinds of one's own, as docs/plugins.md shows them."""
+"""Neuron kinds of one's own, as docs/how-to/plugins.md shows them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tgenn_gen.cli.main import main
 from tgenn_gen.document.schema_check import schema_changed
 from tgenn_gen.network.neurons import NEURONS
 
-DOCS = Path(__file__).parents[2] / "docs" / "plugins.md"
+DOCS = Path(__file__).parents[2] / "docs" / "how-to" / "plugins.md"
 
 
 @pytest.fixture
 def plugin(tmp_path):
     """leaky_refractory.py of the docs, known to no other test."""
-    text = re.search(r"<!-- leaky_refractory.py -->\n```python\n(.+?)```\n", DOCS.read_text(), re.S)[1]
+    text = re.search(r"```python title=\"leaky_refractory.py\"\n(.+?)```\n", DOCS.read_text(), re.S)[1]
     path = tmp_path / "leaky_refractory.py"
     path.write_text(text)
     yield path
