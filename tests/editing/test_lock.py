@@ -154,7 +154,80 @@ def test_lock_casts_no_file_outside_of_the_folder(folder, capsys):
         None,
         b"",
         b"\xff\xfe",
-        b"        (not_finite, f"60:21: error[T308]: {KERNEL}: contains inf at index [0, 0]"),
+        b"<<<<<<< HEAD\n",
+        bytes(2**22 + 1),
+    ],
+)
+def test_lock_writes_hashes_anew_that_are_missing_or_damaged(folder, capsys, broken):
+    before = (folder / SUMS).read_bytes()
+    (folder / SUMS).unlink()
+    if broken is not None:
+        (folder / SUMS).write_bytes(broken)
+    assert main(["check", str(folder)]) == 2
+    assert "tgenn lock" in capsys.readouterr().err
+    assert main(["lock", str(folder)]) == 0
+    assert (folder / SUMS).read_bytes() == before
+    assert main(["check", str(folder)]) == 0
+
+
+def test_lock_leaves_hashes_that_are_right_as_they_stand(folder):
+    """In any order, with line ends of Windows, with the * of binary files."""
+    lines = (folder / SUMS).read_text().splitlines()
+    content = "".join(f"{line.replace('  ', ' *')}\r\n" for line in reversed(lines)).encode()
+    (folder / SUMS).write_bytes(content)
+    assert main(["check", str(folder)]) == main(["lock", str(folder)]) == 0
+    assert (folder / SUMS).read_bytes() == content
+
+
+def test_lines_of_files_that_a_document_does_not_name_are_noted_and_go_with_the_file(folder, capsys):
+    """The files of another document in the same folder are not this one's to judge."""
+    before = (folder / SUMS).read_text()
+    np.save(folder / "weights/other.npy", np.ones(3))
+    (folder / SUMS).write_text(f"{before}{'0' * 64}  weights/other.npy\n")
+    assert main(["check", str(folder)]) == 0
+    assert capsys.readouterr().err == (
+        f"note: {folder / SUMS}:7: {DOCUMENT} does not name weights/other.npy: "
+        "if nothing else needs that file, remove it and run tgenn lock\n"
+    )
+    assert main(["lock", str(folder)]) == 0
+    assert (folder / SUMS).read_text() != before
+    (folder / "weights/other.npy").unlink()
+    capsys.readouterr()
+    assert main(["lock", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith(
+        "weights/other.npy: the file is missing, its line in weights/SHA256SUMS is removed\n"
+    )
+    assert (folder / SUMS).read_text() == before
+
+
+def test_hashes_that_are_a_link_out_of_the_folder_are_not_read_or_written(folder, capsys):
+    outside = folder.parent / "SUMS"
+    (folder / SUMS).rename(outside)
+    (folder / SUMS).symlink_to(outside)
+    for command in ("check", "lock"):
+        assert (
+            f"{SUMS}: is a link to a file outside of the document's folder"
+            in refused_edit(folder, capsys, command)[0]
+        )
+    assert main(["check", str(folder), "--allow-outside"]) == 0
+
+
+def not_finite(path):
+    np.save(path, np.full((24, 6), np.inf, np.float32))
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def of_another_shape(path):
+    np.save(path, np.ones((24, 7), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (not_finite, f"60:21: error[T308]: {KERNEL}: contains inf at index [0, 0]"),
         (cut_off, f"60:21: error[T306]: {KERNEL}: holds 568 bytes of data, its shape needs 576"),
         (of_another_shape, "56:9: error[T205]: the chain from 'conv2' gives [7], 'dense' has shape [6]"),
     ],

@@ -157,7 +157,7 @@ def write_new_files(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def require_writable_target(folder: Path, *, force: bool) -> None:
-    """Raise TgennError (T601, T602, T604) if write_folder would refuse the folder: call it before long work."""
+    """Raise TgennError (T601, T602, T604) where write_folder refuses the folder: use it before long work."""
     place = Location(str(folder))
     try:
         there, parent = folder.exists() or folder.is_symlink(), folder.resolve().parent
