@@ -4,7 +4,7 @@
 
 Needs mnist.npz and cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data, and TensorFlow; trains the ANNs that
 are not in ~/.cache/tgenn-models yet (an hour on two cores). All cases take some two hours; NAMEs choose some.
-Each case is exported by tgenn-export with the training examples as calibration data, and run by
+Each case is exported by `tgenn export` with the training examples as calibration data, and run by
 tgenn evaluate.
 """
 
@@ -84,7 +84,9 @@ def run(case: Case, name: str) -> None:
         model = trained(case.ann, images_file(case.ann), ann_seed)
         with tempfile.TemporaryDirectory() as folder:
             document, report = Path(folder) / "n", Path(folder) / "r.json"
-            command("tgenn-export", model, "--calibration", data, "--output", document, *case.options.split())
+            command(
+                "tgenn", "export", model, "--calibration", data, "--output", document, *case.options.split()
+            )
             for seed in case.seeds:
                 started = time.perf_counter()
                 common = ("--limit", case.images, "--timesteps", case.steps[-1], "--seed", seed)

@@ -7,7 +7,7 @@ arrays, archives and models made here; FOLDER keeps what was found to reach new 
 An input may take 10 s, and 1 GiB above what the process has at the start. A find ends the run and is
 written to crash-*, timeout-* or oom-* in the present folder; `fuzz.py TARGET FILE` shows it again.
 
-`keras` reads the archive and its configuration, as tgenn-export does before TensorFlow is imported; HDF5,
+`keras` reads the archive and its configuration, as `tgenn export` does before TensorFlow is imported; HDF5,
 which has a process of its own there, is left out. Archives are mutated inside their entries as well,
 documents line by line too.
 """

@@ -22,7 +22,7 @@ ALL_KINDS = [("keras", "m.keras"), ("keras", "m.h5"), *OF_KERAS_2]
 
 @pytest.fixture
 def export(tmp_path, capsys):
-    """What tgenn-export says of a model that it refuses, as tgenn check does."""
+    """What `tgenn export` says of a model that it refuses, as tgenn check does."""
 
     def run(path) -> str:
         assert main(["check", str(path)]) == 2

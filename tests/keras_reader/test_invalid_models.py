@@ -31,7 +31,7 @@ def model_file(tmp_path_factory):
 
 @pytest.fixture
 def export(tmp_path, capsys):
-    """What tgenn-export says of a model and options that it refuses."""
+    """What `tgenn export` says of a model and options that it refuses."""
 
     def run(model, *options: object) -> str:
         options = options or ("--normalize", "model")

@@ -1,4 +1,4 @@
-"""What tgenn-export refuses."""
+"""What `tgenn export` refuses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tgenn_gen.cli.main import export_main
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture, *arguments: object) -> str:
-    """What tgenn-export says on stderr. It ends with 2, and all that is below `folder` is as before."""
+    """What `tgenn export` says on stderr. It ends with 2, and all that is below `folder` is as before."""
 
     def content():
         return {p: p.is_file() and p.read_bytes() for p in folder.rglob("*")}
