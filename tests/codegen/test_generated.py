@@ -207,7 +207,7 @@ def test_a_refused_export_says_what_force_would_lose(tmp_path):
         write_folder(folder, export_files(golden_networks()["small_cnn"]), force=False)
     assert str(refused.value) == (
         f"{folder}: error[T601]: the folder is not empty\n"
-        "  hint: choose another folder, or give --force to replace the document, weights and scripts in it, "
+        "  hint: choose another folder, or give --force to replace the document, weights and scripts, "
         "also those that were edited by hand: model.cc"
     )
 
@@ -216,7 +216,7 @@ def test_an_unknown_target_is_refused(tmp_path, capsys):
     save(golden_networks()["small_cnn"], tmp_path / "n")
     assert main(["generate", str(tmp_path / "n"), "--target", "pygen"]) == 2
     assert capsys.readouterr().err == (
-        "--target: error[T701]: unknown target 'pygen'\n  hint: use one of pygenn, cpp, numpy\n"
+        "targets: error[T701]: unknown target 'pygen'\n  hint: use one of pygenn, cpp, numpy\n"
     )
 
 

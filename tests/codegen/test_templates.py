@@ -261,12 +261,12 @@ def test_a_template_that_cannot_be_read_is_said(said, mine, name):
     assert said() == f"mine/reference.py.j2: error[T702]: cannot be read: {reason}"
 
 
-# tgenn-export.
+# `tgenn export`.
 
 
 @pytest.fixture
 def export_says(tmp_path, capsys):
-    """What `tgenn-export --templates mine` says of a model that is not there, which it looks for later."""
+    """What `tgenn export --templates mine` says of a model that is not there, which it looks for later."""
 
     def run() -> str:
         before = sorted(tmp_path.rglob("*"))

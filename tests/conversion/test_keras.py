@@ -246,7 +246,7 @@ def test_the_spike_count_readout_converts_a_softmax_classifier_and_says_what_it_
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([kernel, bias - np.quantile(current.max(axis=1), 0.3)])  # 30 % all below 0
     network = convert(model, x, method=Method(readout="spike_count"))
-    loss = "classes: its readout, spike count, is 0 for all negative outputs: use --correct offset"
+    loss = "classes: its readout, spike count, is 0 for all negative outputs: correction 'offset' avoids this"
     assert loss in network.provenance["changes"]
     *_, (_, current) = ann_of(network, x)
     positive = current.max(axis=1) > 0
@@ -393,7 +393,7 @@ def test_spiking_pooling_of_what_may_be_negative_is_refused_by_layer():
     with pytest.raises(TgennError) as caught:
         convert(model, method=Method("none", pooling="spiking"))
     (found,) = caught.value.diagnostics
-    assert found.location.layer == "first_pool" and found.hint == "use --pooling folded"
+    assert found.location.layer == "first_pool" and found.hint == "use `pooling='folded'`"
     convert(model, method=Method("none", pooling="spiking", encoding=PoissonInput()))
 
 

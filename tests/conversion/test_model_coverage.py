@@ -255,7 +255,7 @@ def test_max_pooling_of_linear_layers_has_average_pooling_as_a_way_out():
     layers = keras.layers
     stack = [keras.Input((9, 8, 2)), layers.Conv2D(3, 2), layers.MaxPooling2D(2), layers.Conv2D(2, 2)]
     model = randomized(keras.Sequential([*stack, layers.Flatten(), layers.Dense(3)]))
-    with pytest.raises(TgennError, match="use --max-pool average"):
+    with pytest.raises(TgennError, match="use `max_pool='average'`"):
         convert(model, method=Method("model"))
     convert(model, method=Method("model", max_pool="average"))
 

@@ -52,7 +52,7 @@ def writes(*names):
 
 
 FILE = "error[T602]: is a file, not a folder\n  hint: choose another --output\n"
-NOT_EMPTY = "error[T601]: the folder is not empty\n  hint: choose another folder, or give --force to replace the document, weights and scripts in it\n"
+NOT_EMPTY = "error[T601]: the folder is not empty\n  hint: choose another folder, or give --force to replace the document, weights and scripts\n"
 ACCESS = "\n  hint: check the permissions of the folder and of its parent folder, and the free disk space\n"
 
 IN_THE_WAY = {  # (what is in the way, the output, the message)

@@ -56,7 +56,7 @@ def render(
     unknown = [t for t in targets if t not in TARGETS]
     if unknown or not targets:
         message = f"unknown target '{', '.join(unknown)}'"
-        raise TgennError.at("--target", "T701", message, f"use one of {', '.join(TARGETS)}")
+        raise TgennError.at("targets", "T701", message, f"use one of {', '.join(TARGETS)}")
     environment = _built_in() if templates is None else _own(templates)
     plan = lower(document)  # safe to print into code, because the document is valid
     texts: dict[str, str] = {}

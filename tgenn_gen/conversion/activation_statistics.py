@@ -153,7 +153,7 @@ def measure(
             ranges[name] = min(low, float(x.min()) + 0.0), max(high, float(x.max()) + 0.0)  # no negative zero
         if problem := values_problem(examples, inputs):
             negative = any(low < 0 for low, _ in ranges.values())
-            hint = "use --signed, or another --encoding" if negative else "use another --encoding"
+            hint = "use `signed=True`, or another `encoding`" if negative else "use another `encoding`"
             raise TgennError.at(calibration.file, "T506", problem, hint)
         labelled = labelled and labels is not None
         for population, current in ann_currents(network, examples):

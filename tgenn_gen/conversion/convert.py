@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import takes_classes
+
+log = logging.getLogger(__name__)
 
 FEW = 64  # a sample of fewer examples gets a note
 
@@ -56,6 +59,7 @@ def convert(
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
     folded = fold(read, method, uint8_divisor)
+    log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     network = replace(folded.network, name=name or folded.network.name)
     require_valid(with_weight_names(network))  # before the calibration data is read through
     require_comparable(network, method.per_channel)
@@ -64,6 +68,7 @@ def convert(
     shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
     shown = {name: x[:16] for name, x in shown.items()}
     if (same := _same_function(folded, read, method)) is not None:
+        log.info("comparing the network with the Keras model on %d examples", len(next(iter(shown.values()))))
         check_against_keras(same, keras_model, shown, read)
     read = replace(read, layers=())  # their weights are in the network now: not in memory twice
 
@@ -75,12 +80,16 @@ def convert(
         network, offsets = with_offset(network, examples, _logits(folded))
     sampled = method.corrections or method.normalize == "spike_norm"
     size = sample_size(network, used, method.timesteps) if used is not None and sampled else 0
+    if used is not None:
+        log.info("measuring activations on %d examples of %s", used.count, used.file)
     measured = measure(network, used, method.per_channel, size, progress) if used is not None else None
+    log.info("choosing scales: normalization %s", method.normalize)
     scales, notes = find_scales(network, method, measured, used, progress)
     if measured is not None:
         measured = replace(measured, histograms={})  # large, and not needed any more
     normalized = rescale(network, scales)
     if measured is not None and method.corrections:
+        log.info("correcting %s on %d examples", ", ".join(method.corrections), size)
         normalized = corrected(normalized, network, measured.sample, method.corrections)
     provenance: dict[str, Any] = {
         "model": Path(read.file).name if path is not None else read.name,
@@ -99,7 +108,7 @@ def convert(
             **({} if measured.accuracy is None else {"ann_accuracy": round(measured.accuracy, 4)}),
         }
         if 0 < size < FEW:
-            few = "more do not fit into memory, use fewer --timesteps"
+            few = "more do not fit into memory, use fewer time steps"
             if size == used.count:
                 few = "give more"
             notes.append(f"only {size} calibration examples are used, the result is uncertain: {few}")

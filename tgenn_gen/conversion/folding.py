@@ -34,7 +34,7 @@ from tgenn_gen.network.neurons.maximum import MaximumNeuron
 from tgenn_gen.network.ops.linear_map import LinearMap
 
 GROWTH = 2  # a network with more than so many times the model's weights gets a note
-POOL_HINT = "put a ReLU before the max-pooling or right after it, or use --max-pool average"
+POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,11 @@ def _last_name(signal: Signal) -> str:
 
 
 def _loss(readout: str, name: str) -> str:
-    rest = ": use --correct offset" if readout == "spike_count" else ", and ties go to the first class"
+    rest = (
+        ": correction 'offset' avoids this"
+        if readout == "spike_count"
+        else ", and ties go to the first class"
+    )
     return f"{name}: its readout, {readout.replace('_', ' ')}, is 0 for all negative outputs{rest}"
 
 
@@ -198,7 +202,7 @@ def _averaged_over_windows(
         return signals.mapped(signal, maps, layer.name)
     if not (signal.positive and signal.bare):
         message = "pooling by spiking neurons needs an input from one population, without negative values"
-        raise UnsupportedError((message, "use --pooling folded"))
+        raise UnsupportedError((message, "use `pooling='folded'`"))
     walk.notes.append(f"{layer.name}: average pooling by a population of spiking neurons")
     pooled = signals.mapped(signal, maps, layer.name)
     return walk.population(pooled, walk.neuron(pooled), layer.name)

@@ -26,10 +26,10 @@ def check_method(method: Method, has_data: bool) -> None:
         if needs_data(method.normalize) and not has_data:
             refuse(
                 f"normalization '{method.normalize}' needs calibration data",
-                "give --calibration TRAINING.npz, or use --normalize model, which needs many time steps",
+                "give `calibration='TRAINING.npz'`, or use `normalize='model'`, which needs many time steps",
             )
         if method.per_channel and method.normalize in WHOLE_LAYERS:
-            refuse(f"normalization '{method.normalize}' has one scale per layer", "leave --per-channel out")
+            refuse(f"normalization '{method.normalize}' has one scale per layer", "leave out `per_channel`")
     except ValueError as error:
         refuse(str(error))
     if method.readout not in READOUTS:
@@ -47,21 +47,22 @@ def check_method(method: Method, has_data: bool) -> None:
         refuse(f"unknown correction '{', '.join(unknown)}'", f"use one of {', '.join(CORRECTIONS)}")
     elif "offset" in method.corrections and method.readout != "spike_count":
         refuse(
-            "correction 'offset' needs the readout spike_count", "use --readout spike_count, or leave it out"
+            "correction 'offset' needs the readout spike_count",
+            "use `readout='spike_count'`, or leave it out",
         )
     elif method.corrections and not has_data:
-        refuse("corrections need calibration data", "give --calibration TRAINING.npz")
+        refuse("corrections need calibration data", "give `calibration='TRAINING.npz'`")
     neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]
     if "potential" in method.corrections and any(getattr(n, "v_init", "") == "uniform" for n in neurons):
         refuse(
-            "correction 'potential' needs initial potentials that are not random", "give --v-init a number"
+            "correction 'potential' needs initial potentials that are not random", "give `v_init` a number"
         )
     if method.normalize == "mse" and any(getattr(n, "reset", "subtract") != "subtract" for n in neurons):
         refuse(
-            "normalization 'mse' needs reset by subtraction", "use --reset subtract, or another --normalize"
+            "normalization 'mse' needs reset by subtraction", "use `reset='subtract'`, or another `normalize`"
         )
     if method.neuron.few_spike and method.encoding.spikes:
-        hint = "use --encoding constant_current"
+        hint = "use `encoding` constant_current"
         refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
     for message, hint in _parameter_problems(neurons, method.encoding, method.dt):
         refuse(message, hint)

@@ -167,7 +167,7 @@ def _relayed_scale(
         message = (
             f"'{population.name}' ({population.neuron.kind}) compares spikes of channels of different scales"
         )
-        hint = "use one scale per population: --no-per-channel"
+        hint = "use one scale per population: `per_channel=False`"
         raise TgennError.at("options", "T410", message, hint)
     return known[np.maximum(largest, 1).astype(int) - 1]
 

@@ -21,7 +21,7 @@ from tgenn_gen.network.tensors import Tensor, npy_header
 
 RESTORE = "restore the file, or export the network again"
 LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
-SHARED = "if you trust the document, --allow-outside reads files outside of its folder"
+SHARED = "if you trust the document, `allow_outside=True` reads files outside of its folder"
 
 
 _Header = tuple[tuple[int, ...], bool, np.dtype[Any]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ from tgenn_gen.runtime.data import (
     targets_problem,
 )
 from tgenn_gen.runtime.scores import scores_of
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
 
@@ -78,6 +81,7 @@ def evaluate(
     count, inputs = count_of(examples), input_table(network)
     targets = _targets(y, network, count)
     scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
+    log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
     spikes, done = 0, 0
     for batch in simulated_batches(network, examples, timesteps, seed):
         size = len(batch.output)

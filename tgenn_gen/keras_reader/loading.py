@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import tempfile
 import zipfile
@@ -24,6 +25,8 @@ from tgenn_gen.keras_reader.model_file import (
     subclassed,
 )
 
+log = logging.getLogger(__name__)
+
 
 def load_model(path: Path) -> Any:
     """Load a .keras or .h5 file or a SavedModel folder without running code in it.
@@ -34,6 +37,7 @@ def load_model(path: Path) -> Any:
         file = open_model_file(path)
         refuse_code(file)
         refuse_other_content(file)
+        log.info("loading %s with Keras", path)
         return _load(file)
     except (MissingEngineError, TgennError):
         raise

@@ -56,7 +56,7 @@ def _is_no_file(path: Path, folder: Path) -> bool:
 
 
 def _in_the_way(path: Path, message: str) -> TgennError:
-    return TgennError.at(path, "T602", message, "choose another --output")
+    return TgennError.at(path, "T602", message, "choose another `folder`")
 
 
 def write_examples(folder: Path, arrays: dict[str, np.ndarray], outputs: Collection[str]) -> list[Path]:

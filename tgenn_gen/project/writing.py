@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ from tgenn_gen.files.file_writing import (
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_generated_files
+
+log = logging.getLogger(__name__)
 
 
 def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
@@ -164,9 +167,9 @@ def require_writable_target(folder: Path, *, force: bool) -> None:
         if not there and not parent.is_dir():
             raise TgennError.at(place, "T602", f"the folder {parent} does not exist", "create it")
         if there and not folder.is_dir():
-            raise TgennError.at(place, "T602", "is a file, not a folder", "choose another --output")
+            raise TgennError.at(place, "T602", "is a file, not a folder", "choose another `folder`")
         if there and not force and any(folder.iterdir()):
-            hint = "choose another folder, or give --force to replace the document, weights and scripts in it"
+            hint = "choose another folder, or give `force=True` to replace the document, weights and scripts"
             edited = [name for name in sorted(own_generated_files(folder)) if edit_of(folder, name)]
             if edited:
                 hint += f", also those that were edited by hand: {', '.join(edited)}"
@@ -202,6 +205,8 @@ def write_project(folder: Path, files: dict[str, bytes]) -> None:
     carried = any(map(is_copied, files))  # save writes the document alone
     gone = own - set(files)
     old = sorted(n for n in gone if n.endswith(".npy") or n == SUMS or (carried and is_copied(n)))
+    size = sum(map(len, files.values())) / 1e6
+    log.info("writing %d files, %.1f MB, into %s", len(files), size, folder)
     replace_files(folder, files, stale=old)
     for inside in {(folder / name).parent for name in files}:
         remove_files(temporary_files(inside))  # of a network that a killed process began to write
@@ -267,7 +272,7 @@ def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]
 
 
 def _require_replaceable(folder: Path, names: list[str], *, force: bool) -> None:
-    hint = "make the change in network.yaml or a template; --force overwrites the edited file"
+    hint = "make the change in network.yaml or a template; `force=True` overwrites the edited file"
     found = []
     for name in names:
         if (folder / name).exists() and not is_own(folder, name):
