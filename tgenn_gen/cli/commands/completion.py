@@ -35,15 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
             "tgenn completion needs shtab: pip install 'tgenn-gen[completion]'"
         ) from None
     top = arguments.parser()
-    for command in [top, *_commands(top)]:
+    commands = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
+    commands.help = "a command"  # shtab leaves out what the help leaves out
+    for command in [top, *commands.choices.values()]:
         command.add_all_options()
         for action in command._actions:
             if action.type is Path:
                 action.complete = shtab.FILE
     print(shtab.complete(top, arguments.shell))
     return FINE
-
-
-def _commands(top: argparse.ArgumentParser) -> list[Any]:
-    """The parsers of tgenn's commands."""
-    return [*next(a for a in top._actions if isinstance(a, argparse._SubParsersAction)).choices.values()]
