@@ -218,7 +218,7 @@ def test_commands_on_documents_work_without_tensorflow(tmp_path):
         archive.writestr("config.json", json.dumps(config))
     expected = [
         (["check", golden], 0, "valid: 4 populations"),
-        (["show", golden], 0, "small_cnn: 7 steps"),
+        (["show", golden], 0, "small_cnn: 7 time steps"),
         (["show", f"{golden}/weights/conv1.bias.npy"], 0, "shape       [3]"),
         (["diff", golden, golden], 0, "no differences"),
         (["generate", "--check", golden], 0, ""),

@@ -277,7 +277,7 @@ def test_spikes_of_unequal_scales_are_not_compared():
     with pytest.raises(TgennError) as caught:
         rescale(network, scales)
     assert str(caught.value) == (
-        "options: error[T410]: 'pool' (maximum) compares spikes of different scales\n"
+        "options: error[T410]: 'pool' (maximum) compares spikes of channels of different scales\n"
         "  hint: use one scale per population: --no-per-channel"
     )
     same = rescale(network, {**scales, "conv": np.array([2.0])})

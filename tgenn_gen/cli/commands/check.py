@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(data, indent=2))
         return BAD_INPUT if report.problems else FINE
-    if report.table:
-        inform(report.table)
+    for line in report.table.splitlines():
+        inform(line)
     if report.summary:
         inform(f"{path}: {report.summary}")
     for text in report.notes:
