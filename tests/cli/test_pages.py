@@ -41,7 +41,9 @@ def trained(readme, tmp_path_factory):
     """What pages begin with: the README's model and project, and a part of MNIST."""
     folder = tmp_path_factory.mktemp("trained")
     shutil.copy(readme[0] / "mnist.keras", folder)
-    shutil.copytree(readme[0] / "mnist", folder / "mnist", ignore=shutil.ignore_patterns("*_CODE*", "__pycache__"))
+    shutil.copytree(
+        readme[0] / "mnist", folder / "mnist", ignore=shutil.ignore_patterns("*_CODE*", "__pycache__")
+    )
     with np.load(DATA) as data:
         np.savez(folder / "mnist.npz", **{name: data[name][:2000] for name in data})
     return folder

@@ -109,8 +109,14 @@ def run_block(block: Block, folder: Path, place: str) -> str:
             timeout=600,
         )
     expected = int(block.marks.get("exits with", 0))
-    assert done.returncode == expected, f"{place}: exits with {done.returncode}, not {expected}:\n{done.stdout}"
+    assert done.returncode == expected, (
+        f"{place}: exits with {done.returncode}, not {expected}:\n{last_lines(done.stdout)}"
+    )
     return done.stdout
+
+
+def last_lines(output: str) -> str:
+    return "\n".join(output.splitlines()[-40:])
 
 
 def require_lines(expected: str, output: str, place: str) -> None:
@@ -118,7 +124,9 @@ def require_lines(expected: str, output: str, place: str) -> None:
     lines = iter(output.splitlines())
     for wanted in filter(str.strip, expected.splitlines()):
         same = pattern(wanted)
-        assert any(same.fullmatch(line) for line in lines), f"{place}: no line {wanted!r} (in this order) in:\n{output}"
+        assert any(same.fullmatch(line) for line in lines), (
+            f"{place}: no line {wanted!r} (in this order) in:\n{last_lines(output)}"
+        )
 
 
 def write_or_compare(path: Path, code: str, place: str) -> None:
