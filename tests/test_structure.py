@@ -258,3 +258,9 @@ def test_no_file_is_too_long_to_have_one_reason_to_exist():
     templates = [p for p in (ROOT / "templates").rglob("*") if p.is_file()]
     for path in [*PACKAGE.rglob("*.py"), *templates]:
         assert len(path.read_text().splitlines()) <= 450, path
+
+
+def test_the_version_is_the_same_in_the_package_the_project_and_the_citation():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "tgenn_gen/runtime/__init__.py").read_text())[1]
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()

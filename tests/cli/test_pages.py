@@ -10,20 +10,11 @@ import numpy as np
 import pytest
 from pages import DATA, blocks, run_page
 
-from tgenn_gen.cli.main import main
-
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
 PAGES = sorted(DOCS.rglob("*.md"))
-FILES = ("mnist.npz", "mnist.keras", "mnist")
-
-needs_training = [pytest.mark.slow, pytest.mark.keras, pytest.mark.data]
-
-
-def without(*left_out: str) -> set[str]:
-    return set(FILES) - set(left_out)
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +56,11 @@ def test_a_page_does_what_it_says(page, trained, tmp_path):
     if page != TUTORIAL:  # it begins with the training
         shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     run_page(page, tmp_path)
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_page_has_code_that_is_run_and_says_why_other_code_is_not(page):
+    found = blocks(page.read_text("utf-8"))
+    assert any(block.is_run for block in found)
+    reasons = [block.marks["not run"] for block in found if "not run" in block.marks]
+    assert all(len(reason.split()) > 2 for reason in reasons)

@@ -1,8 +1,9 @@
 """Pages of Markdown, whose code blocks are run as a reader would run them.
 
-Blocks of sh and python run in order, in the page's own folder. What follows such a block as `text` is its output. A block with
-a title is that file: it is written where the file does not exist, and is an excerpt of it where it does. A diff is a change of it.
-Comments in the line before a block: `<!-- exits with 1 -->`, `<!-- needs: genn -->`, `<!-- not run: REASON -->`.
+Blocks of sh and python run in order, in the page's own folder. A `text` block after one is its output. A block
+with a title is that file: it is written if the file does not exist, else it must be an excerpt of it. A diff
+changes it. Comments in the line before a block: `<!-- exits with 1 -->`, `<!-- needs: genn -->`,
+`<!-- not run: REASON -->`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def blocks(text: str) -> list[Block]:
 
 
 def run_page(page: Path, folder: Path) -> list[str]:
-    """Run a page's blocks in `folder`; the output of each that was run. AssertionError: a block does not do what the page says."""
+    """Run a page's blocks in `folder`; their outputs. AssertionError: one fails, or prints another text."""
     outputs = []
     output = None
     for block in blocks(page.read_text("utf-8")):
@@ -120,7 +121,7 @@ def last_lines(output: str) -> str:
 
 
 def require_lines(expected: str, output: str, place: str) -> None:
-    """Each line of a text block is a line of the output, in this order. Numbers may differ; `...` is any text."""
+    """Find each line of a text block in the output, in this order. Numbers may differ; `...` is any text."""
     lines = iter(output.splitlines())
     for wanted in filter(str.strip, expected.splitlines()):
         same = pattern(wanted)
@@ -130,8 +131,9 @@ def require_lines(expected: str, output: str, place: str) -> None:
 
 
 def write_or_compare(path: Path, code: str, place: str) -> None:
-    """Write a block's file; where there is one, the block is an excerpt: parts in this order, with lines of `...` between them."""
+    """Write a block's file. If there is one, find the block's lines in it; a line of `...` is any lines."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code.replace(DOWNLOAD, OFFLINE), "utf-8")
         return
     rest = path.read_text("utf-8").splitlines()
@@ -155,7 +157,7 @@ def change(path: Path, diff: str, place: str) -> None:
 
 
 def pattern(line: str) -> re.Pattern[str]:
-    """The lines that are as good as this one: other numbers, other text for `...`, other spaces between columns."""
+    """Lines like this one: numbers, text for `...`, and spaces between columns may differ."""
     tokens = TOKEN.split(line.strip())
     return re.compile(rf"\s*{''.join(_token_pattern(token) for token in tokens if token)}\s*")
 
