@@ -1,8 +1,8 @@
 """Pages of Markdown, whose code blocks are run as a reader would run them.
 
-Blocks of sh and python run in order, in the page's own folder. A `text` block after one is its output. A block
-with a title is that file: it is written if the file does not exist, else it must be an excerpt of it. A diff
-changes it. Comments in the line before a block: `<!-- exits with 1 -->`, `<!-- needs: genn -->`,
+Blocks of sh and python run in order, in the page's own folder. A `text` block after one is its output. A
+block with a title is that file: it is written if the file does not exist, else it must be an excerpt of it.
+A diff changes the file. Comments in the line before a block: `<!-- exits with 1 -->`, `<!-- needs: genn -->`,
 `<!-- not run: REASON -->`.
 """
 
