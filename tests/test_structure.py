@@ -218,7 +218,7 @@ def test_commands_on_documents_work_without_tensorflow(tmp_path):
         archive.writestr("config.json", json.dumps(config))
     expected = [
         (["check", golden], 0, "valid: 4 populations"),
-        (["show", golden], 0, "small_cnn: 7 steps"),
+        (["show", golden], 0, "small_cnn: 7 time steps"),
         (["show", f"{golden}/weights/conv1.bias.npy"], 0, "shape       [3]"),
         (["diff", golden, golden], 0, "no differences"),
         (["generate", "--check", golden], 0, ""),
@@ -258,3 +258,9 @@ def test_no_file_is_too_long_to_have_one_reason_to_exist():
     templates = [p for p in (ROOT / "templates").rglob("*") if p.is_file()]
     for path in [*PACKAGE.rglob("*.py"), *templates]:
         assert len(path.read_text().splitlines()) <= 450, path
+
+
+def test_the_version_is_the_same_in_the_package_the_project_and_the_citation():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "tgenn_gen/runtime/__init__.py").read_text())[1]
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()

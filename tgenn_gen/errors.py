@@ -47,10 +47,14 @@ class Location:
 
 @dataclass(frozen=True, order=True)
 class Diagnostic:
-    """One thing that is wrong.
+    """One error in the input.
 
-    Codes: T1xx the document's text and schema, T2xx its meaning, T3xx weights, T4xx Keras models,
-    T5xx data, T6xx files and folders, T7xx code generation.
+    Attributes:
+        location: The file with line and column, from 1; or a Keras layer, a folder, a function.
+        code: T1xx the document's text and schema, T2xx its meaning, T3xx weights, T4xx Keras models,
+            T5xx data, T6xx files and folders, T7xx code generation.
+        message: What is wrong.
+        hint: What to do; "" where there is no hint.
     """
 
     location: Location
@@ -60,7 +64,7 @@ class Diagnostic:
 
     @classmethod
     def at(cls, place: Location | Path | str, code: str, message: str, hint: str = "") -> Diagnostic:
-        """One at a location, or at a file, an option or a function of that name."""
+        """A diagnostic at a location, or at a file, an option or a function of that name."""
         location = place if isinstance(place, Location) else Location(str(place))
         return cls(location, code, message, hint)
 
@@ -87,7 +91,11 @@ class Diagnostic:
 
 
 class TgennError(Exception):
-    """Bad input: everything that is wrong with it, sorted by place."""
+    """Errors in the input: all that were found, sorted by place.
+
+    Attributes:
+        diagnostics: The errors, a tuple of `Diagnostic`. The exception's text has all of them.
+    """
 
     def __init__(self, diagnostics: Iterable[Diagnostic] | Diagnostic) -> None:
         found = [diagnostics] if isinstance(diagnostics, Diagnostic) else diagnostics
@@ -101,4 +109,4 @@ class TgennError(Exception):
 
 
 class MissingEngineError(Exception):
-    """Something that is not installed is needed: TensorFlow, PyGeNN, scikit-learn."""
+    """Something that is needed is not installed: TensorFlow, PyGeNN, scikit-learn."""

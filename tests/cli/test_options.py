@@ -120,13 +120,13 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
 @pytest.mark.parametrize(
     ("chosen", "messages"),
     [
-        (Method("percent"), ["'percent' is no normalization"]),
-        (Method(None), ["'None' is no normalization"]),
-        (Method("model", per_channel=True), ["normalization 'model' has no scales a channel"]),
-        (Method("data", readout="last"), ["'last' is no readout"]),
+        (Method("percent"), ["unknown normalization 'percent'"]),
+        (Method(None), ["unknown normalization 'None'"]),
+        (Method("model", per_channel=True), ["normalization 'model' has one scale per layer"]),
+        (Method("data", readout="last"), ["unknown readout 'last'"]),
         (
             Method("mse", neuron=IntegrateAndFireNeuron(reset="zero")),
-            ["normalization 'mse' is for reset"],
+            ["normalization 'mse' needs reset by subtraction"],
         ),
         (
             Method(neuron=FewSpikeNeuron(), encoding=PoissonInput()),
@@ -134,9 +134,9 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
         ),
         (
             Method(neuron=IntegrateAndFireNeuron(v_rest=2.0)),
-            ["the threshold, 1, is not above"],
+            ["expected a threshold above v_rest (2)"],
         ),
-        (Method(neuron=IntegrateAndFireNeuron(reset="zero", v_rest=-1.0)), ["reset zero sets V to 0"]),
+        (Method(neuron=IntegrateAndFireNeuron(reset="zero", v_rest=-1.0)), ["reset: zero needs v_rest 0"]),
         (Method(neuron=IntegrateAndFireNeuron("a")), ['threshold is "a", expected']),
         (Method(neuron=SignedIntegrateAndFireNeuron(v_init="uniform")), ['v_init is "uniform", expected']),
         (
@@ -145,7 +145,7 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
                 corrections=("potential", "weights"),
                 pooling="max",
             ),
-            ["'max' is no pooling", "potentials drawn at random", "there is no correction 'weights'"],
+            ["unknown pooling 'max'", "correction 'potential' needs", "unknown correction 'weights'"],
         ),
     ],
 )
@@ -162,7 +162,7 @@ def test_an_offset_is_refused_where_spikes_are_not_counted(readout):
     """Where the first spike is read, all classes that an offset raises would spike at once."""
     with pytest.raises(TgennError) as caught:
         check_method(Method(readout=readout, corrections=("offset",)), has_data=True)
-    assert caught.value.diagnostics[0].message == "the correction 'offset' is for spike counts"
+    assert caught.value.diagnostics[0].message == "correction 'offset' needs the readout spike_count"
 
 
 def test_a_method_that_needs_data_is_refused_without():

@@ -207,7 +207,7 @@ def test_a_refused_export_says_what_force_would_lose(tmp_path):
         write_folder(folder, export_files(golden_networks()["small_cnn"]), force=False)
     assert str(refused.value) == (
         f"{folder}: error[T601]: the folder is not empty\n"
-        "  hint: choose another folder, or give --force to replace the document, weights and scripts, "
+        "  hint: choose another folder, or give `force=True` to replace the document, weights and scripts, "
         "also those that were edited by hand: model.cc"
     )
 
@@ -247,8 +247,10 @@ def test_check_tells_of_scripts_that_were_made_from_another_document(tmp_path, c
     assert main(["set", str(tmp_path / "n"), "dense.neuron.threshold=0.5"]) == 0
     assert "written; next: tgenn generate" in capsys.readouterr().out
     assert main(["check", str(tmp_path / "n")]) == 0
-    note = f"was generated from another document: run tgenn generate {tmp_path / 'n'}"
-    assert capsys.readouterr().err == "".join(f"note: {tmp_path}/n/{s}: {note}\n" for s in SCRIPTS)
+    assert capsys.readouterr().err == (
+        f"note: {tmp_path / 'n'}: scripts were generated from another document ({', '.join(SCRIPTS)}): "
+        f"run tgenn generate {tmp_path / 'n'}\n"
+    )
     assert main(["generate", str(tmp_path / "n")]) == 0
     capsys.readouterr()
     assert main(["check", str(tmp_path / "n")]) == 0

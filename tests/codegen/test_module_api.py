@@ -200,7 +200,7 @@ def test_simulate_gives_the_same_with_both_engines():
             simulate(network, x, engine=engine, record=["nobody"])
 
 
-NO_PYGENN = "PyGeNN cannot be imported (No module named 'pygenn'): https://"
+NO_PYGENN = "PyGeNN cannot be imported (No module named 'pygenn'): install it as https://"
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_without_pygenn_simulate_says_so_in_a_line_and_reference_runs(without_py
     done = without_pygenn("simulate.py", "--data", "data.npz")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"simulate.py: error: {NO_PYGENN}") and done.stderr.count("\n") == 1
-    assert "reference.py gives the same results without it" in done.stderr
+    assert "reference.py, which gives the same results without it" in done.stderr
     assert without_pygenn("reference.py", "--data", "data.npz").returncode == 0
 
 

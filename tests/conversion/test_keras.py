@@ -203,7 +203,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
         "norm_d: BatchNormalization folded into dense_d",
-        "softmax left out: the output is the logits, of which the same is the largest",
+        "softmax left out: the output is the logits, which have the same largest class",
     ]
     model.save(tmp_path / "cnn.keras")
     assert (
@@ -213,7 +213,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
     said = capsys.readouterr()
     assert "note: norm_b: BatchNormalization folded into conv_b" in said.err
     assert (
-        "note: normalization model allows for inputs of 0 to 1, and often needs thousands of time steps"
+        "note: normalization 'model' assumes inputs of 0 to 1, and often needs thousands of time steps"
         in said.err
     )
     assert "note: image: uint8 data is divided by 255" in said.err
@@ -268,7 +268,7 @@ def test_a_layer_that_computes_something_else_is_caught_by_its_class_and_by_its_
     monkeypatch.setattr(
         "tgenn_gen.keras_reader.call_graph.class_name", lambda operation, library: type(operation).__name__
     )
-    with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
+    with pytest.raises(TgennError, match=r"T409\]: the converted network and the model differ at"):
         convert(model, method=Method(normalize="none"))
 
 
@@ -283,7 +283,7 @@ def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
         return (Dense(Tensor("", 1.01 * dense.kernel.values)) if layer.name == "last" else dense,)
 
     monkeypatch.setitem(LAYER_MAPS, "Dense", replace(right, chain=wrong))
-    with pytest.raises(TgennError, match=r"T409\]: the converted network does not compute what"):
+    with pytest.raises(TgennError, match=r"T409\]: the converted network and the model differ at"):
         convert(model, method=Method(normalize="none"))
 
 
@@ -453,7 +453,7 @@ def test_an_evaluation_compares_with_the_keras_model(tmp_path, capsys):
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     other.save(tmp_path / "other.keras")
     assert main([*command[:-1], str(tmp_path / "other.keras")]) == 2
-    assert "takes examples of shape [3], the data has [7, 6, 2]" in capsys.readouterr().err
+    assert "has inputs of shape [3], expected [7, 6, 2]" in capsys.readouterr().err
 
 
 def test_calibration_data_is_read_once_but_for_its_first_batch_and_the_sample_of_an_offset(

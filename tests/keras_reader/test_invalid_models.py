@@ -188,7 +188,7 @@ BROADCAST = "give them the same shape: broadcasting is not supported"
 FIXED = "build the model with keras.Input(shape=...) without None"
 NEAREST = "use interpolation='nearest', or a Conv2DTranspose, and train again"
 SIGMOID = "at an output, use linear without training again: linear > 0 means sigmoid > 0.5"
-POOLING = "put a ReLU before the max-pooling or right after it, or use --max-pool average"
+POOLING = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 FIRST = ("data_format 'channels_first' is not supported", "use data_format='channels_last'")
 NOTHING = (
     "error[T407]: nothing to convert: the model has no layer that computes something\n"
@@ -388,17 +388,17 @@ def test_a_normalization_without_the_data_that_it_needs_is_refused(export):
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--timesteps", "0", "argument --timesteps: expected a whole number above 0, got '0'"),
-        ("--dt", "-1", "argument --dt: expected a number above 0, got '-1'"),
-        ("--uint8-divisor", "nan", "argument --uint8-divisor: expected a number above 0, got 'nan'"),
+        ("--timesteps", "0", "--timesteps: expected a whole number above 0, got '0'"),
+        ("--dt", "-1", "--dt: expected a number above 0, got '-1'"),
+        ("--uint8-divisor", "nan", "--uint8-divisor: expected a number above 0, got 'nan'"),
         # 0 and infinity in float32
         ("--uint8-divisor", "1e-320", "uint8"),
         ("--uint8-divisor", "1e300", "uint8"),
-        ("--reset", "soft", "argument --reset: invalid choice: 'soft'"),
-        ("--readout", "spikes", "argument --readout: invalid choice: 'spikes'"),
-        ("--v-init", "nan", "argument --v-init: expected a number of at most 1e+30, got 'nan'"),
-        ("--v-init", "inf", "argument --v-init: expected a number of at most 1e+30, got 'inf'"),
-        ("--v-init", "-inf", "argument --v-init: expected a number of at most 1e+30, got '-inf'"),
+        ("--reset", "soft", "--reset: expected subtract, zero, to_rest, got 'soft'"),
+        ("--readout", "spikes", "--readout: expected membrane, spike_count, first_spike, got 'spikes'"),
+        ("--v-init", "nan", "--v-init: expected a number of at most 1e+30, got 'nan'"),
+        ("--v-init", "inf", "--v-init: expected a number of at most 1e+30, got 'inf'"),
+        ("--v-init", "-inf", "--v-init: expected a number of at most 1e+30, got '-inf'"),
         ("--name", "a b", "network 'a b': error[T116]: name: name is \"a b\", expected letters"),
         ("--name", "../x", "network '../x': error[T116]: name: name is \"../x\", expected letters"),
         ("--dt", "1e6", "error[T114]: simulation.dt: dt is 1000000.0, expected at most 1000\n"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,9 @@ def test_scripts_that_a_killed_generate_left_are_told_and_written_by_the_next(fo
             with pytest.raises(Killed):
                 generate(networks()["b"], folder)
         status, said = check(folder)
-        assert status == 0 and said.count("was generated from another document") == left
+        assert status == 0
+        (told,) = re.findall(r"scripts were generated from another document \((.+)\)", said)
+        assert len(told.split(", ")) == left
     assert main(["generate", str(folder)]) == 0
     assert files_in(folder) == {**exported("b"), **FOREIGN}
 

@@ -13,8 +13,8 @@ TYPES = {"integer": "whole number", "boolean": "true or false", "string": "text"
 SECTIONS = ("input", "population", "connection", "op", "output", "tensor")  # definitions that fields link to
 KINDS = {"input": "encoding", "population": "neuron", "op": "op"}  # what has kinds, by where they stand
 INTRODUCTION = """\
-All fields of a network.yaml, with their types, ranges and defaults. This page is made from the JSON Schema
-[network.schema.json](../../schema/network.schema.json), by tests/support/schema_page.py.
+All fields of a network.yaml, with their types, ranges and defaults. `tests/support/schema_page.py`
+makes this page from the JSON Schema, `schema/network.schema.json`.
 
 tgenn writes a copy of the schema next to each network.yaml. The first line of the document,
 `# yaml-language-server: $schema=network.schema.json`, tells editors where the schema is. They then

@@ -43,16 +43,25 @@ def convert(
 ) -> Network:
     """Convert a trained Keras model to a spiking network.
 
-    model          a Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel
-    calibration    training examples, (n, *input shape), or {input: examples}, or the path of an .npz with x
-                   or x_train, or with arrays named after the inputs
-    method         neurons, normalization and so on: one of PRESETS, or another Method
-    uint8_divisor  what uint8 data is divided by before it reaches the network; None: 255, or 1 for an input
-                   that the model itself rescales
-    progress       called with (examples done, all) while calibration data is read
+    The network's `provenance["changes"]` lists what the conversion changes about the model.
 
-    provenance["changes"] lists what the conversion changes about the model. Raises TgennError with every
-    problem of the model, the data or the method, and MissingEngineError where TensorFlow is missing.
+    Args:
+        model: A Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel.
+        calibration: Training examples `(n, *input shape)`, or `{input: examples}`, or the path of an .npz
+            file with `x` or `x_train`, or with arrays named after the inputs. The methods "none", "model"
+            and "as_trained" need none.
+        method: Neurons, normalization, readout and so on: one of `PRESETS`, or another `Method`.
+        uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
+            None: 255, or 1 for an input that the model itself rescales.
+        name: The network's name. None: the model's.
+        progress: Called with (examples done, all examples) while calibration data is read.
+
+    Returns:
+        The network, with weights that are scaled to the neurons' thresholds.
+
+    Raises:
+        TgennError: T4xx the model or the method, T5xx the data; all errors that are found.
+        MissingEngineError: TensorFlow is not installed.
     """
     check_method(method, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None

@@ -22,16 +22,20 @@ CORRECTIONS = ("offset", "bias", "potential")
 class Method:
     """How a Keras model is converted. The document records all of it.
 
-    normalize      how scales are found (module normalization)
-    per_channel    a scale for each channel, instead of one for each population
-    neuron         the neurons for a ReLU
-    dense_neuron   the neurons after a dense kernel, if they differ; None: `neuron`
-    encoding       how the input becomes currents or spikes
-    pooling        average pooling: "folded": part of the next chain; "spiking": a population of its own
-    max_pool       max-pooling: "spiking": a population of `maximum` neurons; "average": average pooling
-    corrections    of "offset", "bias" and "potential", in this order (module corrections)
-    readout        how the output population is read, from step `readout_start` on
-    timesteps, dt  how many time steps each example is shown, and their length in ms
+    Attributes:
+        normalize: How scales are found: "none", "model", "data", "percentile:P" with P in (0, 100], "mse",
+            "ltb", "spike_norm", "tensor_genn" or "as_trained".
+        per_channel: A scale for each channel, instead of one for each population.
+        neuron: The neurons for a ReLU.
+        dense_neuron: The neurons after a dense kernel, if they differ. None: `neuron`.
+        encoding: How the input becomes currents or spikes.
+        pooling: Average pooling: "folded", part of the next chain; or "spiking", a population of its own.
+        max_pool: Max-pooling: "spiking", a population of `maximum` neurons; or "average", average pooling.
+        corrections: Of "offset", "bias" and "potential", in this order.
+        readout: How the output population is read: "membrane", "spike_count" or "first_spike".
+        readout_start: The readout leaves out this number of first time steps.
+        timesteps: How many time steps each example is shown.
+        dt: The length of a time step, in ms.
     """
 
     normalize: str = "percentile:99.9"
@@ -96,4 +100,6 @@ PRESETS = {
     "tensor_genn": tensor_genn(),
     "low_latency": Method("mse", per_channel=True, neuron=SignedIntegrateAndFireNeuron()),
 }
+"""Methods by name: "plain" (integrate-and-fire neurons, percentiles; Rueckauer et al. 2017), "tensor_genn"
+(TensorGeNN 2019, in mV and nF) and "low_latency", the default (signed neurons, least squared error)."""
 DEFAULT_PRESET = "low_latency"

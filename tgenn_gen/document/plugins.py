@@ -29,7 +29,11 @@ NEEDED = ("KIND", "PARAMETERS", "NEURONS", "genn_code")
 def load_plugin(path: str | Path) -> None:
     """Run a plugin, a Python file, and register the kind of neuron that it declares.
 
-    Raises TgennError (T711) if the file cannot be loaded, or does not declare a kind.
+    Args:
+        path: The Python file. Its code is run: load only plugins that you trust.
+
+    Raises:
+        TgennError: T711, the file cannot be loaded, or does not declare a kind.
     """
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():

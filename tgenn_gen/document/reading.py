@@ -30,10 +30,17 @@ def document_path(path: Path) -> Path:
 
 
 def load(path: str | Path, *, allow_outside: bool = False) -> Network:
-    """Read a network.yaml (or the folder it is in) and its weights.
+    """Read a network.yaml and its weights.
 
-    allow_outside: also read weights outside of its folder, such as those that several documents share.
-    Raises TgennError with all errors that are found: T1xx text and schema, T2xx meaning, T3xx weights.
+    Args:
+        path: A network.yaml, or the folder it is in.
+        allow_outside: Also read weights outside of its folder, such as those that several documents share.
+
+    Returns:
+        The network, with its weights as NumPy arrays.
+
+    Raises:
+        TgennError: T1xx text and schema, T2xx meaning, T3xx weights; all errors that are found.
     """
     return read_document(path, allow_outside=allow_outside).network
 

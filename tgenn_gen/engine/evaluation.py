@@ -32,11 +32,15 @@ Progress = Callable[[int, int], None]
 class Evaluation:
     """The results of an evaluation on n examples.
 
-    outputs              {population: its scores}, for outputs with targets: accuracy and accuracy_per_step,
-                         0 to 1, or mean_squared_error, mean_absolute_error and mean_squared_error_per_step
-    relu_outputs         the same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
-                         corrected
-    spikes_per_example   the spikes of all populations together, per example
+    Attributes:
+        name: The network's name.
+        n: The number of examples.
+        timesteps: Time steps for each example.
+        outputs: `{population: its scores}`, for outputs with targets: `accuracy` and `accuracy_per_step`,
+            0 to 1, or `mean_squared_error`, `mean_absolute_error` and `mean_squared_error_per_step`.
+        relu_outputs: The same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
+            corrected.
+        spikes_per_example: The spikes of all populations together, per example.
     """
 
     name: str
@@ -48,12 +52,12 @@ class Evaluation:
 
     @property
     def accuracy_per_step(self) -> tuple[float, ...]:
-        """Of the first output that has targets, (timesteps,). Raises KeyError for a regression."""
+        """The accuracy of the first output that has targets, after each step. KeyError for a regression."""
         return tuple(next(iter(self.outputs.values()))["accuracy_per_step"])
 
     @property
     def relu_accuracy(self) -> float:
-        """The ANN's accuracy, of the first output that has targets. Raises KeyError for a regression."""
+        """The ANN's accuracy, of the first output that has targets. KeyError for a regression."""
         accuracy: float = next(iter(self.relu_outputs.values()))["accuracy"]
         return accuracy
 
@@ -69,13 +73,20 @@ def evaluate(
 ) -> Evaluation:
     """Simulate examples in NumPy, and compare the outputs with targets.
 
-    x          examples (n, *input shape), or {input: examples}, as for :func:`tgenn_gen.simulate`
-    y          targets of the first output, or {output population: targets}: class numbers (n,), or values
-               (n, *output shape)
-    timesteps  time steps per example; by default the document's
-    progress   called with (examples done, all)
+    Args:
+        network: The network. It need not be saved.
+        x: Examples `(n, *input shape)`, or `{input: examples}`, as for `simulate`.
+        y: Targets of the first output, or `{output population: targets}`: class numbers `(n,)`, or values
+            `(n, *output shape)`.
+        timesteps: Time steps for each example. None: those of the network.
+        seed: Of random numbers (Poisson spikes, random initial V), 0 to 2^32 - 1.
+        progress: Called with (examples done, all examples).
 
-    Raises TgennError (T503) for x, y or timesteps that do not fit the network.
+    Returns:
+        Accuracy or error after each time step, beside that of the ANN.
+
+    Raises:
+        TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked(network, x, timesteps, seed)
     count, inputs = count_of(examples), input_table(network)

@@ -125,7 +125,18 @@ class Output:
 
 @dataclass(frozen=True)
 class Network:
-    """A spiking network: the content of network.yaml and weights/."""
+    """A spiking network: the content of network.yaml and weights/.
+
+    It cannot be changed; `dataclasses.replace` makes a network with other values.
+
+    Attributes:
+        name: Letters, digits and `_ . -`.
+        inputs: What is presented: name, shape and encoding of each input.
+        populations: Neurons with their connections, in topological order.
+        outputs: The populations that are read out, and how.
+        simulation: `dt`, the time step in ms, and `timesteps`, the steps for each example.
+        provenance: Notes on where the network comes from. They do not affect the simulation.
+    """
 
     name: str
     inputs: tuple[Input, ...]
@@ -140,17 +151,17 @@ class Network:
         return [i.name for i in self.inputs if i.encoding.spikes]
 
     def population(self, name: str) -> Population:
-        """The population with this name. Raises KeyError if it does not exist."""
+        """The population with this name. KeyError if it does not exist."""
         return {p.name: p for p in self.populations}[name]
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """{input or population: its shape}."""
+        """`{input or population: its shape}`, without the batch axis, channels last."""
         return {i.name: i.shape for i in self.inputs} | {p.name: p.shape for p in self.populations}
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """{file: tensor} of all weights."""
+        """`{file: tensor}` of all weights."""
         return {t.file: t for p in self.populations for t in p.tensors}
 
     @property
@@ -184,7 +195,7 @@ class Network:
 
     @property
     def depths(self) -> dict[str, int]:
-        """{input or population: its depth}: the number of latencies between the input and it.
+        """`{input or population: its depth}`, the number of latencies between the input and it.
 
         A spiking input has depth 0. One latency is 1 step, because a spike arrives one step after it is
         emitted. For few-spike neurons it is all steps of an example: they emit the first spike after the last

@@ -33,18 +33,27 @@ def simulate(
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
 ) -> Result:
-    """Simulate the network on examples x (n, *input shape); a missing channel axis of length 1 is added.
+    """Simulate the network on examples.
 
-    x            an array for a network with one input, or {input: array} with an equal number of examples
-    engine       "numpy"; or "genn": the generated scripts, built in a temporary folder. The build is reused
-                 by the next call with the same network
-    timesteps    time steps for each example; by default those of the network
-    batch_size   examples that are simulated at once; by default as many as fit. It limits the memory
-    seed         of random numbers (Poisson spikes, random initial V); 0 to 2^32 - 1
-    record       populations whose spikes are recorded; None: all populations and inputs that spike
-    record_v     populations whose membrane potential is recorded
-    The arrays of the result have the populations' shapes. Raises TgennError for an invalid network
-    (T2xx) and for arguments that do not fit it (T503); MissingEngineError if PyGeNN is not installed.
+    Args:
+        network: The network. It need not be saved.
+        x: Examples `(n, *input shape)`, or `{input: examples}` with an equal number for each input. A
+            missing channel axis of length 1 is added.
+        engine: "numpy"; or "genn": the generated scripts, built in a temporary folder. The next call with
+            the same network reuses the build.
+        timesteps: Time steps for each example. None: those of the network.
+        batch_size: Examples that are simulated at once, which limits the memory. None: as many as fit.
+        seed: Of random numbers (Poisson spikes, random initial V), 0 to 2^32 - 1.
+        record: Populations whose spikes are recorded. None: all populations and inputs that spike.
+        record_v: Populations whose membrane potential is recorded.
+
+    Returns:
+        Outputs, spike counts and what was recorded. Where `Result` says "neurons", these arrays have the
+            axes of the population's shape.
+
+    Raises:
+        TgennError: T2xx the network is invalid, T503 an argument does not fit it.
+        MissingEngineError: PyGeNN is not installed, for engine "genn".
     """
     if engine not in ENGINES:
         raise TgennError.at("simulate", "T503", f"engine is {engine!r}, expected {' or '.join(ENGINES)}")

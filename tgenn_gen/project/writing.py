@@ -48,9 +48,15 @@ log = logging.getLogger(__name__)
 
 
 def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
-    """Write network.yaml and weights/ into `folder`, which must be new or empty unless `force`.
+    """Write network.yaml and weights/ into a folder.
 
-    Raises TgennError, and nothing is written: T2xx or T3xx the network is invalid, T601 to T605 the folder.
+    Args:
+        network: A network that was converted, loaded or made by hand.
+        folder: The folder, which must be new or empty unless `force`.
+        force: Replace the files in it that tgenn wrote.
+
+    Raises:
+        TgennError: T2xx or T3xx the network is invalid, T601 to T605 the folder. Nothing is written.
     """
     write_folder(Path(folder), document_of(network).files(), force=force)
 
@@ -65,14 +71,21 @@ def generate(
 ) -> list[Path]:
     """Write the network's scripts and tgenn_runtime/ into `folder`, beside its network.yaml.
 
-    targets     "pygenn" (simulate.py, connectivity.py), "cpp" (model.cc, connectivity.h), "numpy"
-                (reference.py)
-    templates   a folder with templates that replace the built-in templates of the same name
-    force       also overwrite files that were edited by hand
+    Args:
+        network: The network that `save` wrote into the folder.
+        folder: The folder of its network.yaml.
+        targets: "pygenn" (simulate.py, connectivity.py), "cpp" (model.cc, connectivity.h), "numpy"
+            (reference.py).
+        templates: A folder with templates that replace the built-in templates of the same name.
+        force: Also overwrite files that were edited by hand.
 
-    Returns the paths of the files that changed. Raises TgennError, and nothing is written: T603 a file was
-    not written by tgenn, T604 the folder cannot be written, T605 another process writes it, T606 a file was
-    edited by hand, T70x an error in the templates.
+    Returns:
+        The paths of the files that changed.
+
+    Raises:
+        TgennError: T603 a file was not written by tgenn, T604 the folder cannot be written, T605 another
+            process writes it, T606 a file was edited by hand, T70x an error in the templates. Nothing is
+            written.
     """
     return write_scripts(document_of(network), Path(folder), targets, templates, force=force)
 

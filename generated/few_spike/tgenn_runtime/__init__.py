@@ -30,4 +30,4 @@ A module imports only those above it:
 tgenn_runtime.h has the same for model.cc.
 """
 
-__version__ = "0.1.0"  # of tgenn_gen
+__version__ = "0.2.0.dev0"  # of tgenn_gen

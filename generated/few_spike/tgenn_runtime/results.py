@@ -12,17 +12,18 @@ import numpy as np
 class Result:
     """The results of a simulation of n examples.
 
-    outputs            {population: (n, *shape)}: the readout after the last step, in the units of the ANN's
-                       activations
-    outputs_per_step   {population: (timesteps, n, *shape)}: the readout after each step
-    spike_counts       {population: (n, neurons)}: the number of spikes, of +1 and of -1 together, uint32
-    net_counts         {population: (n, neurons)}: spikes of +1 minus spikes of -1, int32; only populations
-                       whose spikes have a sign
-    spikes             {recorded population: (n, timesteps, neurons)}: 0, 1 or -1 at each local step, int8
-    v                  {recorded population: (n, timesteps, neurons)}: V after each local step, float32. If V
-                       of an output is read from a later step on, V on GeNN restarts from 0 at that step
-
     Neurons are in C order of their population's shape; `shaped` gives them that shape.
+
+    Attributes:
+        outputs: `{population: (n, *shape)}`, the readout after the last step, in the units of the ANN's
+            activations.
+        outputs_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step.
+        spike_counts: `{population: (n, neurons)}`, the number of spikes, of +1 and of -1 together, uint32.
+        net_counts: `{population: (n, neurons)}`, spikes of +1 minus spikes of -1, int32; only populations
+            whose spikes have a sign.
+        spikes: `{recorded population: (n, timesteps, neurons)}`, 0, 1 or -1 at each local step, int8.
+        v: `{recorded population: (n, timesteps, neurons)}`, V after each local step, float32. If V of an
+            output is read from a later step on, V on GeNN restarts from 0 at that step.
     """
 
     outputs: dict[str, np.ndarray]
@@ -43,17 +44,17 @@ class Result:
 
     @property
     def output(self) -> np.ndarray:
-        """(n, *shape): the network's first output after the last step."""
+        """`(n, *shape)`: the network's first output after the last step."""
         return next(iter(self.outputs.values()))
 
     @property
     def output_per_step(self) -> np.ndarray:
-        """(timesteps, n, *shape): the network's first output after each step."""
+        """`(timesteps, n, *shape)`: the network's first output after each step."""
         return next(iter(self.outputs_per_step.values()))
 
     @property
     def predictions(self) -> np.ndarray:
-        """(n,): the index of the largest element of the network's first output: the class."""
+        """`(n,)`: the index of the largest element of the network's first output: the class."""
         return self.output.reshape(len(self.output), -1).argmax(axis=1)
 
 

@@ -81,7 +81,7 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "input's uint8_divisor",
     )
     parser.add_argument(
-        "--limit", type=positive, metavar="N", help="use only the first N examples (default: all)"
+        "-n", "--limit", type=positive, metavar="N", help="use only the first N examples (default: all)"
     )
     parser.add_argument(
         "--timesteps",

@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
         }
         print(json.dumps(data, indent=2))
         return BAD_INPUT if report.problems else FINE
-    if report.table:
-        inform(report.table)
+    for line in report.table.splitlines():
+        inform(line)
     if report.summary:
         inform(f"{path}: {report.summary}")
     for text in report.notes:
@@ -110,9 +110,9 @@ def _document_report(arguments: argparse.Namespace) -> Report:
             hint = "if nothing else needs that file, remove it and run tgenn lock"
             notes.append(f"{path.parent / SUMS}:{line}: {path.name} does not name {file}: {hint}")
     if path.name == DOCUMENT:  # the scripts beside a document of another name are not its own
-        hint = f"run tgenn generate {as_given(arguments)}"
-        for script in of_another_document(path.parent, document.sha256):
-            notes.append(f"{path.parent / script}: was generated from another document: {hint}")
+        if scripts := ", ".join(of_another_document(path.parent, document.sha256)):
+            what = f"scripts were generated from another document ({scripts})"
+            notes.append(f"{path.parent}: {what}: run tgenn generate {as_given(arguments)}")
         for departure in departures(lower(document), scripts_of(path.parent, document.sha256)):
             notes.append(f"{path.parent / departure}")
     neurons = sum(p.size for p in network.populations)

@@ -1,0 +1,170 @@
+"""Pages of Markdown, whose code blocks are run as a reader would run them.
+
+Blocks of sh and python run in order, in the page's own folder. A `text` block after one is its output. A
+block with a title is that file: it is written if the file does not exist, else it must be an excerpt of it.
+A diff changes the file. Comments in the line before a block: `<!-- exits with 1 -->`, `<!-- needs: genn -->`,
+`<!-- not run: REASON -->`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from anns import data_file
+from cpp_models import HAS_GENN_SOURCE, alone_with_genn
+
+DATA = data_file("mnist.npz")
+FENCE = re.compile(r'```(\w*)(?: title="(.+)")?')
+COMMENT = re.compile(r"<!-- (exits with|needs|not run|tests|demo)(?:[: ] ?(.+?))? -->")
+NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
+TOKEN = re.compile(rf"(\s+|\.\.\.|(?<![\w.]){NUMBER}(?!\w))")  # conv2d_1 and sha256 are names, no numbers
+DOWNLOAD = "keras.datasets.mnist.load_data()"
+OFFLINE = f"[[np.load({str(DATA)!r})[f'{{a}}_{{part}}'] for a in 'xy'] for part in ('train', 'test')]"
+ELSEWHERE = {"not run", "tests", "demo"}  # .ci/run runs the README's tests and demo
+AVAILABLE = {"genn": find_spec("pygenn") is not None, "genn_cpp": HAS_GENN_SOURCE}
+
+
+@dataclass
+class Block:
+    """A code block of a page; `marks`: what the comments before it say."""
+
+    line: int
+    language: str
+    title: str
+    code: str
+    marks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_run(self) -> bool:
+        return self.language in ("sh", "python") and not self.title and not ELSEWHERE & self.marks.keys()
+
+
+def blocks(text: str) -> list[Block]:
+    """The code blocks of a page."""
+    found: list[Block] = []
+    marks: dict[str, str] = {}
+    lines = enumerate(text.splitlines(), 1)
+    for number, line in lines:
+        if opening := FENCE.fullmatch(line):
+            inside = []
+            for _, line in lines:
+                if line == "```":
+                    break
+                inside.append(line)
+            code = "".join(f"{line}\n" for line in inside)
+            found.append(Block(number, opening[1], opening[2] or "", code, marks))
+        marks = dict([comment.groups(default="")]) if (comment := COMMENT.fullmatch(line)) else {}
+    return found
+
+
+def run_page(page: Path, folder: Path) -> list[str]:
+    """Run a page's blocks in `folder`; their outputs. AssertionError: one fails, or prints another text."""
+    outputs = []
+    output = None
+    for block in blocks(page.read_text("utf-8")):
+        place = f"{page.name}:{block.line}"
+        if block.title and block.language == "diff":
+            change(folder / block.title, block.code, place)
+        elif block.title:
+            write_or_compare(folder / block.title, block.code, place)
+        elif block.is_run and AVAILABLE.get(block.marks.get("needs", ""), True):
+            output = run_block(block, folder, place)
+            outputs.append(output)
+            continue
+        elif block.language == "text" and output is not None:
+            require_lines(block.code, output, place)
+        output = None
+    return outputs
+
+
+def run_block(block: Block, folder: Path, place: str) -> str:
+    """What a block prints on stdout and stderr. Its last command has the exit status that the page says."""
+    start = [sys.executable, "-"] if block.language == "python" else ["bash", "-euo", "pipefail", "-s"]
+    scripts = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONUNBUFFERED": "1",  # stdout and stderr in the order of writing
+        "MPLBACKEND": "agg",
+        "CXX": "g++",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        **{f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }
+    with alone_with_genn() if block.marks.get("needs") == "genn_cpp" else nullcontext():
+        done = subprocess.run(
+            start,
+            input=block.code.replace(DOWNLOAD, OFFLINE),
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+    expected = int(block.marks.get("exits with", 0))
+    assert done.returncode == expected, (
+        f"{place}: exits with {done.returncode}, not {expected}:\n{last_lines(done.stdout)}"
+    )
+    return done.stdout
+
+
+def last_lines(output: str) -> str:
+    return "\n".join(output.splitlines()[-40:])
+
+
+def require_lines(expected: str, output: str, place: str) -> None:
+    """Find each line of a text block in the output, in this order. Numbers may differ; `...` is any text."""
+    lines = iter(output.splitlines())
+    for wanted in filter(str.strip, expected.splitlines()):
+        same = pattern(wanted)
+        assert any(same.fullmatch(line) for line in lines), (
+            f"{place}: no line {wanted!r} (in this order) in:\n{last_lines(output)}"
+        )
+
+
+def write_or_compare(path: Path, code: str, place: str) -> None:
+    """Write a block's file. If there is one, find the block's lines in it; a line of `...` is any lines."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code.replace(DOWNLOAD, OFFLINE), "utf-8")
+        return
+    rest = path.read_text("utf-8").splitlines()
+    for part in re.split(r"(?m)^\s*(?:# )?\.\.\.\n", code):
+        wanted = [pattern(line) for line in part.splitlines()]
+        for start in range(len(rest) - len(wanted) + 1):
+            if all(same.fullmatch(line) for same, line in zip(wanted, rest[start:], strict=False)):
+                rest = rest[start + len(wanted) :]
+                break
+        else:
+            raise AssertionError(f"{place}: {path.name} has no such lines (in this order):\n{part}")
+
+
+def change(path: Path, diff: str, place: str) -> None:
+    """Make the change of a diff without line numbers, whose old lines stand in the file once."""
+    lines = diff.splitlines(keepends=True)
+    old, new = ("".join(line[1:] for line in lines if line[0] in kinds) for kinds in (" -\n", " +\n"))
+    text = path.read_text("utf-8")
+    assert text.count(old) == 1, f"{place}: {path.name} has these lines {text.count(old)} times:\n{old}"
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def pattern(line: str) -> re.Pattern[str]:
+    """Lines like this one: numbers, text for `...`, and spaces between columns may differ."""
+    tokens = TOKEN.split(line.strip())
+    return re.compile(rf"\s*{''.join(_token_pattern(token) for token in tokens if token)}\s*")
+
+
+def _token_pattern(token: str) -> str:
+    if token == "...":
+        return ".*"
+    if token.isspace():
+        return r"\s+"
+    return NUMBER if re.fullmatch(NUMBER, token) else re.escape(token)
