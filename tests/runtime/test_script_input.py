@@ -155,7 +155,7 @@ SEED = "argument --seed: expected a whole number of 0 to 2^32 - 1, got"
 NO_POPULATION = "--record {}: expected populations of conv1, conv2, dense"
 MANY = "1" + "0" * 30
 OPTIONS = [
-    ("--limit 0", f"argument --limit: {WHOLE} '0'"),
+    ("--limit 0", f"argument -n/--limit: {WHOLE} '0'"),
     ("--timesteps x", f"argument --timesteps: {WHOLE} 'x'"),
     (f"--timesteps {MANY}", f"argument --timesteps: {WHOLE} '{MANY}'"),
     ("--timesteps 999999999", "--timesteps 999999999: expected at most 100000"),

@@ -42,11 +42,11 @@ def rename_weights(folder: Path, old: str, new: str) -> None:
 
 
 def said(folder: Path) -> str:
-    """The diagnostics about the document in `folder`, without its path."""
+    """What `tgenn check` prints about the document in `folder`, without its path."""
     try:
         load(folder)
     except TgennError as error:
-        return "".join(f"{d}\n" for d in error.diagnostics).replace(f"{folder}/", "")
+        return "".join(f"{d.for_command_line()}\n" for d in error.diagnostics).replace(f"{folder}/", "")
     return ""
 
 
