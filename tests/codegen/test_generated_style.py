@@ -29,7 +29,7 @@ def test_generated_python_has_no_lint_and_is_formatted():
 
 @needs_ruff
 def test_a_project_alone_has_no_lint_with_ruff_s_own_settings():
-    options = ["--isolated", "--line-length", 110, "--select", "E,F,W,I"]
+    options = ["--no-cache", "--isolated", "--line-length", 110, "--select", "E,F,W,I"]
     check("ruff", "check", *options, ".", folder=GENERATED / "small_cnn")
 
 
