@@ -114,7 +114,7 @@ def tensor(*shape: int) -> Tensor:
         ),
         (
             changed(0, bias=tensor(4)),
-            "populations.0.bias: has shape [4], expected [3] (one a channel) or [7, 5, 3] (one a neuron)",
+            "populations.0.bias: weights/x.npy has shape [4], expected [3] (one a channel) or [7, 5, 3] (one a neuron)",
         ),
         (
             changed(1, inputs=(Connection("conv1", (Scale(tensor(2)),)),)),

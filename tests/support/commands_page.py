@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from tgenn_gen.cli.command_parser import CommandParser
 from tgenn_gen.cli.main import GROUPS
+from tgenn_gen.conversion.methods import PRESETS, Method
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "reference" / "commands.md"
 EVERYWHERE = ("help", "quiet", "verbose", "version")  # options that the introduction explains
@@ -87,6 +89,21 @@ def section(command: CommandParser) -> list[str]:
     return [*lines, *rows, ""] if rows else lines
 
 
+def setting(value: object) -> str:
+    """A value of a preset; of neurons and encodings all fields."""
+    if not is_dataclass(value):
+        return {"None": "as `neuron`", "()": "none", "True": "yes", "False": "no"}.get(str(value), str(value))
+    named = {f.name: getattr(value, f.name) for f in fields(value)}
+    return ", ".join([value.kind, *(f"{name} {field}" for name, field in named.items() if field is not None)])
+
+
+def presets() -> list[str]:
+    """The table of what each preset sets, by the names of Method's fields."""
+    rows = [[f"`{f.name}`", *(setting(getattr(p, f.name)) for p in PRESETS.values())] for f in fields(Method)]
+    head = [["", *(f"`{name}`" for name in PRESETS)], ["---"] * (len(PRESETS) + 1)]
+    return ["### Presets", "", *(f"| {' | '.join(row)} |" for row in [*head, *rows]), ""]
+
+
 def page() -> str:
     """The whole page."""
     lines = ["# Commands", "", INTRODUCTION, ""]
@@ -98,6 +115,8 @@ def page() -> str:
             command = [*commands.choices.values()][-1]
             command.add_all_options()
             lines += section(command)
+            if command.prog == "tgenn export":
+                lines += presets()
     return "\n".join(lines)
 
 

@@ -67,6 +67,7 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question that names the closest of the known words; "" if none is close."""
-    close = get_close_matches(word, list(known), n=1)
+    """A question that names the closest of the known words; "" if none is close. Dashes do not count."""
+    words = {name.lstrip("-"): name for name in known}
+    close = [words[name] for name in get_close_matches(word.lstrip("-"), words, n=1)]
     return f"did you mean {close[0]}?" if close else ""

@@ -236,7 +236,8 @@ def _belongs(key: str, path: PathInDocument) -> str:
         places.setdefault(_PARTS.get(what, what), []).extend([kind] if kind else [])
     places = {place: kinds for place, kinds in places.items() if place == here} or places
     words = [f"{place} ({', '.join(kinds)})" if kinds else place for place, kinds in places.items()]
-    return f"it belongs to {' or '.join(words)}" if words else ""
+    advice = ": remove it, or change the kind" if places.get(here) else ""
+    return f"it belongs to {' or '.join(words)}{advice}" if words else ""
 
 
 def _such_as(fragment: Any, key: str) -> str:

@@ -82,7 +82,8 @@ class _Resolver:
             message = (
                 f"'{name}' has no field '{word}'" if word else f"expected a field of '{name}' after its name"
             )
-            raise self._missing(message, word, sorted(fields))
+            below = [f"{key}.{word}" for n, base in meant if n == name for key in self._holders(base, word)]
+            raise self._missing(message, below[0] if below else word, below or sorted(fields))
         word = self._fields_after("")[0]
         known = [*dict.fromkeys(name for name, _ in self.named), *known_keys(self.data, ())]
         raise self._missing(f"there is no input, population or field '{word}'", word, known)
@@ -116,6 +117,10 @@ class _Resolver:
         for part in path:
             value = value.setdefault(part, {}) if isinstance(value, dict) else value[part]
         return value
+
+    def _holders(self, base: PathInDocument, word: str) -> list[str]:
+        """The fields at `base` that have a field `word`."""
+        return [key for key, value in self._value(base).items() if isinstance(value, dict) and word in value]
 
     def _missing(self, message: str, word: str, known: list[str]) -> TgennError:
         return TgennError.at(self.text, "T121", message, suggestion(word, known))

@@ -140,7 +140,10 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
     if activation not in ACTIVATIONS:
         hint = "use relu, or softmax or linear at the output, and train again"
         if activation == "sigmoid":
-            hint = "at an output, use linear without training again: linear > 0 means sigmoid > 0.5"
+            hint = (
+                "use relu, and train again; at an output, use linear without training again: linear > 0 "
+                "means sigmoid > 0.5"
+            )
         reasons.append((f"activation {activation} is not supported", hint))
     return maps, reasons
 

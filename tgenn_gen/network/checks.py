@@ -83,7 +83,9 @@ def _chain_problems(
         try:
             shape = linear_map.output_shape(shape)
         except ShapeError as error:
-            return [Problem((*place, "through", position), "T205", f"{linear_map.op}: {error}")]
+            tensors = [t for t in linear_map.tensors.values() if t.file]
+            hint = "; ".join(f"{t.file} has shape {list(t.values.shape)}" for t in tensors)
+            return [Problem((*place, "through", position), "T205", f"{linear_map.op}: {error}", hint)]
         if prod(shape) > MAX_NEURONS:
             message = f"{linear_map.op}: expected at most {MAX_NEURONS} output elements, got {prod(shape)}"
             return [Problem((*place, "through", position), "T208", message)]
@@ -195,7 +197,8 @@ def _overlap_problems(
 def _bias_problems(population: Population, path: PathInDocument) -> list[Problem]:
     if population.bias is None or population.bias.values.shape in (population.shape, population.shape[-1:]):
         return []
-    message = f"has shape {list(population.bias.values.shape)}, expected {[population.shape[-1]]}"
+    file, shape = population.bias.file, list(population.bias.values.shape)
+    message = f"{file or 'the bias'} has shape {shape}, expected {[population.shape[-1]]}"
     if len(population.shape) > 1:
         message += f" (one a channel) or {list(population.shape)} (one a neuron)"
     return [Problem((*path, "bias"), "T206", message)]

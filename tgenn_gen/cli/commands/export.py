@@ -87,12 +87,16 @@ def run(arguments: argparse.Namespace) -> int:
         of_input = f" of {name}" if len(ranges) > 1 else ""
         note(f"calibration data{of_input} is between {low:g} and {high:g}: test data should be, too")
     if "ann_accuracy" in data:
-        note(f"the ANN's accuracy on the calibration data is {100 * data['ann_accuracy']:.2f} %")
+        accuracy = f"{100 * data['ann_accuracy']:.2f} %"
+        note(f"the ANN's accuracy on the calibration data is {accuracy}: compare it with your training")
         if data["ann_accuracy"] < 0.5:
             note("that is low: was the model trained on data with other preprocessing?")
         low, high = next(iter(ranges.values()))
         if low >= 0 and 50 < high <= 255 and network.inputs[0].uint8_divisor > 1:
-            note("such large values were not divided: if your test data is uint8, use --uint8-divisor 1")
+            note(
+                f"values up to {high:g} were not divided: if the model was trained on 0 to 1, divide the "
+                "calibration data by 255; if on such values, use --uint8-divisor 1 for uint8 test data"
+            )
     for network_input in network.inputs:
         divisor = f"{network_input.uint8_divisor:g}"
         note(f"{network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
