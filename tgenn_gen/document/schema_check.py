@@ -229,7 +229,7 @@ _PARTS = {
 
 def _belongs(key: str, path: PathInDocument) -> str:
     """A hint where a misplaced key belongs; "" if no part of a document has such a key."""
-    here = "op" if path[-2:-1] == ("through",) else path[-1] if path else ""
+    here = "op" if path[-2:-1] == ("through",) else str(path[-1]) if path else ""
     places: dict[str, list[str]] = {}
     for part in _homes().get(key, []):
         what, _, kind = part.partition("_")
