@@ -85,3 +85,4 @@ def test_the_page_has_every_field_and_every_kind():
     assert [path for path, row in rows.items() if row not in text] == []
     kinds = [d for d in schema()["$defs"] if d.startswith(("op_", "neuron_", "encoding_"))]
     assert [kind for kind in kinds if f"\n### {kind.replace('_', ' ', 1)}\n" not in text] == []
+    assert "| `neuron.kind` |" in text and "| `encoding.kind` |" in text

@@ -92,7 +92,11 @@ def table(fragment: Fragment) -> list[str]:
     """A mapping's description and fields, without the one that says what kind it is."""
     required = fragment.get("required", ())
     fields = {k: v for k, v in fragment["properties"].items() if not is_kind(k, v)}
-    rows = [row(name, field, name in required) for name, field in fields.items()]
+    rows = []
+    for name, field in fields.items():
+        rows.append(row(name, field, name in required))
+        if "kind" in (own := field.get("properties", {})):
+            rows.append(row(f"{name}.kind", own["kind"], required=True))
     head = ["| field | type | range | default | meaning |", "|---|---|---|---|---|"]
     return [fragment["description"], "", *([*head, *rows, ""] if rows else [])]
 
