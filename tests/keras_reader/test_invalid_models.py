@@ -187,8 +187,10 @@ ACTIVATION = "use relu, or softmax or linear at the output, and train again"
 BROADCAST = "give them the same shape: broadcasting is not supported"
 FIXED = "build the model with keras.Input(shape=...) without None"
 NEAREST = "use interpolation='nearest', or a Conv2DTranspose, and train again"
-SIGMOID = "use relu, and train again; "
-    "at an output, use linear without training again: linear > 0 means sigmoid > 0.5"
+SIGMOID = (
+    "use relu, and train again; at an output, use linear without training again: "
+    "linear > 0 means sigmoid > 0.5"
+)
 POOLING = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 FIRST = ("data_format 'channels_first' is not supported", "use data_format='channels_last'")
 NOTHING = (
