@@ -73,7 +73,22 @@ def test_examples_have_correct_options(example):
         ),
         (
             "check mnist fashion",
-            "tgenn check: error: unknown argument fashion\n  hint: see tgenn check --help\n",
+            "tgenn check: error: unexpected argument fashion\n"
+            "  hint: put all arguments before the options, see tgenn check --help\n",
+        ),
+        (
+            "evaluate a --data d.npz b",
+            "tgenn evaluate: error: unexpected argument b\n"
+            "  hint: put all arguments before the options, see tgenn evaluate --help\n",
+        ),
+        (
+            "export m.keras --ouput x",  # an option that is required, misspelt
+            "tgenn export: error: unknown option --ouput\n"
+            "  hint: did you mean --output? see tgenn export --help\n",
+        ),
+        (
+            "check n --\x1b[31m",
+            "tgenn check: error: unknown option --\\x1b[31m\n  hint: see tgenn check --help\n",
         ),
         (
             "export m.keras -o n --readout member",
@@ -82,7 +97,7 @@ def test_examples_have_correct_options(example):
         ),
     ],
 )
-def test_a_misspelt_word_gets_the_closest_known_one(arguments, expected, capsys):
+def test_a_wrong_word_is_named_with_the_closest_known_one(arguments, expected, capsys):
     assert ended(capsys, *arguments.split()) == (2, "", expected)
 
 
@@ -132,3 +147,9 @@ def test_help_imports_nothing_that_takes_long():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+@pytest.mark.parametrize("number", ["-1", "-.5", "-1e-3", "-2.E4"])
+def test_negative_numbers_are_values(number):
+    command = ["export", "m.keras", "-o", "n", "--v-rest", number]
+    assert parser().parse_args(command).v_rest == float(number)

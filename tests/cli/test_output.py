@@ -199,3 +199,12 @@ def test_models_as_json(model, tmp_path, capsys):
     (problem,) = data["problems"]
     assert (problem["file"], problem["layer"]) == (str(wrong), "bent")
     assert problem["code"].startswith("T4") and problem["message"] in text
+
+
+@pytest.mark.parametrize("command", ["layers", "--help", "show --help"])
+def test_a_reader_that_ends_early_is_no_error(command):
+    """Of a pipe: the output waits in Python's buffer until the end."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    line = f"{sys.executable} -m tgenn_gen {command} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

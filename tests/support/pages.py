@@ -21,7 +21,7 @@ from anns import data_file
 from cpp_models import HAS_GENN_SOURCE, alone_with_genn
 
 DATA = data_file("mnist.npz")
-FENCE = re.compile(r'```(\w*)(?: title="(.+)")?')
+FENCE = re.compile(r'```(sh|python|text|diff|yaml|json|jinja|cpp)(?: title="(.+)")?')
 COMMENT = re.compile(r"<!-- (exits with|needs|not run|tests|demo)(?:[: ] ?(.+?))? -->")
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
 TOKEN = re.compile(rf"(\s+|\.\.\.|(?<![\w.]){NUMBER}(?!\w))")  # conv2d_1 and sha256 are names, no numbers
@@ -52,7 +52,9 @@ def blocks(text: str) -> list[Block]:
     marks: dict[str, str] = {}
     lines = enumerate(text.splitlines(), 1)
     for number, line in lines:
-        if opening := FENCE.fullmatch(line):
+        if "```" in line and not line.startswith("    "):  # four blanks: code that is not run
+            opening = FENCE.fullmatch(line)
+            assert opening, f"line {number}: expected ```LANGUAGE or ```LANGUAGE title=PATH, got {line}"
             inside = []
             for _, line in lines:
                 if line == "```":
@@ -60,7 +62,11 @@ def blocks(text: str) -> list[Block]:
                 inside.append(line)
             code = "".join(f"{line}\n" for line in inside)
             found.append(Block(number, opening[1], opening[2] or "", code, marks))
-        marks = dict([comment.groups(default="")]) if (comment := COMMENT.fullmatch(line)) else {}
+        marks = {}
+        if line.startswith("<!--"):
+            comment = COMMENT.fullmatch(line)
+            assert comment, f"line {number}: unknown comment {line}"
+            marks = dict([comment.groups(default="")])
     return found
 
 
@@ -73,7 +79,7 @@ def run_page(page: Path, folder: Path) -> list[str]:
         if block.title and block.language == "diff":
             change(folder / block.title, block.code, place)
         elif block.title:
-            write_or_compare(folder / block.title, block.code, place)
+            write_or_compare(folder, block.title, block.code, place)
         elif block.is_run and AVAILABLE.get(block.marks.get("needs", ""), True):
             output = run_block(block, folder, place)
             outputs.append(output)
@@ -121,7 +127,7 @@ def last_lines(output: str) -> str:
 
 
 def require_lines(expected: str, output: str, place: str) -> None:
-    """Find each line of a text block in the output, in this order. Numbers may differ; `...` is any text."""
+    """Find each line of a text block in the output, in this order; see `pattern`."""
     lines = iter(output.splitlines())
     for wanted in filter(str.strip, expected.splitlines()):
         same = pattern(wanted)
@@ -130,17 +136,20 @@ def require_lines(expected: str, output: str, place: str) -> None:
         )
 
 
-def write_or_compare(path: Path, code: str, place: str) -> None:
-    """Write a block's file. If there is one, find the block's lines in it; a line of `...` is any lines."""
-    if not path.exists():
+def write_or_compare(folder: Path, name: str, code: str, place: str) -> None:
+    """Find the block's lines in its file; a line of `...` is any lines. A file that is new is written."""
+    path = folder / name
+    is_new = path.parent == folder or not path.parent.exists()
+    if not path.exists() and is_new:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(code.replace(DOWNLOAD, OFFLINE), "utf-8")
         return
+    assert path.exists(), f"{place}: there is no file {name}"
     rest = path.read_text("utf-8").splitlines()
     for part in re.split(r"(?m)^\s*(?:# )?\.\.\.\n", code):
-        wanted = [pattern(line) for line in part.splitlines()]
+        wanted = part.splitlines()
         for start in range(len(rest) - len(wanted) + 1):
-            if all(same.fullmatch(line) for same, line in zip(wanted, rest[start:], strict=False)):
+            if rest[start : start + len(wanted)] == wanted:
                 rest = rest[start + len(wanted) :]
                 break
         else:
@@ -157,14 +166,18 @@ def change(path: Path, diff: str, place: str) -> None:
 
 
 def pattern(line: str) -> re.Pattern[str]:
-    """Lines like this one: numbers, text for `...`, and spaces between columns may differ."""
-    tokens = TOKEN.split(line.strip())
-    return re.compile(rf"\s*{''.join(_token_pattern(token) for token in tokens if token)}\s*")
+    """Lines like this one: text for `...` and spaces between columns may differ.
 
+    In a line with a measured number, which has two decimals or more, all numbers may differ: trainings do.
+    """
+    tokens = [token for token in TOKEN.split(line.strip()) if token]
+    is_measured = any(re.fullmatch(r"-?\d+\.\d\d+", token) for token in tokens)
 
-def _token_pattern(token: str) -> str:
-    if token == "...":
-        return ".*"
-    if token.isspace():
-        return r"\s+"
-    return NUMBER if re.fullmatch(NUMBER, token) else re.escape(token)
+    def token_pattern(token: str) -> str:
+        if token == "...":
+            return ".*"
+        if token.isspace():
+            return r"\s+"
+        return NUMBER if is_measured and re.fullmatch(NUMBER, token) else re.escape(token)
+
+    return re.compile(rf"\s*{''.join(map(token_pattern, tokens))}\s*")

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 from typing import Any, NoReturn
+
+from tgenn_gen.cli.console import painted
+from tgenn_gen.errors import printable
+
+NEGATIVE_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$|-inf$", re.IGNORECASE)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -28,6 +35,7 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **keywords,
         )
+        self._negative_number_matcher = NEGATIVE_NUMBER  # argparse's own takes -1e-3 for an option
         self.example = example
         self._add_options = add_options
         if example:
@@ -42,13 +50,26 @@ class CommandParser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """As argparse's; but an unknown argument is an error of this command, not of tgenn."""
         self.add_all_options()
+        for word in self._own_words(sys.argv[1:] if args is None else args):
+            self._require_known(word)  # before argparse misses the option that was misspelt
         found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            word = unknown[0].split("=")[0]
-            kind = "option" if word.startswith("-") else "argument"
-            options = [name for action in self._actions for name in action.option_strings]
-            self._end(f"unknown {kind} {word}", did_you_mean(word, options))
+        for word in unknown:
+            self._require_known(word)
+            self._end(f"unexpected argument {word}", "put all arguments before the options,")
         return found, unknown
+
+    def _own_words(self, args: Sequence[str]) -> Iterable[str]:
+        """The arguments up to -- or, in tgenn's own parser, up to the command."""
+        if self._subparsers is not None:
+            return takewhile(lambda word: word.startswith("-"), args)
+        return takewhile(lambda word: word != "--", args)
+
+    def _require_known(self, word: str) -> None:
+        """End if a word is an option that this command does not have; values of -x may follow it directly."""
+        option, known = word.split("=")[0], self._option_string_actions
+        is_option = option.startswith("-") and option != "-" and not NEGATIVE_NUMBER.match(option)
+        if is_option and option not in known and (option.startswith("--") or option[:2] not in known):
+            self._end(f"unknown option {option}", did_you_mean(option, known))
 
     def error(self, message: str) -> NoReturn:
         """End with status 2 and a message that names the option."""
@@ -63,7 +84,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def _end(self, message: str, hint: str = "") -> NoReturn:
         hint = f"{hint} " if hint else ""
-        self.exit(2, f"{self.prog}: error: {message}\n  hint: {hint}see {self.prog} --help\n")
+        hint = printable(f"{hint}see {self.prog} --help")
+        self.exit(2, painted(f"{self.prog}: error: {printable(message)}\n  hint: {hint}\n", sys.stderr))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -40,18 +40,18 @@ class _Seconds(logging.Formatter):
 
 def error(text: str) -> None:
     """An error that has no place or code, on stderr."""
-    print(_painted(f"error: {printable(text)}", sys.stderr), file=sys.stderr)
+    print(painted(f"error: {printable(text)}", sys.stderr), file=sys.stderr)
 
 
 def diagnostic(found: Diagnostic) -> None:
     """An error with its place, code and hint, on stderr."""
-    print(_painted(found.for_command_line(), sys.stderr), file=sys.stderr)
+    print(painted(found.for_command_line(), sys.stderr), file=sys.stderr)
 
 
 def note(text: str) -> None:
     """Something that the user should know, on stderr."""
     if not _quiet:
-        print(_painted(f"note: {printable(text)}", sys.stderr), file=sys.stderr)
+        print(painted(f"note: {printable(text)}", sys.stderr), file=sys.stderr)
 
 
 def inform(text: str) -> None:
@@ -80,7 +80,7 @@ def takes_color(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _painted(text: str, stream: TextIO) -> str:
+def painted(text: str, stream: TextIO) -> str:
     """The words error, note and hint in colour, where the stream takes it."""
     if not takes_color(stream):
         return text

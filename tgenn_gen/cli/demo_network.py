@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tgenn_gen.cli.console import inform
 from tgenn_gen.conversion.convert import convert
 from tgenn_gen.errors import MissingEngineError, TgennError
 from tgenn_gen.keras_reader.libraries import import_keras
@@ -37,9 +38,9 @@ def run_demo(folder: Path) -> None:
         raise MissingEngineError("the demo's data comes with scikit-learn: pip install 'tgenn-gen[demo]'")
     started = time.perf_counter()
     x_train, y_train, x_test, y_test = _digits()
-    print(f"training a CNN on {len(x_train)} digits, 8 x 8 pixels ...", flush=True)
+    inform(f"training a CNN on {len(x_train)} digits, 8 x 8 pixels ...")
     model, accuracy = _train(keras, x_train, y_train, x_test, y_test)
-    print("converting it with the training examples as calibration data ...", flush=True)
+    inform("converting it with the training examples as calibration data ...")
     network = convert(model, x_train, name="digits")
 
     target = folder / "digits"
@@ -49,7 +50,7 @@ def run_demo(folder: Path) -> None:
     model.save(folder / "digits.keras")
 
     script = "simulate.py" if _imports("pygenn") else "reference.py"
-    print(f"running {target / script} ...", flush=True)
+    inform(f"running {target / script} ...")
     result = _run(target / script, folder)
     _print_table(network, folder, script, accuracy, result, time.perf_counter() - started)
 
@@ -131,8 +132,9 @@ def _print_table(
     print()
     for name, value in rows:
         print(f"{name:20} {value}")
-    print("\nwhat to try next:")
-    print(f"  less {folder / 'digits' / 'network.yaml'}")
-    print(f"  tgenn show {folder / 'digits'}")
-    print(f"  python {folder / 'digits' / script} --data {folder / 'test.npz'} --timesteps 4")
-    print("  edit a threshold in network.yaml, then: tgenn generate", folder / "digits")
+    inform("")
+    inform("what to try next:")
+    inform(f"  less {folder / 'digits' / 'network.yaml'}")
+    inform(f"  tgenn show {folder / 'digits'}")
+    inform(f"  python {folder / 'digits' / script} --data {folder / 'test.npz'} --timesteps 4")
+    inform(f"  edit a threshold in network.yaml, then: tgenn generate {folder / 'digits'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -65,7 +66,10 @@ def parser() -> CommandParser:
 def _guarded(run: Callable[[], int]) -> int:
     """Run a command; what is wrong goes to stderr, and into the exit status."""
     try:
-        return run()
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()  # here, where a closed pipe is expected
     except TgennError as problem:
         for found in problem.diagnostics:
             diagnostic(found)
@@ -80,7 +84,7 @@ def _guarded(run: Callable[[], int]) -> int:
         error("interrupted")
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's flush at the end
         return FINE
     except MemoryError:
         diagnostic(Diagnostic.at("memory", "T604", "there is not enough memory"))
@@ -89,14 +93,14 @@ def _guarded(run: Callable[[], int]) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command tgenn. Returns the exit status; argparse ends the process for bad usage and --help."""
-    top = parser()
-    arguments = top.parse_args(argv)
-    if not hasattr(arguments, "run"):
-        top.print_help()
-        return FINE
-    set_verbosity(arguments.quiet, arguments.verbose)
 
     def run() -> int:
+        top = parser()
+        arguments = top.parse_args(argv)
+        if not hasattr(arguments, "run"):
+            top.print_help()
+            return FINE
+        set_verbosity(arguments.quiet, arguments.verbose)
         if plugins := getattr(arguments, "plugin", ()):
             from tgenn_gen.document.plugins import load_plugin
 

@@ -1,4 +1,4 @@
-"""Loads plugins: Python files or installed packages that declare a kind of neuron (docs/plugins.md).
+"""Loads plugins: Python files or installed packages that declare a kind of neuron (docs/how-to/plugins.md).
 
 A plugin is code that runs. It is loaded if the user names it or installed it, never because a document
 names it.
@@ -38,7 +38,7 @@ def load_plugin(path: str | Path) -> None:
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
         raise TgennError.at(
-            path, "T711", "is not a Python file with a name like my_neuron.py", "see docs/plugins.md"
+            path, "T711", "is not a Python file with a name like my_neuron.py", "see docs/how-to/plugins.md"
         )
     name = f"{PLUGINS}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -67,7 +67,7 @@ def load_installed_plugins() -> None:
 
 
 def _register(plugin: ModuleType, path: Path) -> None:
-    hint = "docs/plugins.md has an example"
+    hint = "docs/how-to/plugins.md has an example"
     if missing := [name for name in NEEDED if not hasattr(plugin, name)]:
         raise TgennError.at(path, "T711", f"does not define {', '.join(missing)}", hint)
     kind = plugin.KIND

@@ -1,4 +1,4 @@
-"""Kinds of neurons that plugins declare (docs/plugins.md)."""
+"""Kinds of neurons that plugins declare (docs/how-to/plugins.md)."""
 
 from __future__ import annotations
 
