@@ -46,7 +46,7 @@ def test_values_are_set_and_comments_kept(folder, capsys):
         "simulation.timesteps: 7 -> 9\n"
         'image.encoding.kind: "constant_current" -> "spikes"\n'
         "classes.start: (not there) -> 3\n"
-        f"{folder / DOCUMENT}: written; next: tgenn generate\n"
+        f"{folder / DOCUMENT}: written; next: tgenn generate {folder}\n"
     )
 
 

@@ -39,7 +39,7 @@ def test_lock_writes_what_the_weights_are_now(folder, capsys):
         "weights/conv1.bias.npy: other values, [3]\n"
         f"{KERNEL}: [24, 6] -> [24, 7]\n"
         "weights/classes.kernel.npy: [6, 5] -> [7, 5]\n"
-        f"{folder / DOCUMENT}: written; next: tgenn generate\n"
+        f"{folder / DOCUMENT}: written; next: tgenn generate {folder}\n"
     )
     network = load(folder)
     np.testing.assert_array_equal(network.tensors["weights/conv1.bias.npy"].values, bias)
@@ -122,7 +122,7 @@ def test_lock_casts_floats_of_other_types_and_orders_and_says_so(folder, capsys,
     assert main(["lock", str(folder)]) == 0
     assert capsys.readouterr().out == (
         f"{KERNEL}: {said} converted to float32 in C order; other values, [24, 6]\n"
-        f"{folder / DOCUMENT}: written; next: tgenn generate\n"
+        f"{folder / DOCUMENT}: written; next: tgenn generate {folder}\n"
     )
     cast = np.load(folder / KERNEL)
     assert cast.dtype == np.dtype("<f4") and cast.flags.c_contiguous

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_command, add_document, given_document
+from tgenn_gen.cli.arguments import add_command, add_document, as_given, given_document
 from tgenn_gen.cli.console import FINE, inform
 
 
@@ -34,6 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     write_data(path, source, data, files, written)
     for change in changes:
         inform(change)
-    done = "written; next: tgenn generate" if changes else "is up to date with the weights"
+    done = (
+        f"written; next: tgenn generate {as_given(arguments)}"
+        if changes
+        else "is up to date with the weights"
+    )
     inform(f"{path}: {done}")
     return FINE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_command, add_document, given_document
+from tgenn_gen.cli.arguments import add_command, add_document, as_given, given_document
 from tgenn_gen.cli.console import FINE, inform
 
 
@@ -41,5 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
     write_data(path, source, data, files)
     for change in changes:
         inform(change)
-    inform(f"{path}: {'written; next: tgenn generate' if changes else 'has these values already'}")
+    done = f"written; next: tgenn generate {as_given(arguments)}" if changes else "has these values already"
+    inform(f"{path}: {done}")
     return FINE
