@@ -1,4 +1,4 @@
-"""The README's results: accuracies of converted networks against their ANNs, in Markdown.
+"""The figures of docs/results.md: accuracies of converted networks against their ANNs, in Markdown.
 
     python tests/benchmarks/conversion.py [NAME ...]
 

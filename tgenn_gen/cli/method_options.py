@@ -51,8 +51,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
     option(
         "--normalize",
         "how scales are chosen: none, model, data, percentile:P, mse, ltb, spike_norm, tensor_genn or "
-        "as_trained; "
-        "all but none, model and as_trained need --calibration",
+        "as_trained; all but none, model and as_trained need --calibration",
         metavar="METHOD",
     )
     option(

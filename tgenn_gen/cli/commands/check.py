@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
         run,
         "find every problem of a document or a Keras model",
         "Check a document, or whether a Keras model can be converted. All problems are printed at once, "
-        "each with "
-        "its place (line and column, or layer) and what to do. The exit status is 2 if there is a problem.",
+        "each with its place (line and column, or layer) and what to do. The exit status is 2 if there is a "
+        "problem.",
         "tgenn check mnist\ntgenn check mnist.keras\ntgenn check mnist --json",
     )
     command.add_argument(

@@ -17,9 +17,8 @@ def add(commands: Any) -> None:
         "demo",
         run,
         "train, convert and run a small network",
-        "Train a small CNN on the digits of scikit-learn, convert it, run it and print what was lost. "
-        "Takes about "
-        "a minute.",
+        "Train a small CNN on the digits of scikit-learn, convert it, run it and print what was lost. Takes "
+        "about a minute.",
         "tgenn demo",
     )
     command.add_argument(

@@ -18,9 +18,8 @@ def add(commands: Any) -> None:
         run,
         "format the values of a document",
         "Write each value that stands on one line in its canonical form: the shortest form of a number, "
-        "quotes "
-        "only where YAML needs them, a space after commas and colons in brackets. Lines, indentation, the "
-        "order of keys and comments stay as they are.",
+        "quotes only where YAML needs them, a space after commas and colons in brackets. Lines, "
+        "indentation, the order of keys and comments stay as they are.",
         "tgenn fmt mnist",
     )
     add_document(command)

@@ -18,9 +18,8 @@ def add(commands: Any) -> None:
         run,
         "let git diff show changes of .npy files",
         "Set up a git repository so that plain git diff, git show and git log -p show .npy files as text, "
-        "and "
-        "leave tgenn_runtime/ out. Adds lines to .gitattributes and .gitignore in FOLDER, which you commit, "
-        "and sets diff.tgenn-npy.textconv in this clone. Run it once in each clone.",
+        "and leave tgenn_runtime/ out. Adds lines to .gitattributes and .gitignore in FOLDER, which you "
+        "commit, and sets diff.tgenn-npy.textconv in this clone. Run it once in each clone.",
         "tgenn git-setup mnist",
     )
     command.add_argument(

@@ -17,9 +17,8 @@ def add(commands: Any) -> None:
         run,
         "change values of a document",
         "Change values of a document, all or none, and nothing else in its text. PATH is the name of an "
-        "input, "
-        "population or output, or a field of the document, followed by fields and list indices (from 0) "
-        "between dots. VALUE is YAML. A result that tgenn check would refuse is not written.",
+        "input, population or output, or a field of the document, followed by fields and list indices (from "
+        "0) between dots. VALUE is YAML. A result that tgenn check would refuse is not written.",
         "tgenn set mnist conv2d.neuron.threshold=0.9 simulation.timesteps=8",
     )
     add_document(command)

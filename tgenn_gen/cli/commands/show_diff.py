@@ -18,10 +18,8 @@ def add(commands: Any) -> None:
         run,
         "show what differs between two documents",
         "Show what document B changes of document A: populations, inputs and outputs that were added, "
-        "removed or "
-        "renamed, fields, and weights: how many elements changed, by how much and where. The exit status "
-        "is 1 "
-        "if there is a difference.",
+        "removed or renamed, fields, and weights: how many elements changed, by how much and where. The "
+        "exit status is 1 if there is a difference.",
         "tgenn diff mnist few_spike",
     )
     what = "a network.yaml, or its folder; or either in a git revision, REVISION:path"

@@ -18,8 +18,7 @@ def add(commands: Any) -> None:
         run,
         "list the templates, or copy them",
         "List the templates of the scripts, or copy them so that you can change them. Templates are code "
-        "and can "
-        "do whatever Python can: use only templates that you trust.",
+        "and can do whatever Python can: use only templates that you trust.",
         "tgenn templates --eject my_templates\ntgenn generate mnist --templates my_templates",
     )
     command.add_argument(
