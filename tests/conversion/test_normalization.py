@@ -16,7 +16,7 @@ from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.methods import Method, parse_normalization, tensor_genn
-from tgenn_gen.conversion.normalization import find_scales, rescale
+from tgenn_gen.conversion.normalization import _least_error, find_scales, rescale
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
@@ -94,6 +94,45 @@ def test_streamed_percentiles_are_numpys_within_the_bin_width(seed, percent, siz
     exact = np.percentile(values, percent, method="inverted_cdf")
     assert exact <= histogram.percentile(percent)[0] <= exact * (1 + 2**-11)
     assert histogram.percentile(100)[0] == values.max()
+
+
+@given(
+    st.integers(0, 99),
+    st.lists(st.integers(-30, 30), min_size=2, max_size=4),
+    st.integers(1, 3),
+    st.sampled_from([6, 11]),
+)
+def test_percentiles_of_channels_hold_for_activations_of_any_size(seed, powers, channels, bits):
+    """Batches and channels whose values differ by up to 60 powers of ten."""
+    rng = np.random.default_rng(seed)
+    sizes = 10.0 ** rng.choice(powers, (len(powers), 1, channels))
+    batches = [(rng.random((50, channels)) * size).astype(np.float32) for size in sizes]
+    histogram = ActivationHistogram(channels, bits)
+    for batch in batches:
+        histogram.add(batch)
+    values = np.concatenate(batches)
+    for percent in (50.0, 90.0, 99.0):
+        exact = np.percentile(values, percent, axis=0, method="inverted_cdf")
+        found = histogram.percentile(percent)
+        counted = exact > values.max(axis=0) * 2.0**-62
+        assert (exact <= found)[counted].all() and (found <= exact * (1 + 2.0**-bits))[counted].all()
+        assert (found[~counted] <= values.max(axis=0)[~counted] * 2.0**-62).all()
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-14, 1e-6, 1.0, 1e7, 1e9, 1e30])
+@pytest.mark.parametrize("method", ["mse", "percentile:99.9"])
+def test_scales_grow_with_the_activations(size, method):
+    """Activations that are larger by a power of two get scales that are larger by it."""
+    histogram, larger = ActivationHistogram(4, 6), ActivationHistogram(4, 6)
+    values = np.random.default_rng(3).exponential(size=(2000, 4)).astype("f4")
+    factor = 2.0 ** np.round(np.log2(size))
+    histogram.add(values)
+    larger.add((values * factor).astype(np.float32))
+    if method == "mse":
+        found = [_least_error(h, IntegrateAndFireNeuron(), 16) for h in (histogram, larger)]
+    else:
+        found = [h.percentile(99.9) for h in (histogram, larger)]
+    assert (found[1] == found[0] * factor).all() and (found[0] > 0).all()
 
 
 @pytest.mark.parametrize("method", ["data", "percentile:99"])

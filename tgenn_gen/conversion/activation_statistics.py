@@ -18,20 +18,20 @@ from tgenn_gen.runtime.input_encodings import values_problem
 Progress = Callable[[int, int], None]
 
 
-# The leading bits of a float32 number are its bin. Numbers from 2^-40 to 2^24 have bins; others are clipped.
-_SMALLEST, _LARGEST = np.array([2.0**-40, 2.0**24], np.float32).view(np.uint32)
-
-
+MANTISSA_BITS, EXPONENT_OF_1 = 23, 127  # of float32
+OCTAVES = 64  # below the largest value of a channel; smaller values count as 0
 PART = 2**20  # values that are counted at a time, to bound memory
 
 
 @dataclass
 class ActivationHistogram:
-    """The distribution of activations that arrive in batches, in fixed memory.
+    """The distribution of activations that arrive in batches, in fixed memory, whatever their size.
 
     One histogram per channel (the last axis), or a single one where `channels` is 1. A bin is the exponent
-    and the first `mantissa_bits` bits of a positive float32 number: bins are in the order of the numbers, and
-    their relative width is at most 2^-mantissa_bits. Zero and negative values share bin 0.
+    and the first `mantissa_bits` bits of a positive float32 number, so bins are in the order of the numbers,
+    and their relative width is at most 2^-mantissa_bits. The bins of a channel are the 64 octaves below
+    `unit`, the power of two above its largest value; they move up when a larger value comes. Bin 0 has
+    smaller values, 0 and negative values.
     `values`: how many values per channel are expected; below 2^32, counts take half the memory.
     """
 
@@ -40,15 +40,18 @@ class ActivationHistogram:
     values: int = 2**32
     counts: np.ndarray = field(init=False)
     largest: np.ndarray = field(init=False)
+    _top: np.ndarray = field(init=False)  # the exponent bits of `unit`, so that values are below it
 
     def __post_init__(self) -> None:
-        bins = int(_LARGEST - _SMALLEST >> self._dropped) + 1
+        bins = (OCTAVES << self.mantissa_bits) + 1
         self.counts = np.zeros((self.channels, bins), np.uint32 if self.values < 2**32 else np.int64)
         self.largest = np.zeros(self.channels)
+        self._top = np.full(self.channels, OCTAVES, np.int32)
 
     @property
-    def _dropped(self) -> np.uint32:
-        return np.uint32(23 - self.mantissa_bits)
+    def unit(self) -> np.ndarray:
+        """A power of two above the largest value of each channel, (channels,)."""
+        return np.ldexp(1.0, self._top - EXPONENT_OF_1)
 
     def add(self, values: np.ndarray) -> None:
         """Count values (..., channels). Negative values count as 0, as after a ReLU."""
@@ -58,11 +61,11 @@ class ActivationHistogram:
 
     def _add(self, values: np.ndarray) -> None:
         rows = np.maximum(values, 0, dtype=np.float32)
-        zero = _SMALLEST - (np.uint32(1) << self._dropped)  # the bin before the first one
-        bins = np.clip(rows.view(np.uint32), zero, _LARGEST - 1)
-        bins -= zero  # in place: these arrays are as large as the activations
-        bins >>= self._dropped
-        bins += np.uint32(self.counts.shape[1]) * np.arange(self.channels, dtype=np.uint32)
+        bins = rows.view(np.int32) >> (MANTISSA_BITS - self.mantissa_bits)
+        self._move_up((bins.max(axis=0, initial=0) >> self.mantissa_bits) + 1)
+        bins -= (self._top - OCTAVES) << self.mantissa_bits  # in place: as large as the activations
+        np.maximum(bins, 0, out=bins)
+        bins += np.int32(self.counts.shape[1]) * np.arange(self.channels, dtype=np.int32)
         flat = bins.reshape(-1)
         if flat.size > self.counts.size:
             counts = np.bincount(flat, minlength=self.counts.size).astype(self.counts.dtype)
@@ -71,10 +74,23 @@ class ActivationHistogram:
             np.add.at(self.counts.reshape(-1), flat, 1)
         np.maximum(self.largest, rows.max(axis=0, initial=0), out=self.largest)
 
+    def _move_up(self, top: np.ndarray) -> None:
+        """Let the bins of each channel reach up to the exponent bits `top`, (channels,)."""
+        octaves = np.maximum(top - self._top, 0)
+        for shift in np.unique(octaves[octaves > 0]):
+            channels = np.flatnonzero(octaves == shift)
+            first = min(int(shift) << self.mantissa_bits, self.counts.shape[1] - 1)
+            old, new = self.counts[channels], np.zeros_like(self.counts[channels])
+            new[:, 0] = old[:, : first + 1].sum(axis=1)
+            new[:, 1 : self.counts.shape[1] - first] = old[:, first + 1 :]
+            self.counts[channels] = new
+        self._top += octaves
+
     def upper_edges(self) -> np.ndarray:
-        """The largest value that each bin can hold, (bins,)."""
-        edges = _SMALLEST + (np.arange(self.counts.shape[1], dtype=np.uint32) << self._dropped)
-        values = edges.view(np.float32).astype(np.float64)
+        """The largest value that each bin can hold, (bins,), as a fraction of `unit`."""
+        first = (EXPONENT_OF_1 - OCTAVES) << self.mantissa_bits
+        edges = np.arange(first + 1, first + 1 + self.counts.shape[1], dtype=np.int32)
+        values = (edges << (MANTISSA_BITS - self.mantissa_bits)).view(np.float32).astype(np.float64)
         values[0] = 0
         return values
 
@@ -84,7 +100,7 @@ class ActivationHistogram:
             return self.largest.copy()
         cumulative = np.cumsum(self.counts, axis=1)
         index = (cumulative < percent / 100 * cumulative[:, -1:]).sum(axis=1)
-        return np.minimum(self.upper_edges()[index], self.largest)
+        return np.minimum(self.upper_edges()[index] * self.unit, self.largest)
 
 
 @dataclass(frozen=True)

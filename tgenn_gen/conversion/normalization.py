@@ -187,7 +187,8 @@ def _least_error(histogram: ActivationHistogram, neuron: Neuron, timesteps: int)
     for first in range(0, histogram.channels, CHANNELS):
         part = slice(first, first + CHANNELS)
         used = histogram.counts[part].any(axis=0)
-        counts, values, largest = histogram.counts[part, used], edges[used], histogram.largest[part]
+        counts, values = histogram.counts[part, used], edges[used]
+        largest = histogram.largest[part] / histogram.unit[part]
         best, least = largest, np.full(len(largest), np.inf)
         for fraction in np.arange(1, 129) / 128:
             scale = np.maximum(fraction * largest, 1e-30)[:, None]
@@ -196,7 +197,7 @@ def _least_error(histogram: ActivationHistogram, neuron: Neuron, timesteps: int)
             better = error < least
             best = np.where(better, scale[:, 0], best)
             least = np.where(better, error, least)
-        found.append(np.where(largest > 0, best, 0))
+        found.append(np.where(largest > 0, best, 0) * histogram.unit[part])
     return np.concatenate(found)
 
 
