@@ -306,3 +306,24 @@ def test_convolutions_that_are_never_active_have_no_factor_of_tensor_genn():
     x = np.random.default_rng(0).random((20, 6, 5, 2), np.float32)
     network = convert(model, x, replace(PRESETS["tensor_genn"], timesteps=9))
     assert simulate(network, x).spike_counts["silent"].max() == 0
+
+
+@pytest.mark.parametrize("route", ["memory", "keras", "h5"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rescaling_takes_an_array_as_it_takes_a_list(tmp_path, route, dtype):
+    """Keras 3 writes an array of a configuration as a dictionary."""
+    keras.utils.clear_session()
+    scale, offset = [0.5, 2.0, 1.5], [-0.1, 0.2, 0.4]
+    models = []
+    for values in (lambda x: x, lambda x: np.array(x, dtype)):
+        layers = keras.layers
+        rescaling = layers.Rescaling(values(scale), offset=values(offset), name="rescaling")
+        stack = [keras.Input((6, 5, 3), name="image"), rescaling]
+        stack += [layers.Conv2D(4, (2, 3), activation="relu", name="conv"), layers.Flatten(name="flat")]
+        model = randomized(keras.Sequential([*stack, layers.Dense(3, name="out")], name="m"))
+        if route != "memory":
+            model.save(tmp_path / f"m.{route}")
+            model = tmp_path / f"m.{route}"
+        models.append(convert(model, method=Method("model"), name="m"))
+    lists, arrays = models
+    assert replace(arrays, provenance=lists.provenance) == lists

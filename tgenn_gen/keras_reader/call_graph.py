@@ -305,13 +305,19 @@ def _config(call: _Call, library: Library) -> dict[str, Any]:
     if _is_tf_function(operation) or not isinstance(operation, library.package.layers.Layer):
         config: dict[str, Any] = {}
     else:
-        config = dict(operation.get_config())
+        config = {name: _plain(value) for name, value in operation.get_config().items()}
     if library.is_keras_2:
         config = keras_3_config(call.class_name, config)
     if callable(getattr(operation, "activation", None)):
         config["activation"] = activation_name(operation.activation, library)
     config["dtype"] = _policy(call)
     return {**config, "call_arguments": dict(call.arguments)} if call.arguments else config
+
+
+def _plain(value: Any) -> Any:
+    """A value of a configuration. Keras 3 writes an array as {"class_name": "__numpy__", ...}: lists."""
+    is_array = isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__")
+    return value["config"]["value"] if is_array else value
 
 
 def _policy(call: _Call) -> str:

@@ -209,7 +209,8 @@ def _rescaling(layer: KerasLayer) -> Iterator[Reason]:
         try:
             np.broadcast_to(np.asarray(layer.config[name], np.float64), layer.input_shapes[0][-1:])
         except (ValueError, TypeError):
-            yield f"Rescaling with {name}={layer.config[name]}", "use one number, or one per channel"
+            shape = np.shape(layer.config[name])
+            yield f"Rescaling with {name} of shape {shape}", "use one number, or one per channel"
 
 
 def _concatenate(layer: KerasLayer) -> Iterator[Reason]:
