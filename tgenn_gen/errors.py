@@ -74,7 +74,10 @@ class Diagnostic:
 
     def for_command_line(self) -> str:
         """The same text, where an argument in the hint, `readout="membrane"`, is --readout membrane."""
-        return str(replace(self, hint=ARGUMENT.sub(_as_option, self.hint)))
+        return str(self._with_options())
+
+    def _with_options(self) -> Diagnostic:
+        return replace(self, hint=ARGUMENT.sub(_as_option, self.hint))
 
     def data(self) -> dict[str, Any]:
         """For JSON; None where there is no line, column or layer."""
@@ -86,7 +89,7 @@ class Diagnostic:
             "layer": place.layer or None,
             "code": self.code,
             "message": self.message,
-            "hint": ARGUMENT.sub(_as_option, self.hint),
+            "hint": self._with_options().hint,
         }
 
 

@@ -158,7 +158,7 @@ def test_no_name_is_offered_that_the_document_does_not_have(editor):
     [
         ("threshold: 1.0", "thre|shold: 1.0", "Unit: none; mV if capacitance is given."),
         ("v_init: 0.5", "v_i|nit: 0.5", "V at the start of each example"),
-        ("scale: 2.0", "sc|ale: 2.0", "ANN activation = scale x spikes per time step"),
+        ("scale: 2.0", "sc|ale: 2.0", "ANN activation = scale x net count"),
         ("dt: 1.0", "d|t: 1.0", "in ms"),
         ("from: image", "fr|om: image", "The source"),
     ],

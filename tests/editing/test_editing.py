@@ -213,7 +213,7 @@ def test_a_result_that_is_not_valid_is_refused_whole_at_its_places(folder, capsy
     assert refused_edit(folder, capsys, "set", *edits) == [
         f"{DOCUMENT}:18:14: error[T113]: reset is \"substract\", expected subtract, zero or to_rest hint: did you mean 'subtract'?",
         f"{DOCUMENT}:37:12: error[T112]: scale is empty, expected a finite number",
-        f"{DOCUMENT}:69:13: error[T205]: dense: expected input shape (..., 6), got (7,) hint: weights/classes.kernel.npy has shape [6, 5]",
+        f"{DOCUMENT}:69:13: error[T205]: dense: expected input shape (..., 6), got (7,) hint: weights/classes.kernel.npy has shape [6, 5]: change it, or the shape of its input",
     ]
 
 

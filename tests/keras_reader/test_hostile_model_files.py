@@ -124,7 +124,7 @@ def twice(path):
 
 
 def holds(name):
-    return f"it holds {name}, which is no part of a model that is converted"
+    return f"it contains {name}, which no supported layer has"
 
 
 def bomb(path):

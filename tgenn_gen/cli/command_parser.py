@@ -53,9 +53,8 @@ class CommandParser(argparse.ArgumentParser):
         for word in self._own_words(sys.argv[1:] if args is None else args):
             self._require_known(word)  # before argparse misses the option that was misspelt
         found, unknown = super().parse_known_args(args, namespace)
-        for word in unknown:
-            self._require_known(word)
-            self._end(f"unexpected argument {word}", "put all arguments before the options,")
+        if unknown:
+            self._end(f"unexpected argument {unknown[0]}", "put all arguments before the options,")
         return found, unknown
 
     def _own_words(self, args: Sequence[str]) -> Iterable[str]:
