@@ -24,8 +24,9 @@ PRODUCTS, UPDATES = 2e9, 2e7  # of weights with spikes, and of neurons, a second
 BATCH = 16  # examples that Keras runs at a time
 
 
-Figures = dict[str, dict[str, float]]  # {measure: {output: 0 to 1}}
+Figures = dict[str, float]  # each from 0 to 1
 SAME_CLASS, EXPLAINED = "same_class", "explained_variance"
+WORDS = {SAME_CLASS: "of the classes are the same", EXPLAINED: "of the variance is explained"}
 
 
 @dataclass(frozen=True)
@@ -98,19 +99,19 @@ def keras_answers(
 
 
 def agreement(network: Network, answers: Answers) -> Figures:
-    """How far a network agrees with the Keras model.
+    """How far a network agrees with the Keras model, of each output. Several outputs: "output.measure".
 
     same_class          the fraction of examples (of a map of classes: of its elements) with the same class
     explained_variance  of values: 1 - mean squared error / variance of the Keras model's values over examples
     """
     examples, timesteps = checked(network, answers.examples, None, 0)
     batches = [batch.outputs for batch in simulated_batches(network, examples, timesteps)]
-    figures: Figures = {}
+    figures = {}
     for name, wanted in answers.outputs.items():
         found = np.concatenate([batch[name] for batch in batches])
         measure = SAME_CLASS if name in answers.classes else EXPLAINED
         figure = _same_class(found, wanted) if name in answers.classes else _explained(found, wanted)
-        figures.setdefault(measure, {})[name] = round(figure, 4)
+        figures[measure if len(answers.outputs) == 1 else f"{name}.{measure}"] = round(figure, 4)
     return figures
 
 
@@ -130,61 +131,52 @@ def _explained(found: np.ndarray, wanted: np.ndarray) -> float:
 
 def least(figures: Figures) -> float:
     """The agreement of the output that agrees least."""
-    return min(min(of_outputs.values()) for of_outputs in figures.values())
+    return min(figures.values())
 
 
 def with_agreement(tried: Sequence[tuple[Network, Figures]], examples: int, held_out: bool) -> Network:
-    """The network that agrees best, of equals the first, with the figures of all in its provenance."""
+    """The network that agrees best, of equals the first, with what was found in its provenance."""
     network, figures = max(tried, key=lambda one: least(one[1]))
-    check = {"examples": examples, "held_out": held_out, **_plain(figures)}
-    if others := [{**_kind(n), **_plain(f)} for n, f in tried if n is not network]:
-        check["others"] = others
-    return replace(network, provenance={**network.provenance, "check": check})
-
-
-def _kind(network: Network) -> dict[str, Any]:
-    kinds = [p.neuron.kind for p in network.populations if p.neuron.spikes and not p.neuron.relays]
-    return {"neuron": next(iter(kinds), "none"), "timesteps": network.simulation.timesteps}
-
-
-def _plain(figures: Figures) -> dict[str, Any]:
-    """One number for a measure of one output."""
-    return {
-        measure: of_outputs if len(of_outputs) > 1 else next(iter(of_outputs.values()))
-        for measure, of_outputs in figures.items()
-    }
+    found: dict[str, Any] = {"check": {"examples": examples, "held_out": held_out, **figures}}
+    if others := [_line(n, f) for n, f in tried if n is not network]:
+        found["also_tried"] = others
+    return replace(network, provenance={**network.provenance, **found})
 
 
 def agreement_line(network: Network) -> str:
-    """What the check found, in one line; "" for a network that was not checked."""
+    """What a check found, in one line; "" for a network that was not checked."""
     if (check := network.provenance.get("check")) is None:
         return ""
     other = "other examples than those for scales" if check["held_out"] else "examples"
-    found = [_line(method) for method in ({**_kind(network), **check}, *check.get("others", ()))]
-    return f"compared with the model on {check['examples']} {other}: {'; '.join(found)}"
-
-
-def _line(method: Mapping[str, Any]) -> str:
-    words = {SAME_CLASS: "of the classes are the same", EXPLAINED: "of the variance is explained"}
-    figures = [f"{_percent(method[measure])} {text}" for measure, text in words.items() if measure in method]
-    return f"{method['neuron']}, {method['timesteps']} time steps, {' and '.join(figures)}"
-
-
-def _percent(figure: float | Mapping[str, float]) -> str:
-    if isinstance(figure, Mapping):
-        return ", ".join(f"{name} {_percent(value)}" for name, value in figure.items())
-    return f"{100 * figure:.2f} %"
+    lines = [_line(network, _figures(check)), *network.provenance.get("also_tried", ())]
+    return f"compared with the model on {check['examples']} {other}: {'; '.join(lines)}"
 
 
 def low_agreement(network: Network) -> str:
-    """A warning, with what to do, where the check found less than 98 %; "" elsewhere."""
-    check = network.provenance["check"]
-    figures = [check[measure] for measure in (SAME_CLASS, EXPLAINED) if measure in check]
-    lowest = min(n for f in figures for n in (f.values() if isinstance(f, Mapping) else (f,)))
-    if lowest >= ENOUGH:
+    """A warning, with what to do, where a check found less than 98 %; "" elsewhere."""
+    agreement = least(_figures(network.provenance["check"]))
+    if agreement >= ENOUGH:
         return ""
-    this = _kind(network)
-    more = f"use more time steps, such as `timesteps={4 * this['timesteps']}`, or `method='few_spike'`"
-    if this["neuron"] == "few_spike":
-        more = f"use more bits: `method='few_spike'` with `timesteps={this['timesteps'] + 2}`"
-    return f"the network agrees with the model only to {_percent(lowest)}: {more}"
+    kind, timesteps = _kind(network), network.simulation.timesteps
+    more = f"use more time steps, such as `timesteps={4 * timesteps}`, or `method='few_spike'`"
+    if kind == "few_spike":
+        more = f"use more bits: `method='few_spike'` with `timesteps={timesteps + 2}`"
+    return f"the network agrees with the model only to {100 * agreement:.2f} %: {more}"
+
+
+def _figures(check: Mapping[str, float]) -> Figures:
+    return {name: figure for name, figure in check.items() if name.rpartition(".")[2] in WORDS}
+
+
+def _line(network: Network, figures: Figures) -> str:
+    found = []
+    for name, figure in figures.items():
+        output, _, measure = name.rpartition(".")
+        found.append(f"{output}{': ' if output else ''}{100 * figure:.2f} % {WORDS[measure]}")
+    return f"{_kind(network)}, {network.simulation.timesteps} time steps, {', '.join(found)}"
+
+
+def _kind(network: Network) -> str:
+    """The kind of the neurons of the hidden layers."""
+    kinds = [p.neuron.kind for p in network.populations if p.neuron.spikes and not p.neuron.relays]
+    return next(iter(kinds), "no spikes")

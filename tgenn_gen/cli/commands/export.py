@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "Convert a trained Keras model to a spiking network. Writes a document (network.yaml and weights), "
         "simulate.py (PyGeNN), model.cc (GeNN, C++) and reference.py (NumPy) into a folder.\n\n"
         "tgenn-export is the same command.",
-        "tgenn export mnist.keras --calibration mnist.npz -o few_spike --neuron few_spike --timesteps 8",
+        "tgenn export mnist.keras --calibration mnist.npz -o few_spike --preset few_spike",
         add_options=_add_method_options,
     )
     command.add_argument("--version", action="version", version=f"tgenn {__version__}")
