@@ -66,7 +66,7 @@ def convert(
             and "as_trained" need none.
         method: Neurons, normalization, readout and so on: a `Method`, or the name of one in `PRESETS`.
             Several: the first one that agrees with the model on 98 % of the examples, or else the best one.
-            "auto": "low_latency", then "few_spike".
+            "auto": "low_latency", then "few_spike" with 8 bits, then with 10.
         check: Whether to measure the agreement. False: scales are chosen on all examples, and of several
             methods the first one is used.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
@@ -94,7 +94,7 @@ def convert(
     log.info("comparing the spikes with the Keras model on %d examples", count_of(answers.examples))
     tried = [(first.network, agreement(first.network, answers))]
     for other in methods[1:]:
-        if least(tried[0][1]) < ENOUGH:
+        if least(tried[-1][1]) < ENOUGH:
             network = _converted(task, other).network
             tried.append((network, agreement(network, answers)))
     best = with_agreement(tried, count_of(answers.examples), first.test.held_out)

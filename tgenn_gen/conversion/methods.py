@@ -109,15 +109,15 @@ PRESETS = {
 (TensorGeNN 2019, in mV and nF), "low_latency" (signed neurons, least squared error) and "few_spike" (binary
 code of 8 steps; Stöckl and Maass 2021)."""
 AUTO = "auto"
-"""The default: "low_latency", or "few_spike" where that agrees better with the ANN; see `automatic`."""
+"""The default: "low_latency", or "few_spike" where that agrees better with the model; see `automatic`."""
 
 
 def automatic(method: Method) -> tuple[Method, ...]:
-    """A method, and the same one with few-spike neurons and 8 steps, where these can take its input."""
+    """A method, then the same one with few-spike neurons of 8 and of 10 bits, if these can take its input."""
     if method.encoding.spikes:
         return (method,)
-    few_spike = PRESETS["few_spike"]
-    return method, replace(method, neuron=few_spike.neuron, timesteps=few_spike.timesteps)
+    few_spike = replace(method, neuron=PRESETS["few_spike"].neuron)
+    return method, *(replace(few_spike, timesteps=bits) for bits in (8, 10))
 
 
 def methods_of(method: Method | Sequence[Method] | str) -> tuple[Method, ...]:
