@@ -19,8 +19,10 @@ from tgenn_gen.runtime.data import (
     count_of,
     currents_of,
     shaped_targets,
+    takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.readout_functions import activated, decisions
 from tgenn_gen.runtime.scores import scores_of
 
 log = logging.getLogger(__name__)
@@ -130,6 +132,36 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     if problem:
         raise TgennError.at("evaluate", "T503", problem)
     return targets
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well outputs of a network agree with the ANN's, for the same examples.
+
+    same: the fraction of decisions (runtime.readout_functions.decisions) that are the same: classes, those of
+    each pixel in maps, or 0 and 1 with sigmoid. None for outputs that are values.
+    error: root mean squared difference of the outputs / standard deviation of the ANN's; 0 is best.
+    """
+
+    same: float | None
+    error: float
+
+
+def agreement(
+    logits: np.ndarray, ann_logits: np.ndarray, activation: str, shape: tuple[int, ...]
+) -> Agreement:
+    """The agreement of an output of this shape. logits, ann_logits: (n, *shape), before `activation`.
+
+    With softmax or sigmoid, and for vectors of several numbers without a function (which may be logits), the
+    output is taken for decisions; other outputs are values.
+    """
+    same = None
+    if activation in ("softmax", "sigmoid") or (not activation and takes_classes(shape)):
+        same = float(np.mean(decisions(logits, activation) == decisions(ann_logits, activation)))
+    wanted = activated(ann_logits.astype(np.float64), activation)
+    difference = float(np.sqrt(np.mean((activated(logits.astype(np.float64), activation) - wanted) ** 2)))
+    spread = float(wanted.std())
+    return Agreement(same, difference / spread if spread else (np.inf if difference else 0.0))
 
 
 def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:

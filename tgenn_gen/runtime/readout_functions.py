@@ -1,8 +1,9 @@
 """Readouts of an output population, in NumPy.
 
 A read_... function gives the value that is read after each step from `course`, what the population emitted
-(steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the output,
-in the units of the ANN's activations.
+(steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the logits,
+in the units of the ANN's activations. activated applies the function of the ANN's output to them: softmax,
+sigmoid, tanh, or "" for none. decisions reads classes from them.
 """
 
 import numpy as np
@@ -50,3 +51,25 @@ def mean_per_step(read: np.ndarray, scale: np.ndarray, steps: np.ndarray) -> np.
 def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """1 / the number of the step with the first spike: 1 for the first step, 0 for no spike."""
     return np.divide(1, read, out=np.zeros_like(read), where=read > 0)
+
+
+def activated(logits: np.ndarray, activation: str) -> np.ndarray:
+    """The ANN's output: its function of logits (..., *shape). softmax is over the last axis."""
+    if activation == "softmax":
+        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return powers / powers.sum(axis=-1, keepdims=True)
+    if activation == "sigmoid":
+        powers = np.exp(-np.abs(logits))  # at most 1, so nothing overflows
+        return np.where(logits >= 0, 1, powers) / (1 + powers)
+    return np.tanh(logits) if activation == "tanh" else logits
+
+
+def decisions(logits: np.ndarray, activation: str) -> np.ndarray:
+    """What logits (..., *shape) decide for: the class, (..., *shape without its last axis).
+
+    The class is the index of the largest logit; with one logit it is 1 above 0. With several logits and
+    sigmoid each is a decision of its own, 0 or 1: (..., *shape).
+    """
+    if logits.shape[-1] == 1:
+        return (logits[..., 0] > 0).astype(np.int64)
+    return (logits > 0).astype(np.int64) if activation == "sigmoid" else logits.argmax(axis=-1)
