@@ -18,7 +18,7 @@ def test_functions_of_outputs_are_the_textbooks_and_do_not_overflow():
     softmax = powers / powers.sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(activated(LOGITS, "softmax"), softmax, rtol=3e-5, atol=1e-37)
     np.testing.assert_allclose(activated(LOGITS, "tanh"), np.tanh(wide), rtol=1e-6)
-    assert activated(LOGITS, "") is LOGITS
+    assert activated(LOGITS, None) is LOGITS
     for activation in ("softmax", "sigmoid", "tanh"):
         found = activated(np.float32([[1e38, -1e38, 0]]), activation)
         assert np.isfinite(found).all() and found.dtype == np.float32
@@ -26,9 +26,9 @@ def test_functions_of_outputs_are_the_textbooks_and_do_not_overflow():
 
 def test_decisions_are_the_largest_logit_or_the_sign():
     np.testing.assert_array_equal(decisions(LOGITS, "softmax"), LOGITS.argmax(axis=2))
-    np.testing.assert_array_equal(decisions(LOGITS, ""), LOGITS.argmax(axis=2))
+    np.testing.assert_array_equal(decisions(LOGITS, None), LOGITS.argmax(axis=2))
     np.testing.assert_array_equal(decisions(LOGITS, "sigmoid"), LOGITS > 0)
-    for activation in ("sigmoid", "tanh", ""):
+    for activation in ("sigmoid", "tanh", None):
         np.testing.assert_array_equal(decisions(LOGITS[..., :1], activation), LOGITS[..., 0] > 0)
 
 
@@ -36,13 +36,13 @@ def test_decisions_are_the_largest_logit_or_the_sign():
     ("activation", "shape", "same"),
     [
         ("softmax", (4,), 0.75),
-        ("", (4,), 0.75),
+        (None, (4,), 0.75),
         ("softmax", (2, 3, 4), 23 / 24),
         ("sigmoid", (1,), 0.75),
         ("sigmoid", (4,), 15 / 16),
-        ("", (1,), None),
+        (None, (1,), None),
         ("tanh", (4,), None),
-        ("", (2, 3, 4), None),
+        (None, (2, 3, 4), None),
     ],
 )
 def test_agreement_is_of_decisions_or_of_values(activation, shape, same):
@@ -59,5 +59,5 @@ def test_agreement_is_of_decisions_or_of_values(activation, shape, same):
 
 def test_the_error_of_constant_values_is_zero_or_infinite():
     constant = np.ones((5, 1))
-    assert agreement(constant, constant, "", (1,)).error == 0
-    assert agreement(constant + 1, constant, "", (1,)).error == np.inf
+    assert agreement(constant, constant, None, (1,)).error == 0
+    assert agreement(constant + 1, constant, None, (1,)).error == np.inf

@@ -21,11 +21,11 @@ from tgenn_gen.conversion.methods import PRESETS, Method, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
+from tgenn_gen.engine.evaluation import are_class_scores
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import takes_classes
 
 log = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def _logits(folded: FoldedModel) -> list[str]:
     return [
         o.population
         for o in folded.outputs
-        if not o.rectified and takes_classes(folded.network.population(o.population).shape)
+        if not o.rectified and are_class_scores(folded.network.population(o.population).shape, o.activation)
     ]
 
 

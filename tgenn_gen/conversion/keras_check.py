@@ -9,6 +9,7 @@ import numpy as np
 
 from tgenn_gen.conversion.folding import FoldedModel, as_network, walked
 from tgenn_gen.conversion.folding_state import Walk
+from tgenn_gen.conversion.keras_scores import logits_of
 from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
 from tgenn_gen.document.canonical_text import require_valid
@@ -19,10 +20,12 @@ from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, predict, read_model
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples
+from tgenn_gen.runtime.readout_functions import activated
 
 # Allowed difference, relative to the largest output: sums in another order differ by some thousand roundings.
 TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
 SMALLEST_PROBABILITY = 1e-30
+SATURATED = 0.01  # closer to the ends of sigmoid or tanh, float16 has too few digits to tell the logit
 
 
 def convertible(path: Path) -> Walk:
@@ -58,8 +61,7 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
         wanted = expected[read.outputs.index(name)]
         if output.rectified:
             found = population.activation(found)
-        if output.softmax:
-            found, wanted = _log_softmax(found, wanted)
+        found, wanted = _comparable(found, wanted, output.activation)
         difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
         largest = float(np.abs(wanted).max())
         if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
@@ -72,6 +74,24 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
                 "please report it with the model if the difference stays"
             )
             raise TgennError.at(read.file, "T409", message, hint)
+
+
+def _comparable(
+    logits: np.ndarray, outputs: np.ndarray, activation: str | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits and the model's outputs, in comparable form.
+
+    Logits show differences that saturated functions hide. Where sigmoid or tanh are saturated, their values
+    are compared.
+    """
+    if activation is None or logits.shape != outputs.shape:
+        return logits, outputs
+    if activation == "softmax":
+        return _log_softmax(logits, outputs)
+    low = 0.0 if activation == "sigmoid" else -1.0
+    inside = (outputs > low + SATURATED) & (outputs < 1 - SATURATED)
+    wanted = np.where(inside, logits_of(np.where(inside, outputs, 0.5), activation), outputs)
+    return np.where(inside, logits, activated(logits, activation)), wanted
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

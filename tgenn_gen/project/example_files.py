@@ -12,24 +12,25 @@ import numpy as np
 from tgenn_gen.errors import TgennError
 from tgenn_gen.files.file_writing import alone_in, replace_files, unwritable
 from tgenn_gen.project.writing import require_writable_target
-from tgenn_gen.runtime.data import Examples, Targets
+from tgenn_gen.runtime.data import Examples, Table, Targets
 
 
-def example_files(examples: Examples, targets: Targets) -> dict[str, np.ndarray]:
+def example_files(examples: Examples, targets: Targets, outputs: Table) -> dict[str, np.ndarray]:
     """{input or output: array for its file}, in C order, little-endian.
 
     Examples (n, *shape) and target values (n, *shape): uint8 stays uint8, everything else becomes float32.
-    Class numbers (n,): int32.
+    Class numbers become int32, 0/1 labels uint8.
     """
+    shapes = {name: outputs[name]["shape"] for name in targets}
+    classes = {name for name, y in targets.items() if y.dtype != np.bool_ and y.ndim == len(shapes[name])}
     arrays = {**examples, **targets}
-    classes = {name for name, y in targets.items() if y.ndim == 1}
     return {name: np.asarray(x, _dtype(x, name in classes), order="C") for name, x in arrays.items()}
 
 
 def _dtype(x: np.ndarray, classes: bool) -> str:
     if classes:
         return "<i4"
-    return "u1" if x.dtype == np.uint8 else "<f4"
+    return "u1" if x.dtype in (np.uint8, np.bool_) else "<f4"
 
 
 def require_writable_examples(folder: Path, names: Collection[str], kept: Collection[Path]) -> None:

@@ -3,7 +3,7 @@
 A read_... function gives the value that is read after each step from `course`, what the population emitted
 (steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the logits,
 in the units of the ANN's activations. activated applies the function of the ANN's output to them: softmax,
-sigmoid, tanh, or "" for none. decisions reads classes from them.
+sigmoid, tanh, or None. decisions reads classes from them.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return np.divide(1, read, out=np.zeros_like(read), where=read > 0)
 
 
-def activated(logits: np.ndarray, activation: str) -> np.ndarray:
+def activated(logits: np.ndarray, activation: str | None) -> np.ndarray:
     """The ANN's output: its function of logits (..., *shape). softmax is over the last axis."""
     if activation == "softmax":
         powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -64,12 +64,12 @@ def activated(logits: np.ndarray, activation: str) -> np.ndarray:
     return np.tanh(logits) if activation == "tanh" else logits
 
 
-def decisions(logits: np.ndarray, activation: str) -> np.ndarray:
+def decisions(logits: np.ndarray, activation: str | None) -> np.ndarray:
     """What logits (..., *shape) decide for: the class, (..., *shape without its last axis).
 
     The class is the index of the largest logit; with one logit it is 1 above 0. With several logits and
     sigmoid each is a decision of its own, 0 or 1: (..., *shape).
     """
-    if logits.shape[-1] == 1:
+    if logits.shape[-1] == 1 and activation != "softmax":
         return (logits[..., 0] > 0).astype(np.int64)
     return (logits > 0).astype(np.int64) if activation == "sigmoid" else logits.argmax(axis=-1)

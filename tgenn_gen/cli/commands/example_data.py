@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     examples, targets = read_data(arguments.data, inputs, output_table(network), arguments.limit)
     if problem := values_problem(examples, inputs):
         raise TgennError.at(arguments.data, "T503", problem)
-    files = example_files(examples, targets)
+    files = example_files(examples, targets, output_table(network))
     stale = write_examples(folder, files, outputs)
     for name, array in files.items():
         before = {**examples, **targets}[name].dtype
