@@ -54,14 +54,22 @@ def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def activated(logits: np.ndarray, activation: str | None) -> np.ndarray:
-    """The ANN's output: its function of logits (..., *shape). softmax is over the last axis."""
+    """The ANN's output: its function of logits (..., *shape), of the same type. softmax is over the last axis.
+
+    In double precision, so that it is the same on all machines and in model.cc.
+    """
+    if activation is None:
+        return logits
+    values = logits.astype(np.float64)
     if activation == "softmax":
-        powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return powers / powers.sum(axis=-1, keepdims=True)
-    if activation == "sigmoid":
-        powers = np.exp(-np.abs(logits))  # at most 1, so nothing overflows
-        return np.where(logits >= 0, 1, powers) / (1 + powers)
-    return np.tanh(logits) if activation == "tanh" else logits
+        powers = np.exp(values - values.max(axis=-1, keepdims=True))
+        outputs = powers / powers.sum(axis=-1, keepdims=True)
+    elif activation == "sigmoid":
+        powers = np.exp(-np.abs(values))  # at most 1, so nothing overflows
+        outputs = np.where(values >= 0, 1, powers) / (1 + powers)
+    else:
+        outputs = np.tanh(values)
+    return outputs.astype(logits.dtype)
 
 
 def decisions(logits: np.ndarray, activation: str | None) -> np.ndarray:
