@@ -1,4 +1,4 @@
-"""Functions of outputs (softmax, sigmoid, tanh), the decisions that logits stand for, and how outputs agree."""
+"""Functions of outputs (softmax, sigmoid, tanh), the decisions of logits, and how outputs agree."""
 
 from __future__ import annotations
 

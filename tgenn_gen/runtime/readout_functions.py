@@ -54,7 +54,7 @@ def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def activated(logits: np.ndarray, activation: str | None) -> np.ndarray:
-    """The ANN's output: its function of logits (..., *shape), of the same type. softmax is over the last axis.
+    """The ANN's output: its function of logits (..., *shape), of their type. softmax is over the last axis.
 
     In double precision, so that it is the same on all machines and in model.cc.
     """
