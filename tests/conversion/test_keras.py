@@ -203,7 +203,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
         "norm_d: BatchNormalization folded into dense_d",
-        "dense_d: the readout applies softmax to the logits",
+        "classes: the readout applies softmax to the logits",
     ]
     model.save(tmp_path / "cnn.keras")
     assert (

@@ -173,6 +173,17 @@ def test_saturated_outputs_have_infinite_logits():
         np.testing.assert_array_equal(activated(logits_of(ends, activation), activation), ends)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("activation", FUNCTIONS)
+@pytest.mark.parametrize("factor", [0.1, 1, 10])
+def test_models_that_compute_with_few_digits_are_converted(policy, activation, factor):
+    """Near 0, a logit that is the sum of large numbers is known less well than its sigmoid shows."""
+    hidden = layers.Dense(32, "relu", dtype=policy)
+    model = keras.Sequential([keras.Input((6,)), hidden, layers.Dense(5, activation, dtype=policy)])
+    model.set_weights([factor * random(*w.shape) for w in model.get_weights()])
+    assert convert(model, random(100, 6)).outputs[0].activation == activation
+
+
 # Scores, against Keras' metrics on the network's own outputs.
 
 

@@ -20,12 +20,12 @@ from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, predict, read_model
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples
-from tgenn_gen.runtime.readout_functions import activated
 
 # Allowed difference, relative to the largest output: sums in another order differ by some thousand roundings.
 TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
 SMALLEST_PROBABILITY = 1e-30
-SATURATED = 0.01  # closer to the ends of sigmoid or tanh, float16 has too few digits to tell the logit
+# Nearer to their ends, float16 has too few digits to tell the logit.
+UNSATURATED = {"sigmoid": (1e-4, 0.99), "tanh": (-0.99, 0.99)}
 
 
 def convertible(path: Path) -> Walk:
@@ -61,9 +61,8 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
         wanted = expected[read.outputs.index(name)]
         if output.rectified:
             found = population.activation(found)
-        found, wanted = _comparable(found, wanted, output.activation)
+        found, wanted, largest = _comparable(found, wanted, output.activation)
         difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
-        largest = float(np.abs(wanted).max())
         if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
             message = (
                 f"the converted network and the model differ at '{name}': outputs of up to {largest:.3g} "
@@ -78,20 +77,20 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
 
 def _comparable(
     logits: np.ndarray, outputs: np.ndarray, activation: str | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits and the model's outputs, in comparable form.
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Logits and the model's outputs in comparable form, and the largest number that counts as one of them.
 
-    Logits show differences that saturated functions hide. Where sigmoid or tanh are saturated, their values
-    are compared.
+    Logits show differences that saturated functions hide. Those that saturate sigmoid or tanh are cut off.
     """
     if activation is None or logits.shape != outputs.shape:
-        return logits, outputs
+        return logits, outputs, float(np.abs(outputs).max())
     if activation == "softmax":
-        return _log_softmax(logits, outputs)
-    low = 0.0 if activation == "sigmoid" else -1.0
-    inside = (outputs > low + SATURATED) & (outputs < 1 - SATURATED)
-    wanted = np.where(inside, logits_of(np.where(inside, outputs, 0.5), activation), outputs)
-    return np.where(inside, logits, activated(logits, activation)), wanted
+        found, wanted = _log_softmax(logits, outputs)
+        return found, wanted, float(np.abs(wanted).max())
+    low, high = UNSATURATED[activation]
+    wanted = logits_of(np.clip(outputs.astype(np.float64), low, high), activation)
+    found = np.clip(logits, *logits_of(np.array([low, high]), activation))
+    return found, wanted, float(np.abs(logits).max())
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
