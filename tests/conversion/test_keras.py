@@ -378,7 +378,8 @@ def test_an_offset_raises_all_logits_to_where_spikes_can_tell_them(method):
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
     expected = np.asarray(model(x)).argmax(axis=1)
     plain = Method(method, readout="spike_count", neuron=SignedIntegrateAndFireNeuron(), timesteps=512)
-    assert simulate(convert(model, x, plain), x).output.max() == 0
+    (logits,) = simulate(convert(model, x, plain), x).logits.values()
+    assert logits.max() == 0
     network = convert(model, x, replace(plain, corrections=("offset",)))
     assert (simulate(network, x).predictions == expected).mean() > 0.9
     assert any("added to all outputs" in note for note in network.provenance["changes"])

@@ -117,9 +117,13 @@ def test_arrays_are_named_after_inputs_and_outputs_with_the_same_ending(folder, 
     for name, output in expected.outputs.items():
         np.testing.assert_array_equal(found[f"output/{name}"], output)
     correct = (expected.outputs_per_step["early"].argmax(axis=2) == targets["early"]).mean(axis=1)
+    confusion = np.zeros((3, 3), int)
+    for wanted, found_class in zip(targets["early"], expected.outputs["early"].argmax(axis=1), strict=True):
+        confusion[wanted, found_class] += 1
     assert result["outputs"]["early"] == {
         "accuracy": correct[-1],
         "accuracy_per_step": pytest.approx(correct.tolist()),
+        "confusion_matrix": confusion.tolist(),
     }
     squares = (expected.outputs_per_step["image"] - targets["image"]) ** 2
     assert result["outputs"]["image"]["mean_squared_error_per_step"] == pytest.approx(

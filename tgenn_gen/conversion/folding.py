@@ -147,7 +147,7 @@ def _functions_in_the_middle(layer: KerasLayer, maps: Sequence[LinearMap], walk:
             walk.refused[source.name].append(reason)
     if output_function(layer):
         walk.after[layer.name] = layer
-    elif read:
+    elif read and not refused:
         walk.after[layer.name] = read[0]
     return bool(refused)
 

@@ -147,9 +147,9 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
 
 
 def output_function(layer: KerasLayer) -> str | None:
-    """The softmax, sigmoid or tanh of a layer; None without one."""
+    """The softmax, sigmoid or tanh of a supported layer; None without one."""
     name = "softmax" if layer.class_name == "Softmax" else layer.config.get("activation")
-    return name if name in OUTPUT_FUNCTIONS else None
+    return name if name in OUTPUT_FUNCTIONS and layer.class_name in LAYERS else None
 
 
 def relu_maximum(layer: KerasLayer) -> float | None:

@@ -22,15 +22,16 @@ def example_files(examples: Examples, targets: Targets, outputs: Table) -> dict[
     Class numbers become int32, 0/1 labels uint8.
     """
     shapes = {name: outputs[name]["shape"] for name in targets}
-    classes = {name for name, y in targets.items() if y.dtype != np.bool_ and y.ndim == len(shapes[name])}
-    arrays = {**examples, **targets}
+    labels = {name: y.astype(np.uint8) for name, y in targets.items() if y.dtype == np.bool_}
+    arrays = {**examples, **targets, **labels}
+    classes = {name for name in targets if name not in labels and arrays[name].ndim == len(shapes[name])}
     return {name: np.asarray(x, _dtype(x, name in classes), order="C") for name, x in arrays.items()}
 
 
 def _dtype(x: np.ndarray, classes: bool) -> str:
     if classes:
         return "<i4"
-    return "u1" if x.dtype in (np.uint8, np.bool_) else "<f4"
+    return "u1" if x.dtype == np.uint8 else "<f4"
 
 
 def require_writable_examples(folder: Path, names: Collection[str], kept: Collection[Path]) -> None:
