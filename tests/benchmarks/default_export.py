@@ -33,9 +33,7 @@ def row(name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         document, report = Path(folder) / "n", Path(folder) / "r.json"
         export = command("export", model, "--calibration", data, "--output", document)
-        command(
-            "evaluate", document, "--data", data, "--model", model, "--limit", TESTED, "--json", report
-        )
+        command("evaluate", document, "--data", data, "--model", model, "--limit", TESTED, "--json", report)
         found = json.loads(report.read_text())
     (ann,) = found["ann"].values()
     ((spiking),) = found["networks"][0]["outputs"].values()

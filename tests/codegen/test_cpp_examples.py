@@ -18,9 +18,15 @@ few = tries(25)
 IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False)}}
 BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True)}}
 SEVERAL = {**IMAGES, "flat": {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}}
-CLASSES = {"classes": {"shape": (5,)}}
-MAP = {"map": {"shape": (3, 2, 1)}}
-LEVEL = {"level": {"shape": (1,)}}
+CLASSES = {"classes": {"shape": (5,), "activation": None}}
+MAP = {"map": {"shape": (3, 2, 1), "activation": None}}
+LEVEL = {"level": {"shape": (1,), "activation": None}}
+CLASS_MAP = {"classes": {"shape": (3, 2, 5), "activation": None}}
+SEQUENCE = {"classes": {"shape": (7, 5), "activation": "softmax"}}
+
+
+def with_function(outputs, activation):
+    return {name: {**output, "activation": activation} for name, output in outputs.items()}
 
 
 def described(inputs: data.Table, outputs: data.Table) -> bytes:
@@ -30,7 +36,7 @@ def described(inputs: data.Table, outputs: data.Table) -> bytes:
         low, high, binary = x["values"]
         bounds = [float(max(low, -3e38)), float(min(high, 3e38)), int(binary)]
         lines.append(["input", name, x["uint8_divisor"], *bounds, *x["shape"]])
-    lines += [["output", name, *y["shape"]] for name, y in outputs.items()]
+    lines += [["output", name, y["activation"] or "-", *y["shape"]] for name, y in outputs.items()]
     return "\n".join(" ".join(map(str, line)) for line in lines).encode()
 
 
@@ -122,6 +128,8 @@ def test_missing_examples_are_said(tmp_path):
 
 
 LABELS = np.arange(1500) % 5
+CLASS_MAPS = np.random.default_rng(4).integers(0, 5, (1500, 3, 2)).astype(np.int32)
+DECISIONS = np.random.default_rng(5).integers(0, 2, (1500, 5)).astype(np.int32)
 MAPS = np.random.default_rng(1).normal(size=(1500, 3, 2, 1))
 BAD_TARGETS = {
     "one-hot": (CLASSES, np.eye(5, dtype=np.float32)[LABELS]),
@@ -138,6 +146,12 @@ BAD_TARGETS = {
     "infinity": (MAP, changed(MAPS.astype(np.float32), 1100, np.inf)),
     "numbers too large": (MAP, changed(changed(MAPS, 1200, -1e39), 1300, np.nan)),
     "several levels": (LEVEL, np.zeros((1500, 2), np.float32)),
+    "one-hot pixels": (CLASS_MAP, np.eye(5, dtype=np.float32)[CLASS_MAPS]),
+    "one-hot without softmax": (with_function(CLASSES, "tanh"), np.eye(5, dtype=np.float32)[LABELS]),
+    "classes of pixels, too large": (CLASS_MAP, changed(CLASS_MAPS, (1400, 2, 1), 255)),
+    "classes of pixels, not whole": (CLASS_MAP, CLASS_MAPS.astype(np.float32)),
+    "classes of a map on its side": (CLASS_MAP, CLASS_MAPS.swapaxes(1, 2)),
+    "labels of another shape": (with_function(CLASSES, "sigmoid"), CLASS_MAPS[:, 0]),
 }
 
 
@@ -147,7 +161,7 @@ def test_targets_that_cannot_be_used_are_refused_as_in_python_whatever_the_limit
     outputs, y = BAD_TARGETS[case]
     (name,) = outputs
     save(tmp_path, image=images(1500), **{name: y})
-    problem = data.targets_problem(name, y, outputs[name]["shape"], 1500)
+    problem = data.targets_problem(name, y, outputs[name], 1500)
     assert problem
     said = refused("examples", tmp_path, limit, "image", 0, 0, input=described(IMAGES, outputs))
     problem = problem.replace(f"{name} is {y.dtype} ", f"{name} is {y.dtype.str} ")
@@ -167,6 +181,42 @@ TARGETS = {
     "an image": (MAP, images(1500, np.uint8).reshape(1500, 3, 2, 1)),
     "a level": (LEVEL, MAPS[:, 0, 0, 0]),
     "a level in whole numbers": (LEVEL, LABELS[:, None]),
+    "one-hot for softmax": (with_function(CLASSES, "softmax"), np.eye(5, dtype=np.float32)[LABELS]),
+    "soft labels": (with_function(CLASSES, "softmax"), np.random.default_rng(6).dirichlet(np.ones(5), 1500)),
+    "classes for sigmoid": (with_function(CLASSES, "sigmoid"), LABELS),
+    "several labels": (with_function(CLASSES, "sigmoid"), DECISIONS),
+    "several labels in floats": (with_function(CLASSES, "sigmoid"), DECISIONS.astype(np.float32)),
+    "probabilities": (with_function(CLASSES, "sigmoid"), DECISIONS * np.float32(0.9)),
+    "labels": (with_function(LEVEL, "sigmoid"), DECISIONS[:, 0]),
+    "labels in bytes": (with_function(LEVEL, "sigmoid"), DECISIONS[:, :1].astype(np.uint8)),
+    "labels in floats": (with_function(LEVEL, "sigmoid"), DECISIONS[:, 0].astype(np.float64)),
+    "labels without a function": (LEVEL, DECISIONS[:, 0]),
+    "0 and 1 as values": (LEVEL, DECISIONS[:, 0].astype(np.float32)),
+    "values of tanh": (with_function(LEVEL, "tanh"), np.tanh(MAPS[:, 0, 0])),
+    "classes of pixels": (CLASS_MAP, CLASS_MAPS),
+    "classes of pixels in bytes": (
+        with_function(CLASS_MAP, "softmax"),
+        CLASS_MAPS[..., None].astype(np.uint8),
+    ),
+    "few classes of pixels": (CLASS_MAP, CLASS_MAPS % 2),
+    "one-hot pixels for softmax": (
+        with_function(CLASS_MAP, "softmax"),
+        np.eye(5, dtype=np.uint8)[CLASS_MAPS],
+    ),
+    "values of pixels": (
+        with_function(CLASS_MAP, "sigmoid"),
+        np.random.default_rng(7).random((1500, 3, 2, 5)),
+    ),
+    "labels of pixels": (
+        with_function(MAP, "sigmoid"),
+        DECISIONS[:, :1, None] * np.ones((1, 3, 2), np.int32),
+    ),
+    "several labels of pixels": (
+        with_function(CLASS_MAP, "sigmoid"),
+        np.random.default_rng(8).integers(0, 2, (1500, 3, 2, 5)).astype(np.uint8),
+    ),
+    "0 and 1 as an image": (with_function(MAP, "sigmoid"), (MAPS > 0).astype(np.float32)),
+    "classes of a sequence": (SEQUENCE, np.random.default_rng(9).integers(0, 5, (1500, 7))),
 }
 
 
@@ -178,9 +228,8 @@ def test_scores_are_those_of_python(tmp_path, case, batch):
     ((name, output),) = outputs.items()
     shown = np.random.default_rng(3).integers(-2, 3, (1500, *output["shape"])).astype(np.float32)
     save(tmp_path, image=images(1500), **{name: y, f"{name}.given": shown})
-    shaped = data.shaped_targets(y, output["shape"])
-    assert not data.targets_problem(name, shaped, output["shape"], 1500)
-    score = scores.scores_of({name: shaped}, IMAGES)[name]
+    assert not data.targets_problem(name, y, output, 1500)
+    score = scores.scores_of({name: data.shaped_targets(y, output)}, IMAGES, outputs)[name]
     for first in range(0, 1500, batch):
         score.add(shown[None, first : first + batch])
     printed = done("score", tmp_path, batch, 16, input=described(IMAGES, outputs)).decode()

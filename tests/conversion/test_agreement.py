@@ -12,8 +12,9 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen import PRESETS, TgennError, convert, load, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
-from tgenn_gen.conversion.agreement import PRODUCTS, SECONDS, UPDATES, affordable  # noqa: E402
+from tgenn_gen.conversion.agreement import PRODUCTS, SECONDS, UPDATES, _same_class, affordable  # noqa: E402
 from tgenn_gen.conversion.methods import automatic  # noqa: E402
+from tgenn_gen.runtime.readout_functions import activated  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
@@ -69,6 +70,33 @@ def test_a_model_without_softmax_has_classes_where_the_data_has_class_numbers(tm
     np.savez(tmp_path / "unlabelled.npz", x=x)
     assert "same_class" in convert(model, tmp_path / "d.npz").provenance["check"]
     assert "explained_variance" in convert(model, tmp_path / "unlabelled.npz").provenance["check"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "shape", "same"),
+    [
+        ("softmax", (4,), 3 / 4),
+        (None, (4,), 3 / 4),
+        ("softmax", (2, 3, 4), 23 / 24),
+        ("sigmoid", (1,), 3 / 4),
+    ],
+)
+def test_the_same_class_is_the_largest_output_of_each_element_or_the_sign_of_the_logit(
+    activation, shape, same
+):
+    logits = np.random.default_rng(1).normal(size=(4, *shape))
+    changed = logits.copy()
+    first = changed[0].reshape(-1, shape[-1])[0]
+    first[first.argmax()] = -9 if first.max() > 0 else 9
+    wanted = activated(logits, activation)
+    assert _same_class(logits, wanted, activation) == 1
+    assert _same_class(changed, wanted, activation) == pytest.approx(same)
+
+
+def test_all_classes_with_the_largest_probability_are_right():
+    logits = np.array([[0.0, 200, 300], [0, 200, 300]])
+    saturated = np.array([[0.0, 1, 1], [0, 1, 0]], np.float32)
+    assert _same_class(logits, saturated, "softmax") == 0.5
 
 
 def test_held_out_examples_do_not_change_the_scales():

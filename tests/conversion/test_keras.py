@@ -25,6 +25,7 @@ from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron  # noqa: E402
 from tgenn_gen.network.ops.dense import Dense  # noqa: E402
 from tgenn_gen.network.tensors import Tensor  # noqa: E402
+from tgenn_gen.runtime.readout_functions import activated  # noqa: E402
 
 pytestmark = pytest.mark.keras
 layers = keras.layers
@@ -122,7 +123,7 @@ def small_models(draw):
             draw(st.sampled_from([(layers.ReLU, ()), (layers.Activation, ("relu",))])),
             *draw(norm),
         ]
-    last = draw(st.sampled_from([None, "softmax", "relu"]))
+    last = draw(st.sampled_from([None, "softmax", "sigmoid", "tanh", "relu"]))
     return [*stack, (layers.Flatten, ()), (layers.Dense, (3, last))], draw(st.integers(0, 99))
 
 
@@ -134,8 +135,7 @@ def test_any_chain_of_supported_layers_computes_what_keras_does(recipe):
     x = np.random.default_rng(0).normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     folded = fold(read_model(model), Method(), 255.0)
     *_, (_, found) = ann_of(folded.network, x)
-    if folded.outputs[0].softmax:
-        found = keras.ops.softmax(found)
+    found = activated(found, folded.outputs[0].activation)
     np.testing.assert_allclose(found, model(x), rtol=1e-4, atol=1e-4)
 
 
@@ -153,7 +153,7 @@ def test_firing_rates_converge_to_keras_activations_layer_by_layer_like_one_over
             if population.neuron.spikes:
                 rates = population.scale * result.spike_counts[name] / timesteps
             else:
-                rates = result.output
+                rates = result.logits[name]
             errors[name].append(np.abs(rates - expected[layer]).mean())
     for name, error in errors.items():
         slope = np.polyfit(np.log(steps), np.log(error), 1)[0]
@@ -203,7 +203,7 @@ def test_what_the_conversion_changes_is_listed(capsys, tmp_path):
         "dropout: Dropout left out, it does nothing at inference",
         "norm_c: BatchNormalization folded into conv_c",
         "norm_d: BatchNormalization folded into dense_d",
-        "softmax left out: the output is the logits, which have the same largest class",
+        "classes: the readout applies softmax to the logits",
     ]
     model.save(tmp_path / "cnn.keras")
     assert (
@@ -272,7 +272,7 @@ def test_a_layer_that_computes_something_else_is_caught_by_its_class_and_by_its_
         convert(model, method=Method(normalize="none"))
 
 
-@pytest.mark.parametrize("last", ["softmax", None, "relu"])
+@pytest.mark.parametrize("last", ["softmax", "sigmoid", "tanh", None, "relu"])
 def test_a_conversion_that_is_wrong_by_a_percent_is_refused(last, monkeypatch):
     model = classifier([layers.Dense(1000, activation=last, name="last")])
     convert(model, method=Method(normalize="none"))
@@ -378,7 +378,8 @@ def test_an_offset_raises_all_logits_to_where_spikes_can_tell_them(method):
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
     expected = np.asarray(model(x)).argmax(axis=1)
     plain = Method(method, readout="spike_count", neuron=SignedIntegrateAndFireNeuron(), timesteps=512)
-    assert simulate(convert(model, x, plain), x).output.max() == 0
+    (logits,) = simulate(convert(model, x, plain), x).logits.values()
+    assert logits.max() == 0
     network = convert(model, x, replace(plain, corrections=("offset",)))
     assert (simulate(network, x).predictions == expected).mean() > 0.9
     assert any("added to all outputs" in note for note in network.provenance["changes"])

@@ -64,7 +64,7 @@ def test_a_result_has_the_outputs_in_their_shapes_and_its_properties_are_those_o
         "image": (4, 5, 2, 3, 2),
         "classes": (4, 5, 4),
     }
-    assert result.output is result.outputs["image"] and result.predictions.shape == (5,)
+    assert result.output is result.outputs["image"] and result.predictions.shape == (5, 2, 3)
     assert result.output_per_step is result.outputs_per_step["image"]
 
 
@@ -117,9 +117,13 @@ def test_arrays_are_named_after_inputs_and_outputs_with_the_same_ending(folder, 
     for name, output in expected.outputs.items():
         np.testing.assert_array_equal(found[f"output/{name}"], output)
     correct = (expected.outputs_per_step["early"].argmax(axis=2) == targets["early"]).mean(axis=1)
+    confusion = np.zeros((3, 3), int)
+    for wanted, found_class in zip(targets["early"], expected.outputs["early"].argmax(axis=1), strict=True):
+        confusion[wanted, found_class] += 1
     assert result["outputs"]["early"] == {
         "accuracy": correct[-1],
         "accuracy_per_step": pytest.approx(correct.tolist()),
+        "confusion_matrix": confusion.tolist(),
     }
     squares = (expected.outputs_per_step["image"] - targets["image"]) ** 2
     assert result["outputs"]["image"]["mean_squared_error_per_step"] == pytest.approx(
@@ -182,11 +186,11 @@ REFUSED = {
     ),
     "one-hot": (
         changed(early=np.eye(3, dtype=int)[[0, 1, 2, 0]]),
-        "early is one-hot, expected class numbers: save early.argmax(axis=1)",
+        "early is one-hot, expected class numbers: save early.argmax(axis=-1)",
     ),
     "one-hot floats": (
         changed(classes=None, y=np.eye(4)),
-        "y is one-hot, expected class numbers: save y.argmax(axis=1)",
+        "y is one-hot, expected class numbers: save y.argmax(axis=-1)",
     ),
     "classes": (changed(early=[0, 1, 2, 3]), "early has classes 0 to 3, the network has 0 to 2"),
     "float classes": (
@@ -195,11 +199,11 @@ REFUSED = {
     ),
     "values of another shape": (
         changed(image=np.zeros((4, 2, 3))),
-        "image is float64 (4, 2, 3), expected values (4, 2, 3, 2)",
+        "image is float64 (4, 2, 3), expected class numbers, integers (4, 2, 3), or values (4, 2, 3, 2)",
     ),
     "values of another length": (
         changed(image=np.zeros((3, 2, 3, 2))),
-        "image is float64 (3, 2, 3, 2), expected values (4, 2, 3, 2)",
+        "image is float64 (3, 2, 3, 2), expected class numbers, integers (4, 2, 3), or values (4, 2, 3, 2)",
     ),
     "NaN": (
         changed(image=np.full((4, 2, 3, 2), np.nan)),
@@ -207,7 +211,7 @@ REFUSED = {
     ),
     "truth values": (
         changed(image=np.zeros((4, 2, 3, 2), bool)),
-        "image is bool (4, 2, 3, 2), expected values (4, 2, 3, 2)",
+        "image is bool (4, 2, 3, 2), expected class numbers, integers (4, 2, 3), or values (4, 2, 3, 2)",
     ),
 }
 

@@ -174,6 +174,13 @@ def added():
     return keras.Model(IMAGE, layers.Add(name="add")([IMAGE, pooled]), name="m")
 
 
+def tanh_read_twice():
+    """Two outputs: the tanh, and a layer after it."""
+    x = keras.Input((4,), name="image")
+    y = layers.Dense(3, "tanh", name="a")(x)
+    return keras.Model(x, [y, layers.Dense(2, name="b")(y)], name="m")
+
+
 def divided():
     x = keras.Input((4,), name="image")
     return keras.Model(x, layers.Dense(3)(x / 255), name="m")
@@ -183,14 +190,18 @@ def at(layer: str, message: str, hint: str) -> str:
     return f"layer '{layer}': error[T404]: {message}\n  hint: {hint}"
 
 
-ACTIVATION = "use relu, or softmax or linear at the output, and train again"
+def in_the_middle(layer: str, function: str, reader: str) -> str:
+    return at(
+        layer,
+        f"{function} in the middle of the network: {reader} reads it",
+        f"{function} is supported only at an output: use relu, and train again",
+    )
+
+
+ACTIVATION = "use relu, or linear, softmax, sigmoid or tanh at the output, and train again"
 BROADCAST = "give them the same shape: broadcasting is not supported"
 FIXED = "build the model with keras.Input(shape=...) without None"
 NEAREST = "use interpolation='nearest', or a Conv2DTranspose, and train again"
-SIGMOID = (
-    "use relu, and train again; at an output, use linear without training again: "
-    "linear > 0 means sigmoid > 0.5"
-)
 POOLING = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 FIRST = ("data_format 'channels_first' is not supported", "use data_format='channels_last'")
 NOTHING = (
@@ -260,7 +271,38 @@ MODELS = {
     ),
     "softmax inside": (
         lambda: chain(layers.Dense(3, "softmax", name="a"), layers.Dense(2, name="b"), shape=(4,)),
-        at("b", "Dense after softmax", "softmax is supported only at an output"),
+        in_the_middle("a", "softmax", "b"),
+    ),
+    "sigmoid and tanh inside, as attributes and as layers": (
+        lambda: chain(
+            layers.Dense(3, "sigmoid", name="a"),
+            layers.Dropout(0.5),
+            layers.Dense(2, name="b"),
+            layers.Activation("tanh", name="c"),
+            layers.ReLU(name="d"),
+            layers.Dense(2, "tanh", name="e"),
+            layers.Softmax(name="f"),
+            shape=(4,),
+        ),
+        in_the_middle("a", "sigmoid", "b"),
+        in_the_middle("c", "tanh", "d"),
+        in_the_middle("e", "tanh", "f"),
+    ),
+    "an output that another layer reads": (
+        lambda: tanh_read_twice(),
+        in_the_middle("a", "tanh", "b"),
+    ),
+    "softmax that is flattened": (
+        lambda: chain(layers.Conv2D(3, 2, activation="softmax", name="a"), layers.Flatten(name="b")),
+        in_the_middle("a", "softmax", "b"),
+    ),
+    "softmax whose classes are reshaped": (
+        lambda: chain(layers.Dense(6, "softmax", name="a"), layers.Reshape((2, 3), name="b"), shape=(4,)),
+        in_the_middle("a", "softmax", "b"),
+    ),
+    "sigmoid that is padded": (
+        lambda: chain(layers.Conv2D(3, 2, activation="sigmoid", name="a"), layers.ZeroPadding2D(1, name="b")),
+        in_the_middle("a", "sigmoid", "b"),
     ),
     "softmax over another axis": (
         lambda: chain(layers.Conv2D(3, 2, name="c"), layers.Softmax(axis=1, name="s")),
@@ -333,11 +375,12 @@ def test_all_that_is_not_supported_in_a_file_is_said_at_once_by_check_too(tmp_pa
         layers.Flatten(name="flatten"),
         layers.LayerNormalization(name="a\x1b[2J\nb"),
         layers.Dense(3, activation="sigmoid", name="last"),
+        layers.Dense(2, name="after"),
         shape=(12, 12, 2),
     ).save(path)
     expected = [
-        at("tanh", "activation tanh is not supported", ACTIVATION),
-        at("last", "activation sigmoid is not supported", SIGMOID),
+        in_the_middle("tanh", "tanh", "relu6"),
+        in_the_middle("last", "sigmoid", "after"),
         at("a\\x1b[2J\\nb", *NORM),
         at("bilinear", "interpolation 'bilinear' is not supported", NEAREST),
         at("relu6", *THRESHOLD),

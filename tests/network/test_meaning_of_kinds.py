@@ -69,6 +69,11 @@ CASES = {
         "T207",
         "has no readout spike_count",
     ),
+    "a function of first spikes": (
+        output("regular", activation="softmax"),
+        "T207",
+        "softmax of first_spike, which gives an order and no logits",
+    ),
     "a threshold below rest": (
         changed("binary", "branch", neuron=IntegrateAndFireNeuron(-61.0, "to_rest", -60.0, -60.0)),
         "T211",

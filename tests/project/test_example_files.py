@@ -86,6 +86,21 @@ def test_class_numbers_are_int32(tmp_path, y, dtype):
     np.testing.assert_array_equal(found["classes.npy"], [4, 0, 1])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool"])
+def test_labels_are_uint8_and_classes_of_pixels_int32(folder, tmp_path, dtype, capsys):
+    """The autoencoder has one channel and no function: 0 and 1 are labels."""
+    labels = (PIXELS > 100).astype(dtype)
+    found = written(folder, {"x": PIXELS, "y": labels})["decoded.npy"]
+    assert found.dtype == np.uint8 and "converted" not in capsys.readouterr().out
+    np.testing.assert_array_equal(found, labels)
+    network = with_several()["two_currents"]
+    save(network, tmp_path / "several")
+    classes = np.arange(30).reshape(5, 2, 3) % 2
+    found = written(tmp_path / "several", {**examples_for(network, 5), "image": classes})
+    assert found["image.npy"].dtype == np.int32
+    np.testing.assert_array_equal(found["image.npy"], classes)
+
+
 def test_values_are_uint8_or_float32(folder):
     assert written(folder, {"x": PIXELS, "y": PIXELS[..., 0]})["decoded.npy"].dtype == np.uint8
     found = written(folder, {"x": PIXELS, "y": SIXTEENTHS})["decoded.npy"]

@@ -82,7 +82,7 @@ DATA = {
     "a single label": (npz(x=X, y=np.array(3)), f"DATA: y is int64 (), {LABELS}"),
     "too few labels": (npz(x=X, y=Y[:4]), f"DATA: y is int64 (4,), {LABELS}"),
     "too many labels": (npz(x=X, y=np.arange(9) % 5), f"DATA: y is int64 (9,), {LABELS}"),
-    "one-hot labels": (npz(x=X, y=np.eye(5)[Y]), "DATA: y is one-hot, expected class numbers: save y.argmax(axis=1)"),
+    "one-hot labels": (npz(x=X, y=np.eye(5)[Y]), "DATA: y is one-hot, expected class numbers: save y.argmax(axis=-1)"),
     "labels too large": (npz(x=X, y=Y + 1), "DATA: y has classes 1 to 5, the network has 0 to 4"),
     "labels below zero": (npz(x=X, y=Y - 1), "DATA: y has classes -1 to 3, the network has 0 to 4"),
     "labels beyond int64": (

@@ -103,7 +103,10 @@ Network network()
             network.inputs.push_back(tgenn::Input{name, sizes(words), divisor, low, high, binary});
         }
         else {
-            network.outputs.push_back(tgenn::Output{name, sizes(words)});
+            std::string activation;
+            words >> activation;
+            activation = (activation == "-") ? "" : activation;
+            network.outputs.push_back(tgenn::Output{name, sizes(words), activation});
         }
     }
     return network;

@@ -508,7 +508,7 @@ def with_several() -> dict[str, Network]:
         "mixed_inputs": (
             ConstantCurrentInput(),
             SpikesInput(),
-            (outputs[1], Output("classes", "spike_count", 2)),
+            (replace(outputs[1], activation="sigmoid"), Output("classes", "spike_count", 2, "softmax")),
         ),
     }
     return {

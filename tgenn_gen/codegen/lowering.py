@@ -219,6 +219,7 @@ class _Lowering:
             scale=self.names.scale(population),
             start=output.start,
             variable="V" if output.readout == "membrane" else "read",
+            activation=output.activation or "",
             weights=weights,
             function="mean_per_step" if scaled else "earliest",
             read=READOUTS[output.readout].read.__name__,

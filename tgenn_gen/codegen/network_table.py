@@ -111,7 +111,10 @@ def network_table(network: Network) -> str:
 
 def _heading(network: Network) -> list[str]:
     simulation = network.simulation
-    outputs = ", ".join(f"{o.readout} of {o.population}" for o in network.outputs)
+    outputs = ", ".join(
+        f"{o.readout} of {o.population}" + (f" ({o.activation})" if o.activation else "")
+        for o in network.outputs
+    )
     steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
     lines = [f"{network.name}: {steps}; read out: {outputs}"]
     return lines + [f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}" for i in network.inputs]

@@ -93,8 +93,9 @@ class OutputPlan:
     start        the first step of an example that the readout uses
     variable     the GeNN variable to read after each step; last_<variable> has its value at the end of an
                  example
+    activation   the function of the ANN's output, softmax, sigmoid or tanh; "" for none
     weights      the file of the scale, if it has one
-    function     the C++ function that computes the output from it: mean_per_step or earliest
+    function     the C++ function that computes the logits from it: mean_per_step or earliest
     read         the function of `tgenn_gen.runtime.readout_functions` that gives what is read, in NumPy
     genn_lines   Python that declares it in simulate.py
     numpy_lines  in reference.py
@@ -103,6 +104,7 @@ class OutputPlan:
     scale: str
     start: int
     variable: str
+    activation: str
     weights: tuple[WeightPlan, ...]
     function: str
     read: str

@@ -120,6 +120,7 @@ class PythonText:
         if output.readout == "first_spike":
             function = "earliest"
         function += f", start={output.start}" if output.start else ""
+        function += f', activation="{output.activation}"' if output.activation else ""
         shape, read = population.shape, READOUTS[output.readout].read.__name__
         identifier = self.names.identifiers[population.name]
         return (

@@ -17,8 +17,8 @@ A module imports only those above it:
     normalization          chooses the scale of each population, and scales the weights
     corrections            corrects biases and initial potentials
     layer_table            tgenn layers, tgenn check MODEL
-    keras_check            compares the folded network with the Keras model
     keras_scores           the Keras model's own scores, for tgenn evaluate
+    keras_check            compares the folded network with the Keras model
     agreement              runs the network beside the Keras model
     convert                calls all steps in order
 """

@@ -12,8 +12,9 @@ from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.simulation import input_table
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network, Population
-from tgenn_gen.runtime.data import Examples, count_of, takes_classes
+from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.input_encodings import values_problem
+from tgenn_gen.runtime.readout_functions import decisions
 
 Progress = Callable[[int, int], None]
 
@@ -107,7 +108,7 @@ class ActivationHistogram:
 class Measurement:
     """Measured over the calibration data: the ANN's activations, and the range of each input.
 
-    accuracy: of the ANN's first output; None where it has no classes, or the data has no labels.
+    accuracy: of the ANN's first output, a vector; None where the data has no class numbers or 0/1 labels.
     sample: evenly spaced examples, as many as were asked for.
     """
 
@@ -161,7 +162,7 @@ def measure(
     for p in (p for p in network.populations if p.neuron.spikes and not p.neuron.relays):
         channels, bits = (p.shape[-1], 6) if per_channel else (1, 11)
         histograms[p.name] = ActivationHistogram(channels, bits, calibration.count * p.size // channels)
-    done, correct, labelled = 0, 0, takes_classes(output.shape)
+    done, correct, labelled = 0, 0, len(output.shape) == 1
     ranges = {i.name: (np.inf, -np.inf) for i in network.inputs}
     for examples, labels in calibration.batches(network.largest):
         for name, x in examples.items():
@@ -171,12 +172,12 @@ def measure(
             negative = any(low < 0 for low, _ in ranges.values())
             hint = "use `signed=True`, or another `encoding`" if negative else "use another `encoding`"
             raise TgennError.at(calibration.file, "T506", problem, hint)
-        labelled = labelled and labels is not None
+        labelled = labelled and labels is not None and int(labels.max()) < max(output.size, 2)
         for population, current in ann_currents(network, examples):
             for name in counted[population.name]:
                 histograms[name].add(population.activation(current))
             if labelled and population is output:
-                correct += int((population.logits(current).argmax(axis=-1) == labels).sum())
+                correct += int((decisions(population.logits(current), None) == labels).sum())
         here = (wanted >= done) & (wanted < done + count_of(examples))
         for name, x in examples.items():
             kept[name][here] = x[wanted[here] - done]

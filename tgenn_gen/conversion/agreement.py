@@ -23,7 +23,6 @@ SECONDS = 30  # for the simulation, at this speed:
 PRODUCTS, UPDATES = 2e9, 2e7  # of weights with spikes, and of neurons, a second
 BATCH = 16  # examples that Keras runs at a time
 
-
 Figures = dict[str, float]  # each from 0 to 1
 SAME_CLASS, EXPLAINED = "same_class", "explained_variance"
 WORDS = {SAME_CLASS: "of the classes are the same", EXPLAINED: "of the variance is explained"}
@@ -42,7 +41,7 @@ class Answers:
     """What the Keras model gives for the examples of a test.
 
     examples: {input: float32 (n, *shape)}. outputs: {output population: (n, *shape)}. classes: the names of
-    those whose largest element is a class.
+    those that are read as classes or 0/1 labels.
     """
 
     examples: Examples
@@ -92,8 +91,10 @@ def keras_answers(
     arrays = [np.concatenate(part) for part in zip(*parts, strict=True)]
     names = dict(zip((o.population for o in outputs), dict.fromkeys(read.outputs), strict=True))
     found = {population: arrays[read.outputs.index(name)] for population, name in names.items()}
-    classes = [o.population for o in outputs if o.softmax]
-    if test.examples.labels is not None and takes_classes(found[outputs[0].population].shape[1:]):
+    classes = [o.population for o in outputs if o.activation == "softmax"]
+    shape = found[outputs[0].population].shape[1:]
+    decides = takes_classes(shape) if outputs[0].activation is None else outputs[0].activation == "sigmoid"
+    if test.examples.labels is not None and decides and len(shape) == 1:
         classes.append(outputs[0].population)
     return Answers(examples, found, classes)
 
@@ -101,23 +102,30 @@ def keras_answers(
 def agreement(network: Network, answers: Answers) -> Figures:
     """How far a network agrees with the Keras model, of each output. Several outputs: "output.measure".
 
-    same_class          the fraction of examples (of a map of classes: of its elements) with the same class
+    same_class          the fraction of examples (of maps: of their elements, of several 0/1 labels: of the
+                        labels) with the same class
     explained_variance  of values: 1 - mean squared error / variance of the Keras model's values over examples
     """
     examples, timesteps = checked(network, answers.examples, None, 0)
-    batches = [batch.outputs for batch in simulated_batches(network, examples, timesteps)]
+    batches = [*simulated_batches(network, examples, timesteps)]
     figures = {}
-    for name, wanted in answers.outputs.items():
-        found = np.concatenate([batch[name] for batch in batches])
-        measure = SAME_CLASS if name in answers.classes else EXPLAINED
-        figure = _same_class(found, wanted) if name in answers.classes else _explained(found, wanted)
-        figures[measure if len(answers.outputs) == 1 else f"{name}.{measure}"] = round(figure, 4)
+    for output in network.outputs:
+        name, wanted = output.population, answers.outputs[output.population]
+        if name in answers.classes:
+            logits = np.concatenate([batch.logits[name] for batch in batches])
+            measure, figure = SAME_CLASS, _same_class(logits, wanted, output.activation)
+        else:
+            found = np.concatenate([batch.outputs[name] for batch in batches])
+            measure, figure = EXPLAINED, _explained(found, wanted)
+        figures[measure if len(network.outputs) == 1 else f"{name}.{measure}"] = round(figure, 4)
     return figures
 
 
-def _same_class(found: np.ndarray, wanted: np.ndarray) -> float:
+def _same_class(logits: np.ndarray, wanted: np.ndarray, activation: str | None) -> float:
     """Of several classes with the largest probability, in float32, each one is right."""
-    chosen = np.take_along_axis(wanted, found.argmax(axis=-1)[..., None], axis=-1)
+    if activation == "sigmoid":
+        return float(((logits > 0) == (wanted > 0.5)).mean())
+    chosen = np.take_along_axis(wanted, logits.argmax(axis=-1)[..., None], axis=-1)
     return float((chosen == wanted.max(axis=-1, keepdims=True)).mean())
 
 

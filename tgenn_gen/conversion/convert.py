@@ -32,11 +32,12 @@ from tgenn_gen.conversion.methods import AUTO, PRESETS, Method, methods_of, need
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
+from tgenn_gen.engine.evaluation import are_class_scores
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import count_of, takes_classes
+from tgenn_gen.runtime.data import count_of
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +214,7 @@ def _logits(folded: FoldedModel) -> list[str]:
     return [
         o.population
         for o in folded.outputs
-        if not o.rectified and takes_classes(folded.network.population(o.population).shape)
+        if not o.rectified and are_class_scores(folded.network.population(o.population).shape, o.activation)
     ]
 
 

@@ -16,6 +16,7 @@ from tgenn_gen.conversion.folding_state import FoldedOutput, Walk, identifier, p
 from tgenn_gen.conversion.max_pooling import pooling_of
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
+from tgenn_gen.engine.evaluation import are_class_scores
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasLayer, KerasModel, UnsupportedError
 from tgenn_gen.keras_reader.supported_layers import (
@@ -25,14 +26,20 @@ from tgenn_gen.keras_reader.supported_layers import (
     RELUS,
     axis_of,
     examined,
+    output_function,
     relu_maximum,
     relu_slope,
 )
 from tgenn_gen.network.model import Connection, Input, Network, Output, Simulation
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.maximum import MaximumNeuron
+from tgenn_gen.network.ops.crop import Crop
+from tgenn_gen.network.ops.flatten import Flatten
 from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.ops.permute import Permute
+from tgenn_gen.network.ops.reshape import Reshape
 
+LINEAR = ("Activation", "linear")
 GROWTH = 2  # a network with more than so many times the model's weights gets a note
 POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 
@@ -69,10 +76,18 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
             if layer.name == name
         ),
         populations=tuple(walk.populations),
-        outputs=tuple(Output(o.population, method.readout, method.readout_start) for o in walk.outputs),
+        outputs=tuple(
+            Output(o.population, method.readout, method.readout_start, _read_function(o, method))
+            for o in walk.outputs
+        ),
         simulation=Simulation(method.dt, method.timesteps),
     )
     return FoldedModel(network, (*walk.notes, *_growth(model, network)), tuple(walk.outputs))
+
+
+def _read_function(output: FoldedOutput, method: Method) -> str | None:
+    """The function that the readout applies: that of the ANN, but for first spikes, which are no logits."""
+    return None if method.readout == "first_spike" else output.activation
 
 
 def _growth(model: KerasModel, network: Network) -> Iterator[str]:
@@ -98,9 +113,8 @@ def walked(model: KerasModel, method: Method) -> Walk:
         before = [walk.signals.get(name) for name in layer.inputs]
         walk.signals[layer.name] = None
         known = [signal for signal in before if signal is not None]
-        if not reasons and any(s.softmax for s in known) and layer.class_name not in NOTHING:
-            reasons = [(f"{layer.class_name} after softmax", "softmax is supported only at an output")]
-        if not reasons and len(known) == len(before):
+        in_the_middle = _functions_in_the_middle(layer, maps, walk)
+        if not reasons and not in_the_middle and len(known) == len(before):
             try:
                 renamed = replace(layer, name=names[layer.name])
                 walk.signals[layer.name] = _applied(renamed, maps, known, walk)
@@ -114,6 +128,40 @@ def walked(model: KerasModel, method: Method) -> Walk:
     if not walk.problems:
         _finish(walk)
     return walk
+
+
+def _functions_in_the_middle(layer: KerasLayer, maps: Sequence[LinearMap], walk: Walk) -> bool:
+    """Whether a layer reads what softmax, sigmoid or tanh gives, and cannot come before them just as well.
+
+    Their layers are refused then.
+    """
+    read = [walk.after[name] for name in layer.inputs if name in walk.after]
+    refused = [source for source in read if not _may_come_before(layer, maps, output_function(source))]
+    for source in refused:
+        function = output_function(source)
+        reason = (
+            f"{function} in the middle of the network: {layer.name} reads it",
+            f"{function} is supported only at an output: use relu, and train again",
+        )
+        if reason not in walk.refused[source.name]:
+            walk.refused[source.name].append(reason)
+    if output_function(layer):
+        walk.after[layer.name] = layer
+    elif read and not refused:
+        walk.after[layer.name] = read[0]
+    return bool(refused)
+
+
+def _may_come_before(layer: KerasLayer, maps: Sequence[LinearMap], function: str | None) -> bool:
+    """Whether a layer after this function can be applied before it: it only moves elements.
+
+    softmax is of the last axis, which must stay as it is.
+    """
+    if layer.class_name in NOTHING or (layer.class_name, layer.config.get("activation")) == LINEAR:
+        return True
+    moved = (Reshape,) if function == "softmax" else (Reshape, Flatten, Permute, Crop)
+    same_axis = function != "softmax" or layer.output_shape[-1:] == layer.input_shapes[0][-1:]
+    return bool(maps) and all(isinstance(m, moved) for m in maps) and same_axis
 
 
 def _input(layer: KerasLayer, walk: Walk, uint8_divisor: float | None) -> Input:
@@ -132,30 +180,34 @@ def _finish(walk: Walk) -> None:
     for name in dict.fromkeys(walk.model.outputs):
         signal = walk.signals[name]
         assert signal is not None  # there are no problems
-        softmax = signal.softmax
-        if softmax:
-            walk.notes.append("softmax left out: the output is the logits, which have the same largest class")
+        activation = signal.activation
         name, source = _last_name(signal), signal.branches[0].source
+        if activation and method.readout == "first_spike":
+            walk.notes.append(
+                f"{name}: {activation} left out, because first spikes give an order and no logits"
+            )
+        elif activation:
+            walk.notes.append(f"{name}: the readout applies {activation} to the logits")
         rectified = method.readout != "membrane" and signal.bare and source in walk.spiking
         if method.readout == "membrane":
             signal = walk.population(signal, IntegrateNeuron(method.neuron.few_spike), f"{name}_readout")
         elif not rectified or source in {o.population for o in walk.outputs}:
             signal = walk.population(signal, walk.neuron(signal), f"{name}_readout")
             if not rectified and "offset" not in method.corrections:
-                walk.notes.append(_loss(method.readout, signal.branches[0].source))
-        walk.outputs.append(FoldedOutput(signal.branches[0].source, softmax, rectified))
+                scores = are_class_scores(signal.shape, activation)
+                walk.notes.append(_loss(method.readout, signal.branches[0].source, scores))
+        walk.outputs.append(FoldedOutput(signal.branches[0].source, activation, rectified))
 
 
 def _last_name(signal: Signal) -> str:
     return signal.name or signal.branches[0].source
 
 
-def _loss(readout: str, name: str) -> str:
-    rest = (
-        ": correction 'offset' avoids this"
-        if readout == "spike_count"
-        else ", and ties go to the first class"
-    )
+def _loss(readout: str, name: str, scores: bool) -> str:
+    rest = ": readout 'membrane' avoids this"
+    if scores:
+        counts = readout == "spike_count"
+        rest = ": correction 'offset' avoids this" if counts else ", and ties go to the first class"
     return f"{name}: its readout, {readout.replace('_', ' ')}, is 0 for all negative outputs{rest}"
 
 
@@ -241,8 +293,8 @@ def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
     activation = layer.config.get("activation", "relu" if layer.class_name in RELUS else "linear")
     if activation == "linear":
         return signal
-    if activation == "softmax":
-        return replace(signal, softmax=True)
+    if function := output_function(layer):
+        return replace(signal, activation=function)
     maximum = relu_maximum(layer)
     if signal.positive and maximum is None:
         walk.notes.append(f"{layer.name}: relu left out, because its input is never negative")
@@ -337,7 +389,7 @@ _RULES: dict[str, Callable[[KerasLayer, list[Signal], Walk], Signal]] = {
     "InputLayer": _network_input,
     "Activation": lambda layer, before, walk: _activated(layer, before[0], walk),
     **dict.fromkeys(RELUS, lambda layer, before, walk: _activated(layer, before[0], walk)),
-    "Softmax": lambda layer, before, walk: replace(before[0], softmax=True),
+    "Softmax": lambda layer, before, walk: replace(before[0], activation="softmax"),
     "BatchNormalization": _batch_normalization,
     "Rescaling": _rescaling,
     "Normalization": _normalization,

@@ -24,12 +24,12 @@ class FoldedOutput:
     """How an output is read.
 
     population  the population that is read
-    softmax     whether a softmax was left out
+    activation  the ANN's function of it: softmax, sigmoid or tanh
     rectified   whether the spikes of a ReLU are read, so that values below 0 are 0 in the ANN too
     """
 
     population: str
-    softmax: bool
+    activation: str | None
     rectified: bool
 
 
@@ -48,6 +48,9 @@ class Walk:
     homes: dict[str, list[str]] = field(default_factory=dict)  # layer: the populations that it is part of
     folded: dict[str, str] = field(default_factory=dict)  # layers that are folded into kernels: their class
     rescaled: set[str] = field(default_factory=set)  # the inputs that the model itself rescales
+    after: dict[str, KerasLayer] = field(
+        default_factory=dict
+    )  # layer: whose softmax, sigmoid, tanh it passes on
 
     def __post_init__(self) -> None:
         self.named = {self.names[layer.name].lower() for layer in self.model.layers if not layer.inputs}

@@ -9,6 +9,7 @@ import numpy as np
 
 from tgenn_gen.conversion.folding import FoldedModel, as_network, walked
 from tgenn_gen.conversion.folding_state import Walk
+from tgenn_gen.conversion.keras_scores import logits_of
 from tgenn_gen.conversion.methods import PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
 from tgenn_gen.document.canonical_text import require_valid
@@ -23,6 +24,8 @@ from tgenn_gen.runtime.data import Examples
 # Allowed difference, relative to the largest output: sums in another order differ by some thousand roundings.
 TOLERANCE = {"float64": 1e-3, "float32": 1e-3, "float16": 0.05, "bfloat16": 0.1}
 SMALLEST_PROBABILITY = 1e-30
+# Nearer to their ends, float16 has too few digits to tell the logit.
+UNSATURATED = {"sigmoid": (1e-4, 0.99), "tanh": (-0.99, 0.99)}
 
 
 def convertible(path: Path) -> Walk:
@@ -58,10 +61,8 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
         wanted = expected[read.outputs.index(name)]
         if output.rectified:
             found = population.activation(found)
-        if output.softmax:
-            found, wanted = _log_softmax(found, wanted)
+        found, wanted, largest = _comparable(found, wanted, output.activation)
         difference = float(np.abs(found - wanted).max()) if found.shape == wanted.shape else np.inf
-        largest = float(np.abs(wanted).max())
         if not difference <= TOLERANCE[read.compute_dtype] * largest + 1e-6:
             message = (
                 f"the converted network and the model differ at '{name}': outputs of up to {largest:.3g} "
@@ -72,6 +73,24 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
                 "please report it with the model if the difference stays"
             )
             raise TgennError.at(read.file, "T409", message, hint)
+
+
+def _comparable(
+    logits: np.ndarray, outputs: np.ndarray, activation: str | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Logits and the model's outputs in comparable form, and the largest number that counts as one of them.
+
+    Logits show differences that saturated functions hide. Those that saturate sigmoid or tanh are cut off.
+    """
+    if activation is None or logits.shape != outputs.shape:
+        return logits, outputs, float(np.abs(outputs).max())
+    if activation == "softmax":
+        found, wanted = _log_softmax(logits, outputs)
+        return found, wanted, float(np.abs(wanted).max())
+    low, high = UNSATURATED[activation]
+    wanted = logits_of(np.clip(outputs.astype(np.float64), low, high), activation)
+    found = np.clip(logits, *logits_of(np.array([low, high]), activation))
+    return found, wanted, float(np.abs(logits).max())
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

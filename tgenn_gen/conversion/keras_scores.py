@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tgenn_gen.engine.simulation import input_table
+import numpy as np
+
+from tgenn_gen.engine.simulation import input_table, output_table
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.loading import load_model, predict
 from tgenn_gen.network.model import Network
@@ -32,13 +34,24 @@ def ann_scores(
             )
         raise TgennError.at(path, "T507", message, "give the model that the networks were converted from")
     inputs = input_table(network)
-    scores = scores_of(targets, inputs)
+    scores = scores_of(targets, inputs, output_table(network))
     for start in range(0, count_of(examples), 500):
         currents = currents_of(examples, start, start + 500, inputs)
         for read, output in zip(network.outputs, predict(model, [*currents.values()]), strict=True):
             if read.population in scores:
-                scores[read.population].add(output[None])
+                scores[read.population].add(logits_of(output, read.activation)[None])
     return scores
+
+
+def logits_of(outputs: np.ndarray, activation: str | None) -> np.ndarray:
+    """Logits whose function is `outputs` (..., *shape), float64; infinite where a function is saturated."""
+    outputs = outputs.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        if activation == "softmax":
+            return np.log(outputs)
+        if activation == "sigmoid":
+            return np.log(outputs) - np.log1p(-outputs)
+        return np.arctanh(outputs) if activation == "tanh" else outputs
 
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:

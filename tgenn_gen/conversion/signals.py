@@ -27,7 +27,7 @@ class Signal:
     name       the name for a population that computes it: the last layer with a kernel or a sum
     mixed      whether there is such a layer
     layers     the names of the layers in it
-    softmax    whether a softmax was left out
+    activation the softmax, sigmoid or tanh after it, which the readout of an output applies
     pooled     a max-pooling layer to apply after the next ReLU: maximum neurons compare activations
     raised     where the signal is an activation after affine maps with gains >= 0: (gain, offset, layer) each
     raised_of  that activation
@@ -40,7 +40,7 @@ class Signal:
     name: str = ""
     mixed: bool = False
     layers: tuple[str, ...] = ()
-    softmax: bool = False
+    activation: str | None = None
     pooled: KerasLayer | None = None
     raised: tuple[tuple[np.ndarray, np.ndarray, str], ...] = ()
     raised_of: Signal | None = None

@@ -54,7 +54,7 @@ def _section_lines(kind: str, section: Section) -> Iterator[str]:
 def _described(data: dict[str, Any]) -> str:
     """A short description of an input, a population or an output."""
     if "readout" in data:
-        return str(data["readout"])
+        return ", ".join(data[key] for key in ("readout", "activation") if key in data)
     kind = (data["neuron"] if "neuron" in data else data["encoding"])["kind"]
     sources = f", from {', '.join(c['from'] for c in data['inputs'])}" if "inputs" in data else ""
     return f"{data['shape']}, {kind}{sources}"

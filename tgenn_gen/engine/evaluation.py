@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.engine.ann import ann_rates
-from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
+from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
@@ -19,8 +19,10 @@ from tgenn_gen.runtime.data import (
     count_of,
     currents_of,
     shaped_targets,
+    takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.readout_functions import activated, decisions
 from tgenn_gen.runtime.scores import scores_of
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,9 @@ class Evaluation:
         n: The number of examples.
         timesteps: Time steps for each example.
         outputs: `{population: its scores}`, for outputs with targets: `accuracy` and `accuracy_per_step`,
-            0 to 1, or `mean_squared_error`, `mean_absolute_error` and `mean_squared_error_per_step`.
+            0 to 1, `confusion_matrix` (rows: targets; up to 1000 classes), `mean_iou` of maps, `exact_match`
+            of several 0/1 labels; or `mean_squared_error`, `mean_absolute_error` and
+            `mean_squared_error_per_step`.
         relu_outputs: The same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
             corrected.
         spikes_per_example: The spikes of all populations together, per example.
@@ -76,8 +80,9 @@ def evaluate(
     Args:
         network: The network. It need not be saved.
         x: Examples `(n, *input shape)`, or `{input: examples}`, as for `simulate`.
-        y: Targets of the first output, or `{output population: targets}`: class numbers `(n,)`, or values
-            `(n, *output shape)`.
+        y: Targets of the first output, or `{output population: targets}`. Class numbers are integers `(n,)`,
+            for maps `(n, height, width)`; 0/1 labels, for outputs with sigmoid or of one value, are integers
+            or booleans `(n, *output shape)`; values are `(n, *output shape)`.
         timesteps: Time steps for each example. None: those of the network.
         seed: Of random numbers (Poisson spikes, random initial V), 0 to 2^32 - 1.
         progress: Called with (examples done, all examples).
@@ -91,14 +96,15 @@ def evaluate(
     examples, timesteps = checked(network, x, timesteps, seed)
     count, inputs = count_of(examples), input_table(network)
     targets = _targets(y, network, count)
-    scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
+    outputs = output_table(network)
+    scores, relu_scores = scores_of(targets, inputs, outputs), scores_of(targets, inputs, outputs)
     log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
     spikes, done = 0, 0
     for batch in simulated_batches(network, examples, timesteps, seed):
-        size = len(batch.output)
+        size = len(next(iter(batch.logits.values())))
         found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
         for name in targets:
-            scores[name].add(batch.outputs_per_step[name])
+            scores[name].add(batch.logits_per_step[name])
             relu_scores[name].add(found[name][None])
         spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
         done += size
@@ -115,25 +121,34 @@ def evaluate(
 
 
 def _targets(y: Any, network: Network, count: int) -> Targets:
-    """{output: class numbers or values}, in the outputs' order. Raises TgennError (T503)."""
+    """{output: its targets}, in the outputs' order. Raises TgennError (T503)."""
     outputs = [o.population for o in network.outputs]
     given = dict(y) if isinstance(y, Mapping) else {outputs[0]: y}
     unknown = [str(name) for name in given if name not in outputs]
     problem = f"unknown output {', '.join(unknown)}, expected {', '.join(outputs)}" if unknown else ""
     problem = problem or ("" if given else "expected targets for at least one output")
     targets: Targets = {}
+    table = output_table(network)
     for name in (n for n in outputs if n in given):
-        shape = network.population(name).shape
-        targets[name] = shaped_targets(np.asarray(given[name]), shape)
-        key = name if isinstance(y, Mapping) else "y"
-        problem = problem or targets_problem(key, targets[name], shape, count)
+        target, key = np.asarray(given[name]), name if isinstance(y, Mapping) else "y"
+        problem = problem or targets_problem(key, target, table[name], count)
+        if not problem:
+            targets[name] = shaped_targets(target, table[name])
     if problem:
         raise TgennError.at("evaluate", "T503", problem)
     return targets
 
 
+def are_class_scores(shape: tuple[int, ...], activation: str | None) -> bool:
+    """Whether an output is taken for scores of classes: with softmax, or a vector without a function."""
+    return takes_classes(shape) and (activation == "softmax" or (activation is None and len(shape) == 1))
+
+
 def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
-    """{output: (batch, *shape)} of the network with ReLUs for neurons. examples: {input: (batch, *shape)}."""
+    """{output: its logits (batch, *shape)} of the network with ReLUs for neurons.
+
+    examples: {input: (batch, *shape)}.
+    """
     dt = network.simulation.dt
     values = {i.name: examples[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
     units = {p.name: p.neuron.unit(dt) for p in network.populations}

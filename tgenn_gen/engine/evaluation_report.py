@@ -56,7 +56,8 @@ def evaluation_data(evaluations: Sequence[Evaluation], ann: Scores | None) -> di
     for e in evaluations:
         first, relu = next(iter(e.outputs.values())), next(iter(e.relu_outputs.values()))
         relu_accuracy = {"relu_accuracy": relu["accuracy"]} if "accuracy" in relu else {}
-        networks.append({**asdict(e), **first, **relu_accuracy})
+        scores = {key: value for key, value in first.items() if key != "confusion_matrix"}  # only once
+        networks.append({**asdict(e), **scores, **relu_accuracy})
     ann_accuracy = None if ann is None else next(iter(ann.values())).get("accuracy")
     return {"ann_accuracy": ann_accuracy, "ann": ann, "networks": networks}
 

@@ -69,9 +69,13 @@ def input_table(network: Network) -> Table:
 
 
 def output_table(network: Network) -> Table:
-    """{output population: its shape and start}, as :mod:`tgenn_gen.runtime.data` takes it."""
+    """{output population: its shape, start and activation}, as :mod:`tgenn_gen.runtime.data` takes it."""
     return {
-        o.population: {"shape": network.population(o.population).shape, "start": o.start}
+        o.population: {
+            "shape": network.population(o.population).shape,
+            "start": o.start,
+            "activation": o.activation,
+        }
         for o in network.outputs
     }
 
@@ -174,7 +178,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
     for output in network.outputs:
         population, readout = network.population(output.population), READOUTS[output.readout]
         made_of = partial(_output, readout.output, population.scales)
-        net.output(population.name, population.shape, readout.read, made_of, output.start)
+        net.output(population.name, population.shape, readout.read, made_of, output.start, output.activation)
     return net
 
 

@@ -17,7 +17,8 @@ from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS, Chain, require_channel
 
 Reason = tuple[str, str]  # the problem, and what to do
 
-ACTIVATIONS = ("relu", "relu6", "leaky_relu", "softmax", "linear")
+OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "tanh")  # only at an output, where the readout applies them
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", *OUTPUT_FUNCTIONS, "linear")
 FLOATS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float32", "float64")
 INSTEAD = {
     "PReLU": "use LeakyReLU or ReLU and train again",
@@ -71,11 +72,13 @@ LAYERS: dict[str, Supported] = {
     **_layers("Rescaling", "folded into the next kernel and bias", "scale offset"),
     **_layers("Normalization", "folded into the next kernel and bias", "axis mean variance invert"),
     **_layers(
-        "Activation", "neurons for relu and relu6; nothing for linear; softmax is left out", "activation"
+        "Activation",
+        "neurons for relu and relu6; nothing for linear; softmax, sigmoid, tanh: only at an output",
+        "activation",
     ),
     **_layers("ReLU", "neurons, whose scale is at most max_value", "max_value negative_slope threshold"),
     **_layers("LeakyReLU", "neurons, and a second population for negative values", "negative_slope"),
-    **_layers("Softmax", "left out at an output: the logits are read", "axis"),
+    **_layers("Softmax", "the function of an output, which the readout applies", "axis"),
     **_layers(
         "Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout "
         "ActivityRegularization Identity",
@@ -138,14 +141,15 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
         )
     activation = layer.config.get("activation", "linear")
     if activation not in ACTIVATIONS:
-        hint = "use relu, or softmax or linear at the output, and train again"
-        if activation == "sigmoid":
-            hint = (
-                "use relu, and train again; at an output, use linear without training again: linear > 0 "
-                "means sigmoid > 0.5"
-            )
+        hint = "use relu, or linear, softmax, sigmoid or tanh at the output, and train again"
         reasons.append((f"activation {activation} is not supported", hint))
     return maps, reasons
+
+
+def output_function(layer: KerasLayer) -> str | None:
+    """The softmax, sigmoid or tanh of a supported layer; None without one."""
+    name = "softmax" if layer.class_name == "Softmax" else layer.config.get("activation")
+    return name if name in OUTPUT_FUNCTIONS and layer.class_name in LAYERS else None
 
 
 def relu_maximum(layer: KerasLayer) -> float | None:

@@ -242,6 +242,10 @@ def _output_problems(network: Network) -> list[Problem]:
                     f"use readout: {' or '.join(population.neuron.readouts)}, or another kind of neuron",
                 )
             )
+        if output.activation and output.readout == "first_spike":
+            message = f"{output.activation} of first_spike, which gives an order and no logits"
+            hint = "remove activation, or use another readout"
+            found.append(Problem((*path, "activation"), "T207", message, hint))
     return found
 
 

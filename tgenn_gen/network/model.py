@@ -116,11 +116,16 @@ class Population:
 
 @dataclass(frozen=True)
 class Output:
-    """An output: a population, and how it is read out from local step `start` on (network.readouts)."""
+    """An output: a population, and how it is read out from local step `start` on (network.readouts).
+
+    activation: the function of the ANN's output, "softmax", "sigmoid" or "tanh", which is applied to the
+    logits that the readout gives; None: the output is the logits.
+    """
 
     population: str
     readout: str
     start: int = rarely(0)
+    activation: str | None = rarely(None)
 
 
 @dataclass(frozen=True)

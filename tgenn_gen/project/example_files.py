@@ -12,17 +12,19 @@ import numpy as np
 from tgenn_gen.errors import TgennError
 from tgenn_gen.files.file_writing import alone_in, replace_files, unwritable
 from tgenn_gen.project.writing import require_writable_target
-from tgenn_gen.runtime.data import Examples, Targets
+from tgenn_gen.runtime.data import Examples, Table, Targets
 
 
-def example_files(examples: Examples, targets: Targets) -> dict[str, np.ndarray]:
+def example_files(examples: Examples, targets: Targets, outputs: Table) -> dict[str, np.ndarray]:
     """{input or output: array for its file}, in C order, little-endian.
 
     Examples (n, *shape) and target values (n, *shape): uint8 stays uint8, everything else becomes float32.
-    Class numbers (n,): int32.
+    Class numbers become int32, 0/1 labels uint8.
     """
-    arrays = {**examples, **targets}
-    classes = {name for name, y in targets.items() if y.ndim == 1}
+    shapes = {name: outputs[name]["shape"] for name in targets}
+    labels = {name: y.astype(np.uint8) for name, y in targets.items() if y.dtype == np.bool_}
+    arrays = {**examples, **targets, **labels}
+    classes = {name for name in targets if name not in labels and arrays[name].ndim == len(shapes[name])}
     return {name: np.asarray(x, _dtype(x, name in classes), order="C") for name, x in arrays.items()}
 
 

@@ -52,10 +52,20 @@ class NumpyNetwork(RunnableNetwork):
         self._batch: _Batch
 
     def output(
-        self, name: str, shape: tuple[int, ...], read: ReadFunction, readout: ReadoutFunction, start: int = 0
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        read: ReadFunction,
+        readout: ReadoutFunction,
+        start: int = 0,
+        activation: str | None = None,
     ) -> None:
-        """Declare an output population. start: the first step of an example that the readout uses."""
-        self.outputs[name] = {"shape": shape, "start": start}
+        """Declare an output population.
+
+        start       the first step of an example that the readout uses
+        activation  the function of the ANN's output: softmax, sigmoid or tanh
+        """
+        self.outputs[name] = {"shape": shape, "start": start, "activation": activation}
         self._read[name], self.readouts[name] = read, readout
 
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -127,17 +137,18 @@ class NumpyNetwork(RunnableNetwork):
                 self.populations(self)
                 require_recordable("record", record, batch.counts)
                 require_recordable("record_v", record_v, batch.with_v)
-            outputs = {}
+            logits = {}
             for name, output in self.outputs.items():
                 values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
-                outputs[name] = self.output_of(name, values, timesteps)
+                logits[name] = self.logits_of(name, values, timesteps)
             yield Result(
-                {name: values[-1] for name, values in outputs.items()},
-                outputs,
+                {name: values[-1] for name, values in logits.items()},
+                logits,
                 batch.counts,
                 batch.net_counts,
                 {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
                 {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+                self.activations,
             )
 
 

@@ -8,13 +8,13 @@ A module imports only those above it:
 
     messages           errors and notes for the user of a script
     data               examples and targets from .npz files
+    readout_functions  what is read from an output population
     scores             accuracy and errors
     linear_maps        the linear maps of all ops
     kernels            weights that synapses share, for GeNN
     random_numbers     random numbers that depend only on their place
     neuron_updates     the neurons in NumPy, step by step
     input_encodings    examples to currents or spikes
-    readout_functions  what is read from an output population
     results            the results of a simulation
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run

@@ -156,18 +156,25 @@ class GeNNNetwork(RunnableNetwork):
             parameters["kernel"].set_init_values(kernel.flatten())
 
     def output(
-        self, group: Any, variable: str, shape: tuple[int, ...], readout: ReadoutFunction, start: int = 0
+        self,
+        group: Any,
+        variable: str,
+        shape: tuple[int, ...],
+        readout: ReadoutFunction,
+        start: int = 0,
+        activation: str | None = None,
     ) -> None:
         """Declare an output population.
 
         variable   the GeNN variable to read after each step; last_<variable> has its value at the end of an
                    example
-        readout    computes the output in the units of the ANN: readout(values, steps), with values of shape
+        readout    computes the logits in the units of the ANN: readout(values, steps), with values of shape
                    (steps, batch, *shape) and the number of steps so far
         start      the first step of an example that the readout uses
+        activation the function of the ANN's output: softmax, sigmoid or tanh
         """
         name = self.name_of(group)
-        self.outputs[name] = {"shape": shape, "start": start}
+        self.outputs[name] = {"shape": shape, "start": start, "activation": activation}
         self.readouts[name], self._reads[name] = readout, variable
 
     # What users call.
@@ -351,24 +358,25 @@ class GeNNNetwork(RunnableNetwork):
         self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]
     ) -> Result:
         """The result of a batch, from values after each step and the last: (steps, batch, neurons)."""
-        outputs = {}
+        logits = {}
         for name, variable in self._reads.items():
             read = course.get((name, variable), last[name, variable])
             if start := self.outputs[name]["start"] if len(read) > 1 else 0:
                 read = np.concatenate([np.zeros_like(read[:start]), read[start:]])
             read = read.reshape(*read.shape[:2], *self.outputs[name]["shape"])
-            outputs[name] = self.output_of(name, read, timesteps)
+            logits[name] = self.logits_of(name, read, timesteps)
         spikes = {}
         for name in recorded:
             counts = course.get((name, "net_count"), course[name, "spike_count"]).astype(np.int64)
             spikes[name] = np.diff(counts, axis=0, prepend=0).astype(np.int8).swapaxes(0, 1)
         return Result(
-            {name: output[-1] for name, output in outputs.items()},
-            outputs,
+            {name: values[-1] for name, values in logits.items()},
+            logits,
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "spike_count"},
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "net_count"},
             spikes,
             {name: course[name, "V"].swapaxes(0, 1) for name in record_v},
+            self.activations,
         )
 
     def _with(self, variable: str) -> list[str]:

@@ -24,7 +24,7 @@ from .readout_functions import each_step, steps_so_far
 from .results import Result, joined
 from .weights import ProjectFolder
 
-# readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): output in the ANN's units
+# readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): logits in the ANN's units
 ReadoutFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -144,8 +144,16 @@ class RunnableNetwork(ABC):
         """The value of a spike at each step, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
         return few_spike_weights(timesteps) if self.few_spike else rate_weights(timesteps)
 
-    def output_of(self, name: str, read: np.ndarray, timesteps: int) -> np.ndarray:
-        """The output (steps, batch, *shape). read: the values after each step, or after the last one only."""
+    @property
+    def activations(self) -> dict[str, str | None]:
+        """{output: the function of the ANN's output}."""
+        return {name: output["activation"] for name, output in self.outputs.items()}
+
+    def logits_of(self, name: str, read: np.ndarray, timesteps: int) -> np.ndarray:
+        """The logits of an output (steps, batch, *shape).
+
+        read: the values after each step, or after the last one only.
+        """
         so_far = steps_so_far(self.step_weights(timesteps), self.outputs[name]["start"])
         return self.readouts[name](read, each_step(so_far[-len(read) :], read))
 

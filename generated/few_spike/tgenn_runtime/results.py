@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
+
+from .readout_functions import activated, decisions
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,23 +18,26 @@ class Result:
     Neurons are in C order of their population's shape; `shaped` gives them that shape.
 
     Attributes:
-        outputs: `{population: (n, *shape)}`, the readout after the last step, in the units of the ANN's
-            activations.
-        outputs_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step.
+        logits: `{population: (n, *shape)}`, the readout after the last step, in the units of the ANN's
+            activations. `outputs` are the function of the ANN's output of it, such as softmax.
+        logits_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step.
         spike_counts: `{population: (n, neurons)}`, the number of spikes, of +1 and of -1 together, uint32.
         net_counts: `{population: (n, neurons)}`, spikes of +1 minus spikes of -1, int32; only populations
             whose spikes have a sign.
         spikes: `{recorded population: (n, timesteps, neurons)}`, 0, 1 or -1 at each local step, int8.
         v: `{recorded population: (n, timesteps, neurons)}`, V after each local step, float32. If V of an
             output is read from a later step on, V on GeNN restarts from 0 at that step.
+        activations: `{population: function}`, the function of the ANN's output: "softmax", "sigmoid", "tanh"
+            or None, where `outputs` are the logits.
     """
 
-    outputs: dict[str, np.ndarray]
-    outputs_per_step: dict[str, np.ndarray]
+    logits: dict[str, np.ndarray]
+    logits_per_step: dict[str, np.ndarray]
     spike_counts: dict[str, np.ndarray]
     net_counts: dict[str, np.ndarray]
     spikes: dict[str, np.ndarray] = field(default_factory=dict)
     v: dict[str, np.ndarray] = field(default_factory=dict)
+    activations: dict[str, str | None] = field(default_factory=dict)
 
     def shaped(self, shapes: Mapping[str, tuple[int, ...]]) -> Result:
         """The same, with the axes of each population's shape instead of the axis of neurons."""
@@ -39,8 +45,23 @@ class Result:
         def with_shapes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: a.reshape(*a.shape[:-1], *shapes[name]) for name, a in arrays.items()}
 
-        counted = (self.spike_counts, self.net_counts, self.spikes, self.v)
-        return Result(self.outputs, self.outputs_per_step, *map(with_shapes, counted))
+        counts, net_counts, spikes, v = map(
+            with_shapes, (self.spike_counts, self.net_counts, self.spikes, self.v)
+        )
+        return Result(self.logits, self.logits_per_step, counts, net_counts, spikes, v, self.activations)
+
+    @cached_property
+    def outputs(self) -> dict[str, np.ndarray]:
+        """`{population: (n, *shape)}`: the outputs after the last step, as the ANN gives them."""
+        return self._activated(self.logits)
+
+    @cached_property
+    def outputs_per_step(self) -> dict[str, np.ndarray]:
+        """`{population: (timesteps, n, *shape)}`: the outputs after each step, as the ANN gives them."""
+        return self._activated(self.logits_per_step)
+
+    def _activated(self, logits: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: activated(values, self.activations.get(name)) for name, values in logits.items()}
 
     @property
     def output(self) -> np.ndarray:
@@ -54,8 +75,13 @@ class Result:
 
     @property
     def predictions(self) -> np.ndarray:
-        """`(n,)`: the index of the largest element of the network's first output: the class."""
-        return self.output.reshape(len(self.output), -1).argmax(axis=1)
+        """`(n, *shape without its last axis)`: the classes of the network's first output, from its logits.
+
+        A class is the index of the largest logit of the last axis; with one logit it is 1 above 0. With
+        several logits and sigmoid each decides between 0 and 1: `(n, *shape)`.
+        """
+        name, logits = next(iter(self.logits.items()))
+        return decisions(logits, self.activations.get(name))
 
 
 def joined(batches: Iterable[Result]) -> Result:
@@ -67,7 +93,11 @@ def joined(batches: Iterable[Result]) -> Result:
         return {key: np.concatenate([d[key] for d in dicts], axis=axis) for key in dicts[0]}
 
     return Result(
-        together("outputs"),
-        together("outputs_per_step", axis=1),
-        *map(together, ("spike_counts", "net_counts", "spikes", "v")),
+        together("logits"),
+        together("logits_per_step", axis=1),
+        together("spike_counts"),
+        together("net_counts"),
+        together("spikes"),
+        together("v"),
+        parts[0].activations,
     )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import count_of, label_problem, range_problem, read_data
+from .data import count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .raster import plot_raster, require_plot
@@ -77,8 +77,8 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         required=True,
         metavar="F.npz",
         help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs; "
-        "targets are class numbers (n,) or values (n, *output shape); uint8 examples are divided by the "
-        "input's uint8_divisor",
+        "targets are class numbers, 0/1 labels or values (n, *output shape); uint8 examples are divided by "
+        "the input's uint8_divisor",
     )
     parser.add_argument(
         "-n", "--limit", type=positive, metavar="N", help="use only the first N examples (default: all)"
@@ -174,10 +174,11 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
     examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
     if unsuitable := values_problem(examples, net.inputs):
         raise RunError(f"{arguments.data}: {unsuitable}")
-    for doubt in (range_problem(examples, net.inputs), label_problem(targets, net.outputs)):
+    doubts = (label_problem(targets, net.outputs), labels_note(targets, net.outputs))
+    for doubt in (range_problem(examples, net.inputs), *doubts):
         if doubt:
             note(f"{arguments.data}: {doubt}")
-    scores = scores_of(targets, net.inputs)
+    scores = scores_of(targets, net.inputs, net.outputs)
     first, total = next(iter(net.outputs)), count_of(examples)
 
     details = arguments.json is not None or arguments.save_outputs is not None
@@ -190,9 +191,9 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
     try:
         for batch in net.batches(examples, arguments.timesteps, record, (), details):
             kept.add(batch)
-            for name, output in batch.outputs_per_step.items():
+            for name, logits in batch.logits_per_step.items():
                 if name in scores:
-                    scores[name].add(output)
+                    scores[name].add(logits)
             running = scores[first].running() if first in scores else ""
             show_progress(kept.done, total, running, started)
     except KeyboardInterrupt:

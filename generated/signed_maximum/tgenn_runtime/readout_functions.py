@@ -1,8 +1,9 @@
 """Readouts of an output population, in NumPy.
 
 A read_... function gives the value that is read after each step from `course`, what the population emitted
-(steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the output,
-in the units of the ANN's activations.
+(steps, batch, *shape), without the first `start` steps. mean_per_step and earliest turn it into the logits,
+in the units of the ANN's activations. activated applies the function of the ANN's output to them: softmax,
+sigmoid, tanh, or None. decisions reads classes from them.
 """
 
 import numpy as np
@@ -50,3 +51,33 @@ def mean_per_step(read: np.ndarray, scale: np.ndarray, steps: np.ndarray) -> np.
 def earliest(read: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """1 / the number of the step with the first spike: 1 for the first step, 0 for no spike."""
     return np.divide(1, read, out=np.zeros_like(read), where=read > 0)
+
+
+def activated(logits: np.ndarray, activation: str | None) -> np.ndarray:
+    """The ANN's output: its function of logits (..., *shape), of their type. softmax is over the last axis.
+
+    In double precision, so that it is the same on all machines and in model.cc.
+    """
+    if activation is None:
+        return logits
+    values = logits.astype(np.float64)
+    if activation == "softmax":
+        powers = np.exp(values - values.max(axis=-1, keepdims=True))
+        outputs = powers / powers.sum(axis=-1, keepdims=True)
+    elif activation == "sigmoid":
+        powers = np.exp(-np.abs(values))  # at most 1, so nothing overflows
+        outputs = np.where(values >= 0, 1, powers) / (1 + powers)
+    else:
+        outputs = np.tanh(values)
+    return outputs.astype(logits.dtype)
+
+
+def decisions(logits: np.ndarray, activation: str | None) -> np.ndarray:
+    """What logits (..., *shape) decide for: the class, (..., *shape without its last axis).
+
+    The class is the index of the largest logit; with one logit it is 1 above 0. With several logits and
+    sigmoid each is a decision of its own, 0 or 1: (..., *shape).
+    """
+    if logits.shape[-1] == 1 and activation != "softmax":
+        return (logits[..., 0] > 0).astype(np.int64)
+    return (logits > 0).astype(np.int64) if activation == "sigmoid" else logits.argmax(axis=-1)

@@ -14,6 +14,7 @@ from tgenn_gen.errors import TgennError
 if TYPE_CHECKING:
     from tgenn_gen.network.fields import Shape
     from tgenn_gen.network.model import Network
+    from tgenn_gen.runtime.data import Targets
 
 
 def add(commands: Any) -> None:
@@ -34,7 +35,7 @@ def add(commands: Any) -> None:
         type=Path,
         required=True,
         help="examples x and targets y, or x_test and y_test, or arrays named after the inputs and outputs; "
-        "targets are class numbers, or values of the output's shape",
+        "targets are class numbers, 0/1 labels, or values of the output's shape",
     )
     command.add_argument(
         "--model",
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
     from tgenn_gen.engine.simulation import input_table, output_table
     from tgenn_gen.runtime.command_line import check_outputs
-    from tgenn_gen.runtime.data import count_of, range_problem, read_data
+    from tgenn_gen.runtime.data import count_of, labels_note, range_problem, read_data
     from tgenn_gen.runtime.raster import require_plot
     from tgenn_gen.runtime.written_files import write_json
 
@@ -90,6 +91,12 @@ def run(arguments: argparse.Namespace) -> int:
         names = ", ".join(["y", *outputs])
         message = f"holds no targets: none of {names} (or with _test at the end)"
         raise TgennError.at(arguments.data, "T507", message, "add them to the file")
+    for path, other in networks.items():
+        if not _same_scores(targets, other, network):
+            message = f"has outputs with other functions than {first}, and the targets are no class numbers"
+            raise TgennError.at(path, "T507", message, "evaluate it alone")
+    if assumed := labels_note(targets, output_table(network)):
+        note(f"{arguments.data}: {assumed}")
     ann = None
     if arguments.model is not None:
         from tgenn_gen.conversion.keras_scores import ann_scores
@@ -128,6 +135,17 @@ def _inputs_seen(network: Network) -> list[tuple[str, Shape, float]]:
     """What matters about the inputs to the data that they take; names where there are several."""
     several = len(network.inputs) > 1
     return [(i.name if several else "", i.shape, i.uint8_divisor) for i in network.inputs]
+
+
+def _same_scores(targets: Targets, other: Network, network: Network) -> bool:
+    """Whether targets mean the same for both networks: class numbers do, whatever the functions."""
+    outputs = zip(network.outputs, other.outputs, strict=True)
+    return all(
+        own.activation == o.activation
+        or own.population not in targets
+        or targets[own.population].ndim == len(network.population(own.population).shape)
+        for own, o in outputs
+    )
 
 
 def _outputs_seen(network: Network) -> list[tuple[str, Shape]]:

@@ -51,11 +51,12 @@ def run(arguments: argparse.Namespace) -> int:
     examples, targets = read_data(arguments.data, inputs, output_table(network), arguments.limit)
     if problem := values_problem(examples, inputs):
         raise TgennError.at(arguments.data, "T503", problem)
-    files = example_files(examples, targets)
+    files = example_files(examples, targets, output_table(network))
     stale = write_examples(folder, files, outputs)
     for name, array in files.items():
         before = {**examples, **targets}[name].dtype
-        change = "" if before == array.dtype else f", converted from {before}"
+        same = before == array.dtype or (name in targets and before == bool)  # 0/1 labels of any type
+        change = "" if same else f", converted from {before}"
         inform(f"{folder / name}.npy: {array.dtype} {array.shape}{change}")
     for path in stale:
         inform(f"{path}: removed, because the data has no targets for it")
