@@ -22,7 +22,6 @@ from tgenn_gen.runtime.data import (
     takes_classes,
     targets_problem,
 )
-from tgenn_gen.runtime.readout_functions import activated, decisions
 from tgenn_gen.runtime.scores import scores_of
 
 log = logging.getLogger(__name__)
