@@ -100,7 +100,7 @@ Network network()
             float divisor, low, high;
             bool binary;
             words >> divisor >> low >> high >> binary;
-            network.inputs.push_back(tgenn::Input{name, sizes(words), divisor, low, high, binary});
+            network.inputs.push_back(tgenn::Input{name, sizes(words), divisor, low, high, binary, {}});
         }
         else {
             network.outputs.push_back(tgenn::Output{name, sizes(words)});

@@ -218,7 +218,7 @@ def _local_threshold_balancing(
     passes = -(-LTB_STEPS // steps)
     done, neurons = 0, network.largest
     for examples in chain.from_iterable(_batches_of(calibration, LTB_BATCH, neurons) for _ in range(passes)):
-        values = dict(examples)
+        values = network.presented(examples)
         for population in network.populations:
             activation = population.activation(population.current(values))
             if population.name in thresholds:
