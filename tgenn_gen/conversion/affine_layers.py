@@ -71,6 +71,12 @@ def affine_of(layer: KerasLayer) -> Affine:
     return Affine(1 / deviation, -mean / deviation, mean, deviation)
 
 
+def _scaling(gain: np.ndarray, offset: np.ndarray) -> Affine:
+    """A function that is made for data that it maps to -1..1."""
+    factor = np.where(gain == 0, 1, gain)
+    return Affine(gain, offset, -offset / factor, np.abs(1 / factor))
+
+
 def input_statistics(model: KerasModel) -> dict[str, Affine]:
     """{input: the statistics of its data}, for inputs that an affine layer reads, in the input's units.
 
