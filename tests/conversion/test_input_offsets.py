@@ -169,6 +169,21 @@ def test_scales_of_all_kinds_are_of_what_the_network_gets(options):
         assert np.abs(simulate(network, x).output - expected).mean() < 0.05 * np.abs(expected).max()
 
 
+def test_bounds_of_the_model_are_for_inputs_of_0_to_1():
+    keras.utils.set_random_seed(1)
+    x = np.random.default_rng(0).random((500, 4)).astype(np.float32)
+    of = keras.layers
+    stack = [of.Normalization(mean=0.5, variance=1e-5), of.Dense(4, activation="relu"), of.Dense(3)]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    network = convert(model, method=Method(normalize="model"))
+    assert network.inputs[0].offset == 0.5
+    hidden = keras.Model(model.inputs, model.layers[1].output)
+    scale = network.populations[0].scale
+    assert np.asarray(hidden(x)).max() <= scale
+    kernel = model.layers[1].kernel.numpy() / np.sqrt(1e-5)
+    assert scale == pytest.approx((np.maximum(kernel, 0).sum(0) + np.maximum(-kernel.sum(0) / 2, 0)).max(), rel=1e-4)
+
+
 def test_corrections_are_of_what_the_network_gets():
     x = columns("-20,000 +- 100", 256)
     model = adapted(x)
