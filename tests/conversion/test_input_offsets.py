@@ -11,8 +11,8 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen import Method, TgennError, convert, evaluate, generate, load, save, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
-from tgenn_gen.conversion.keras_check import check_without_data, convertible, random_examples  # noqa: E402
 from tgenn_gen.conversion.folding import fold  # noqa: E402
+from tgenn_gen.conversion.keras_check import check_without_data, convertible, random_examples  # noqa: E402
 from tgenn_gen.engine.evaluation import relu_outputs  # noqa: E402
 from tgenn_gen.keras_reader.loading import read_model  # noqa: E402
 from tgenn_gen.network.encodings.poisson import PoissonInput  # noqa: E402
@@ -78,6 +78,8 @@ def test_one_mean_is_a_number_several_are_an_array():
     np.testing.assert_allclose(network.inputs[0].offsets, x.mean(axis=0), rtol=1e-5, atol=1e-5)
     network = convert(adapted(x[:, 1:2] + np.zeros((1, 3), np.float32), axis=None), method=NONE)
     assert network.inputs[0].offset == pytest.approx(1e5)
+    (note,) = (n for n in network.provenance["changes"] if n.startswith("measured: the mean"))
+    assert note.endswith("times the standard deviation, is subtracted from the data (offset)")
 
 
 def shifted(layer):
@@ -158,7 +160,9 @@ def test_uint8_data_is_divided_first_and_the_range_is_of_the_data():
     np.testing.assert_allclose(simulate(network, x).output, expected, atol=0.02)
 
 
-@pytest.mark.parametrize("options", [{"normalize": "spike_norm"}, {"normalize": "ltb"}, {"normalize": "model"}])
+@pytest.mark.parametrize(
+    "options", [{"normalize": "spike_norm"}, {"normalize": "ltb"}, {"normalize": "model"}]
+)
 def test_scales_of_all_kinds_are_of_what_the_network_gets(options):
     x = columns("-20,000 +- 100", 256)
     model = adapted(x)
@@ -181,7 +185,9 @@ def test_bounds_of_the_model_are_for_inputs_of_0_to_1():
     scale = network.populations[0].scale
     assert np.asarray(hidden(x)).max() <= scale
     kernel = model.layers[1].kernel.numpy() / np.sqrt(1e-5)
-    assert scale == pytest.approx((np.maximum(kernel, 0).sum(0) + np.maximum(-kernel.sum(0) / 2, 0)).max(), rel=1e-4)
+    assert scale == pytest.approx(
+        (np.maximum(kernel, 0).sum(0) + np.maximum(-kernel.sum(0) / 2, 0)).max(), rel=1e-4
+    )
 
 
 def test_corrections_are_of_what_the_network_gets():
@@ -212,7 +218,9 @@ def test_models_of_all_routes_get_the_same_offset(tmp_path, library, name):
     if name:
         model.save(tmp_path / name)
     network = convert(tmp_path / name if name else model, method=NONE)
-    np.testing.assert_allclose(network.inputs[0].offsets, x.mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(
+        network.inputs[0].offsets, x.mean(axis=0, dtype=np.float64), rtol=1e-5, atol=1e-4
+    )
     near_keras(network, model, x)
 
 

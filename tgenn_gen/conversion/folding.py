@@ -96,12 +96,11 @@ def walked(model: KerasModel, method: Method) -> Walk:
     """Fold every supported layer; the walk's `problems` has the others. Raises TgennError (T407)."""
     names, notes = population_names(model.layers)
     walk = Walk(model, method, names, notes)
-    if not method.encoding.spikes:
-        walk.offsets = {
-            names[name]: affine.mean.astype(np.float32)
-            for name, affine in input_statistics(model).items()
-            if affine.ratio > CANCELS
-        }
+    for name, affine in input_statistics(model).items():
+        if affine.ratio > CANCELS and not method.encoding.spikes:
+            walk.offsets[names[name]] = affine.mean.astype(np.float32)
+            times = f"up to {affine.ratio:.3g} times the standard deviation"
+            walk.notes.append(f"{names[name]}: the mean, {times}, is subtracted from the data (offset)")
     for layer in walk.model.layers:
         maps, reasons = examined(layer)
         before = [walk.signals.get(name) for name in layer.inputs]

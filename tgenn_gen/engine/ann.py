@@ -15,7 +15,9 @@ def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Populat
 
     examples: {input: (batch, *shape)}, as the ANN takes them. The current is the pre-activation: no ReLU is applied to it.
     """
-    return ann_rates(network, network.presented(examples), dict.fromkeys((p.name for p in network.populations), 1.0))
+    return ann_rates(
+        network, network.presented(examples), dict.fromkeys((p.name for p in network.populations), 1.0)
+    )
 
 
 def ann_rates(
