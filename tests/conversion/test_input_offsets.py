@@ -1,4 +1,4 @@
-"""Inputs whose mean is large beside their standard deviation: the network keeps the order (x - mean) / std."""
+"""Inputs whose mean is large beside their standard deviation: (x - mean) / std stays in this order."""
 
 from __future__ import annotations
 
@@ -160,15 +160,13 @@ def test_uint8_data_is_divided_first_and_the_range_is_of_the_data():
     np.testing.assert_allclose(simulate(network, x).output, expected, atol=0.02)
 
 
-@pytest.mark.parametrize(
-    "options", [{"normalize": "spike_norm"}, {"normalize": "ltb"}, {"normalize": "model"}]
-)
-def test_scales_of_all_kinds_are_of_what_the_network_gets(options):
+@pytest.mark.parametrize("normalize", ["spike_norm", "ltb", "model"])
+def test_scales_of_all_kinds_are_of_what_the_network_gets(normalize):
     x = columns("-20,000 +- 100", 256)
     model = adapted(x)
-    network = convert(model, x, Method(timesteps=512, **options))
+    network = convert(model, x, Method(normalize, timesteps=512))
     near_keras(network, model, x)
-    if options["normalize"] != "model":  # which is for data of 0 to 1
+    if normalize != "model":  # which is for data of 0 to 1
         expected = np.asarray(model(x))
         assert np.abs(simulate(network, x).output - expected).mean() < 0.05 * np.abs(expected).max()
 
@@ -259,7 +257,7 @@ def test_inside_the_network_a_mean_is_folded_where_float32_can():
 
 
 def test_inside_the_network_a_mean_that_cancels_is_refused_with_the_layer_that_has_it():
-    with pytest.raises(TgennError, match="T409.*because 'norm' subtracts a mean of 2e[+]06") as caught:
+    with pytest.raises(TgennError, match=r"T409.*because 'norm' subtracts a mean of 2e[+]06") as caught:
         convert(hidden(1e6), method=NONE)
     assert "bug" not in str(caught.value)
 
@@ -274,7 +272,7 @@ def test_what_cancels_in_a_sum_is_not_called_a_bug():
     kernel = 1e6 * np.random.default_rng(0).normal(size=(4, 8))
     large.set_weights([kernel, np.zeros(8)])
     alike.set_weights([np.linalg.inv(before) @ kernel, np.zeros(8)])
-    with pytest.raises(TgennError, match="T409.*because large values cancel") as caught:
+    with pytest.raises(TgennError, match=r"T409.*because large values cancel") as caught:
         convert(model, method=NONE)
     assert "bug" not in str(caught.value)
 
@@ -300,5 +298,5 @@ def test_a_wrong_offset_is_noticed_without_data():
     (measured,) = folded.network.inputs
     wrong = replace(measured, offset=replace(measured.offset, values=measured.offsets * np.float32(1 + 1e-6)))
     folded = replace(folded, network=replace(folded.network, inputs=(wrong,)))
-    with pytest.raises(TgennError, match="(?s)T409.*this is a bug"):
+    with pytest.raises(TgennError, match=r"(?s)T409.*this is a bug"):
         check_without_data(folded, model, read)

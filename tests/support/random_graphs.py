@@ -40,8 +40,8 @@ class Recipe:
 
 
 LAYERS = (
-    "conv conv_relu depthwise conv_bn_relu bn relu relu6 leaky add subtract concatenate average_pool max_pool "
-    "rescale pad"
+    "conv conv_relu depthwise conv_bn_relu bn relu relu6 leaky add subtract concatenate average_pool "
+    "max_pool rescale pad"
 ).split()
 exponents = st.floats(-6, 6).map(lambda x: round(x, 1))
 steps = st.tuples(st.sampled_from(LAYERS), st.integers(0, 9), st.one_of(st.just(0.0), exponents))

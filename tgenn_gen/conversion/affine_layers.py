@@ -38,7 +38,7 @@ class Affine:
         return abs(mean) / deviation
 
     def after(self, first: Affine) -> Affine | None:
-        """This function of another one's results, with the statistics of x; None where that has a gain of 0."""
+        """This function of another one's results, with the statistics of x; None where its gain is 0."""
         if not (first.gain.all() and np.isfinite([self.mean.sum(), self.deviation.sum()]).all()):
             return None
         return Affine(

@@ -102,7 +102,6 @@ def _cancelling_layer(network: Network, read: KerasModel, tolerance: float) -> s
 
     Rounding the mean changes results by `tolerance` of the standard deviation, or by nearly as much.
     """
-    classes = {layer.name: layer.class_name for layer in read.layers}
     exact = {name for name, i in zip(read.inputs, network.inputs, strict=True) if i.offset}
     found = {
         layer.layer: affine_of(layer)

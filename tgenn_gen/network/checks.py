@@ -33,13 +33,9 @@ def meaning_problems(network: Network) -> list[Problem]:
         if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
             message = f"expected [smallest, largest], got {list(network_input.data_range)}"
             found.append(Problem(("inputs", index, "data_range"), "T220", message))
-        if (
-            isinstance(network_input.offset, Tensor)
-            and network_input.offsets.shape != network_input.shape[-1:]
-        ):
-            message = (
-                f"has shape {list(network_input.offsets.shape)}, expected {list(network_input.shape[-1:])}"
-            )
+        offset, channels = network_input.offset, network_input.shape[-1:]
+        if isinstance(offset, Tensor) and offset.values.shape != channels:
+            message = f"has shape {list(offset.values.shape)}, expected {list(channels)}"
             found.append(Problem(("inputs", index, "offset"), "T206", message))
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))

@@ -178,7 +178,8 @@ class Network:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """`{file: tensor}` of all weights."""
-        return {t.file: t for part in (*self.inputs, *self.populations) for t in part.tensors}
+        tensors = [t for i in self.inputs for t in i.tensors]
+        return {t.file: t for t in (*tensors, *(t for p in self.populations for t in p.tensors))}
 
     def presented(self, examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """{input: examples less its offset}, from examples as the ANN takes them."""
