@@ -15,9 +15,10 @@ from tgenn_gen.runtime.input_encodings import values_problem
 
 pytestmark = needs_compiler
 few = tries(25)
-IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False)}}
-BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True)}}
-SEVERAL = {**IMAGES, "flat": {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}}
+IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False), "offset": 0.0}}
+BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True), "offset": 0.0}}
+FLAT = {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}
+SEVERAL = {**IMAGES, "flat": {**FLAT, "offset": np.float32([1e3, -0.1, 7, 0])}}
 CLASSES = {"classes": {"shape": (5,), "activation": None}}
 MAP = {"map": {"shape": (3, 2, 1), "activation": None}}
 LEVEL = {"level": {"shape": (1,), "activation": None}}
@@ -36,6 +37,7 @@ def described(inputs: data.Table, outputs: data.Table) -> bytes:
         low, high, binary = x["values"]
         bounds = [float(max(low, -3e38)), float(min(high, 3e38)), int(binary)]
         lines.append(["input", name, x["uint8_divisor"], *bounds, *x["shape"]])
+        lines.append(["offset", name, *np.ravel(x["offset"])])
     lines += [["output", name, y["activation"] or "-", *y["shape"]] for name, y in outputs.items()]
     return "\n".join(" ".join(map(str, line)) for line in lines).encode()
 
@@ -59,7 +61,7 @@ def test_examples_come_to_the_network_as_in_python(tmp_path_factory, count, limi
     shown = min(limit or count, count)
     first = drawn.draw(st.integers(0, shown))
     part = drawn.draw(st.integers(0, shown - first))
-    expected = data.currents_of(x, first, first + part, SEVERAL)
+    expected = data.presented(x, first, first + part, SEVERAL)
     for name in x:
         ended = run("examples", folder, limit, name, first, part, input=described(SEVERAL, CLASSES))
         assert (ended.returncode, ended.stderr) == (0, f"{shown}\n".encode())

@@ -202,7 +202,7 @@ def expected_output(network, output, course):
 def step_by_step(network, x, timesteps, seed=0, example=0):
     """A network step by step for one example {input: array}: spike counts and outputs."""
     emitted = {
-        i.name: encoded(i.encoding, x[i.name], timesteps, seed, stream, example)
+        i.name: encoded(i.encoding, x[i.name] - i.offsets, timesteps, seed, stream, example)
         for stream, i in enumerate(network.inputs)
     }
     for stream, population in enumerate(network.populations, len(network.inputs)):

@@ -100,7 +100,11 @@ Network network()
             float divisor, low, high;
             bool binary;
             words >> divisor >> low >> high >> binary;
-            network.inputs.push_back(tgenn::Input{name, sizes(words), divisor, low, high, binary});
+            network.inputs.push_back(tgenn::Input{name, sizes(words), divisor, low, high, binary, {}});
+        }
+        else if(kind == "offset") {
+            const std::istream_iterator<float> first(words);
+            network.inputs.back().offset.assign(first, std::istream_iterator<float>());
         }
         else {
             std::string activation;
@@ -118,7 +122,9 @@ void examples(const Arguments &arguments)
     const Network shown = network();
     tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, std::stoul(arguments.at(1)));
     std::cerr << examples.count() << "\n";
-    print(examples.read(arguments.at(2), std::stoul(arguments.at(3)), std::stoul(arguments.at(4))));
+    const auto input = std::find_if(shown.inputs.begin(), shown.inputs.end(),
+                                    [&](const tgenn::Input &i) { return i.name == arguments.at(2); });
+    print(examples.presented(*input, std::stoul(arguments.at(3)), std::stoul(arguments.at(4))));
 }
 
 // score FOLDER BATCH TIMESTEPS: of the outputs in FOLDER/OUTPUT.given.npy

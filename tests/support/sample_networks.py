@@ -358,7 +358,7 @@ def every_op() -> Network:
     spread = Conv1DTranspose(2, "valid", kernel("spread", 3, 12, 4))
     return Network(
         name="every_op",
-        inputs=(Input("image", (6, 8, 2), ConstantCurrentInput()),),
+        inputs=(Input("image", (6, 8, 2), ConstantCurrentInput(), offset=Weights(8)("image.offset", 2)),),
         populations=(
             population("grouped", (6, 8, 4), image=(grouped,)),
             population("depthwise", (3, 4, 8), grouped=(depthwise,)),
@@ -514,7 +514,10 @@ def with_several() -> dict[str, Network]:
     return {
         name: Network(
             name,
-            (Input("left", (4, 3, 1), left, uint8_divisor=16.0), Input("right", (5,), right)),
+            (
+                Input("left", (4, 3, 1), left, uint8_divisor=16.0, offset=0.0 if left.spikes else 0.25),
+                Input("right", (5,), right, offset=0.0 if right.spikes else Weights(8)("right.offset", 5)),
+            ),
             populations,
             outputs,
             simulation=Simulation(1.0, 6),

@@ -13,8 +13,8 @@ RESERVED = """
     __file__ __name__ Any CLOCK DOCUMENT
     Floats GeNNNetwork NumpyNetwork add added bias build clock connectivity constant current
     dataRange deltaCurr draw earliest example input inject kernel kernels keys main maps matrix model
-    modelDefinition net network np options orderOutputs outer output population populations powers pygenn read
-    rename runtime scaled set_kernel setWeights shared signed_pulse simulate spike_weights tgenn
+    modelDefinition net network np offset options orderOutputs outer output population populations powers
+    pygenn read rename runtime scaled set_kernel setWeights shared signed_pulse simulate spike_weights tgenn
     timesteps toeplitz uniform variable weights window_means
     """.split()
 READOUT = ("V", "spikes", "steps")  # parameters of readouts: a scale beside them needs another name

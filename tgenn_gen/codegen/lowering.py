@@ -102,9 +102,17 @@ class _Lowering:
             uint8_divisor=repr(network_input.uint8_divisor),
             values_cpp=f"{_cpp(encoding.low)}, {_cpp(encoding.high)}, {str(encoding.binary).lower()}",
             data_range=tuple(map(repr, network_input.data_range or ())),
+            offset_cpp=self._offset_cpp(network_input),
             lines=self.python.input_lines(network_input),
             numpy_lines=self.python.emitted_input_lines(network_input, stream),
         )
+
+    def _offset_cpp(self, network_input: Input) -> str:
+        offset = network_input.offset
+        if isinstance(offset, Tensor):
+            shape = ", ".join(map(str, offset.values.shape))
+            return f'net.weights("{offset.file}", {{{shape}}})'
+        return f"{{{float(offset)!r}f}}" if offset else ""
 
     def _input_population(self, network_input: Input, stream: int) -> PopulationPlan:
         """The population of an input whose encoding spikes. stream: its index among the inputs."""

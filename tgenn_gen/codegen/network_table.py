@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from tgenn_gen.codegen.matrix_types import Connectivity, connectivity, synapses
-from tgenn_gen.network.model import Connection, Network, Population
+from tgenn_gen.network.model import Connection, Input, Network, Population
+from tgenn_gen.network.tensors import Tensor
 
 WIDTH = 110  # columns, where names are not too long
 
@@ -117,7 +118,17 @@ def _heading(network: Network) -> list[str]:
     )
     steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
     lines = [f"{network.name}: {steps}; read out: {outputs}"]
-    return lines + [f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}" for i in network.inputs]
+    return lines + [
+        f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}{_less(i)}" for i in network.inputs
+    ]
+
+
+def _less(network_input: Input) -> str:
+    """What is subtracted from an input's data; "" if nothing is."""
+    if not network_input.offset:
+        return ""
+    offset = network_input.offset
+    return f", less {offset.file if isinstance(offset, Tensor) else f'{offset:g}'}"
 
 
 def _columns(extent: Extent) -> tuple[str, ...]:

@@ -185,6 +185,7 @@ class InputPlan:
     uint8_divisor    what uint8 data is divided by, a literal
     values_cpp   the smallest and the largest allowed value, and whether only 0 and 1 are allowed, in C++
     data_range   the smallest and the largest value of the calibration data, literals; () if unknown
+    offset_cpp   what is subtracted from the data, in C++; "" if nothing is
     lines        Python that declares it
     numpy_lines  Python that computes what it emits, in reference.py
     """
@@ -196,6 +197,7 @@ class InputPlan:
     uint8_divisor: str
     values_cpp: str
     data_range: tuple[str, ...]
+    offset_cpp: str
     lines: tuple[str, ...]
     numpy_lines: tuple[str, ...]
 

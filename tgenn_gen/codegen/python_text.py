@@ -57,8 +57,14 @@ class PythonText:
         options += ["binary=True"] if encoding.binary else []
         if network_input.data_range is not None:
             options.append(f"data_range={network_input.data_range}")
+        weight = None
+        if isinstance(network_input.offset, Tensor):
+            weight = self.names.weight(network_input.offset)
+            options.append(f"offset={weight.identifier}")
+        elif network_input.offset:
+            options.append(f"offset={network_input.offset!r}")
         declared = f'net.input("{network_input.name}", {network_input.shape}, {", ".join(options)})'
-        return call_lines("", declared, indent=BLOCK)
+        return (*(weight.lines if weight else ()), *call_lines("", declared, indent=BLOCK))
 
     def emitted_input_lines(self, network_input: Input, stream: int) -> tuple[str, ...]:
         """The statement that computes what an input emits, in reference.py."""

@@ -10,6 +10,7 @@ A module imports only those above it:
     activation_statistics  histograms of the ANN's activations
     layerwise              runs a network layer by layer on a sample
     chains                 chains of linear maps, merged and scaled
+    affine_layers          layers that are an affine function of each channel, and the statistics of inputs
     signals                a Keras tensor as a sum of chains
     max_pooling            splits max-pooling into windows small enough for maximum neurons
     folding_state          the state of folding

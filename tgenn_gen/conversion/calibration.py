@@ -105,7 +105,7 @@ class Calibration:
         return self._currents(rows, numbers)
 
     def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
-        """Examples as the network takes them, float32. numbers: their indices. Raises TgennError (T505)."""
+        """Examples as the ANN takes them, float32. numbers: their indices. Raises TgennError (T505)."""
         found = {i.name: as_current(rows[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs}
         for name, x in found.items():
             finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))

@@ -25,7 +25,7 @@ from tgenn_gen.conversion.calibration import file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
 from tgenn_gen.conversion.folding_state import FoldedOutput
-from tgenn_gen.conversion.keras_check import check_against_keras, random_examples
+from tgenn_gen.conversion.keras_check import check_against_keras, check_without_data
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import AUTO, PRESETS, Method, methods_of, needs_data
@@ -139,11 +139,13 @@ def _converted(task: _Task, method: Method) -> _Converted:
     calibration = task.calibration
     data = open_calibration(calibration, network.inputs) if calibration is not None else None
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
-    shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
-    shown = {name: x[:16] for name, x in shown.items()}
+    shown = next(data.batches(network.largest))[0] if data is not None else {}
     if (same := _same_function(folded, read, method)) is not None:
-        log.info("comparing the network with the Keras model on %d examples", len(next(iter(shown.values()))))
-        check_against_keras(same, keras_model, shown, read)
+        log.info("comparing the network with the Keras model")
+        if data is None:
+            check_without_data(same, keras_model, read)
+        else:
+            check_against_keras(same, keras_model, {name: x[:16] for name, x in shown.items()}, read)
     read = replace(read, layers=())  # their weights are in the network now: not in memory twice
 
     test: Test | None = None

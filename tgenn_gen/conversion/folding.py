@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tgenn_gen.conversion import chains, signals
+from tgenn_gen.conversion.affine_layers import AFFINE, affine_of, input_statistics
 from tgenn_gen.conversion.folding_state import FoldedOutput, Walk, identifier, population_names
 from tgenn_gen.conversion.max_pooling import pooling_of
 from tgenn_gen.conversion.methods import Method
@@ -38,8 +39,10 @@ from tgenn_gen.network.ops.flatten import Flatten
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.permute import Permute
 from tgenn_gen.network.ops.reshape import Reshape
+from tgenn_gen.network.tensors import Tensor
 
 LINEAR = ("Activation", "linear")
+CANCELS = 64  # a mean of more than so many standard deviations is subtracted from the input
 GROWTH = 2  # a network with more than so many times the model's weights gets a note
 POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
 
@@ -108,6 +111,11 @@ def walked(model: KerasModel, method: Method) -> Walk:
     """Fold every supported layer; the walk's `problems` has the others. Raises TgennError (T407)."""
     names, notes = population_names(model.layers)
     walk = Walk(model, method, names, notes)
+    for name, affine in input_statistics(model).items():
+        if affine.ratio > CANCELS and not method.encoding.spikes:
+            walk.offsets[names[name]] = affine.mean.astype(np.float32)
+            times = f"up to {affine.ratio:.3g} times the standard deviation"
+            walk.notes.append(f"{names[name]}: the mean, {times}, is subtracted from the data (offset)")
     for layer in walk.model.layers:
         maps, reasons = examined(layer)
         before = [walk.signals.get(name) for name in layer.inputs]
@@ -168,7 +176,11 @@ def _input(layer: KerasLayer, walk: Walk, uint8_divisor: float | None) -> Input:
     name = walk.names[layer.name]
     if uint8_divisor is None:
         uint8_divisor = 1.0 if name in walk.rescaled else 255.0
-    return Input(name, layer.output_shape, walk.method.encoding, uint8_divisor)
+    offset: float | Tensor = 0.0
+    if name in walk.offsets:
+        means = np.broadcast_to(walk.offsets[name], layer.output_shape[-1:])
+        offset = float(means[0]) if (means == means[0]).all() else Tensor.unnamed(means)
+    return Input(name, layer.output_shape, walk.method.encoding, uint8_divisor, offset=offset)
 
 
 def _finish(walk: Walk) -> None:
@@ -333,35 +345,13 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
     return signals.mapped(signal, behind, layer.name) if behind else signal
 
 
-def _batch_normalization(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
+def _affine(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     """y = gain x + offset for each channel (Rueckauer et al. 2017, section 2.2.4)."""
-    weights = {name: values.astype(np.float64) for name, values in layer.weights.items()}
-    gain = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.config["epsilon"])
-    offset = weights.get("beta", 0.0) - weights["moving_mean"] * gain
-    return _affine(layer, before[0], gain, offset, walk)
-
-
-def _affine(layer: KerasLayer, signal: Signal, gain: np.ndarray, offset: np.ndarray, walk: Walk) -> Signal:
+    signal, affine = before[0], affine_of(layer)
     walk.folded[layer.name] = layer.class_name
     if layer.class_name != "BatchNormalization":
         walk.rescaled |= {b.source for b in signal.branches if all(m.routing for m in b.through)}
-    return signals.affine(signal, gain, offset, layer.name)
-
-
-def _rescaling(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
-    gain, offset = (np.asarray(layer.config[name], np.float64) for name in ("scale", "offset"))
-    return _affine(layer, before[0], gain, offset, walk)
-
-
-def _normalization(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
-    """(x - mean) / standard deviation, which is at least 1e-7, as in Keras; or the inverse of that."""
-    given = layer.config.get("mean") is not None
-    values = layer.config if given else layer.weights
-    mean, variance = (np.asarray(values[name], np.float64).reshape(-1) for name in ("mean", "variance"))
-    deviation = np.maximum(np.sqrt(variance), 1e-7)
-    if layer.config["invert"]:
-        return _affine(layer, before[0], deviation, mean, walk)
-    return _affine(layer, before[0], 1 / deviation, -mean / deviation, walk)
+    return signals.affine(signal, affine.gain, affine.offset, layer.name)
 
 
 def _added(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
@@ -382,7 +372,12 @@ def _concatenated(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal
 
 def _network_input(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     positive = walk.method.encoding.low >= 0 or walk.method.encoding.binary
-    return Signal(layer.output_shape, (Connection(layer.name),), positive=positive)
+    signal = Signal(layer.output_shape, (Connection(layer.name),), positive=positive)
+    if layer.name not in walk.offsets:
+        return signal
+    # The network gets x - offset. Adding it here is exact: the layer that needs it subtracts it in float64.
+    offset = np.broadcast_to(walk.offsets[layer.name], layer.output_shape).astype(np.float64)
+    return replace(signal, bias=offset, positive=False)
 
 
 _RULES: dict[str, Callable[[KerasLayer, list[Signal], Walk], Signal]] = {
@@ -390,9 +385,7 @@ _RULES: dict[str, Callable[[KerasLayer, list[Signal], Walk], Signal]] = {
     "Activation": lambda layer, before, walk: _activated(layer, before[0], walk),
     **dict.fromkeys(RELUS, lambda layer, before, walk: _activated(layer, before[0], walk)),
     "Softmax": lambda layer, before, walk: replace(before[0], activation="softmax"),
-    "BatchNormalization": _batch_normalization,
-    "Rescaling": _rescaling,
-    "Normalization": _normalization,
+    **dict.fromkeys(AFFINE, _affine),
     "Add": _added,
     "Average": _averaged,
     "Subtract": _subtracted,

@@ -48,9 +48,8 @@ class Walk:
     homes: dict[str, list[str]] = field(default_factory=dict)  # layer: the populations that it is part of
     folded: dict[str, str] = field(default_factory=dict)  # layers that are folded into kernels: their class
     rescaled: set[str] = field(default_factory=set)  # the inputs that the model itself rescales
-    after: dict[str, KerasLayer] = field(
-        default_factory=dict
-    )  # layer: whose softmax, sigmoid, tanh it passes on
+    after: dict[str, KerasLayer] = field(default_factory=dict)  # layer: whose softmax, sigmoid, tanh it has
+    offsets: dict[str, np.ndarray] = field(default_factory=dict)  # what is subtracted from an input's data
 
     def __post_init__(self) -> None:
         self.named = {self.names[layer.name].lower() for layer in self.model.layers if not layer.inputs}

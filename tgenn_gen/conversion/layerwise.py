@@ -48,7 +48,7 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     """
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
-    courses = {name: x[None] for name, x in examples.items()}
+    courses = {name: x[None] for name, x in network.presented(examples).items()}
     for stream, i in enumerate(network.inputs):
         if i.encoding.spikes:
             running = made(i.encoding.call(dt), timesteps, random_keys(0, stream, numbers), i.shape)

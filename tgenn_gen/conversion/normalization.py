@@ -218,7 +218,7 @@ def _local_threshold_balancing(
     passes = -(-LTB_STEPS // steps)
     done, neurons = 0, network.largest
     for examples in chain.from_iterable(_batches_of(calibration, LTB_BATCH, neurons) for _ in range(passes)):
-        values = dict(examples)
+        values = network.presented(examples)
         for population in network.populations:
             activation = population.activation(population.current(values))
             if population.name in thresholds:
@@ -321,11 +321,15 @@ def _model_bounds(network: Network) -> Scales:
             inputs=tuple(
                 replace(c, through=tuple(_positive(m) for m in c.through)) for c in population.inputs
             ),
-            bias=population.bias and Tensor.unnamed(np.maximum(population.bias.values, 0)),
+            bias=None,
         )
         sources = {c.source for c in population.inputs}
         values = {n: np.full((1, *shapes[n]), bounds[n], np.float32) for n in sources}
-        bounds[population.name] = float(positive.activation(positive.current(values)).max())
+        # The bias for inputs without an offset: the current of inputs of 0.
+        zero = network.presented({i.name: np.zeros((1, *i.shape)) for i in network.inputs})
+        resting = population.current({n: zero.get(n, 0 * values[n]) for n in sources})
+        current = positive.current(values) + np.maximum(resting, 0)
+        bounds[population.name] = float(positive.activation(current).max())
     return {name: np.array([bound]) for name, bound in bounds.items()}
 
 

@@ -62,7 +62,7 @@ def mapped(signal: Signal, maps: Sequence[LinearMap], layer: str) -> Signal:
     branches, bias, shape = list(signal.branches), signal.bias, signal.shape
     for linear_map in maps:
         branches = [replace(b, through=chains.append(b.through, linear_map)) for b in branches]
-        bias = None if bias is None else linear_map.apply(bias.astype(np.float32)).astype(np.float64)
+        bias = None if bias is None else linear_map.apply(bias)
         shape = linear_map.output_shape(shape)
     kernel = any(m.tensors for m in maps)
     return replace(

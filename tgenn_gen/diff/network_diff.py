@@ -101,7 +101,7 @@ def diff_networks(before: Network, after: Network) -> NetworkDiff:
         for key, (a, b) in sections.items()
     }
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for name, found in changes["populations"].items():
+    for name, found in (*changes["inputs"].items(), *changes["populations"].items()):
         for change in filter(_is_of_weights, found):
             places[change.before["file"], change.after["file"]].append(f"{name}.{change.field}")
     tensors = (before.tensors, after.tensors)
@@ -123,7 +123,7 @@ def _data_with_hashes(network: Network) -> Data:
         return {key: visit(item) for key, item in data.items()} if isinstance(data, dict) else data
 
     data, tensors = document_data(network), network.tensors
-    return {**data, "populations": visit(data["populations"])}
+    return {**data, "inputs": visit(data["inputs"]), "populations": visit(data["populations"])}
 
 
 def value_change(before: np.ndarray, after: np.ndarray) -> ValueChange:

@@ -110,6 +110,7 @@ def _read_tensors(
                 visit(value, (*path, index))
 
     if isinstance(source.data, dict):
+        visit(source.data.get("inputs"), ("inputs",))
         visit(source.data.get("populations"), ("populations",))
     return tensors, found
 

@@ -256,7 +256,7 @@ def _such_as(fragment: Any, key: str) -> str:
 
 def _other_type(value: Any, expected: list[str], path: PathInDocument) -> str:
     """A hint how to write a value with the expected type; "" if there is no obvious way."""
-    if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",)):
+    if isinstance(value, list) and path[-1:] in (("v_init",), ("scale",), ("offset",)):
         return "store the array in a .npy file and write {file: ..., shape: ...}"
     if isinstance(value, float) and expected == ["integer"] and value.is_integer():
         return f"write {int(value)}"

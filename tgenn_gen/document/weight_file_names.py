@@ -15,10 +15,12 @@ def with_weight_names(network: Network) -> Network:
     """The network with a file name for each tensor that has none: weights/POPULATION.FIELD.npy.
 
     If a population has several inputs, the names are weights/POPULATION.SOURCE.FIELD.npy for their maps.
+    The offset of an input is weights/INPUT.offset.npy.
     A name that is in use gets a number: weights/dense.factor_2.npy. Tensors with a file name keep it.
     """
     taken = set(network.tensors)
-    return replace(network, populations=tuple(_named(p, taken) for p in network.populations))
+    inputs = tuple(replace(i, **_files({"offset": i.offset}, i.name, taken)) for i in network.inputs)
+    return replace(network, inputs=inputs, populations=tuple(_named(p, taken) for p in network.populations))
 
 
 def _named(population: Population, taken: set[str]) -> Population:

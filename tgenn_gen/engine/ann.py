@@ -13,9 +13,12 @@ from tgenn_gen.runtime.data import Examples
 def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Population, np.ndarray]]:
     """Run a folded network (all scales 1) as an ANN: each population and its current, (batch, *shape).
 
-    examples: {input: (batch, *shape)}. The current is the pre-activation: no ReLU is applied to it.
+    examples: {input: (batch, *shape)}, as the ANN takes them. The current is the pre-activation: no ReLU is
+    applied to it.
     """
-    return ann_rates(network, examples, dict.fromkeys((p.name for p in network.populations), 1.0))
+    return ann_rates(
+        network, network.presented(examples), dict.fromkeys((p.name for p in network.populations), 1.0)
+    )
 
 
 def ann_rates(
@@ -23,7 +26,8 @@ def ann_rates(
 ) -> Iterator[tuple[Population, np.ndarray]]:
     """Run a network as an ANN: each population and its current / its unit, (batch, *shape), before the ReLU.
 
-    values: {input: (batch, *shape)}. units: {population: the current that makes it spike at every step}.
+    values: {input: (batch, *shape)}, less the inputs' offsets. units: {population: the current that makes it
+    spike at every step}.
     """
     values = dict(values)
     last_read_by = network.last_read_by

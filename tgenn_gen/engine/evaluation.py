@@ -146,10 +146,12 @@ def are_class_scores(shape: tuple[int, ...], activation: str | None) -> bool:
 def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
     """{output: its logits (batch, *shape)} of the network with ReLUs for neurons.
 
-    examples: {input: (batch, *shape)}.
+    examples: {input: (batch, *shape)}, as the ANN takes them.
     """
     dt = network.simulation.dt
-    values = {i.name: examples[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
+    values = {
+        i.name: i.presented(examples[i.name]) / np.float32(i.encoding.scale(dt)) for i in network.inputs
+    }
     units = {p.name: p.neuron.unit(dt) for p in network.populations}
     outputs = [o.population for o in network.outputs]
     found = {

@@ -63,6 +63,7 @@ def input_table(network: Network) -> Table:
             "uint8_divisor": i.uint8_divisor,
             "values": (i.encoding.low, i.encoding.high, i.encoding.binary),
             "data_range": i.data_range,
+            "offset": i.offsets,
         }
         for i in network.inputs
     }

@@ -33,6 +33,10 @@ def meaning_problems(network: Network) -> list[Problem]:
         if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
             message = f"expected [smallest, largest], got {list(network_input.data_range)}"
             found.append(Problem(("inputs", index, "data_range"), "T220", message))
+        offset, channels = network_input.offset, network_input.shape[-1:]
+        if isinstance(offset, Tensor) and offset.values.shape != channels:
+            message = f"has shape {list(offset.values.shape)}, expected {list(channels)}"
+            found.append(Problem(("inputs", index, "offset"), "T206", message))
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
     for index, population in enumerate(network.populations):
@@ -252,9 +256,10 @@ def _output_problems(network: Network) -> list[Problem]:
 def file_problems(network: Network) -> list[Problem]:
     """Errors in the weights of a network built in memory (T209, T308). Of files, the reader reports them."""
     found, seen = [], network.tensors
-    for index, population in enumerate(network.populations):
-        path: PathInDocument = ("populations", index)
-        for tensor in population.tensors:
+    parts = [(("inputs", i), part.tensors) for i, part in enumerate(network.inputs)]
+    parts += [(("populations", i), part.tensors) for i, part in enumerate(network.populations)]
+    for path, tensors in parts:
+        for tensor in tensors:
             if seen[tensor.file] != tensor:
                 message = f"two different arrays have the same file, {tensor.file}"
                 found.append(Problem(path, "T209", message, "give each array a file of its own"))

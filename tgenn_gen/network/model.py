@@ -36,6 +36,8 @@ class Input:
     uint8_divisor   divides uint8 data (image intensities 0..255); other data is used as it is
     data_range      (smallest, largest) value of the calibration data, after that division; it documents the
                     data, and the simulation does not use it
+    offset          subtracted from the data, after that division and before the encoding: one number, or one
+                    for each channel, shape (channels,)
     """
 
     name: str
@@ -43,6 +45,20 @@ class Input:
     encoding: Encoding
     uint8_divisor: float = 255.0
     data_range: tuple[float, float] | None = rarely(None)
+    offset: float | Tensor = rarely(0.0)
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """The offset as an array of float32, shape (1,) or (channels,)."""
+        return self.offset.values if isinstance(self.offset, Tensor) else np.array([self.offset], np.float32)
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [self.offset] if isinstance(self.offset, Tensor) else []
+
+    def presented(self, x: np.ndarray) -> np.ndarray:
+        """Examples x (..., *shape) as the ANN takes them, less the offset, in their type."""
+        return x - self.offsets.astype(x.dtype) if self.offset else x
 
 
 @dataclass(frozen=True)
@@ -167,7 +183,12 @@ class Network:
     @property
     def tensors(self) -> dict[str, Tensor]:
         """`{file: tensor}` of all weights."""
-        return {t.file: t for p in self.populations for t in p.tensors}
+        tensors = [t for i in self.inputs for t in i.tensors]
+        return {t.file: t for t in (*tensors, *(t for p in self.populations for t in p.tensors))}
+
+    def presented(self, examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """{input: examples less its offset}, from examples as the ANN takes them."""
+        return {i.name: i.presented(examples[i.name]) for i in self.inputs}
 
     @property
     def largest(self) -> int:

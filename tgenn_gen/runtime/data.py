@@ -209,8 +209,14 @@ def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
 
 
 def currents_of(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
-    """Examples `start` to `stop` - 1 as the network gets them, float32."""
+    """Examples `start` to `stop` - 1 as the ANN takes them, float32."""
     return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
+
+
+def presented(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
+    """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets."""
+    values = currents_of(examples, start, stop, inputs)
+    return {name: x - inputs[name]["offset"] for name, x in values.items()}
 
 
 def takes_classes(shape: tuple[int, ...]) -> bool:

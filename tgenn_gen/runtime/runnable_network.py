@@ -11,9 +11,9 @@ from .data import (
     Examples,
     Table,
     count_of,
-    currents_of,
     examples_problem,
     lengths_problem,
+    presented,
     range_problem,
     with_last_axis,
 )
@@ -56,6 +56,7 @@ class RunnableNetwork(ABC):
         values: tuple[float, float] = (-np.inf, np.inf),
         binary: bool = False,
         data_range: tuple[float, float] | None = None,
+        offset: float | np.ndarray = 0.0,
     ) -> None:
         """Declare an input.
 
@@ -63,12 +64,14 @@ class RunnableNetwork(ABC):
         values          the smallest and the largest value that its encoding takes
         binary          whether the encoding takes only 0 and 1
         data_range      the smallest and the largest value of the calibration data
+        offset          subtracted from examples, after that division: one number, or one for each channel
         """
         self.inputs[name] = {
             "shape": shape,
             "uint8_divisor": uint8_divisor,
             "values": (*values, binary),
             "data_range": data_range,
+            "offset": np.float32(offset),
         }
 
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -158,8 +161,8 @@ class RunnableNetwork(ABC):
         return self.readouts[name](read, each_step(so_far[-len(read) :], read))
 
     def shown(self, examples: Examples, start: int, stop: int) -> Examples:
-        """Examples `start` to `stop` - 1 as the network gets them, float32."""
-        return currents_of(examples, start, min(stop, count_of(examples)), self.inputs)
+        """Examples `start` to `stop` - 1 as the encodings take them, float32."""
+        return presented(examples, start, min(stop, count_of(examples)), self.inputs)
 
 
 def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:

@@ -530,6 +530,7 @@ struct Input
     float low;
     float high;
     bool binary;            //!< whether only 0 and 1 are allowed
+    Floats offset;          //!< subtracted from examples: one number, or one for each channel; empty: 0
 };
 
 //! An output of the network
@@ -620,12 +621,22 @@ public:
 
     size_t count() const { return m_Count; }
 
-    //! Examples first to first + count - 1 of an input, as the network takes them; or the targets of an output
+    //! Examples first to first + count - 1 of an input, as the ANN takes them; or the targets of an output
     std::vector<float> read(const std::string &name, size_t first, size_t count)
     {
         std::vector<float> values = m_Files.at(name).read<float>(first, count);
         const float divisor = m_Divisors.at(name);
         std::transform(values.begin(), values.end(), values.begin(), [&](float x) { return x / divisor; });
+        return values;
+    }
+
+    //! The same examples as the encoding takes them: less the input's offset
+    std::vector<float> presented(const Input &input, size_t first, size_t count)
+    {
+        std::vector<float> values = read(input.name, first, count);
+        for(size_t i = 0; i < values.size() && !input.offset.empty(); i++) {
+            values[i] -= input.offset[i % input.offset.size()];
+        }
         return values;
     }
 
@@ -705,7 +716,7 @@ private:
         const NpyReader &file = m_Files.at(input.name);
         for(size_t first = 0; first < m_Count; first += PART) {
             const size_t count = std::min(PART, m_Count - first);
-            const std::vector<float> x = read(input.name, first, count);
+            const std::vector<float> x = presented(input, first, count);
             const size_t bad = firstBad(x, count);
             if(bad < count) {
                 fail(file, "example " + std::to_string(first + bad)
@@ -1155,8 +1166,11 @@ public:
     void input(const std::string &name, const std::vector<size_t> &shape, float uint8Divisor, float low, float high,
                bool binary)
     {
-        m_Inputs.push_back({name, shape, uint8Divisor, low, high, binary});
+        m_Inputs.push_back({name, shape, uint8Divisor, low, high, binary, {}});
     }
+
+    //! Declares what is subtracted from the examples of the input declared last
+    void offset(const Floats &offset) { m_Inputs.back().offset = offset; }
 
     //! Declares the smallest and largest value of an input's calibration data
     void dataRange(const std::string &input, float low, float high) { m_DataRanges[input] = {low, high}; }
@@ -1390,7 +1404,9 @@ private:
     {
         std::vector<double> current(count * size);
         for(const auto &from : p.currents) {
-            const Floats x = m_Examples->read(from.first, first, count);
+            const Input &input = *std::find_if(m_Inputs.begin(), m_Inputs.end(),
+                                               [&](const Input &i) { return i.name == from.first; });
+            const Floats x = m_Examples->presented(input, first, count);
             const size_t width = x.size() / count;
             for(size_t i = 0; i < count; i++) {
                 from.second(&x[i * width], &current[i * size]);

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .data import Examples, Table, count_of, currents_of, named
+from .data import Examples, Table, count_of, named, presented
 from .random_numbers import uniform
 
 
@@ -54,7 +54,7 @@ def values_problem(examples: Examples, inputs: Table) -> str:
     """Why the inputs' encodings cannot take these examples; "" if they can. Checks parts, to save memory."""
     total = count_of(examples)
     for start in range(0, total, 1000):
-        for name, x in currents_of(examples, start, start + 1000, inputs).items():
+        for name, x in presented(examples, start, start + 1000, inputs).items():
             if problem := input_problem(x, *inputs[name]["values"]):
                 return named(name, problem, inputs)
     return ""
