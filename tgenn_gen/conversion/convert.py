@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.conversion.activation_statistics import Progress, measure
-from tgenn_gen.conversion.calibration import file_sha256, open_calibration
+from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
 from tgenn_gen.conversion.keras_check import check_against_keras, random_examples
@@ -19,13 +19,14 @@ from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import PRESETS, Method, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
+from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import takes_classes
+from tgenn_gen.runtime.data import Examples, count_of, takes_classes
 
 log = logging.getLogger(__name__)
 
@@ -67,21 +68,25 @@ def convert(
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, method, uint8_divisor)
+    folded = fold(read, method, uint8_divisor, calibration is not None)
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
+    require_valid(with_weight_names(folded.network))  # before the calibration data is read through
+    require_comparable(folded.network, method.per_channel)
+    inputs = folded.network.inputs
+    data = open_calibration(calibration, inputs) if calibration is not None else None
+    if data is not None and folded.shifts:
+        log.info("measuring values before max-pooling on %d examples of %s", data.count, data.file)
+        folded = shifted(folded, _examples(data, folded.network, progress))
     network = replace(folded.network, name=name or folded.network.name)
-    require_valid(with_weight_names(network))  # before the calibration data is read through
-    require_comparable(network, method.per_channel)
-    data = open_calibration(calibration, network.inputs) if calibration is not None else None
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
     shown = {name: x[:16] for name, x in shown.items()}
-    if (same := _same_function(folded, read, method)) is not None:
+    if (same := _same_function(folded, read, method, shown)) is not None:
         log.info("comparing the network with the Keras model on %d examples", len(next(iter(shown.values()))))
         check_against_keras(same, keras_model, shown, read)
     read = replace(read, layers=())  # their weights are in the network now: not in memory twice
 
-    used = data if needs_data(method.normalize) or method.corrections else None
+    used = data if needs_data(method.normalize) or method.corrections or folded.shifts else None
     offsets: dict[str, float] = {}
     if used is not None and "offset" in method.corrections:
         # The pass below measures the network with the offset, so the offset is found first.
@@ -130,12 +135,24 @@ def convert(
     return with_weight_names(replace(normalized, provenance=provenance))
 
 
-def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> FoldedModel | None:
+def _examples(data: Calibration, network: Network, progress: Progress | None) -> Iterator[Examples]:
+    """The calibration examples in batches."""
+    done = 0
+    for examples, _ in data.batches(network.largest):
+        yield examples
+        done += count_of(examples)
+        if progress is not None:
+            progress(done, data.count)
+
+
+def _same_function(
+    folded: FoldedModel, read: KerasModel, method: Method, shown: Examples
+) -> FoldedModel | None:
     """The network to compare with the model: its max-pooling is kept. None where that cannot be converted."""
     if method.max_pool == "spiking":
         return folded
     try:
-        return fold(read, replace(method, max_pool="spiking"))
+        return shifted(fold(read, replace(method, max_pool="spiking")), [shown])
     except TgennError:
         return None
 

@@ -11,6 +11,7 @@ from tgenn_gen.conversion.folding import FoldedModel, as_network, walked
 from tgenn_gen.conversion.folding_state import Walk
 from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
+from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
@@ -38,7 +39,9 @@ def convertible(path: Path) -> Walk:
         folded = as_network(walk)
         require_valid(with_weight_names(folded.network))
         require_comparable(folded.network, method.per_channel)
-        check_against_keras(folded, keras_model, random_examples(folded.network), read)
+        examples = random_examples(folded.network)
+        check_against_keras(shifted(folded, [examples]), keras_model, examples, read)
+    walk.notes += [f"{shift.layer}: {shift.needs}" for shift in walk.shifts]
     return walk
 
 
