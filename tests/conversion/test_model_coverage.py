@@ -87,7 +87,8 @@ def test_few_spikes_come_to_what_keras_computes(name):
 @pytest.mark.genn
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["residual", "inverted_bottleneck", "inception", "two_inputs", "two_outputs", "shared", "series"]
+    "name",
+    "residual inverted_bottleneck inception two_inputs two_outputs shared series max_of_negative".split(),
 )
 def test_genn_gives_what_numpy_does_but_for_roundings(name, tmp_path):
     """Weights are not dyadic: a sum that comes to the threshold itself may be rounded to either side."""
@@ -147,7 +148,13 @@ def test_check_lists_all_layers_of_a_model_that_cannot_be_converted(tmp_path, ca
 
 @pytest.mark.parametrize(
     "name",
-    ["MobileNetV2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ResNet50V2", "DenseNet121"))],
+    [
+        "MobileNetV2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("ResNet50V2", "DenseNet121", "NASNetMobile")
+        ),
+    ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_models_of_keras_applications_are_folded_exactly(name):
@@ -155,7 +162,7 @@ def test_models_of_keras_applications_are_folded_exactly(name):
     make = getattr(keras.applications, name)
     model = randomized(make(weights=None, input_shape=(32, 32, 3), classes=10, classifier_activation=None))
     x = examples_of(model, 2)
-    network = fold(read_model(model), Method()).network
+    network = shifted(fold(read_model(model), Method()), [x]).network
     currents = {p.name: current for p, current in ann_currents(network, x)}
     (expected,) = outputs_of(model, x)
     found = currents[network.outputs[0].population]
