@@ -50,7 +50,7 @@ def convert(
         model: A Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel.
         calibration: Training examples `(n, *input shape)`, or `{input: examples}`, or the path of an .npz
             file with `x` or `x_train`, or with arrays named after the inputs. The methods "none", "model"
-            and "as_trained" need none.
+            and "as_trained" need none, unless there is max-pooling of values that may be negative.
         method: Neurons, normalization, readout and so on: one of `PRESETS`, or another `Method`.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
             None: 255, or 1 for an input that the model itself rescales.
