@@ -28,8 +28,8 @@ class Signal:
     mixed      whether there is such a layer
     layers     the names of the layers in it
     softmax    whether a softmax was left out
-    pooled     a max-pooling layer to apply after the next ReLU: maximum neurons compare activations. Where none
-               follows, they compare shifted values
+    pooled     a max-pooling layer to apply after the next ReLU, as maximum neurons compare activations: where
+               none follows, they compare shifted values
     raised     where the signal is an activation after affine maps with gains >= 0: (gain, offset, layer) each
     raised_of  that activation
     """
