@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")  # of a Python function, in a hint
-OPTIONS = {"corrections": "correct", "folder": "output"}  # options whose names are not those of the arguments
+OPTIONS = {
+    "corrections": "correct",
+    "folder": "output",
+    "method": "preset",
+}  # options whose names are not those of the arguments
 
 
 def _as_option(argument: re.Match[str]) -> str:
@@ -22,6 +26,11 @@ def _as_option(argument: re.Match[str]) -> str:
         return f"--{name}"
     plain = re.sub(r"[()'\"]", "", value).rstrip(",")  # of a string, or of a tuple of one
     return f"--{name} {plain}"
+
+
+def with_options(hint: str) -> str:
+    """A hint where the arguments in backquotes are options of the command line."""
+    return ARGUMENT.sub(_as_option, hint)
 
 
 def printable(text: str) -> str:
@@ -74,10 +83,7 @@ class Diagnostic:
 
     def for_command_line(self) -> str:
         """The same text, where an argument in the hint, `readout="membrane"`, is --readout membrane."""
-        return str(self._with_options())
-
-    def _with_options(self) -> Diagnostic:
-        return replace(self, hint=ARGUMENT.sub(_as_option, self.hint))
+        return str(replace(self, hint=with_options(self.hint)))
 
     def data(self) -> dict[str, Any]:
         """For JSON; None where there is no line, column or layer."""
@@ -89,7 +95,7 @@ class Diagnostic:
             "layer": place.layer or None,
             "code": self.code,
             "message": self.message,
-            "hint": self._with_options().hint,
+            "hint": with_options(self.hint),
         }
 
 

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
 from anns import examples_file, images_file, trained
 
+LOW_LATENCY = "--preset low_latency"
 TENSOR_GENN_CIFAR = (
     "--preset tensor_genn --threshold -58 --timesteps 3750 --dense-capacitance 0.1 --capacitance 0.01 "
     "--input-gain 0.01"
@@ -51,10 +52,10 @@ class Case:
 
 _MNIST_STEPS, _CIFAR_STEPS, _LOW = (50, 100, 200, 350), (500, 1000, 2000, 3750), (4, 8, 16, 32, 64)
 CASES = {
-    "mnist-low-latency": Case("mnist_2019", "", _LOW, anns=(1, 2, 3)),
-    "cifar10-low-latency": Case("cifar10_pooled", "--timesteps 32", _LOW),
+    "mnist-low-latency": Case("mnist_2019", LOW_LATENCY, _LOW, anns=(1, 2, 3)),
+    "cifar10-low-latency": Case("cifar10_pooled", f"{LOW_LATENCY} --timesteps 32", _LOW),
     "cifar10-few-spike": Case("cifar10_pooled", "--neuron few_spike --timesteps 8", (8,)),
-    "batch-norm-low-latency": Case("cifar10_batch_norm", "--timesteps 32", _LOW),
+    "batch-norm-low-latency": Case("cifar10_batch_norm", f"{LOW_LATENCY} --timesteps 32", _LOW),
     "batch-norm-few-spike": Case("cifar10_batch_norm", "--neuron few_spike --timesteps 8", (8,)),
     "batch-norm-plain": Case("cifar10_batch_norm", "--preset plain --timesteps 32", _LOW, 1000),
     "mnist-tensor-genn-500": Case("mnist_2019", "--preset tensor_genn", _MNIST_STEPS, 500, (0, 1, 2)),
@@ -64,13 +65,13 @@ CASES = {
     "mnist-tensor-genn": Case("mnist_2019", "--preset tensor_genn", _MNIST_STEPS),
     "mnist-as-trained": Case("mnist_2019", "--preset tensor_genn --normalize as_trained", _MNIST_STEPS),
     "cifar10-tensor-genn": Case("cifar10_pooled", TENSOR_GENN_CIFAR, _CIFAR_STEPS, 500),
-    "resnet8": Case("cifar10_resnet8", "", _LOW, 2000),
-    "resnet20": Case("cifar10_resnet20", "", _LOW, 1000),
-    "mobilenet": Case("cifar10_mobilenet", "", _LOW, 1000),
-    "vgg": Case("cifar10_vgg", "", _LOW, 1000),
-    "two-inputs": Case("mnist_halves", "", _LOW),
-    "series": Case("series", "", _LOW, 4000),
-    "autoencoder": Case("mnist_autoencoder", "", _LOW, 2000),
+    "resnet8": Case("cifar10_resnet8", LOW_LATENCY, _LOW, 2000),
+    "resnet20": Case("cifar10_resnet20", LOW_LATENCY, _LOW, 1000),
+    "mobilenet": Case("cifar10_mobilenet", LOW_LATENCY, _LOW, 1000),
+    "vgg": Case("cifar10_vgg", LOW_LATENCY, _LOW, 1000),
+    "two-inputs": Case("mnist_halves", LOW_LATENCY, _LOW),
+    "series": Case("series", LOW_LATENCY, _LOW, 4000),
+    "autoencoder": Case("mnist_autoencoder", LOW_LATENCY, _LOW, 2000),
     "cifar10-diehl": Case("cifar10_pooled", DIEHL_CIFAR, _CIFAR_STEPS, 500),
 }
 

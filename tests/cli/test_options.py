@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tgenn_gen import PRESETS, Method, TgennError
 from tgenn_gen.cli.main import parser
-from tgenn_gen.cli.method_options import method_of
+from tgenn_gen.cli.method_options import methods_of_options
 from tgenn_gen.conversion.method_check import check_method
-from tgenn_gen.conversion.methods import DEFAULT_PRESET, tensor_genn
+from tgenn_gen.conversion.methods import automatic, tensor_genn
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
 from tgenn_gen.network.encodings.poisson import PoissonInput
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
@@ -16,14 +18,33 @@ from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 
 
+def methods(*options: str) -> tuple[Method, ...]:
+    return methods_of_options(parser().parse_args(["export", "m.keras", "--output", "d", *options]))
+
+
 def method(*options: str) -> Method:
-    return method_of(parser().parse_args(["export", "m.keras", "--output", "d", *options]))
+    """The only method, or the first of --preset auto."""
+    return methods(*options)[0]
 
 
-def test_a_preset_is_what_its_name_says_and_the_default_one_is_low_latency():
-    assert method() == PRESETS[DEFAULT_PRESET] == PRESETS["low_latency"]
+def test_a_preset_is_what_its_name_says():
     for name, preset in PRESETS.items():
-        assert method("--preset", name) == preset
+        assert methods("--preset", name) == (preset,)
+
+
+def test_the_default_is_low_latency_and_then_few_spike_with_the_options_that_are_given():
+    assert methods() == methods("--preset", "auto") == automatic(PRESETS["low_latency"])
+    few_spike = replace(PRESETS["few_spike"], max_pool="average")
+    assert methods("--timesteps", "32", "--max-pool", "average") == (
+        replace(PRESETS["low_latency"], timesteps=32, max_pool="average"),
+        few_spike,
+        replace(few_spike, timesteps=10),
+    )
+
+
+@pytest.mark.parametrize("options", ["--neuron few_spike", "--threshold 2", "--encoding poisson"])
+def test_options_about_neurons_and_spiking_inputs_leave_no_choice(options):
+    assert len(methods(*options.split())) == 1
 
 
 def test_tensor_genn_takes_its_parameters_as_options():
@@ -69,7 +90,7 @@ def test_tensor_genn_takes_its_parameters_as_options():
 def test_an_option_changes_what_it_names_and_nothing_else(options, expected):
     from dataclasses import replace
 
-    assert method(*options.split()) == replace(PRESETS[DEFAULT_PRESET], **expected)
+    assert method(*options.split()) == replace(PRESETS["low_latency"], **expected)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def test_verbose_prints_the_steps_of_an_export_on_stderr(model, tmp_path, capsys
         "measuring",
         "choosing",
         "correcting",
+        "comparing",  # the spikes
         "writing",
     ]
     assert main([*command, str(tmp_path / "quiet"), "-q"]) == 0

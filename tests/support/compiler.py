@@ -1,6 +1,7 @@
 """g++ that compiles no code twice: GeNN builds a model anew, of the same C++ for other steps or seeds.
 
-The tests' $CXX, see conftest.py. Objects are kept in $KEPT_OBJECTS by the hash of the preprocessed code.
+The tests' $CXX, see conftest.py. Objects are kept in $KEPT_OBJECTS by the hash of the flags and of the
+preprocessed code, whatever the folder is.
 """
 
 import hashlib
@@ -14,8 +15,9 @@ if "-c" not in arguments:
     os.execvp("g++", ["g++", *arguments])
 target = arguments[arguments.index("-o") + 1]
 others = [a for a in arguments if a not in ("-c", "-o", target, "-MMD", "-MP")]
-code = subprocess.run(["g++", "-E", *others], check=True, stdout=subprocess.PIPE).stdout
-key = hashlib.sha256(repr(others).encode() + code).hexdigest()
+code = subprocess.run(["g++", "-E", "-P", *others], check=True, stdout=subprocess.PIPE).stdout
+flags = [a for a in others if a.startswith("-") and not a.startswith("-I")]
+key = hashlib.sha256(repr(flags).encode() + code).hexdigest()
 kept = os.path.join(os.environ["KEPT_OBJECTS"], key)  # noqa: PTH118  (pathlib takes longer to import)
 if not os.path.exists(kept):  # noqa: PTH110
     subprocess.run(["g++", *arguments], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -23,7 +24,9 @@ needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a
 @cache
 def program() -> Path:
     """The program, compiled once for all processes; with sanitizers where the compiler has them."""
-    path = Path(os.environ["KEPT_OBJECTS"]) / "cpp_runtime"
+    code = b"".join(file.read_bytes() for file in (HEADER, SUPPORT / "cpp_runtime.cc"))
+    key = hashlib.sha256(repr(FLAGS).encode() + code).hexdigest()
+    path = Path(os.environ["KEPT_OBJECTS"]) / f"cpp_runtime_{key}"
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         command = ["g++", *FLAGS, f"-I{HEADER.parent}", str(SUPPORT / "cpp_runtime.cc"), "-o", str(path)]

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from tgenn_gen.errors import Diagnostic, printable
+from tgenn_gen.errors import Diagnostic, printable, with_options
 
 FINE, DIFFERENCE, BAD_INPUT, MISSING_ENGINE = 0, 1, 2, 3
 
@@ -25,17 +25,19 @@ def set_verbosity(quiet: bool, verbose: bool) -> None:
     global _quiet
     _quiet = quiet
     logger = logging.getLogger("tgenn_gen")
-    logger.handlers.clear()
-    if verbose:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Seconds("%(message)s"))
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+    logger.handlers = [_Console()]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-class _Seconds(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return f"{record.relativeCreated / 1000:7.2f} s  {printable(super().format(record))}"
+class _Console(logging.Handler):
+    """Prints warnings as notes, and steps of the work with their time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = with_options(record.getMessage())
+        if record.levelno >= logging.WARNING:
+            note(text)
+        else:
+            print(f"{record.relativeCreated / 1000:7.2f} s  {printable(text)}", file=sys.stderr)
 
 
 def error(text: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tgenn_gen.cli.argument_types import finite_number, positive_number, whole_number
-from tgenn_gen.conversion.methods import CORRECTIONS, DEFAULT_PRESET, PRESETS, WHOLE_LAYERS, Method
+from tgenn_gen.conversion.methods import AUTO, CORRECTIONS, PRESETS, WHOLE_LAYERS, Method, automatic
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.encodings.encoding import Encoding
@@ -42,9 +42,10 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
 
     method.add_argument(
         "--preset",
-        choices=list(PRESETS),
-        default=DEFAULT_PRESET,
-        help="a combination of the options below (default: %(default)s)",
+        choices=[AUTO, *PRESETS],
+        default=AUTO,
+        help="a combination of the options below; auto is low_latency, or few_spike where low_latency agrees "
+        "with the model to less than 98 %% and few_spike agrees better (default: %(default)s)",
     )
     option("--timesteps", "time steps for which each example is shown", metavar="T", type=whole_number)
     option("--dt", "time step in ms", metavar="MS", type=positive_number)
@@ -109,9 +110,19 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
     option("--readout-start", "first time steps that the readout leaves out", metavar="N", type=_steps)
 
 
-def method_of(arguments: argparse.Namespace) -> Method:
-    """The method that the options say. Raises TgennError (T408) for options that do not go together."""
-    method = PRESETS[arguments.preset]
+def methods_of_options(arguments: argparse.Namespace) -> tuple[Method, ...]:
+    """The method that the options say; with --preset auto two, if no option is about neurons.
+
+    Raises TgennError (T408) for options that do not go together.
+    """
+    is_auto = arguments.preset == AUTO
+    method = _method(PRESETS["low_latency" if is_auto else arguments.preset], arguments)
+    about_neurons = any(getattr(arguments, name) is not None for name in ("neuron", *NEURON_FIELDS))
+    return automatic(method) if is_auto and not about_neurons else (method,)
+
+
+def _method(method: Method, arguments: argparse.Namespace) -> Method:
+    """A preset with the options that are given."""
     given = {k: v for k, v in vars(arguments).items() if v is not None}
     found: list[Diagnostic] = []
     neuron = _neuron(method.neuron, given, found)

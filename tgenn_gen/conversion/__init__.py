@@ -20,5 +20,6 @@ A module imports only those above it:
     layer_table            tgenn layers, tgenn check MODEL
     keras_check            compares the folded network with the Keras model
     keras_scores           the Keras model's own scores, for tgenn evaluate
+    agreement              runs the network beside the Keras model
     convert                calls all steps in order
 """

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -54,15 +54,30 @@ Read = Callable[[int, int], np.ndarray]  # the rows from one number to before an
 class Calibration:
     """Examples of a network's inputs: `arrays` in memory, or those `stored` in the .npz `file`.
 
-    count: how many examples; labels: their class numbers in the file, where it has some.
+    numbers: the indices of the examples, in ascending order: all of them, or a part; see `split`.
+    labels: class numbers in the file, where it has some.
     """
 
     inputs: tuple[Input, ...]
     file: str
-    count: int
+    numbers: np.ndarray
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     stored: Mapping[str, StoredArray] = field(default_factory=dict)
     labels: StoredArray | None = None
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return len(self.numbers)
+
+    def split(self, size: int) -> tuple[Calibration, Calibration]:
+        """All examples but `size` evenly spaced ones, and those."""
+        spaced = self.spaced(size)
+        others = np.delete(np.arange(self.count), spaced)
+        return (
+            replace(self, numbers=self.numbers[others]),
+            replace(self, numbers=self.numbers[spaced]),
+        )
 
     def batches(self, neurons: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
         """Batches: inputs {input: float32 (batch, *shape)}, and class numbers (batch,) or None.
@@ -73,20 +88,20 @@ class Calibration:
         size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
         with self._opened() as (inputs, labels):
             for start in range(0, self.count, size):
-                stop = min(start + size, self.count)
-                rows = {name: read(start, stop) for name, read in inputs.items()}
-                y = None if labels is None else labels(start, stop).reshape(-1)
-                yield self._currents(rows, np.arange(start, stop)), y
+                numbers = self.numbers[start : start + size]
+                rows = {name: _rows(read, numbers) for name, read in inputs.items()}
+                y = None if labels is None else _rows(labels, numbers).reshape(-1)
+                yield self._currents(rows, numbers), y
 
     def spaced(self, size: int) -> np.ndarray:
-        """The indices of `size` examples that are evenly spaced over all of them, (size,)."""
+        """The positions in `numbers` of `size` examples that are evenly spaced over all, (size,)."""
         return np.arange(size) * self.count // size
 
     def sample(self, size: int) -> Examples:
         """`size` evenly spaced examples, {input: float32 (size, *shape)}; the others are not read."""
-        numbers = self.spaced(size)
+        numbers = self.numbers[self.spaced(size)]
         with self._opened() as (inputs, _):
-            rows = {n: np.concatenate([read(k, k + 1) for k in numbers]) for n, read in inputs.items()}
+            rows = {name: _rows(read, numbers) for name, read in inputs.items()}
         return self._currents(rows, numbers)
 
     def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
@@ -162,7 +177,7 @@ def open_calibration(
             raise TgennError.at(name, code, named(i.name, problem, forms), hint)
     if problem := lengths_problem(forms):
         raise TgennError.at(name, "T503", problem, "every array needs one entry for each example")
-    return Calibration(inputs, name, count_of(forms), arrays, stored, labels)
+    return Calibration(inputs, name, np.arange(count_of(forms)), arrays, stored, labels)
 
 
 def _form(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -219,6 +234,12 @@ def _stored_array(archive: zipfile.ZipFile, name: str) -> StoredArray:
 
 def _part(x: np.ndarray, start: int, stop: int) -> np.ndarray:
     return x[start:stop]
+
+
+def _rows(read: Read, numbers: np.ndarray) -> np.ndarray:
+    """The rows of these ascending numbers; rows that follow one another are read in one go."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    return np.concatenate([read(int(run[0]), int(run[-1]) + 1) for run in runs])
 
 
 def _read(member: IO[bytes], stored: StoredArray, start: int, stop: int) -> np.ndarray:

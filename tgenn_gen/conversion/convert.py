@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tgenn_gen.conversion.activation_statistics import Progress, measure
+from tgenn_gen.conversion.agreement import (
+    ENOUGH,
+    Test,
+    agreement,
+    keras_answers,
+    least,
+    low_agreement,
+    split,
+    with_agreement,
+)
 from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
+from tgenn_gen.conversion.folding_state import FoldedOutput
 from tgenn_gen.conversion.keras_check import check_against_keras, random_examples
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
-from tgenn_gen.conversion.methods import PRESETS, Method, needs_data
+from tgenn_gen.conversion.methods import AUTO, PRESETS, Method, methods_of, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
@@ -36,22 +47,29 @@ FEW = 64  # a sample of fewer examples gets a note
 def convert(
     model: Any,
     calibration: str | Path | np.ndarray | Mapping[str, np.ndarray] | None = None,
-    method: Method = PRESETS["low_latency"],
+    method: Method | Sequence[Method] | str = AUTO,
     *,
+    check: bool = True,
     uint8_divisor: float | None = None,
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Network:
     """Convert a trained Keras model to a spiking network.
 
-    The network's `provenance["changes"]` lists what the conversion changes about the model.
+    With calibration data the network is run beside the model, on up to 256 examples that scales are not
+    chosen on. `provenance["check"]` has the agreement; a warning is logged where it is below 98 %.
+    `provenance["changes"]` lists what the conversion changes about the model.
 
     Args:
         model: A Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel.
         calibration: Training examples `(n, *input shape)`, or `{input: examples}`, or the path of an .npz
             file with `x` or `x_train`, or with arrays named after the inputs. The methods "none", "model"
             and "as_trained" need none, unless there is max-pooling of values that may be negative.
-        method: Neurons, normalization, readout and so on: one of `PRESETS`, or another `Method`.
+        method: Neurons, normalization, readout and so on: a `Method`, or the name of one in `PRESETS`.
+            Several: the first one that agrees with the model on 98 % of the examples, or else the best one.
+            "auto": "low_latency", then "few_spike" with 8 bits, then with 10.
+        check: Whether to measure the agreement. False: scales are chosen on all examples, and of several
+            methods the first one is used.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
             None: 255, or 1 for an input that the model itself rescales.
         name: The network's name. None: the model's.
@@ -64,20 +82,69 @@ def convert(
         TgennError: T4xx the model or the method, T5xx the data; all errors that are found.
         MissingEngineError: TensorFlow is not installed.
     """
-    check_method(method, calibration is not None)
+    methods = methods_of(method)
+    for one in methods:
+        check_method(one, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
+    task = _Task(keras_model, path, calibration, check, uint8_divisor, name, progress)
+    first = _converted(task, methods[0])
+    if first.test is None:
+        return first.network
+    answers = keras_answers(keras_model, first.read, first.outputs, first.network, first.test)
+    log.info("comparing the spikes with the Keras model on %d examples", count_of(answers.examples))
+    tried = [(first.network, agreement(first.network, answers))]
+    for other in methods[1:]:
+        if least(tried[-1][1]) < ENOUGH:
+            network = _converted(task, other).network
+            tried.append((network, agreement(network, answers)))
+    best = with_agreement(tried, count_of(answers.examples), first.test.held_out)
+    if problem := low_agreement(best):
+        log.warning(problem)
+    return best
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What `convert` is given, with the model that is loaded."""
+
+    keras_model: Any
+    path: Path | None
+    calibration: str | Path | np.ndarray | Mapping[str, np.ndarray] | None
+    check: bool
+    uint8_divisor: float | None
+    name: str | None
+    progress: Progress | None
+
+
+@dataclass(frozen=True)
+class _Converted:
+    """A converted network, the examples to test it on, and the outputs of the model and of the network."""
+
+    network: Network
+    test: Test | None
+    read: KerasModel
+    outputs: tuple[FoldedOutput, ...]
+
+
+def _converted(task: _Task, method: Method) -> _Converted:
+    """Convert by one method."""
+    keras_model, path = task.keras_model, task.path
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, method, uint8_divisor, calibration is not None)
+    calibration = task.calibration
+    folded = fold(read, method, task.uint8_divisor, calibration is not None)
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     require_valid(with_weight_names(folded.network))  # before the calibration data is read through
     require_comparable(folded.network, method.per_channel)
     inputs = folded.network.inputs
     data = open_calibration(calibration, inputs) if calibration is not None else None
+    test: Test | None = None
+    if data is not None and task.check:
+        data, test = split(data)
     if data is not None and folded.shifts:
         log.info("measuring values before max-pooling on %d examples of %s", data.count, data.file)
-        folded = shifted(folded, _examples(data, folded.network, progress))
-    network = replace(folded.network, name=name or folded.network.name)
+        folded = shifted(folded, _examples(data, folded.network, task.progress))
+    network = replace(folded.network, name=task.name or folded.network.name)
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
     shown = {name: x[:16] for name, x in shown.items()}
@@ -96,9 +163,9 @@ def convert(
     size = sample_size(network, used, method.timesteps) if used is not None and sampled else 0
     if used is not None:
         log.info("measuring activations on %d examples of %s", used.count, used.file)
-    measured = measure(network, used, method.per_channel, size, progress) if used is not None else None
+    measured = measure(network, used, method.per_channel, size, task.progress) if used is not None else None
     log.info("choosing scales: normalization %s", method.normalize)
-    scales, notes = find_scales(network, method, measured, used, progress)
+    scales, notes = find_scales(network, method, measured, used, task.progress)
     if measured is not None:
         measured = replace(measured, histograms={})  # large, and not needed any more
     normalized = rescale(network, scales)
@@ -132,7 +199,8 @@ def convert(
     ]
     if changes := [*folded.notes, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
-    return with_weight_names(replace(normalized, provenance=provenance))
+    network = with_weight_names(replace(normalized, provenance=provenance))
+    return _Converted(network, test, read, folded.outputs)
 
 
 def _examples(data: Calibration, network: Network, progress: Progress | None) -> Iterator[Examples]:

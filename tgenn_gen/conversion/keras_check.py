@@ -9,7 +9,7 @@ import numpy as np
 
 from tgenn_gen.conversion.folding import FoldedModel, as_network, walked
 from tgenn_gen.conversion.folding_state import Walk
-from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS
+from tgenn_gen.conversion.methods import PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
 from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
@@ -33,7 +33,7 @@ def convertible(path: Path) -> Walk:
     """
     keras_model = load_model(path)
     read = read_model(keras_model, str(path))
-    method = PRESETS[DEFAULT_PRESET]
+    method = PRESETS["low_latency"]
     walk = walked(read, method)
     if not walk.problems:
         folded = as_network(walk)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
+from tgenn_gen.errors import TgennError
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
+from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
@@ -100,7 +104,35 @@ PRESETS = {
     "plain": Method(),
     "tensor_genn": tensor_genn(),
     "low_latency": Method("mse", per_channel=True, neuron=SignedIntegrateAndFireNeuron()),
+    "few_spike": Method("mse", per_channel=True, neuron=FewSpikeNeuron(), timesteps=8),
 }
 """Methods by name: "plain" (integrate-and-fire neurons, percentiles; Rueckauer et al. 2017), "tensor_genn"
-(TensorGeNN 2019, in mV and nF) and "low_latency", the default (signed neurons, least squared error)."""
-DEFAULT_PRESET = "low_latency"
+(TensorGeNN 2019, in mV and nF), "low_latency" (signed neurons, least squared error) and "few_spike" (binary
+code of 8 steps; Stöckl and Maass 2021)."""
+AUTO = "auto"
+"""The default: "low_latency", or "few_spike" where that agrees better with the model; see `automatic`."""
+
+
+def automatic(method: Method) -> tuple[Method, ...]:
+    """A method, then the same one with few-spike neurons of 8 and of 10 bits, if these can take its input."""
+    if method.encoding.spikes:
+        return (method,)
+    few_spike = replace(method, neuron=PRESETS["few_spike"].neuron)
+    return method, *(replace(few_spike, timesteps=bits) for bits in (8, 10))
+
+
+def methods_of(method: Method | Sequence[Method] | str) -> tuple[Method, ...]:
+    """A method, several, or the name of a preset or "auto", as a sequence. Raises TgennError (T408)."""
+    if isinstance(method, Method):
+        return (method,)
+    if method == AUTO:
+        return automatic(PRESETS["low_latency"])
+    if isinstance(method, str):
+        if method not in PRESETS:
+            close = get_close_matches(method, [*PRESETS, AUTO], n=1)
+            hint = (
+                f"did you mean '{close[0]}'?" if close else f"use {', '.join([*PRESETS, AUTO])} or a Method"
+            )
+            raise TgennError.at("convert", "T408", f"unknown method '{method}'", hint)
+        return (PRESETS[method],)
+    return tuple(method)

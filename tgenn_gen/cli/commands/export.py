@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "Convert a trained Keras model to a spiking network. Writes a document (network.yaml and weights), "
         "simulate.py (PyGeNN), model.cc (GeNN, C++) and reference.py (NumPy) into a folder.\n\n"
         "tgenn-export is the same command.",
-        "tgenn export mnist.keras --calibration mnist.npz -o few_spike --neuron few_spike --timesteps 8",
+        "tgenn export mnist.keras --calibration mnist.npz -o few_spike --preset few_spike",
         add_options=_add_method_options,
     )
     command.add_argument("--version", action="version", version=f"tgenn {__version__}")
@@ -44,6 +44,11 @@ def add(commands: Any) -> None:
         help="divide uint8 data by this before it reaches the network (default: 255; 1 where the model "
         "rescales)",
     )
+    command.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not run the network beside the model, and choose scales on all calibration data",
+    )
     add_templates(command)
     command.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
 
@@ -56,8 +61,9 @@ def _add_method_options(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Convert, check, generate and write, in one go."""
-    from tgenn_gen.cli.method_options import method_of
+    from tgenn_gen.cli.method_options import methods_of_options
     from tgenn_gen.codegen.rendering import require_templates
+    from tgenn_gen.conversion.agreement import agreement_line
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.project.writing import export_files, output_folder, write_project
 
@@ -68,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
         network = convert(
             arguments.model,
             arguments.calibration,
-            method_of(arguments),
+            methods_of_options(arguments),
+            check=not arguments.no_check,
             uint8_divisor=arguments.uint8_divisor,
             name=arguments.name,
             progress=show_progress,
@@ -100,6 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
     for network_input in network.inputs:
         divisor = f"{network_input.uint8_divisor:g}"
         note(f"{network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
+    if found := agreement_line(network):
+        inform(found)
     inform(
         f"{arguments.output}: {len(network.tensors)} weight files, network.yaml, "
         "simulate.py (PyGeNN), model.cc (GeNN, C++), reference.py (NumPy)"

@@ -1,0 +1,182 @@
+"""Measures how far a converted network agrees with the Keras model, on calibration examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.conversion.calibration import Calibration
+from tgenn_gen.conversion.folding_state import FoldedOutput
+from tgenn_gen.engine.simulation import checked, simulated_batches
+from tgenn_gen.keras_reader.keras_model import KerasModel
+from tgenn_gen.keras_reader.loading import predict
+from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.data import Examples, count_of, takes_classes
+
+ENOUGH = 0.98  # a network with less gets a warning
+EXAMPLES, FEWEST = 256, 16
+OTHERS = 5  # so many examples are needed for each one that is held out
+SECONDS = 30  # for the simulation, at this speed:
+PRODUCTS, UPDATES = 2e9, 2e7  # of weights with spikes, and of neurons, a second
+BATCH = 16  # examples that Keras runs at a time
+
+
+Figures = dict[str, float]  # each from 0 to 1
+SAME_CLASS, EXPLAINED = "same_class", "explained_variance"
+WORDS = {SAME_CLASS: "of the classes are the same", EXPLAINED: "of the variance is explained"}
+
+
+@dataclass(frozen=True)
+class Test:
+    """Examples that a network is tested on. held_out: whether scales are chosen on others."""
+
+    examples: Calibration
+    held_out: bool
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the Keras model gives for the examples of a test.
+
+    examples: {input: float32 (n, *shape)}. outputs: {output population: (n, *shape)}. classes: the names of
+    those whose largest element is a class.
+    """
+
+    examples: Examples
+    outputs: Mapping[str, np.ndarray]
+    classes: Sequence[str]
+
+
+def split(data: Calibration) -> tuple[Calibration, Test]:
+    """Examples to choose scales on, and examples to test on.
+
+    One example in five is held out for the test, at most 256. From fewer than 80 examples none is: the test
+    has 16 of those that scales are chosen on.
+    """
+    held_out = min(EXAMPLES, data.count // OTHERS)
+    if held_out >= FEWEST:
+        others, examples = data.split(held_out)
+        return others, Test(examples, True)
+    return data, Test(data.split(min(FEWEST, data.count))[1], False)
+
+
+def affordable(network: Network) -> int:
+    """How many examples are simulated in some 30 s, at least 16: the same number on every machine."""
+    shapes, products = network.shapes, 0.0
+    for population in network.populations:
+        for connection in population.inputs:
+            paths = np.ones(shapes[connection.source])
+            for linear_map in connection.through:
+                paths = linear_map.paths(paths)
+            products += float(paths.sum())
+    updates = sum(population.size for population in network.populations)
+    seconds = network.simulation.timesteps * (products / PRODUCTS + updates / UPDATES)
+    return max(FEWEST, int(SECONDS / seconds))
+
+
+def keras_answers(
+    keras_model: Any, read: KerasModel, outputs: Sequence[FoldedOutput], network: Network, test: Test
+) -> Answers:
+    """Run the Keras model on as many examples of a test as the network can be simulated on.
+
+    outputs: of the network, in its order. With class numbers in the data the first output has classes.
+    """
+    examples = test.examples.sample(min(test.examples.count, affordable(network)))
+    parts = [
+        predict(keras_model, [x[start : start + BATCH] for x in examples.values()])
+        for start in range(0, count_of(examples), BATCH)
+    ]
+    arrays = [np.concatenate(part) for part in zip(*parts, strict=True)]
+    names = dict(zip((o.population for o in outputs), dict.fromkeys(read.outputs), strict=True))
+    found = {population: arrays[read.outputs.index(name)] for population, name in names.items()}
+    classes = [o.population for o in outputs if o.softmax]
+    if test.examples.labels is not None and takes_classes(found[outputs[0].population].shape[1:]):
+        classes.append(outputs[0].population)
+    return Answers(examples, found, classes)
+
+
+def agreement(network: Network, answers: Answers) -> Figures:
+    """How far a network agrees with the Keras model, of each output. Several outputs: "output.measure".
+
+    same_class          the fraction of examples (of a map of classes: of its elements) with the same class
+    explained_variance  of values: 1 - mean squared error / variance of the Keras model's values over examples
+    """
+    examples, timesteps = checked(network, answers.examples, None, 0)
+    batches = [batch.outputs for batch in simulated_batches(network, examples, timesteps)]
+    figures = {}
+    for name, wanted in answers.outputs.items():
+        found = np.concatenate([batch[name] for batch in batches])
+        measure = SAME_CLASS if name in answers.classes else EXPLAINED
+        figure = _same_class(found, wanted) if name in answers.classes else _explained(found, wanted)
+        figures[measure if len(answers.outputs) == 1 else f"{name}.{measure}"] = round(figure, 4)
+    return figures
+
+
+def _same_class(found: np.ndarray, wanted: np.ndarray) -> float:
+    """Of several classes with the largest probability, in float32, each one is right."""
+    chosen = np.take_along_axis(wanted, found.argmax(axis=-1)[..., None], axis=-1)
+    return float((chosen == wanted.max(axis=-1, keepdims=True)).mean())
+
+
+def _explained(found: np.ndarray, wanted: np.ndarray) -> float:
+    wanted = wanted.astype(np.float64)
+    error, variance = np.square(found - wanted).mean(), np.square(wanted - wanted.mean(axis=0)).mean()
+    if variance == 0:
+        return float(np.allclose(found, wanted, rtol=1e-3))
+    return float(max(0.0, 1 - error / variance))
+
+
+def least(figures: Figures) -> float:
+    """The agreement of the output that agrees least."""
+    return min(figures.values())
+
+
+def with_agreement(tried: Sequence[tuple[Network, Figures]], examples: int, held_out: bool) -> Network:
+    """The network that agrees best, of equals the first, with what was found in its provenance."""
+    network, figures = max(tried, key=lambda one: least(one[1]))
+    found: dict[str, Any] = {"check": {"examples": examples, "held_out": held_out, **figures}}
+    if others := [_line(n, f) for n, f in tried if n is not network]:
+        found["also_tried"] = others
+    return replace(network, provenance={**network.provenance, **found})
+
+
+def agreement_line(network: Network) -> str:
+    """What a check found, in one line; "" for a network that was not checked."""
+    if (check := network.provenance.get("check")) is None:
+        return ""
+    other = "other examples than those for scales" if check["held_out"] else "examples"
+    lines = [_line(network, _figures(check)), *network.provenance.get("also_tried", ())]
+    return f"compared with the model on {check['examples']} {other}: {'; '.join(lines)}"
+
+
+def low_agreement(network: Network) -> str:
+    """A warning, with what to do, where a check found less than 98 %; "" elsewhere."""
+    agreement = least(_figures(network.provenance["check"]))
+    if agreement >= ENOUGH:
+        return ""
+    kind, timesteps = _kind(network), network.simulation.timesteps
+    more = f"use more time steps, such as `timesteps={4 * timesteps}`, or `method='few_spike'`"
+    if kind == "few_spike":
+        more = f"use more bits: `method='few_spike'` with `timesteps={timesteps + 2}`"
+    return f"the network agrees with the model only to {100 * agreement:.2f} %: {more}"
+
+
+def _figures(check: Mapping[str, float]) -> Figures:
+    return {name: figure for name, figure in check.items() if name.rpartition(".")[2] in WORDS}
+
+
+def _line(network: Network, figures: Figures) -> str:
+    found = []
+    for name, figure in figures.items():
+        output, _, measure = name.rpartition(".")
+        found.append(f"{output}{': ' if output else ''}{100 * figure:.2f} % {WORDS[measure]}")
+    return f"{_kind(network)}, {network.simulation.timesteps} time steps, {', '.join(found)}"
+
+
+def _kind(network: Network) -> str:
+    """The kind of the neurons of the hidden layers."""
+    kinds = [p.neuron.kind for p in network.populations if p.neuron.spikes and not p.neuron.relays]
+    return next(iter(kinds), "no spikes")
