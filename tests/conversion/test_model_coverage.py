@@ -10,11 +10,12 @@ from scripts import results, written
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from keras_models import MODELS  # noqa: E402
+from keras_models import MODELS, examples_of, randomized  # noqa: E402
 
 from tgenn_gen import PRESETS, Method, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
 from tgenn_gen.conversion.folding import fold  # noqa: E402
+from tgenn_gen.conversion.shifts import shifted  # noqa: E402
 from tgenn_gen.engine.ann import ann_currents  # noqa: E402
 from tgenn_gen.keras_reader.loading import predict, read_model  # noqa: E402
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
@@ -22,28 +23,6 @@ from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
 pytestmark = pytest.mark.keras
 OFTEN = "residual two_outputs shared".split()
 OFTEN_OR_SLOW = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
-
-
-def randomized(model, seed=0):
-    """The model with weights, biases and statistics that are not those of a fresh one."""
-    rng = np.random.default_rng(seed)
-    for w in model.weights:
-        if w.name in ("moving_variance", "gamma"):
-            w.assign(rng.uniform(0.5, 1.5, w.shape))
-        elif w.name in ("mean", "variance", "count"):
-            continue
-        else:
-            fan_in = np.prod(w.shape[:-1]) if len(w.shape) > 1 else 16
-            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan_in))
-    return model
-
-
-def examples_of(model, count, seed=1):
-    """{input name: (count, *shape)}, 0 to 1, float32."""
-    rng = np.random.default_rng(seed)
-    names = read_model(model).inputs
-    shapes = [i.shape[1:] for i in model.inputs]
-    return {n: rng.random((count, *shape), np.float32) for n, shape in zip(names, shapes, strict=True)}
 
 
 def log_softmax(x):
@@ -69,7 +48,7 @@ def test_a_folded_model_computes_what_keras_does(name, seed):
     keras.utils.clear_session()
     model = randomized(MODELS[name](), seed)
     x = examples_of(model, 5)
-    folded = fold(read_model(model), Method())
+    folded = shifted(fold(read_model(model), Method()), [x])
     currents = {p.name: current for p, current in ann_currents(folded.network, x)}
     for output, expected in zip(folded.outputs, outputs_of(model, x), strict=True):
         found = currents[output.population]
@@ -107,7 +86,8 @@ def test_few_spikes_come_to_what_keras_computes(name):
 @pytest.mark.genn
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["residual", "inverted_bottleneck", "inception", "two_inputs", "two_outputs", "shared", "series"]
+    "name",
+    "residual inverted_bottleneck inception two_inputs two_outputs shared series max_of_negative".split(),
 )
 def test_genn_gives_what_numpy_does_but_for_roundings(name, tmp_path):
     """Weights are not dyadic: a sum that comes to the threshold itself may be rounded to either side."""
@@ -167,7 +147,13 @@ def test_check_lists_all_layers_of_a_model_that_cannot_be_converted(tmp_path, ca
 
 @pytest.mark.parametrize(
     "name",
-    ["MobileNetV2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ResNet50V2", "DenseNet121"))],
+    [
+        "MobileNetV2",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("ResNet50V2", "DenseNet121", "NASNetMobile")
+        ),
+    ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_models_of_keras_applications_are_folded_exactly(name):
@@ -175,7 +161,7 @@ def test_models_of_keras_applications_are_folded_exactly(name):
     make = getattr(keras.applications, name)
     model = randomized(make(weights=None, input_shape=(32, 32, 3), classes=10, classifier_activation=None))
     x = examples_of(model, 2)
-    network = fold(read_model(model), Method()).network
+    network = shifted(fold(read_model(model), Method()), [x]).network
     currents = {p.name: current for p, current in ann_currents(network, x)}
     (expected,) = outputs_of(model, x)
     found = currents[network.outputs[0].population]
@@ -213,50 +199,6 @@ def test_a_tensor_may_be_several_outputs(readout):
     expected, _ = outputs_of(model, x)
     for output in simulate(network, x).outputs.values():
         np.testing.assert_allclose(output, expected, atol=0.03 * expected.max())
-
-
-def test_max_pooling_before_batch_normalization_is_of_the_activations_before_it():
-    """Convolution with ReLU, BatchNormalization, max-pooling: of channels whose gamma is 0 or more."""
-    keras.utils.clear_session()
-    layers, image = keras.layers, keras.Input((8, 7, 2), name="image")
-    y = layers.Conv2D(4, 3, activation="relu", name="conv")(image)
-    y = layers.MaxPooling2D((2, 3), name="pool")(layers.BatchNormalization(name="norm")(y))
-    model = randomized(keras.Model(image, layers.Dense(3)(layers.Flatten()(y))))
-    network = fold(read_model(model), Method()).network
-    assert network.population("pool").inputs[0].source == "conv"
-    gamma = model.get_layer("norm").gamma
-    gamma.assign([1.0, 0.0, 0.5, -0.5])
-    with pytest.raises(TgennError, match="max-pooling 'pool' of values that may be negative"):
-        fold(read_model(model), Method())
-
-
-@pytest.mark.parametrize("pooling", ["folded", "spiking"])
-def test_max_pooling_may_be_replaced_by_average_pooling_and_that_is_said(pooling):
-    keras.utils.clear_session()
-    layers = keras.layers
-
-    def model(pool):
-        stack = [keras.Input((8, 7, 2)), layers.Conv2D(4, 3, activation="relu"), pool((2, 3), name="pool")]
-        return keras.Sequential([*stack, layers.Flatten(), layers.Dense(3)])
-
-    trained, other = randomized(model(layers.MaxPooling2D)), model(layers.AveragePooling2D)
-    other.set_weights(trained.get_weights())
-    x = np.random.default_rng(0).random((30, 8, 7, 2), np.float32)
-    network = convert(trained, x, Method("data", max_pool="average", pooling=pooling, timesteps=1000))
-    assert "pool: max-pooling replaced by average pooling" in network.provenance["changes"]
-    assert network.provenance["max_pool"] == "average"
-    expected = np.asarray(other(x))
-    np.testing.assert_allclose(simulate(network, x).output, expected, atol=0.02 * np.abs(expected).max())
-
-
-def test_max_pooling_of_linear_layers_has_average_pooling_as_a_way_out():
-    keras.utils.clear_session()
-    layers = keras.layers
-    stack = [keras.Input((9, 8, 2)), layers.Conv2D(3, 2), layers.MaxPooling2D(2), layers.Conv2D(2, 2)]
-    model = randomized(keras.Sequential([*stack, layers.Flatten(), layers.Dense(3)]))
-    with pytest.raises(TgennError, match="use `max_pool='average'`"):
-        convert(model, method=Method("model"))
-    convert(model, method=Method("model", max_pool="average"))
 
 
 @pytest.mark.parametrize("between", ["ZeroPadding2D", "Dropout", "Flatten", "none"])

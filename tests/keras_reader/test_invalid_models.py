@@ -202,7 +202,10 @@ ACTIVATION = "use relu, or linear, softmax, sigmoid or tanh at the output, and t
 BROADCAST = "give them the same shape: broadcasting is not supported"
 FIXED = "build the model with keras.Input(shape=...) without None"
 NEAREST = "use interpolation='nearest', or a Conv2DTranspose, and train again"
-POOLING = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
+POOLING = (
+    "max-pooling of values that may be negative needs calibration data",
+    "give `calibration='TRAINING.npz'`, or train again with a ReLU before the max-pooling or right after it",
+)
 FIRST = ("data_format 'channels_first' is not supported", "use data_format='channels_last'")
 NOTHING = (
     "error[T407]: nothing to convert: the model has no layer that computes something\n"
@@ -326,11 +329,11 @@ MODELS = {
     ),
     "a named output": (
         lambda: keras.Model(IMAGE, {"ab": layers.MaxPooling2D(2, name="p")(IMAGE)}, name="m"),
-        at("p", "max-pooling of values that may be negative, at an output", POOLING),
+        at("p", *POOLING),
     ),
     "max-pooling between convolutions without a ReLU": (
         lambda: chain(layers.Conv2D(3, 2), layers.MaxPooling2D(2, name="p"), layers.Conv2D(2, 2, name="c")),
-        at("c", "Conv2D after max-pooling 'p' of values that may be negative", POOLING),
+        at("p", *POOLING),
     ),
     "windows larger than neurons take": (
         lambda: chain(layers.ReLU(), layers.MaxPooling2D((17, 2), strides=1, name="p"), shape=(40, 5, 2)),

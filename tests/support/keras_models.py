@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 from keras import layers
+
+from tgenn_gen.keras_reader.loading import read_model
 
 
 def _image(shape=(9, 6, 3), name="image"):
@@ -215,6 +218,17 @@ def leaky():
     return keras.Model(image, layers.Dense(3)(layers.Flatten()(y)))
 
 
+def max_of_negative():
+    """Max-pooling without a ReLU near: padded, overlapping, into an Add, and at the output."""
+    image = _image((11, 8, 2))
+    y = layers.BatchNormalization()(layers.Conv2D(4, 3, padding="same")(image))
+    y = layers.MaxPooling2D((3, 2), strides=2, padding="same")(y)
+    y = layers.Add()([y, layers.Conv2D(4, 1, strides=2, padding="same")(image)])
+    y = layers.Conv2D(5, (2, 3), padding="same", activation="relu")(y)
+    y = layers.MaxPooling2D(2, strides=1)(layers.Conv2D(3, 2, padding="same")(y))
+    return keras.Model(image, layers.GlobalMaxPooling2D()(y))
+
+
 def two_inputs_nested():
     """A nested model of two inputs: Keras calls it with a mask for each, which is None."""
     parts = keras.Input((4,), name="part_a"), keras.Input((3,), name="part_b")
@@ -222,6 +236,28 @@ def two_inputs_nested():
     inputs = keras.Input((4,), name="a"), keras.Input((3,), name="b")
     y = layers.Normalization(axis=None, mean=0.25, variance=0.5)(inner(inputs))
     return keras.Model(inputs, layers.Dense(2)(y))
+
+
+def randomized(model, seed=0):
+    """The model with weights, biases and statistics that are not those of a fresh one."""
+    rng = np.random.default_rng(seed)
+    for w in model.weights:
+        if w.name in ("moving_variance", "gamma"):
+            w.assign(rng.uniform(0.5, 1.5, w.shape))
+        elif w.name in ("mean", "variance", "count"):
+            continue
+        else:
+            fan_in = np.prod(w.shape[:-1]) if len(w.shape) > 1 else 16
+            w.assign(rng.normal(size=w.shape) * np.sqrt(2 / fan_in))
+    return model
+
+
+def examples_of(model, count, seed=1):
+    """{input name: (count, *shape)}, 0 to 1, float32."""
+    rng = np.random.default_rng(seed)
+    names = read_model(model).inputs
+    shapes = [i.shape[1:] for i in model.inputs]
+    return {n: rng.random((count, *shape), np.float32) for n, shape in zip(names, shapes, strict=True)}
 
 
 MODELS = {
@@ -240,6 +276,7 @@ MODELS = {
         unequal_depth,
         rescaled_images,
         max_before_relu,
+        max_of_negative,
         series,
         autoencoder,
         convolutions,

@@ -101,7 +101,11 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
     option(
         "--pooling", "average pooling: folded into the next layer, or neurons", choices=["folded", "spiking"]
     )
-    option("--max-pool", "max-pooling: maximum neurons, or average pooling", choices=["spiking", "average"])
+    option(
+        "--max-pool",
+        "max-pooling: maximum neurons (exact), or average pooling (another function than the model's)",
+        choices=["spiking", "average"],
+    )
     option("--readout", "how the output is read", choices=list(READOUTS))
     option("--readout-start", "first time steps that the readout leaves out", metavar="N", type=_steps)
 

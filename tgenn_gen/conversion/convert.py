@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tgenn_gen.conversion.agreement import (
     split,
     with_agreement,
 )
-from tgenn_gen.conversion.calibration import file_sha256, open_calibration
+from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
 from tgenn_gen.conversion.folding_state import FoldedOutput
@@ -30,6 +30,7 @@ from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
 from tgenn_gen.conversion.methods import AUTO, PRESETS, Method, methods_of, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
+from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.evaluation import are_class_scores
@@ -37,7 +38,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import count_of
+from tgenn_gen.runtime.data import Examples, count_of
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def convert(
         model: A Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel.
         calibration: Training examples `(n, *input shape)`, or `{input: examples}`, or the path of an .npz
             file with `x` or `x_train`, or with arrays named after the inputs. The methods "none", "model"
-            and "as_trained" need none.
+            and "as_trained" need none, unless there is max-pooling of values that may be negative.
         method: Neurons, normalization, readout and so on: a `Method`, or the name of one in `PRESETS`.
             Several: the first one that agrees with the model on 98 % of the examples, or else the best one.
             "auto": "low_latency", then "few_spike" with 8 bits, then with 10.
@@ -131,16 +132,23 @@ def _converted(task: _Task, method: Method) -> _Converted:
     """Convert by one method."""
     keras_model, path = task.keras_model, task.path
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, method, task.uint8_divisor)
-    log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
-    network = replace(folded.network, name=task.name or folded.network.name)
-    require_valid(with_weight_names(network))  # before the calibration data is read through
-    require_comparable(network, method.per_channel)
     calibration = task.calibration
-    data = open_calibration(calibration, network.inputs) if calibration is not None else None
+    folded = fold(read, method, task.uint8_divisor, calibration is not None)
+    log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
+    require_valid(with_weight_names(folded.network))  # before the calibration data is read through
+    require_comparable(folded.network, method.per_channel)
+    inputs = folded.network.inputs
+    data = open_calibration(calibration, inputs) if calibration is not None else None
+    test: Test | None = None
+    if data is not None and task.check:
+        data, test = split(data)
+    if data is not None and folded.shifts:
+        log.info("measuring values before max-pooling on %d examples of %s", data.count, data.file)
+        folded = shifted(folded, _examples(data, folded.network, task.progress))
+    network = replace(folded.network, name=task.name or folded.network.name)
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else {}
-    if (same := _same_function(folded, read, method)) is not None:
+    if (same := _same_function(folded, read, method, shown)) is not None:
         log.info("comparing the network with the Keras model")
         if data is None:
             check_without_data(same, keras_model, read)
@@ -148,10 +156,7 @@ def _converted(task: _Task, method: Method) -> _Converted:
             check_against_keras(same, keras_model, {name: x[:16] for name, x in shown.items()}, read)
     read = replace(read, layers=())  # their weights are in the network now: not in memory twice
 
-    test: Test | None = None
-    if data is not None and task.check:
-        data, test = split(data)
-    used = data if needs_data(method.normalize) or method.corrections else None
+    used = data if needs_data(method.normalize) or method.corrections or folded.shifts else None
     offsets: dict[str, float] = {}
     if used is not None and "offset" in method.corrections:
         # The pass below measures the network with the offset, so the offset is found first.
@@ -201,12 +206,24 @@ def _converted(task: _Task, method: Method) -> _Converted:
     return _Converted(network, test, read, folded.outputs)
 
 
-def _same_function(folded: FoldedModel, read: KerasModel, method: Method) -> FoldedModel | None:
+def _examples(data: Calibration, network: Network, progress: Progress | None) -> Iterator[Examples]:
+    """The calibration examples in batches."""
+    done = 0
+    for examples, _ in data.batches(network.largest):
+        yield examples
+        done += count_of(examples)
+        if progress is not None:
+            progress(done, data.count)
+
+
+def _same_function(
+    folded: FoldedModel, read: KerasModel, method: Method, shown: Examples
+) -> FoldedModel | None:
     """The network to compare with the model: its max-pooling is kept. None where that cannot be converted."""
     if method.max_pool == "spiking":
         return folded
     try:
-        return fold(read, replace(method, max_pool="spiking"))
+        return shifted(fold(read, replace(method, max_pool="spiking")), [shown])
     except TgennError:
         return None
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from tgenn_gen.conversion import chains, signals
 from tgenn_gen.conversion.affine_layers import AFFINE, affine_of, input_statistics
-from tgenn_gen.conversion.folding_state import FoldedOutput, Walk, identifier, population_names
-from tgenn_gen.conversion.max_pooling import pooling_of
+from tgenn_gen.conversion.folding_state import FoldedOutput, Shift, Walk, identifier, population_names
+from tgenn_gen.conversion.max_pooling import passes_maximum, pooling_of, window_reasons
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
 from tgenn_gen.engine.evaluation import are_class_scores
@@ -44,25 +44,39 @@ from tgenn_gen.network.tensors import Tensor
 LINEAR = ("Activation", "linear")
 CANCELS = 64  # a mean of more than so many standard deviations is subtracted from the input
 GROWTH = 2  # a network with more than so many times the model's weights gets a note
-POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
+POOL_HINT = (
+    "give `calibration='TRAINING.npz'`, or train again with a ReLU before the max-pooling or right after it"
+)
 
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """The network (all scales 1), notes of what was changed, and how each output is read."""
+    """The network (all scales 1), notes of what was changed, and how each output is read.
+
+    shifts: where max-pooling computes what the model does only after `conversion.shifts.shifted`
+    """
 
     network: Network
     notes: tuple[str, ...]
     outputs: tuple[FoldedOutput, ...]
+    shifts: tuple[Shift, ...] = ()
 
 
-def fold(model: KerasModel, method: Method, uint8_divisor: float | None = None) -> FoldedModel:
+def fold(
+    model: KerasModel, method: Method, uint8_divisor: float | None = None, calibrated: bool = True
+) -> FoldedModel:
     """Fold a model to the neurons, encoding and readout of `method`.
 
     uint8_divisor: what uint8 data is divided by; None: 255, or 1 for inputs that the model itself rescales.
+    calibrated: whether there is data to find shifts; without it, max-pooling that needs one is refused.
     Raises TgennError (T404, T407) with everything that cannot be converted.
     """
-    return as_network(walked(model, method), uint8_divisor)
+    walk = walked(model, method)
+    if not calibrated:
+        called = {name: layer for layer, name in walk.names.items()}
+        for shift in walk.shifts:
+            walk.refused[called[shift.layer]].append((shift.needs, POOL_HINT))
+    return as_network(walk, uint8_divisor)
 
 
 def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
@@ -85,7 +99,8 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
         ),
         simulation=Simulation(method.dt, method.timesteps),
     )
-    return FoldedModel(network, (*walk.notes, *_growth(model, network)), tuple(walk.outputs))
+    notes = (*walk.notes, *_growth(model, network))
+    return FoldedModel(network, notes, tuple(walk.outputs), tuple(walk.shifts))
 
 
 def _read_function(output: FoldedOutput, method: Method) -> str | None:
@@ -118,6 +133,8 @@ def walked(model: KerasModel, method: Method) -> Walk:
             walk.notes.append(f"{names[name]}: the mean, {times}, is subtracted from the data (offset)")
     for layer in walk.model.layers:
         maps, reasons = examined(layer)
+        if not reasons and layer.class_name in MAX_POOLING and method.max_pool != "average":
+            reasons = window_reasons(layer)
         before = [walk.signals.get(name) for name in layer.inputs]
         walk.signals[layer.name] = None
         known = [signal for signal in before if signal is not None]
@@ -131,8 +148,7 @@ def walked(model: KerasModel, method: Method) -> Walk:
         walk.refused[layer.name] = reasons
     for name in model.outputs:
         signal = walk.signals[name]
-        if signal is not None and signal.pooled is not None:
-            walk.refused[name].append(("max-pooling of values that may be negative, at an output", POOL_HINT))
+        walk.signals[name] = signal and _without_waiting_pool(signal, walk)
     if not walk.problems:
         _finish(walk)
     return walk
@@ -226,27 +242,37 @@ def _loss(readout: str, name: str, scores: bool) -> str:
 # Rules: the signal that each layer makes from the signals that it reads.
 
 
-def _require_no_waiting_pool(layer: KerasLayer, before: list[Signal]) -> None:
-    """Raise UnsupportedError for a layer between a max-pooling and the ReLU that it waits for.
+def _without_waiting_pool(signal: Signal, walk: Walk, reader: KerasLayer | None = None) -> Signal:
+    """The signal after the max-pooling that waits for a ReLU: maximum neurons get its values shifted above 0.
 
-    Functions that never decrease are allowed there, because the maximum commutes with them: ReLU, and
-    BatchNormalization whose gamma is not negative.
+    The values are shifted when calibration data shows by how much (conversion.shifts).
     """
-    waiting = next((s.pooled for s in before if s.pooled is not None), None)
-    gamma = layer.weights.get("gamma", np.zeros(1))
-    passes = layer.class_name in (*NOTHING, "ReLU", "Activation") and not relu_slope(layer)
-    passes = passes or (layer.class_name == "BatchNormalization" and bool((gamma >= 0).all()))
-    if waiting is not None and not passes:
-        negative = " with a negative gamma" if (gamma < 0).any() else ""
-        message = (
-            f"{layer.class_name}{negative} after max-pooling '{waiting.layer}' of values that may be negative"
-        )
-        raise UnsupportedError((message, POOL_HINT))
+    if signal.pooled is not None and signal not in walk.pooled:
+        layer, before = signal.pooled, replace(signal, pooled=None)
+        values = walk.population(before, walk.neuron(before), f"{layer.name}_input")
+        after = _maximum(layer, values, walk)
+        reason = walk.falling.get(before.layers[-1] if before.layers else "", "") or _falls(reader)
+        shift = Shift(values.branches[0].source, after.branches[0].source, layer.name, reason)
+        walk.shifts.append(shift)
+        # An activation and an offset, for now 0: a second maximum is taken of the activations.
+        offset = signals.affine(after, np.ones(1), np.zeros(1), layer.name)
+        walk.pooled[signal] = replace(offset, positive=False)
+    return walk.pooled.get(signal, signal)
+
+
+def _falls(layer: KerasLayer | None) -> str:
+    """That gamma is negative, where it is."""
+    gamma = np.zeros(1) if layer is None else layer.weights.get("gamma", np.zeros(1))
+    if layer is None or not (gamma < 0).any():
+        return ""
+    channels = f"{(gamma < 0).sum()} of {gamma.size} channels"
+    return f"gamma of BatchNormalization '{layer.layer}' is negative in {channels}"
 
 
 def _applied(layer: KerasLayer, maps: Sequence[LinearMap], before: list[Signal], walk: Walk) -> Signal:
     """The signal that a layer makes from the signals `before`. maps: its linear maps, if it is linear."""
-    _require_no_waiting_pool(layer, before)
+    if not passes_maximum(layer):
+        before = [_without_waiting_pool(signal, walk, layer) for signal in before]
     if layer.class_name in NOTHING:
         if layer.class_name != "Identity":
             walk.notes.append(f"{layer.name}: {layer.class_name} left out, it does nothing at inference")
@@ -323,13 +349,16 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
     if pooling.size == 1:
         return signals.mapped(signal, (pooling.average(), *behind), layer.name)
     if walk.method.max_pool == "average":
-        walk.notes.append(f"{layer.name}: max-pooling replaced by average pooling")
+        walk.notes.append(
+            f"{layer.name}: max-pooling replaced by average pooling: the network computes another function "
+            "than the model"
+        )
         return _averaged_over_windows(layer, (pooling.average(), *behind), signal, walk)
     if not signal.positive and signal.raised_of is not None:  # max(g a + o) = g max(a) + o, where g >= 0
         raised = _max_pooled(layer, signal.raised_of, walk)
         for gain, offset, name in signal.raised:
             raised = signals.affine(raised, gain, offset, name)
-        return raised
+        return replace(raised, positive=False)
     if not signal.positive:
         return replace(signal, pooled=layer)
     if not signal.routed or signal.branches[0].source not in walk.spiking:
@@ -337,6 +366,12 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
             f"{layer.name}: its input is a sum, and gets a population of neurons before the maximum"
         )
         signal = walk.population(signal, walk.neuron(signal), f"{layer.name}_input")
+    return _maximum(layer, signal, walk)
+
+
+def _maximum(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
+    """The signal of the maximum neurons that pool activations."""
+    pooling, behind = pooling_of(layer)
     signed, few_spike = walk.method.neuron.signed, walk.method.neuron.few_spike
     for stage in pooling.stages(signal.shape):
         windows = signals.mapped(signal, (stage.windows(),), layer.name)
@@ -348,6 +383,8 @@ def _max_pooled(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
 def _affine(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     """y = gain x + offset for each channel (Rueckauer et al. 2017, section 2.2.4)."""
     signal, affine = before[0], affine_of(layer)
+    if signal.positive or signal.raised_of is not None:
+        walk.falling[layer.name] = _falls(layer)
     walk.folded[layer.name] = layer.class_name
     if layer.class_name != "BatchNormalization":
         walk.rescaled |= {b.source for b in signal.branches if all(m.routing for m in b.through)}

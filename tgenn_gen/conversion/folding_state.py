@@ -33,6 +33,28 @@ class FoldedOutput:
     rectified: bool
 
 
+@dataclass(frozen=True)
+class Shift:
+    """Max-pooling of values that may be negative: they are to be shifted above 0 (conversion.shifts).
+
+    population  the population that computes the values
+    maximum     the maximum neurons that end the pooling
+    layer       the max-pooling layer
+    reason      why the values may be negative, where that is no matter of course
+    """
+
+    population: str
+    maximum: str
+    layer: str
+    reason: str = ""
+
+    @property
+    def needs(self) -> str:
+        """What it needs, as a message."""
+        message = "max-pooling of values that may be negative needs calibration data"
+        return f"{message}: {self.reason}" if self.reason else message
+
+
 @dataclass
 class Walk:
     """The state between two layers: the signals and populations so far, and the layers that are refused."""
@@ -50,6 +72,9 @@ class Walk:
     rescaled: set[str] = field(default_factory=set)  # the inputs that the model itself rescales
     after: dict[str, KerasLayer] = field(default_factory=dict)  # layer: whose softmax, sigmoid, tanh it has
     offsets: dict[str, np.ndarray] = field(default_factory=dict)  # what is subtracted from an input's data
+    shifts: list[Shift] = field(default_factory=list)
+    pooled: dict[Signal, Signal] = field(default_factory=dict)  # signals with a waiting max-pooling: after it
+    falling: dict[str, str] = field(default_factory=dict)  # layers that turn activations around: how
 
     def __post_init__(self) -> None:
         self.named = {self.names[layer.name].lower() for layer in self.model.layers if not layer.inputs}
@@ -78,7 +103,7 @@ class Walk:
         name = self._free_name(signal.name, name)
         bias = None
         if signal.bias is not None and signal.bias.any():
-            bias = Tensor.unnamed(_one_a_channel(signal.bias))
+            bias = Tensor.unnamed(one_a_channel(signal.bias))
         for layer in dict.fromkeys(signal.layers):
             self.homes.setdefault(layer, []).append(name)
             if layer in self.folded:
@@ -99,7 +124,7 @@ class Walk:
         return name
 
 
-def _one_a_channel(bias: np.ndarray) -> np.ndarray:
+def one_a_channel(bias: np.ndarray) -> np.ndarray:
     """A bias that is the same at all positions as one value per channel, (channels,)."""
     rows = bias.reshape(-1, bias.shape[-1])
     return rows[0] if (rows == rows[0]).all() else bias

@@ -14,6 +14,7 @@ from tgenn_gen.conversion.folding_state import Walk
 from tgenn_gen.conversion.keras_scores import logits_of
 from tgenn_gen.conversion.methods import PRESETS
 from tgenn_gen.conversion.normalization import require_comparable
+from tgenn_gen.conversion.shifts import shifted
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.engine.ann import ann_currents
@@ -45,13 +46,14 @@ def convertible(path: Path) -> Walk:
         require_valid(with_weight_names(folded.network))
         require_comparable(folded.network, method.per_channel)
         check_without_data(folded, keras_model, read)
+    walk.notes += [f"{shift.layer}: {shift.needs}" for shift in walk.shifts]
     return walk
 
 
 def check_without_data(folded: FoldedModel, keras_model: Any, read: KerasModel) -> None:
     """check_against_keras on random inputs: of 0 to 1, and as the first layers expect them."""
     for examples in random_examples(folded.network, read):
-        check_against_keras(folded, keras_model, examples, read)
+        check_against_keras(shifted(folded, [examples]), keras_model, examples, read)
 
 
 def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Examples, read: KerasModel) -> None:

@@ -1,4 +1,4 @@
-"""Max-pooling, split into windows that are small enough for maximum neurons."""
+"""Max-pooling: windows that are small enough for maximum neurons, and layers that commute with a maximum."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from tgenn_gen.keras_reader.keras_model import KerasLayer, UnsupportedError
+from tgenn_gen.keras_reader.supported_layers import NOTHING, Reason, relu_slope
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.neurons.maximum import MAX_WINDOW
 from tgenn_gen.network.ops.avg_pool1d import AvgPool1D
@@ -86,6 +89,26 @@ def pooling_of(layer: KerasLayer) -> tuple[Pooling, tuple[LinearMap, ...]]:
     kept = (*[1] * (len(shape) - 1), shape[-1])
     dropped = () if config["keepdims"] else (Reshape(kept, shape[-1:]),)
     return Pooling(shape[:-1], shape[:-1], "valid"), dropped
+
+
+def window_reasons(layer: KerasLayer) -> list[Reason]:
+    """The reasons why the windows of a max-pooling layer cannot be split."""
+    if None in layer.input_shapes[0]:
+        return []
+    try:
+        list(pooling_of(layer)[0].stages(layer.input_shapes[0]))
+    except UnsupportedError as error:
+        return list(error.reasons)
+    return []
+
+
+def passes_maximum(layer: KerasLayer) -> bool:
+    """Whether a layer never decreases: it may stand between a max-pooling and a ReLU that this waits for."""
+    if layer.class_name == "BatchNormalization":
+        return bool((layer.weights.get("gamma", np.ones(1)) >= 0).all())
+    activation = layer.config.get("activation", "relu")
+    rises = layer.class_name in ("ReLU", "Activation") and activation in ("relu", "relu6", "linear")
+    return layer.class_name in NOTHING or (rises and not relu_slope(layer))
 
 
 def _numbers(value: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -34,7 +34,8 @@ class Method:
         dense_neuron: The neurons after a dense kernel, if they differ. None: `neuron`.
         encoding: How the input becomes currents or spikes.
         pooling: Average pooling: "folded", part of the next chain; or "spiking", a population of its own.
-        max_pool: Max-pooling: "spiking", a population of `maximum` neurons; or "average", average pooling.
+        max_pool: Max-pooling: "spiking", a population of `maximum` neurons; or "average", average
+            pooling, which is another function than the model's.
         corrections: Of "offset", "bias" and "potential", in this order.
         readout: How the output population is read: "membrane", "spike_count" or "first_spike".
         readout_start: The readout leaves out this number of first time steps.

@@ -28,7 +28,8 @@ class Signal:
     mixed      whether there is such a layer
     layers     the names of the layers in it
     activation the softmax, sigmoid or tanh after it, which the readout of an output applies
-    pooled     a max-pooling layer to apply after the next ReLU: maximum neurons compare activations
+    pooled     a max-pooling layer to apply after the next ReLU, as maximum neurons compare activations: where
+               none follows, they compare shifted values
     raised     where the signal is an activation after affine maps with gains >= 0: (gain, offset, layer) each
     raised_of  that activation
     """

@@ -88,7 +88,8 @@ def _model_report(path: Path) -> Report:
         refused = sum(bool(reasons) for reasons in walk.refused.values())
         summary = f"cannot be converted: {refused} of {len(walk.refused)} layers"
         return Report(facts, table, summary, problems=TgennError(walk.problems).diagnostics)
-    summary = f"can be converted: {len(walk.populations)} populations"
+    data = " with calibration data" if walk.shifts else ""
+    summary = f"can be converted{data}: {len(walk.populations)} populations"
     return Report(facts, table, summary, [str(n) for n in walk.notes])
 
 
