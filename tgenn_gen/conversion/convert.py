@@ -14,6 +14,7 @@ from tgenn_gen.conversion.activation_statistics import Progress, measure
 from tgenn_gen.conversion.calibration import file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
+from tgenn_gen.conversion.input_scaling import scaled_inputs
 from tgenn_gen.conversion.keras_check import check_against_keras, random_examples
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
@@ -52,7 +53,8 @@ def convert(
             and "as_trained" need none.
         method: Neurons, normalization, readout and so on: one of `PRESETS`, or another `Method`.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
-            None: 255, or 1 for an input that the model itself rescales.
+            None: 255 or 1, as the model's accuracy on labelled calibration data, or its first layer, shows;
+            255 where nothing does.
         name: The network's name. None: the model's.
         progress: Called with (examples done, all examples) while calibration data is read.
 
@@ -67,12 +69,14 @@ def convert(
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     read = read_model(keras_model, str(path) if path is not None else "")
-    folded = fold(read, method, uint8_divisor)
+    folded = fold(read, method)
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     network = replace(folded.network, name=name or folded.network.name)
     require_valid(with_weight_names(network))  # before the calibration data is read through
     require_comparable(network, method.per_channel)
     data = open_calibration(calibration, network.inputs) if calibration is not None else None
+    inputs, scaling = scaled_inputs(folded, read, keras_model, data, uint8_divisor)
+    network, data = replace(network, inputs=inputs), data and replace(data, inputs=inputs)
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else random_examples(network)
     shown = {name: x[:16] for name, x in shown.items()}
@@ -125,7 +129,7 @@ def convert(
         f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
     ]
-    if changes := [*folded.notes, *notes, *_correction_notes(method)]:
+    if changes := [*folded.notes, *scaling, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
     return with_weight_names(replace(normalized, provenance=provenance))
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tgenn_gen.conversion import chains, signals
-from tgenn_gen.conversion.folding_state import FoldedOutput, Walk, identifier, population_names
+from tgenn_gen.conversion.folding_state import (
+    FoldedOutput,
+    TrainingStatistics,
+    Walk,
+    identifier,
+    population_names,
+)
 from tgenn_gen.conversion.max_pooling import pooling_of
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
@@ -32,6 +38,7 @@ from tgenn_gen.network.model import Connection, Input, Network, Output, Simulati
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.maximum import MaximumNeuron
 from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.ops.scale import Scale
 
 GROWTH = 2  # a network with more than so many times the model's weights gets a note
 POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_pool='average'`"
@@ -39,23 +46,26 @@ POOL_HINT = "put a ReLU before the max-pooling or right after it, or use `max_po
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """The network (all scales 1), notes of what was changed, and how each output is read."""
+    """The network (all scales 1), notes of what was changed, and how each output is read.
+
+    statistics: what layers say about the data that the model was trained on.
+    """
 
     network: Network
     notes: tuple[str, ...]
     outputs: tuple[FoldedOutput, ...]
+    statistics: tuple[TrainingStatistics, ...]
 
 
-def fold(model: KerasModel, method: Method, uint8_divisor: float | None = None) -> FoldedModel:
+def fold(model: KerasModel, method: Method) -> FoldedModel:
     """Fold a model to the neurons, encoding and readout of `method`.
 
-    uint8_divisor: what uint8 data is divided by; None: 255, or 1 for inputs that the model itself rescales.
     Raises TgennError (T404, T407) with everything that cannot be converted.
     """
-    return as_network(walked(model, method), uint8_divisor)
+    return as_network(walked(model, method))
 
 
-def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
+def as_network(walk: Walk) -> FoldedModel:
     """The network that a walk has built. Raises TgennError (T404) with the walk's problems."""
     if walk.problems:
         raise TgennError(walk.problems)
@@ -63,7 +73,7 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
     network = Network(
         name=identifier(model.name),
         inputs=tuple(
-            _input(layer, walk, uint8_divisor)
+            Input(walk.names[layer.name], layer.output_shape, method.encoding)
             for name in model.inputs
             for layer in model.layers
             if layer.name == name
@@ -72,7 +82,8 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
         outputs=tuple(Output(o.population, method.readout, method.readout_start) for o in walk.outputs),
         simulation=Simulation(method.dt, method.timesteps),
     )
-    return FoldedModel(network, (*walk.notes, *_growth(model, network)), tuple(walk.outputs))
+    notes = (*walk.notes, *_growth(model, network))
+    return FoldedModel(network, notes, tuple(walk.outputs), tuple(walk.statistics))
 
 
 def _growth(model: KerasModel, network: Network) -> Iterator[str]:
@@ -114,13 +125,6 @@ def walked(model: KerasModel, method: Method) -> Walk:
     if not walk.problems:
         _finish(walk)
     return walk
-
-
-def _input(layer: KerasLayer, walk: Walk, uint8_divisor: float | None) -> Input:
-    name = walk.names[layer.name]
-    if uint8_divisor is None:
-        uint8_divisor = 1.0 if name in walk.rescaled else 255.0
-    return Input(name, layer.output_shape, walk.method.encoding, uint8_divisor)
 
 
 def _finish(walk: Walk) -> None:
@@ -286,18 +290,33 @@ def _batch_normalization(layer: KerasLayer, before: list[Signal], walk: Walk) ->
     weights = {name: values.astype(np.float64) for name, values in layer.weights.items()}
     gain = weights.get("gamma", 1.0) / np.sqrt(weights["moving_variance"] + layer.config["epsilon"])
     offset = weights.get("beta", 0.0) - weights["moving_mean"] * gain
+    _learn(layer, before[0], weights["moving_mean"], weights["moving_variance"], walk)
     return _affine(layer, before[0], gain, offset, walk)
+
+
+def _learn(layer: KerasLayer, signal: Signal, mean: np.ndarray, variance: np.ndarray, walk: Walk) -> None:
+    """Keep the statistics that a normalization has of its input in training."""
+    if (mean == 0).all() and (variance == 1).all():
+        return  # it was not trained
+    deviation = np.sqrt(variance.mean() + mean.var())
+    reason = (
+        f"layer '{layer.name}' has a mean of {mean.mean():.3g} and a standard deviation of {deviation:.3g}"
+    )
+    walk.learn(signal, mean, variance, reason)
 
 
 def _affine(layer: KerasLayer, signal: Signal, gain: np.ndarray, offset: np.ndarray, walk: Walk) -> Signal:
     walk.folded[layer.name] = layer.class_name
-    if layer.class_name != "BatchNormalization":
-        walk.rescaled |= {b.source for b in signal.branches if all(m.routing for m in b.through)}
     return signals.affine(signal, gain, offset, layer.name)
 
 
 def _rescaling(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     gain, offset = (np.asarray(layer.config[name], np.float64) for name in ("scale", "offset"))
+    elementwise = all(m.routing or isinstance(m, Scale) for b in before[0].branches for m in b.through)
+    if elementwise and gain.all() and ((gain != 1).any() or offset.any()):
+        # A Rescaling of an input is there to give values of about -1 to 1.
+        reason = f"layer '{layer.name}' multiplies by {gain.mean():.3g} and adds {offset.mean():.3g}"
+        walk.learn(before[0], -offset / gain, 1 / (4 * gain**2), reason)
     return _affine(layer, before[0], gain, offset, walk)
 
 
@@ -309,6 +328,7 @@ def _normalization(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signa
     deviation = np.maximum(np.sqrt(variance), 1e-7)
     if layer.config["invert"]:
         return _affine(layer, before[0], deviation, mean, walk)
+    _learn(layer, before[0], mean, variance, walk)
     return _affine(layer, before[0], 1 / deviation, -mean / deviation, walk)
 
 
