@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ from keras import layers  # noqa: E402
 
 from tgenn_gen import Method, TgennError, convert, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
+from tgenn_gen.conversion.folding import fold  # noqa: E402
+from tgenn_gen.conversion.input_scaling import scaled_inputs  # noqa: E402
+from tgenn_gen.keras_reader.loading import read_model  # noqa: E402
 
 pytestmark = pytest.mark.keras
 SHAPE = (5, 4, 2)
@@ -275,6 +279,20 @@ def test_each_of_several_inputs_is_decided_on_its_own(tmp_path):
         and "accuracy is 100.0 % on values of 0 to 1" in (decision(network, "left")[1])
     )
     assert decision(network, "right")[0] == 1 and "multiplies by 0.00392" in decision(network, "right")[1]
+
+
+def test_an_input_of_integers_takes_them_as_they_are():
+    model = keras.Sequential([keras.Input(SHAPE, name="image"), layers.Flatten(), layers.Dense(2)])
+    read = read_model(model)
+    first = replace(read.layers[0], config={**read.layers[0].config, "dtype": "uint8"})
+    folded = fold(read, Method("model"))
+    read = replace(read, layers=(first, *read.layers[1:]))
+    [image], notes = scaled_inputs(folded, read, model, None, None)
+    assert image.uint8_divisor == 1
+    said = (
+        "image: uint8 data is divided by 1, other data is taken as it is: the model's input has dtype uint8"
+    )
+    assert notes == [said]
 
 
 @pytest.mark.parametrize("route", [".keras", ".h5", "tf_keras"])

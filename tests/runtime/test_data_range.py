@@ -11,7 +11,7 @@ import pytest
 from sample_networks import small_cnn
 from scripts import run_here, written
 
-from tgenn_gen import save
+from tgenn_gen import save, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.runtime.data import range_problem
 
@@ -106,3 +106,5 @@ def test_scripts_and_commands_say_it_on_stderr(tmp_path, capsys):
         assert main(["data", str(folder), str(folder / "data.npz")]) == 0
         said = capsys.readouterr().err
         assert (note.format(limits) in said) == ("preprocess" in said) == bool(limits)
+        simulate(network, READINGS[reading][0][:2])
+        assert ("preprocess both in the same way" in capsys.readouterr().err) == bool(limits)
