@@ -22,12 +22,12 @@ from tgenn_gen.keras_reader.loading import predict
 from tgenn_gen.network.model import Input
 from tgenn_gen.runtime.data import Examples, as_current, count_of, named
 
-EXAMPLES, FEWEST = 512, 64  # on which the accuracy is compared
-ELEMENTS = 2**24  # of the inputs of these examples: fewer where they are large
+EXAMPLES, FEWEST = 1024, 64  # on which the accuracy is compared
+ELEMENTS = 2**21  # of the inputs of these examples: fewer where they are large
 BATCH = 64  # examples that Keras runs at a time
 STATISTICS = 64  # examples whose mean and standard deviation are compared with a layer's
 SURE = 2.0  # ranges whose distance to a layer's statistics is larger by this are excluded; a factor of 7.4
-DEVIATIONS = 4  # ranges whose accuracy is lower by so many standard deviations are excluded
+DEVIATIONS = 3  # ranges whose accuracy is lower by so many standard deviations are excluded
 UNKNOWN = "neither class numbers nor a normalization in the model show it"
 
 
