@@ -15,6 +15,7 @@ A module imports only those above it:
     max_pooling            splits max-pooling into windows small enough for maximum neurons
     folding_state          the state of folding
     folding                Keras graph to a network with scales of 1
+    input_scaling          decides what uint8 data is divided by
     shifts                 shifts max-pooling of values that may be negative
     normalization          chooses the scale of each population, and scales the weights
     corrections            corrects biases and initial potentials

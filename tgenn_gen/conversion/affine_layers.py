@@ -72,9 +72,22 @@ def affine_of(layer: KerasLayer) -> Affine:
 
 
 def _scaling(gain: np.ndarray, offset: np.ndarray) -> Affine:
-    """A function that is made for data that it maps to -1..1."""
+    """A function that is made for data that it maps to about -1 to 1."""
     factor = np.where(gain == 0, 1, gain)
-    return Affine(gain, offset, -offset / factor, np.abs(1 / factor))
+    return Affine(gain, offset, -offset / factor, np.abs(0.5 / factor))
+
+
+def reason_of(layer: KerasLayer, affine: Affine) -> str:
+    """What a layer shows about the data that the model was trained on."""
+    if layer.class_name == "Rescaling":
+        return (
+            f"layer '{layer.name}' multiplies by {affine.gain.mean():.3g} and adds {affine.offset.mean():.3g}"
+        )
+    deviation = np.sqrt(np.square(affine.deviation).mean() + affine.mean.var())
+    return (
+        f"layer '{layer.name}' has a mean of {affine.mean.mean():.3g} and a standard deviation of "
+        f"{deviation:.3g}"
+    )
 
 
 def input_statistics(model: KerasModel) -> dict[str, Affine]:

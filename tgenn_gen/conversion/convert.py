@@ -25,6 +25,7 @@ from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_cali
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
 from tgenn_gen.conversion.folding_state import FoldedOutput
+from tgenn_gen.conversion.input_scaling import scaled_inputs
 from tgenn_gen.conversion.keras_check import check_against_keras, check_without_data
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
@@ -72,7 +73,8 @@ def convert(
         check: Whether to measure the agreement. False: scales are chosen on all examples, and of several
             methods the first one is used.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
-            None: 255, or 1 for an input that the model itself rescales.
+            None: 255 or 1, as the model's accuracy on labelled calibration data, or its first layer, shows;
+            255 where nothing does.
         name: The network's name. None: the model's.
         progress: Called with (examples done, all examples) while calibration data is read.
 
@@ -133,19 +135,22 @@ def _converted(task: _Task, method: Method) -> _Converted:
     keras_model, path = task.keras_model, task.path
     read = read_model(keras_model, str(path) if path is not None else "")
     calibration = task.calibration
-    folded = fold(read, method, task.uint8_divisor, calibration is not None)
+    folded = fold(read, method, calibration is not None)
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     require_valid(with_weight_names(folded.network))  # before the calibration data is read through
     require_comparable(folded.network, method.per_channel)
     inputs = folded.network.inputs
     data = open_calibration(calibration, inputs) if calibration is not None else None
+    inputs, scaling = scaled_inputs(folded, read, keras_model, data, task.uint8_divisor)
+    network = replace(folded.network, name=task.name or folded.network.name, inputs=inputs)
+    folded, data = replace(folded, network=network), data and replace(data, inputs=inputs)
     test: Test | None = None
     if data is not None and task.check:
         data, test = split(data)
     if data is not None and folded.shifts:
         log.info("measuring values before max-pooling on %d examples of %s", data.count, data.file)
-        folded = shifted(folded, _examples(data, folded.network, task.progress))
-    network = replace(folded.network, name=task.name or folded.network.name)
+        folded = shifted(folded, _examples(data, network, task.progress))
+    network = folded.network
     # The first batch is read twice, so that a wrong conversion is refused before the long pass below.
     shown = next(data.batches(network.largest))[0] if data is not None else {}
     if (same := _same_function(folded, read, method, shown)) is not None:
@@ -200,7 +205,7 @@ def _converted(task: _Task, method: Method) -> _Converted:
         f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
     ]
-    if changes := [*folded.notes, *notes, *_correction_notes(method)]:
+    if changes := [*folded.notes, *scaling, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
     network = with_weight_names(replace(normalized, provenance=provenance))
     return _Converted(network, test, read, folded.outputs)

@@ -12,8 +12,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tgenn_gen.conversion import chains, signals
-from tgenn_gen.conversion.affine_layers import AFFINE, affine_of, input_statistics
-from tgenn_gen.conversion.folding_state import FoldedOutput, Shift, Walk, identifier, population_names
+from tgenn_gen.conversion.affine_layers import AFFINE, affine_of, input_statistics, reason_of
+from tgenn_gen.conversion.folding_state import (
+    FoldedOutput,
+    Shift,
+    TrainingStatistics,
+    Walk,
+    identifier,
+    population_names,
+)
 from tgenn_gen.conversion.max_pooling import passes_maximum, pooling_of, window_reasons
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.signals import Signal
@@ -39,6 +46,7 @@ from tgenn_gen.network.ops.flatten import Flatten
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.permute import Permute
 from tgenn_gen.network.ops.reshape import Reshape
+from tgenn_gen.network.ops.scale import Scale
 from tgenn_gen.network.tensors import Tensor
 
 LINEAR = ("Activation", "linear")
@@ -53,21 +61,20 @@ POOL_HINT = (
 class FoldedModel:
     """The network (all scales 1), notes of what was changed, and how each output is read.
 
+    statistics: what layers show about the data that the model was trained on
     shifts: where max-pooling computes what the model does only after `conversion.shifts.shifted`
     """
 
     network: Network
     notes: tuple[str, ...]
     outputs: tuple[FoldedOutput, ...]
+    statistics: tuple[TrainingStatistics, ...]
     shifts: tuple[Shift, ...] = ()
 
 
-def fold(
-    model: KerasModel, method: Method, uint8_divisor: float | None = None, calibrated: bool = True
-) -> FoldedModel:
+def fold(model: KerasModel, method: Method, calibrated: bool = True) -> FoldedModel:
     """Fold a model to the neurons, encoding and readout of `method`.
 
-    uint8_divisor: what uint8 data is divided by; None: 255, or 1 for inputs that the model itself rescales.
     calibrated: whether there is data to find shifts; without it, max-pooling that needs one is refused.
     Raises TgennError (T404, T407) with everything that cannot be converted.
     """
@@ -76,10 +83,10 @@ def fold(
         called = {name: layer for layer, name in walk.names.items()}
         for shift in walk.shifts:
             walk.refused[called[shift.layer]].append((shift.needs, POOL_HINT))
-    return as_network(walk, uint8_divisor)
+    return as_network(walk)
 
 
-def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
+def as_network(walk: Walk) -> FoldedModel:
     """The network that a walk has built. Raises TgennError (T404) with the walk's problems."""
     if walk.problems:
         raise TgennError(walk.problems)
@@ -87,10 +94,7 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
     network = Network(
         name=identifier(model.name),
         inputs=tuple(
-            _input(layer, walk, uint8_divisor)
-            for name in model.inputs
-            for layer in model.layers
-            if layer.name == name
+            _input(layer, walk) for name in model.inputs for layer in model.layers if layer.name == name
         ),
         populations=tuple(walk.populations),
         outputs=tuple(
@@ -100,7 +104,7 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
         simulation=Simulation(method.dt, method.timesteps),
     )
     notes = (*walk.notes, *_growth(model, network))
-    return FoldedModel(network, notes, tuple(walk.outputs), tuple(walk.shifts))
+    return FoldedModel(network, notes, tuple(walk.outputs), tuple(walk.statistics), tuple(walk.shifts))
 
 
 def _read_function(output: FoldedOutput, method: Method) -> str | None:
@@ -188,15 +192,13 @@ def _may_come_before(layer: KerasLayer, maps: Sequence[LinearMap], function: str
     return bool(maps) and all(isinstance(m, moved) for m in maps) and same_axis
 
 
-def _input(layer: KerasLayer, walk: Walk, uint8_divisor: float | None) -> Input:
+def _input(layer: KerasLayer, walk: Walk) -> Input:
     name = walk.names[layer.name]
-    if uint8_divisor is None:
-        uint8_divisor = 1.0 if name in walk.rescaled else 255.0
     offset: float | Tensor = 0.0
     if name in walk.offsets:
         means = np.broadcast_to(walk.offsets[name], layer.output_shape[-1:])
         offset = float(means[0]) if (means == means[0]).all() else Tensor.unnamed(means)
-    return Input(name, layer.output_shape, walk.method.encoding, uint8_divisor, offset=offset)
+    return Input(name, layer.output_shape, walk.method.encoding, offset=offset)
 
 
 def _finish(walk: Walk) -> None:
@@ -386,8 +388,10 @@ def _affine(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     if signal.positive or signal.raised_of is not None:
         walk.falling[layer.name] = _falls(layer)
     walk.folded[layer.name] = layer.class_name
-    if layer.class_name != "BatchNormalization":
-        walk.rescaled |= {b.source for b in signal.branches if all(m.routing for m in b.through)}
+    trained = affine.mean.any() or (np.abs(affine.deviation - 1) > 0.01).any()
+    elementwise = all(m.routing or isinstance(m, Scale) for b in signal.branches for m in b.through)
+    if trained and affine.gain.all() and (elementwise or layer.class_name != "Rescaling"):
+        walk.learn(signal, affine.mean, np.square(affine.deviation), reason_of(layer, affine))
     return signals.affine(signal, affine.gain, affine.offset, layer.name)
 
 

@@ -55,6 +55,19 @@ class Shift:
         return f"{message}: {self.reason}" if self.reason else message
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingStatistics:
+    """The mean and the standard deviation of `signal` in training, and where they are from.
+
+    signal: the input of a layer, a linear function of the network's inputs.
+    """
+
+    signal: Signal
+    mean: float
+    deviation: float
+    reason: str
+
+
 @dataclass
 class Walk:
     """The state between two layers: the signals and populations so far, and the layers that are refused."""
@@ -69,7 +82,7 @@ class Walk:
     refused: dict[str, list[Reason]] = field(default_factory=dict)
     homes: dict[str, list[str]] = field(default_factory=dict)  # layer: the populations that it is part of
     folded: dict[str, str] = field(default_factory=dict)  # layers that are folded into kernels: their class
-    rescaled: set[str] = field(default_factory=set)  # the inputs that the model itself rescales
+    statistics: list[TrainingStatistics] = field(default_factory=list)  # of layers that read the inputs
     after: dict[str, KerasLayer] = field(default_factory=dict)  # layer: whose softmax, sigmoid, tanh it has
     offsets: dict[str, np.ndarray] = field(default_factory=dict)  # what is subtracted from an input's data
     shifts: list[Shift] = field(default_factory=list)
@@ -83,6 +96,16 @@ class Walk:
     def spiking(self) -> set[str]:
         """The names of the populations that spike; inputs are not among them, even if they spike."""
         return {p.name for p in self.populations if p.neuron.spikes}
+
+    def learn(self, signal: Signal, mean: np.ndarray, variance: np.ndarray, reason: str) -> None:
+        """Keep what a layer shows about its input, if that is a linear function of the network's inputs.
+
+        mean, variance: of all channels together, (1,), or one for each, (channels,).
+        """
+        inputs = {self.names[name] for name in self.model.inputs}
+        deviation = float(np.sqrt(variance.mean() + mean.var()))
+        if {b.source for b in signal.branches} <= inputs and 0 < deviation < np.inf:
+            self.statistics.append(TrainingStatistics(signal, float(mean.mean()), deviation, reason))
 
     @property
     def problems(self) -> list[Diagnostic]:

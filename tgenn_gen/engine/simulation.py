@@ -25,10 +25,11 @@ from tgenn_gen.runtime.data import (
     Table,
     examples_problem,
     lengths_problem,
+    range_problem,
     with_last_axis,
 )
 from tgenn_gen.runtime.input_encodings import values_problem
-from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.messages import RunError, note
 from tgenn_gen.runtime.neuron_updates import (
     MAX_FEW_SPIKE_STEPS,
     MAX_STEPS,
@@ -52,6 +53,8 @@ def simulate_in_numpy(
 ) -> Result:
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
     examples, timesteps = checked(network, x, timesteps, seed, batch_size)
+    if problem := range_problem(examples, input_table(network)):
+        note(problem)
     return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
 
 

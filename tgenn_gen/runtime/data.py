@@ -22,6 +22,15 @@ MAX_UNPACKED = 2**30  # bytes that any archive may have, unpacked
 MAX_RATIO = 100  # beyond that: unpacked bytes for each byte of an .npz
 NAMES_SHOWN = 10
 
+# Data is of another range than the calibration data where
+OUTLIERS, MARGIN = 0.02, 0.2  # more than 2 % of it is outside that range, by more than 20 % of the range;
+NARROW, SOME = 1 / 50, 100  # or it is 100 values or more in less than 1/50 of the range;
+NEGATIVE, EXAMPLES, MANY = (
+    0.1,
+    20,
+    10000,
+)  # or more than 10 % of the range is below 0, but none of many values.
+
 # What reading a damaged, foreign or malicious .npz raises.
 UNREADABLE = (
     OSError,
@@ -189,10 +198,22 @@ def range_problem(examples: Examples, inputs: Table) -> str:
             continue
         divisor = inputs[name]["uint8_divisor"] if x.dtype == np.uint8 else 1
         smallest, largest = float(x.min()) / divisor, float(x.max()) / divisor
-        if not 1 / 20 < (largest - smallest) / (high - low) < 2:
+        span = high - low
+        outside = _outside(x, (low - MARGIN * span) * divisor, (high + MARGIN * span) * divisor)
+        narrow = 0 < largest - smallest < NARROW * span and x.size >= SOME
+        none_negative = smallest >= 0 and len(x) >= EXAMPLES and x.size >= MANY
+        if outside or narrow or (low < -NEGATIVE * span and none_negative):
             found = f"{smallest:g} to {largest:g}, the calibration data from {low:g} to {high:g}"
             return named(name, f"the data ranges from {found}: preprocess both in the same way", inputs)
     return ""
+
+
+def _outside(x: np.ndarray, low: float, high: float) -> bool:
+    """Whether all of x is below low or above high, or at least more than some outliers."""
+    if low <= x.min() and x.max() <= high:
+        return False
+    count = int(np.count_nonzero((x < low) | (x > high)))
+    return count == x.size or count > max(2, OUTLIERS * x.size)
 
 
 def named(name: str, problem: str, inputs: Collection[str]) -> str:

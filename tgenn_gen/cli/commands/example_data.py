@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.cli.arguments import add_command, add_document, add_limit
-from tgenn_gen.cli.console import FINE, inform
+from tgenn_gen.cli.console import FINE, inform, note
 from tgenn_gen.errors import TgennError
 
 
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.document.reading import document_path, load
     from tgenn_gen.engine.simulation import input_table, output_table
     from tgenn_gen.project.example_files import example_files, require_writable_examples, write_examples
-    from tgenn_gen.runtime.data import read_data
+    from tgenn_gen.runtime.data import range_problem, read_data
     from tgenn_gen.runtime.input_encodings import values_problem
 
     network = load(arguments.path, allow_outside=arguments.allow_outside)
@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     examples, targets = read_data(arguments.data, inputs, output_table(network), arguments.limit)
     if problem := values_problem(examples, inputs):
         raise TgennError.at(arguments.data, "T503", problem)
+    if problem := range_problem(examples, inputs):
+        note(f"{arguments.data}: {problem}")
     files = example_files(examples, targets, output_table(network))
     stale = write_examples(folder, files, outputs)
     for name, array in files.items():

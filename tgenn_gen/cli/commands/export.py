@@ -41,8 +41,8 @@ def add(commands: Any) -> None:
         "--uint8-divisor",
         metavar="D",
         type=positive_number,
-        help="divide uint8 data by this before it reaches the network (default: 255; 1 where the model "
-        "rescales)",
+        help="divide uint8 data by this before it reaches the network (default: 255, or 1 where labelled "
+        "calibration data, or the model's first layer, shows that it was trained on 0 to 255)",
     )
     command.add_argument(
         "--no-check",
@@ -98,15 +98,6 @@ def run(arguments: argparse.Namespace) -> int:
         note(f"the ANN's accuracy on the calibration data is {accuracy}: compare it with your training")
         if data["ann_accuracy"] < 0.5:
             note("that is low: was the model trained on data with other preprocessing?")
-        low, high = next(iter(ranges.values()))
-        if low >= 0 and 50 < high <= 255 and network.inputs[0].uint8_divisor > 1:
-            note(
-                f"values up to {high:g} were not divided: if the model was trained on 0 to 1, divide the "
-                "calibration data by 255; if on such values, use --uint8-divisor 1 for uint8 test data"
-            )
-    for network_input in network.inputs:
-        divisor = f"{network_input.uint8_divisor:g}"
-        note(f"{network_input.name}: uint8 data is divided by {divisor}, other data is taken as it is")
     if found := agreement_line(network):
         inform(found)
     inform(
