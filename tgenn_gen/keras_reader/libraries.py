@@ -96,11 +96,3 @@ def library_of(model: Any) -> Library:
 
         return Library(keras_2, tf.nest.flatten, tf.nest.pack_sequence_as)
     return Library(keras, keras.tree.flatten, keras.tree.pack_sequence_as)
-
-
-def parse_saved_metadata(content: bytes) -> Any:
-    """The keras_metadata.pb of a SavedModel. Raises protobuf's DecodeError, MissingEngineError."""
-    import_tf_keras()
-    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
-
-    return SavedMetadata.FromString(content)
