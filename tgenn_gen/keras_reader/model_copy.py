@@ -1,4 +1,4 @@
-"""Writes the copy of a .keras or .h5 file that Keras loads: its configuration as it was checked, and its weights."""
+"""Writes the copy of a .keras or .h5 file that Keras loads: the configuration as checked, and the weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OLD_LAYERS = "_layer_checkpoint_dependencies"  # the group of the layers in .ker
 
 def write_copy(file: ModelFile, folder: Path) -> Path:
     """Write the copy of a .keras or .h5 file into a folder. Raises what h5py and zipfile raise."""
-    copy = folder / file.path.name
+    copy = folder / f"model.{file.kind}"
     if file.kind == "h5":
         _copy_hdf5(file, copy)
     else:

@@ -18,7 +18,7 @@ from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.files.archives import ArchiveError, open_archive
 from tgenn_gen.files.paths import is_inside
 from tgenn_gen.keras_reader import saved_model
-from tgenn_gen.keras_reader.hdf5_file import MAX_RATIO, WEIGHTS, hdf5_problem
+from tgenn_gen.keras_reader.hdf5_file import MAX_RATIO, WEIGHTS, hdf5_problem, is_hdf5
 from tgenn_gen.keras_reader.known_classes import NESTED, function_of, is_converted, is_part, may_be_built
 from tgenn_gen.keras_reader.libraries import import_h5py
 from tgenn_gen.keras_reader.supported_layers import unsupported_class
@@ -26,7 +26,6 @@ from tgenn_gen.keras_reader.supported_layers import unsupported_class
 MAX_CONFIG = 8 * 2**20  # a thousand layers take 1 MiB; parsed, it takes thirty times as much memory
 MAX_PROGRAM = 2**28  # a hundred layers take 10 MiB; it is not parsed
 REFUSED = {"model.weights.npz"}  # in a .keras file: Keras would read it unchecked
-HDF5_START = b"\x89HDF\r\n\x1a\n"
 COMPILED = "compile_config"  # of a model: its optimizer, losses and metrics
 TRAINING = ("_initializer", "_regularizer", "_constraint")  # a layer's attributes end so
 SAVE = "save it with model.save('model.keras')"
@@ -62,9 +61,9 @@ def open_model_file(path: Path) -> ModelFile:
         return _open_saved_model(path)
     if not path.is_file():
         raise TgennError.at(path, "T401", "is not a regular file", "give the path of a .keras or .h5 file")
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" and not is_hdf5(path):  # Keras 2 before 2.13 writes HDF5 under this name too
         return _open_keras_file(path)
-    if path.suffix in (".h5", ".hdf5"):
+    if path.suffix in (".keras", ".h5", ".hdf5"):
         return _open_hdf5_file(path)
     raise TgennError.at(path, "T401", f"its name ends in '{path.suffix}', expected .keras or .h5", SAVE)
 
@@ -108,9 +107,8 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
 
 
 def _open_hdf5_file(path: Path) -> ModelFile:
-    with path.open("rb") as start:
-        if start.read(len(HDF5_START)) != HDF5_START:
-            raise TgennError.at(path, "T401", "is not an HDF5 file", SAVE)
+    if not is_hdf5(path):
+        raise TgennError.at(path, "T401", "is not an HDF5 file", SAVE)
     _require_plain_hdf5(path)
     with import_h5py().File(path, "r") as file:
         version, text = (_text(file.attrs.get(name, "")) for name in ("keras_version", "model_config"))
@@ -142,10 +140,10 @@ def _needs_keras_2(part: dict[str, Any]) -> bool:
 
 
 def _for_inference(config: Any, is_keras_2: bool) -> Any:
-    """A configuration without what only training needs, whatever code that is; for Keras 2 with tf_keras' modules.
+    """A configuration without what only training needs; for Keras 2 with the modules of tf_keras.
 
-    Left out: optimizers, losses and metrics; initializers, regularizers and constraints, which Keras then has
-    by its defaults.
+    Left out: optimizers, losses and metrics; initializers, regularizers and constraints. They may be code of
+    the user's own, which is thus never looked up; a layer has its defaults instead.
     """
     if isinstance(config, list):
         return [_for_inference(item, is_keras_2) for item in config]

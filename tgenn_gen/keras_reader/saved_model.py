@@ -1,6 +1,6 @@
 """Reads from a SavedModel of Keras 2 how its layers are described, without TensorFlow.
 
-A SavedModel is a program in messages of Protocol Buffers. Only the fields that lead to the description are read.
+A SavedModel is a program, in Protocol Buffers. Only the fields that lead to the description are read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def description(folder: Path) -> bytes | None:
     """
     if (folder / METADATA).is_file():
         for node in _fields((folder / METADATA).read_bytes(), METADATA_NODE):
-            if _first(node, METADATA_PATH) == b"root":
+            if bytes(_first(node, METADATA_PATH)) == b"root":
                 return bytes(_first(node, METADATA_DESCRIPTION))
         raise ValueError(f"{METADATA} describes no model")
     model = memoryview((folder / PROGRAM).read_bytes())
