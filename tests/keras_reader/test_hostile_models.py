@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import numpy as np
 import pytest
 from limits import seconds
-from model_files import change_config, change_text
+from model_files import as_of_tensorflow_2_4, change_config, change_text, field
 from refusals import refused
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
@@ -147,7 +148,7 @@ def test_what_a_file_of_keras_3_names_is_of_a_known_class(tmp_path, export):
 
 @pytest.mark.parametrize(
     ("attribute", "module", "function"),
-    [("activation", "builtins", "eval"), ("kernel_initializer", "os", "system")],
+    [("activation", "builtins", "eval"), ("activation", "os", "system")],
 )
 def test_a_function_that_is_not_keras_own_is_not_looked_up(tmp_path, export, attribute, module, function):
     """Keras finds any function of a module that a file names."""
@@ -198,6 +199,46 @@ def test_a_damaged_saved_model_is_refused(saved_model, export, case):
     with seconds(20):
         said = export(saved_model)
     assert said.startswith(f"{saved_model}: error[T401]: Keras cannot load it: ") and said.count("\n") == 2
+
+
+OLD_DAMAGE = {
+    "nothing": b"",
+    "no message": b"\xff" * 40,
+    "a number without an end": b"\xff" * 2_000_000,
+    "a size beyond the end": field(2, field(7, field(1, b"")))[:-1] + b"\x7f",
+    "a size of 2**63": b"\x12" + b"\xff" * 8 + b"\x7f",
+    "fields without an end": field(2, b"\x08\x01" * 5_000_000),
+    "messages in each other without an end": field(2, b"\x3b" * 1000),
+}
+
+
+@pytest.mark.parametrize("case", OLD_DAMAGE)
+def test_a_damaged_saved_model_of_before_tensorflow_2_5_is_refused(saved_model, export, case):
+    (saved_model / "keras_metadata.pb").unlink()
+    (saved_model / "saved_model.pb").write_bytes(OLD_DAMAGE[case])
+    with seconds(20):
+        said = export(saved_model)
+    assert said.startswith(f"{saved_model}: error[T401]: ") and said.count("\n") == 2
+
+
+def test_what_fills_the_memory_in_a_saved_model_of_before_tensorflow_2_5_is_not_read(
+    saved_model, export, monkeypatch
+):
+    as_of_tensorflow_2_4(saved_model)
+    assert main(["check", str(saved_model)]) == 0
+    monkeypatch.setattr("tgenn_gen.keras_reader.model_file.MAX_CONFIG", 1000)
+    assert "its description has " in export(saved_model)
+    monkeypatch.setattr("tgenn_gen.keras_reader.model_file.MAX_PROGRAM", 1000)
+    assert "its saved_model.pb has " in export(saved_model)
+
+
+def test_code_in_a_saved_model_of_before_tensorflow_2_5_is_not_run(saved_model, export):
+    layers = [{"class_name": "Lambda", "config": {"name": "code", "function": ["4wEAAAA=", None, None]}}]
+    text = {"class_name": "Sequential", "config": {"name": "m", "layers": layers}}
+    as_of_tensorflow_2_4(saved_model, json.dumps(text).encode())
+    assert "layer 'code': error[T404]: Lambda layers are not supported" in export(saved_model)
+    as_of_tensorflow_2_4(saved_model, json.dumps({"class_name": "Mine"}).encode())
+    assert "error[T402]: Mine is neither a Sequential" in export(saved_model)
 
 
 def test_metadata_of_a_saved_model_that_fills_the_memory_is_not_read(saved_model, export, monkeypatch):

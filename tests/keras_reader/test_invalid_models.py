@@ -91,7 +91,7 @@ NO_CONFIG = f"Keras cannot load it: No model config found in the file at PATH.{W
 FOLDER = "is a folder, not a Keras model\n  hint: give a .keras or .h5 file or a SavedModel"
 SUFFIX, EXPECTED = "its name ends in", f"expected .keras or .h5{SAVE}"
 NOT_JSON = "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
-NO_WEIGHTS = "Expected a model.weights.h5 or model.weights.npz file."
+NO_WEIGHTS = "it contains no model.weights.h5\n  hint: save the model again with Keras, as .keras"
 NO_ARCHIVE = f"is not a .keras file: it is not a zip archive{SAVE}"
 
 FILES = {
@@ -114,7 +114,7 @@ FILES = {
     "HDF5 of weights alone": ("m.weights.h5", save_weights, NO_CONFIG),
     "an empty configuration": ("m.keras", rewritten("config.json", b"{}"), "Keras cannot load it: "),
     "no JSON": ("m.keras", rewritten("config.json", b"{"), f"Keras cannot load it: {NOT_JSON}{VERSION}"),
-    "no weights": ("m.keras", rewritten(WEIGHTS), f"Keras cannot load it: {NO_WEIGHTS}{VERSION}"),
+    "no weights": ("m.keras", rewritten(WEIGHTS), NO_WEIGHTS),
     # Keras' message has several lines, the reason in the third.
     "weights of other layers": ("m.keras", other_weights, "Keras cannot load it: ", "(3, 5)", "(3, 2)"),
 }

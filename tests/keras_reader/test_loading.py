@@ -410,6 +410,54 @@ def test_how_a_model_was_trained_does_not_stand_in_the_way(tmp_path, library, na
     same_models(load_model(tmp_path / name), model)
 
 
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [(of, name) for of in ("keras", "tf_keras") for name in ("m.keras", "m.h5")] + [("tf_keras", "model")],
+)
+@pytest.mark.parametrize("is_registered", [False, True])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_code_of_ones_own_that_only_training_needs_is_never_built(tmp_path, library, name, is_registered):
+    of = pytest.importorskip(library)
+    built = []
+
+    def own(base):
+        class Mine(base):
+            def __init__(self, *_, **keywords):
+                built.append(type(self))
+                if base is of.optimizers.SGD:
+                    super().__init__(name="mine")
+                elif base in (of.losses.MeanSquaredError, of.metrics.MeanSquaredError):
+                    super().__init__()
+
+            def __call__(self, *values, **keywords):
+                is_value = base in (of.regularizers.L2, of.initializers.Ones, of.constraints.NonNeg)
+                return base().__call__(*values) if is_value else super().__call__(*values, **keywords)
+
+            def get_config(self):
+                return {}
+
+        Mine.__name__ = f"Mine{base.__name__}"
+        save = of.saving.register_keras_serializable("mine")
+        return save(Mine) if is_registered else Mine
+
+    inert = {
+        "kernel_initializer": own(of.initializers.Ones)(),
+        "kernel_regularizer": own(of.regularizers.L2)(),
+        "activity_regularizer": own(of.regularizers.L2)(),
+        "bias_constraint": own(of.constraints.NonNeg)(),
+    }
+    image = of.Input((7, 5, 2), name="image")
+    convolved = of.layers.Conv2D(3, 2, activation="relu", name="conv", **inert)(image)
+    inner = of.Model(image, of.layers.Flatten(name="flat")(convolved), name="inner")
+    model = of.Sequential([of.Input((7, 5, 2), name="x"), inner, of.layers.Dense(2, name="dense", **inert)])
+    metrics = [own(of.metrics.MeanSquaredError)()]
+    model.compile(own(of.optimizers.SGD)(), own(of.losses.MeanSquaredError)(), metrics)
+    model.save(tmp_path / name)
+    built.clear()
+    same_models(load_model(tmp_path / name), model)
+    assert not built
+
+
 def chain_of(library):
     of = library.layers
     stack = [
@@ -544,3 +592,30 @@ def test_depthwise_and_transposed_convolutions_of_keras_2_are_those_of_keras_3(t
     model.save(tmp_path / name)
     network = convert(tmp_path / name, method=Method("model"))  # compares with the model itself
     assert len(network.populations) == 6
+
+
+@pytest.mark.parametrize(("of_1d", "with_padding"), [(False, False), (True, False), (False, True)])
+def test_a_transposed_convolution_has_its_output_padding_where_keras_leaves_it_out(
+    monkeypatch, of_1d, with_padding
+):
+    """As Keras before 3.15 does."""
+    base = layers.Conv1DTranspose if of_1d else layers.Conv2DTranspose
+    written = base.get_config
+
+    def as_before(layer):
+        config = written(layer)
+        config.pop("output_padding", None)
+        return config
+
+    padding = (1, 1) if with_padding else None
+    conv = base(2, 3, strides=2, output_padding=padding, activation="relu", name="conv")
+    model = keras.Sequential([keras.Input((5, 2) if of_1d else (5, 4, 2)), conv, layers.Flatten()])
+    monkeypatch.setattr(base, "get_config", as_before)
+    assert by_name(model)["conv"].config["output_padding"] == padding
+
+
+def test_keras_before_3_3_has_no_functions_for_nested_values(monkeypatch):
+    model = residual()
+    expected = calls(model)
+    monkeypatch.delattr(keras, "tree")
+    assert calls(model) == expected

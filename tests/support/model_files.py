@@ -52,3 +52,24 @@ def change_config(path, change):
         return json.dumps(config)
 
     change_text(path, changed)
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of a message of Protocol Buffers."""
+    return _number(8 * number + 2) + _number(len(content)) + content
+
+
+def _number(value: int) -> bytes:
+    low, high = value % 128, value // 128
+    return bytes([low + 128]) + _number(high) if high else bytes([low])
+
+
+def as_of_tensorflow_2_4(folder, text: bytes | None = None):
+    """Move a SavedModel's description, or another text, to where it was before TensorFlow 2.5."""
+    from tgenn_gen.keras_reader.saved_model import description
+
+    text = description(folder) if text is None else text
+    (folder / "keras_metadata.pb").unlink(missing_ok=True)
+    model = field(4, field(1, b"_tf_keras_sequential") + field(3, text))  # a user object
+    objects = field(1, model) + field(1, b"")
+    (folder / "saved_model.pb").write_bytes(b"\x08\x01" + field(2, field(2, b"program") + field(7, objects)))

@@ -308,6 +308,8 @@ def _config(call: _Call, library: Library) -> dict[str, Any]:
         config = {name: _plain(value) for name, value in operation.get_config().items()}
     if library.is_keras_2:
         config = keras_3_config(call.class_name, config)
+    if hasattr(operation, "output_padding"):
+        config.setdefault("output_padding", operation.output_padding)  # Keras 3 before 3.15 leaves it out
     if callable(getattr(operation, "activation", None)):
         config["activation"] = activation_name(operation.activation, library)
     config["dtype"] = _policy(call)

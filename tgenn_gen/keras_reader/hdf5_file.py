@@ -18,10 +18,17 @@ from tgenn_gen.files.archives import open_archive
 from tgenn_gen.runtime.data import MAX_UNPACKED
 
 WEIGHTS = "model.weights.h5"  # in a .keras file
+HDF5_START = b"\x89HDF\r\n\x1a\n"
 MAX_RATIO = 10  # of unpacked weights to the file's size, beyond MAX_UNPACKED: weights hardly compress
 MEMORY = 2**29  # bytes that reading takes, besides the weights
 SECONDS, BYTES_A_SECOND = 120, 10 * 2**20
 CHECK = "import sys; sys.path += sys.argv[2:]; from tgenn_gen.keras_reader import hdf5_file as f; f.check()"
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether a file starts as HDF5 files do."""
+    with path.open("rb") as start:
+        return start.read(len(HDF5_START)) == HDF5_START
 
 
 def hdf5_problem(path: Path) -> str:
@@ -44,7 +51,7 @@ def check() -> None:
     limit = MAX_UNPACKED + MAX_RATIO * path.stat().st_size
     try:
         _limit_memory(MEMORY + 2 * limit)
-        if path.suffix == ".keras":
+        if path.suffix == ".keras" and not is_hdf5(path):
             with open_archive(path, MAX_RATIO) as archive:
                 _read(io.BytesIO(archive.read(WEIGHTS)), limit)
         else:

@@ -11,21 +11,14 @@ from tgenn_gen.keras_reader.supported_layers import LAYERS
 
 NESTED = frozenset({"Functional", "Model", "Sequential"})
 OF_TWO = {"__operators__.add": "Add", "math.subtract": "Subtract"}  # Keras 2's x + y and x - y
-TRAINING = ("keras.optimizers", "keras.losses", "keras.metrics")
 
 ACTIVATION_FUNCTIONS = frozenset(
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
     "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign "
     "sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold".split()
 )
-# Classes of the attributes of layers.
+# Classes of the attributes of layers; those that only training needs are left out before.
 PARTS = frozenset(
-    # initializers
-    "Constant GlorotNormal GlorotUniform HeNormal HeUniform Identity IdentityInitializer LecunNormal "
-    "LecunUniform Ones Orthogonal OrthogonalInitializer RandomNormal RandomUniform TruncatedNormal "
-    "VarianceScaling Zeros "
-    # regularizers and constraints
-    "L1 L1L2 L2 OrthogonalRegularizer MaxNorm MinMaxNorm NonNeg RadialConstraint UnitNorm "
     # dtypes
     "DTypePolicy DTypePolicyMap FloatDTypePolicy Policy QuantizedDTypePolicy QuantizedFloat8DTypePolicy "
     # plain values
@@ -68,7 +61,7 @@ def may_be_built(part: dict[str, Any], keras_2: bool) -> bool:
         return False
     if is_converted(part) or is_part(part):
         return True
-    return not keras_2 and (part["class_name"] in HARMLESS or _is_operation(part) or _trains(part))
+    return not keras_2 and (part["class_name"] in HARMLESS or _is_operation(part))
 
 
 def function_of(part: dict[str, Any]) -> str:
@@ -92,8 +85,3 @@ def _is_own(part: dict[str, Any], keras_2: bool) -> bool:
 def _is_operation(part: dict[str, Any]) -> bool:
     """Whether it is one of Keras 3's operations, such as x * y."""
     return str(part.get("module")).startswith("keras.src.ops.") and part["class_name"].isidentifier()
-
-
-def _trains(part: dict[str, Any]) -> bool:
-    """Whether it is an optimizer, a loss or a metric of a nested model of Keras 3."""
-    return part.get("module") in TRAINING and part["class_name"][:1].isupper()

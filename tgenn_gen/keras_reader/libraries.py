@@ -91,16 +91,9 @@ def library_of(model: Any) -> Library:
     """The library that a model was built with. Raises MissingEngineError as import_keras does."""
     keras = import_keras()
     keras_2 = sys.modules.get("tf_keras")
-    if keras_2 is not None and isinstance(model, keras_2.Model):
-        import tensorflow as tf
+    package = keras_2 if keras_2 is not None and isinstance(model, keras_2.Model) else keras
+    if package is keras and hasattr(keras, "tree"):
+        return Library(keras, keras.tree.flatten, keras.tree.pack_sequence_as)
+    import tensorflow as tf  # for Keras 2, and for Keras 3.0 to 3.2, which have no functions for that
 
-        return Library(keras_2, tf.nest.flatten, tf.nest.pack_sequence_as)
-    return Library(keras, keras.tree.flatten, keras.tree.pack_sequence_as)
-
-
-def parse_saved_metadata(content: bytes) -> Any:
-    """The keras_metadata.pb of a SavedModel. Raises protobuf's DecodeError, MissingEngineError."""
-    import_tf_keras()
-    from tf_keras.protobuf.saved_metadata_pb2 import SavedMetadata
-
-    return SavedMetadata.FromString(content)
+    return Library(package, tf.nest.flatten, tf.nest.pack_sequence_as)

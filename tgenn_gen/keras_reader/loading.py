@@ -6,7 +6,6 @@ import json
 import logging
 import re
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ import numpy as np
 
 from tgenn_gen.errors import Location, MissingEngineError, TgennError
 from tgenn_gen.keras_reader.call_graph import graph_of, read_graph
-from tgenn_gen.keras_reader.hdf5_file import WEIGHTS
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.libraries import import_keras, import_tf_keras, library_of
+from tgenn_gen.keras_reader.model_copy import write_copy
 from tgenn_gen.keras_reader.model_file import (
     ModelFile,
     open_model_file,
@@ -52,17 +51,19 @@ def load_model(path: Path) -> Any:
 
 
 def _load(file: ModelFile) -> Any:
-    if not file.is_keras_2:
-        return import_keras().saving.load_model(file.path, compile=False, safe_mode=True)
-    tf_keras = import_tf_keras()
-    if file.kind == "h5":
-        return tf_keras.saving.load_model(file.path, compile=False, safe_mode=True)
-    model = tf_keras.models.model_from_json(json.dumps(file.config))
+    library = import_tf_keras() if file.is_keras_2 else import_keras()
     if file.kind == "SavedModel":
+        model = library.models.model_from_json(json.dumps(file.config))
         _read_variables(model, file.path)
-    else:
-        _read_weights(model, file.path)
-    return model
+        return model
+    with tempfile.TemporaryDirectory() as folder:
+        copy = write_copy(file, Path(folder))
+        try:
+            return library.saving.load_model(copy, compile=False, safe_mode=True)
+        except Exception:
+            if not file.is_keras_2 and file.version.startswith("2."):
+                import_tf_keras()  # it is missing, and Keras 3 cannot read every file of Keras 2
+            raise
 
 
 def _read_variables(model: Any, path: Path) -> None:
@@ -72,12 +73,6 @@ def _read_variables(model: Any, path: Path) -> None:
     """
     status = model.load_weights(path / "variables/variables")
     status.assert_existing_objects_matched().expect_partial()
-
-
-def _read_weights(model: Any, path: Path) -> None:
-    """Load the weights of a .keras file into the model that was built from its configuration."""
-    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        model.load_weights(archive.extract(WEIGHTS, folder))
 
 
 def read_model(model: Any, file: str = "") -> KerasModel:

@@ -17,15 +17,17 @@ from typing import Any, Literal
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.files.archives import ArchiveError, open_archive
 from tgenn_gen.files.paths import is_inside
-from tgenn_gen.keras_reader.hdf5_file import MAX_RATIO, WEIGHTS, hdf5_problem
+from tgenn_gen.keras_reader import saved_model
+from tgenn_gen.keras_reader.hdf5_file import MAX_RATIO, WEIGHTS, hdf5_problem, is_hdf5
 from tgenn_gen.keras_reader.known_classes import NESTED, function_of, is_converted, is_part, may_be_built
-from tgenn_gen.keras_reader.libraries import import_h5py, parse_saved_metadata
+from tgenn_gen.keras_reader.libraries import import_h5py
 from tgenn_gen.keras_reader.supported_layers import unsupported_class
 
 MAX_CONFIG = 8 * 2**20  # a thousand layers take 1 MiB; parsed, it takes thirty times as much memory
+MAX_PROGRAM = 2**28  # a hundred layers take 10 MiB; it is not parsed
 REFUSED = {"model.weights.npz"}  # in a .keras file: Keras would read it unchecked
-METADATA = "keras_metadata.pb"  # in a SavedModel of Keras 2
-HDF5_START = b"\x89HDF\r\n\x1a\n"
+COMPILED = "compile_config"  # of a model: its optimizer, losses and metrics
+TRAINING = ("_initializer", "_regularizer", "_constraint")  # a layer's attributes end so
 SAVE = "save it with model.save('model.keras')"
 
 
@@ -34,13 +36,15 @@ class ModelFile:
     """A model file before Keras loads it. Its configuration may name anything: see refuse_code.
 
     is_keras_2  whether it is of Keras 2, so that tf_keras loads it
-    config      the model's class and attributes, without its optimizer and loss where that is possible
+    version     of Keras, as the file says it; "" if it does not
+    config      the model's class and attributes, without those that only training needs
     members     the names of a .keras file's entries
     """
 
     path: Path
     kind: Literal["keras", "h5", "SavedModel"]
     is_keras_2: bool
+    version: str
     config: Any
     members: tuple[str, ...] = ()
 
@@ -57,27 +61,29 @@ def open_model_file(path: Path) -> ModelFile:
         return _open_saved_model(path)
     if not path.is_file():
         raise TgennError.at(path, "T401", "is not a regular file", "give the path of a .keras or .h5 file")
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" and not is_hdf5(path):  # Keras 2 before 2.13 writes HDF5 under this name too
         return _open_keras_file(path)
-    if path.suffix in (".h5", ".hdf5"):
+    if path.suffix in (".keras", ".h5", ".hdf5"):
         return _open_hdf5_file(path)
     raise TgennError.at(path, "T401", f"its name ends in '{path.suffix}', expected .keras or .h5", SAVE)
 
 
 def _open_saved_model(path: Path) -> ModelFile:
-    if not (path / "saved_model.pb").is_file():
+    if not (path / saved_model.PROGRAM).is_file():
         hint = "give a .keras or .h5 file or a SavedModel"
         raise TgennError.at(path, "T401", "is a folder, not a Keras model", hint)
-    if not (path / METADATA).is_file():
+    if (path / saved_model.METADATA).is_file():
+        _require_small((path / saved_model.METADATA).stat().st_size, saved_model.METADATA, path, MAX_CONFIG)
+    else:
+        _require_small((path / saved_model.PROGRAM).stat().st_size, saved_model.PROGRAM, path, MAX_PROGRAM)
+    text = saved_model.description(path)
+    if text is None:
         message = "is a SavedModel without Keras layers, as model.export and tf.saved_model.save write it"
         raise TgennError.at(path, "T401", message, SAVE)
-    _require_small((path / METADATA).stat().st_size, METADATA, path)
-    nodes = parse_saved_metadata((path / METADATA).read_bytes()).nodes
-    described = [json.loads(node.metadata) for node in nodes if node.node_path == "root"]
-    if not described:
-        raise ValueError(f"{METADATA} describes no model")
-    config = {"class_name": described[0]["class_name"], "config": described[0]["config"]}
-    return ModelFile(path, "SavedModel", True, _of_tf_keras(config))
+    _require_small(len(text), "description", path, MAX_CONFIG)
+    model = json.loads(text)
+    config = {"class_name": model["class_name"], "config": model.get("config")}
+    return ModelFile(path, "SavedModel", True, "", _for_inference(config, is_keras_2=True))
 
 
 def _open_keras_file(path: Path) -> ModelFile:
@@ -90,29 +96,29 @@ def _open_keras_file(path: Path) -> ModelFile:
         raise TgennError.at(path, "T401", "is not a .keras file: it is not a zip archive", SAVE) from None
     except ArchiveError as error:
         raise _refusal(path, str(error)) from None
-    if str(metadata.get("keras_version")).startswith("2."):
-        return ModelFile(path, "keras", True, _of_tf_keras(config), members)
-    return ModelFile(path, "keras", False, {**config, "compile_config": None}, members)
+    version = str(metadata.get("keras_version", ""))
+    is_keras_2 = version.startswith("2.")
+    return ModelFile(path, "keras", is_keras_2, version, _for_inference(config, is_keras_2), members)
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> Any:
-    _require_small(archive.getinfo(name).file_size, name, path)
+    _require_small(archive.getinfo(name).file_size, name, path, MAX_CONFIG)
     return json.loads(archive.read(name))
 
 
 def _open_hdf5_file(path: Path) -> ModelFile:
-    with path.open("rb") as start:
-        if start.read(len(HDF5_START)) != HDF5_START:
-            raise TgennError.at(path, "T401", "is not an HDF5 file", SAVE)
+    if not is_hdf5(path):
+        raise TgennError.at(path, "T401", "is not an HDF5 file", SAVE)
     _require_plain_hdf5(path)
     with import_h5py().File(path, "r") as file:
         version, text = (_text(file.attrs.get(name, "")) for name in ("keras_version", "model_config"))
     if not text:
         raise ValueError(f"No model config found in the file at {path}.")
-    _require_small(len(text), "model_config", path)
+    _require_small(len(text), "model_config", path, MAX_CONFIG)
     config = json.loads(text)
     is_keras_2 = version.startswith("2.") and find_spec("tf_keras") is not None
-    return ModelFile(path, "h5", is_keras_2 or any(map(_needs_keras_2, _dictionaries(config))), config)
+    is_keras_2 = is_keras_2 or any(map(_needs_keras_2, _dictionaries(config)))
+    return ModelFile(path, "h5", is_keras_2, version, _for_inference(config, is_keras_2))
 
 
 def _text(attribute: Any) -> str:
@@ -133,17 +139,23 @@ def _needs_keras_2(part: dict[str, Any]) -> bool:
     return False
 
 
-def _of_tf_keras(config: Any) -> Any:
-    """A configuration of Keras 2 with the modules of tf_keras, without its optimizer and loss."""
+def _for_inference(config: Any, is_keras_2: bool) -> Any:
+    """A configuration without what only training needs; for Keras 2 with the modules of tf_keras.
+
+    Left out: optimizers, losses and metrics; initializers, regularizers and constraints. They may be code of
+    the user's own, which is thus never looked up; a layer has its defaults instead.
+    """
     if isinstance(config, list):
-        return [_of_tf_keras(item) for item in config]
+        return [_for_inference(item, is_keras_2) for item in config]
     if not isinstance(config, dict):
         return config
-    renamed = {name: _of_tf_keras(value) for name, value in config.items() if name != "compile_config"}
-    module = renamed.get("module")
-    if isinstance(module, str) and module.startswith(("keras.src.", "keras.engine.")):
-        renamed["module"] = f"tf_keras.src.{module.removeprefix('keras.').removeprefix('src.')}"
-    return renamed
+    found = {name: _for_inference(value, is_keras_2) for name, value in config.items() if name != COMPILED}
+    if "class_name" in found and isinstance(found.get("config"), dict):
+        found["config"] = {k: v for k, v in found["config"].items() if not k.endswith(TRAINING)}
+    module = found.get("module")
+    if is_keras_2 and isinstance(module, str) and module.startswith(("keras.src.", "keras.engine.")):
+        found["module"] = f"tf_keras.src.{module.removeprefix('keras.').removeprefix('src.')}"
+    return found
 
 
 def _require_plain_hdf5(path: Path) -> None:
@@ -156,10 +168,10 @@ def _require_plain_hdf5(path: Path) -> None:
         raise _refusal(path, problem)
 
 
-def _require_small(size: int, name: str, path: Path) -> None:
+def _require_small(size: int, name: str, path: Path, limit: int) -> None:
     """Raise TgennError (T401) for a configuration that would fill the memory."""
-    if size > MAX_CONFIG:
-        raise _refusal(path, f"its {name} has {size} bytes, expected at most {MAX_CONFIG}")
+    if size > limit:
+        raise _refusal(path, f"its {name} has {size} bytes, expected at most {limit}")
 
 
 def _refusal(path: Path, message: str) -> TgennError:
@@ -203,7 +215,9 @@ def refuse_other_content(file: ModelFile) -> None:
     files = [member for member in file.members if not member.endswith("/")]
     if others := [f for f in files if f in REFUSED or f.startswith("assets/") or not is_inside(f)]:
         raise _refusal(file.path, f"it contains {others[0]}, which no supported layer has")
-    if WEIGHTS in files:
+    if file.kind == "keras":
+        if WEIGHTS not in files:
+            raise _refusal(file.path, f"it contains no {WEIGHTS}")
         _require_plain_hdf5(file.path)
 
 
