@@ -106,10 +106,10 @@ class Calibration:
 
     def labelled(self, size: int) -> tuple[Examples, np.ndarray | None]:
         """`size` evenly spaced examples as they are in the file, and their class numbers (size,) or None."""
-        numbers = self.spaced(size)
+        numbers = self.numbers[self.spaced(size)]
         with self._opened() as (inputs, labels):
-            rows = {n: np.concatenate([read(k, k + 1) for k in numbers]) for n, read in inputs.items()}
-            y = None if labels is None else np.concatenate([labels(k, k + 1) for k in numbers]).reshape(-1)
+            rows = {name: _rows(read, numbers) for name, read in inputs.items()}
+            y = None if labels is None else _rows(labels, numbers).reshape(-1)
         return {i.name: rows[i.name].reshape(-1, *i.shape) for i in self.inputs}, y
 
     def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
