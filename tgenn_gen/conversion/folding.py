@@ -27,6 +27,7 @@ from tgenn_gen.keras_reader.supported_layers import (
     examined,
     relu_maximum,
     relu_slope,
+    takes_integers,
 )
 from tgenn_gen.network.model import Connection, Input, Network, Output, Simulation
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
@@ -170,7 +171,7 @@ def _require_no_waiting_pool(layer: KerasLayer, before: list[Signal]) -> None:
     """
     waiting = next((s.pooled for s in before if s.pooled is not None), None)
     gamma = layer.weights.get("gamma", np.zeros(1))
-    passes = layer.class_name in (*NOTHING, "ReLU", "Activation") and not relu_slope(layer)
+    passes = layer.class_name in (*NOTHING, "ReLU", "Activation") and not relu_slope(layer).any()
     passes = passes or (layer.class_name == "BatchNormalization" and bool((gamma >= 0).all()))
     if waiting is not None and not passes:
         negative = " with a negative gamma" if (gamma < 0).any() else ""
@@ -217,7 +218,7 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
         walk.notes.append(
             f"{signal.name}: linear, gets two populations for its positive and its negative part"
         )
-        signal = signals.mapped(_in_two_parts(signal, walk, layer, 1.0), maps, layer.name)
+        signal = signals.mapped(_in_two_parts(signal, walk, layer, np.ones(1)), maps, layer.name)
     if layer.config.get("use_bias", False):
         bias = layer.weights["bias"].astype(np.float64)
         both = bias if signal.bias is None else signal.bias + bias
@@ -226,14 +227,14 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
 
 
 def _in_two_parts(
-    signal: Signal, walk: Walk, layer: KerasLayer, slope: float, maximum: float | None = None
+    signal: Signal, walk: Walk, layer: KerasLayer, slope: np.ndarray, maximum: float | None = None
 ) -> Signal:
-    """ReLU(x) - slope ReLU(-x), from two populations: one for x, one for -x."""
+    """ReLU(x) - slope ReLU(-x), from two populations: one for x, one for -x. slope: broadcasts to x."""
     name = signal.name or layer.name
     above = walk.population(signal, walk.neuron(signal), layer.name, maximum)
     opposite = replace(signals.summed([signal], [-1.0], ""), layers=signal.layers)
     below = walk.population(opposite, walk.neuron(signal), f"{name}_negative")
-    return signals.summed([above, below], [1.0, -slope], name)
+    return signals.summed([above, signals.multiplied(below, -slope)], [1.0, 1.0], name)
 
 
 def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
@@ -248,7 +249,7 @@ def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
         walk.notes.append(f"{layer.name}: relu left out, because its input is never negative")
         return signal
     signal, pooled = replace(signal, layers=(*signal.layers, layer.name), pooled=None), signal.pooled
-    if (slope := relu_slope(layer)) and not signal.positive:
+    if (slope := relu_slope(layer)).any() and not signal.positive:
         return _in_two_parts(signal, walk, layer, slope, maximum)
     emitted = walk.population(signal, walk.neuron(signal), layer.name, maximum)
     return emitted if pooled is None else _max_pooled(pooled, emitted, walk)
@@ -297,7 +298,7 @@ def _affine(layer: KerasLayer, signal: Signal, gain: np.ndarray, offset: np.ndar
 
 
 def _rescaling(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
-    gain, offset = (np.asarray(layer.config[name], np.float64) for name in ("scale", "offset"))
+    gain, offset = (np.asarray(layer.config[name], np.float64).reshape(-1) for name in ("scale", "offset"))
     return _affine(layer, before[0], gain, offset, walk)
 
 
@@ -330,6 +331,8 @@ def _concatenated(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal
 
 def _network_input(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     positive = walk.method.encoding.low >= 0 or walk.method.encoding.binary
+    if takes_integers(layer):
+        walk.rescaled.add(layer.name)
     return Signal(layer.output_shape, (Connection(layer.name),), positive=positive)
 
 

@@ -17,6 +17,7 @@ from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, predict, read_model
+from tgenn_gen.keras_reader.supported_layers import takes_integers
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples
 
@@ -48,6 +49,7 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
     This finds errors in the rules of layers, which would otherwise give a wrong network without a message.
     """
     network = folded.network
+    examples = _as_keras_takes_them(examples, network, read)
     expected = predict(keras_model, [examples[i.name] for i in network.inputs])
     currents = {
         population.name: (population, current) for population, current in ann_currents(network, examples)
@@ -72,6 +74,16 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
                 "please report it with the model if the difference stays"
             )
             raise TgennError.at(read.file, "T409", message, hint)
+
+
+def _as_keras_takes_them(examples: Examples, network: Network, read: KerasModel) -> Examples:
+    """Whole numbers for inputs of an integer type, to which Keras casts its data; 255 times those up to 1."""
+    whole = {layer.name for layer in read.layers if takes_integers(layer)}
+    return {
+        i.name: np.rint(x if x.max() > 1 else 255 * x).astype(np.float32) if name in whole else x
+        for i, name in zip(network.inputs, read.inputs, strict=True)
+        for x in [np.asarray(examples[i.name])]
+    }
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
