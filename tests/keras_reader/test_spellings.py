@@ -255,6 +255,15 @@ def test_an_input_of_whole_numbers_takes_them_as_they_are(tmp_path, library, dty
         assert network.inputs[0].uint8_divisor == 1
 
 
+def test_the_scaled_sum_of_inception_resnet_is_converted(tmp_path):
+    from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
+
+    model = model_with(keras, of.ReLU(), lambda x: CustomScaleLayer(0.17)([x, dense(keras)(x)]))
+    model.save(tmp_path / "m.keras")
+    for each in (model, load_model(tmp_path / "m.keras")):
+        read_and_checked(each)
+
+
 REFUSED = {
     "sums of whole numbers wrap around": (
         lambda: model_with(keras, lambda x: of.Add()([x, x]), of.Flatten(), dtype="uint8"),
@@ -275,6 +284,10 @@ REFUSED = {
     "a quotient": (lambda: model_with(keras, lambda x: 1 / (x + 9)), "divided by numbers other than 0 only"),
     "a number other than 0": (lambda: model_with(keras, lambda x: ops.maximum(x, 0.5)), "of a tensor and 0"),
     "clipping from another number on": (lambda: model_with(keras, lambda x: ops.clip(x, -1, 1)), "from 0 on"),
+    "a product of two tensors": (
+        lambda: model_with(keras, lambda x: of.Multiply()([x, x])),
+        "Multiply layers are not supported.*cannot multiply two activations",
+    ),
     "a threshold": (
         lambda: activated(keras, of.ReLU(threshold=0.5)),
         "ReLU with threshold=0.5, which neurons cannot express",

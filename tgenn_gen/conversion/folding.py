@@ -317,6 +317,10 @@ def _added(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     return signals.summed(before, [1.0] * len(before), layer.name)
 
 
+def _added_in_part(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
+    return signals.summed(before, [1.0, float(layer.config["scale"])], layer.name)
+
+
 def _averaged(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     return signals.summed(before, [1 / len(before)] * len(before), layer.name)
 
@@ -346,6 +350,7 @@ _RULES: dict[str, Callable[[KerasLayer, list[Signal], Walk], Signal]] = {
     "Normalization": _normalization,
     "Add": _added,
     "Average": _averaged,
+    "CustomScaleLayer": _added_in_part,
     "Subtract": _subtracted,
     "Concatenate": _concatenated,
 }

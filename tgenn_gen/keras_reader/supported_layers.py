@@ -72,7 +72,7 @@ LAYERS: dict[str, Supported] = {
         "`maximum` neurons; `--max-pool average`: average pooling",
         "keepdims data_format",
     ),
-    **_layers("Add Subtract Average", "several inputs of the next population"),
+    **_layers("Add Subtract Average CustomScaleLayer", "several inputs of the next population", "scale"),
     **_layers("Concatenate", "several inputs of the next population, with parts of its kernel", "axis"),
     **_layers(
         "BatchNormalization",
@@ -107,7 +107,8 @@ LAYERS: dict[str, Supported] = {
 }
 NOTHING = frozenset(name for name, layer in LAYERS.items() if layer.becomes.startswith("nothing"))
 RELUS = ("ReLU", "LeakyReLU", "PReLU")
-MERGES = frozenset({"Add", "Subtract", "Average", "Concatenate"})
+SUMS = ("Add", "Subtract", "Average", "CustomScaleLayer")  # the last: a + scale b, of InceptionResNetV2
+MERGES = frozenset({*SUMS, "Concatenate"})
 MAX_POOLING = frozenset(name for name in LAYERS if "MaxPooling" in name)
 AVERAGE_POOLING = frozenset(name for name in LAYERS if "AveragePooling" in name)
 
@@ -120,7 +121,7 @@ def unsupported_class(class_name: str) -> Reason:
     if class_name in ATTENTION:
         message = f"{class_name} layers multiply activations with each other, which spiking neurons cannot"
         return message, "use convolutions or Dense with relu, and train again"
-    if class_name in COMPUTES:  # in the graph of a loaded model it has a prefix
+    if class_name in COMPUTES.keys() - {"Maximum", "Multiply"}:  # these two are layers as well
         message = f"Keras cannot read the operation {class_name} from an .h5 file"
         return message, "save the model as .keras, or give the model itself to tgenn_gen.convert"
     instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists the supported layers")
@@ -288,5 +289,5 @@ _CHECKS: dict[str, Callable[[KerasLayer], Iterator[Reason]]] = {
     "Rescaling": _rescaling,
     **dict.fromkeys(("RandomCrop", "Resizing"), _same_size),
     "Concatenate": _concatenate,
-    **dict.fromkeys(("Add", "Subtract", "Average"), _one_shape),
+    **dict.fromkeys(SUMS, _one_shape),
 }
