@@ -87,7 +87,9 @@ def test_few_spikes_come_to_what_keras_computes(name):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    "residual inverted_bottleneck inception two_inputs two_outputs shared series max_of_negative".split(),
+    (
+        "residual inverted_bottleneck inception two_inputs two_outputs shared series max_of_negative sloped"
+    ).split(),
 )
 def test_genn_gives_what_numpy_does_but_for_roundings(name, tmp_path):
     """Weights are not dyadic: a sum that comes to the threshold itself may be rounded to either side."""

@@ -229,6 +229,14 @@ def max_of_negative():
     return keras.Model(image, layers.GlobalMaxPooling2D()(y))
 
 
+def sloped():
+    """PReLU with a slope for each channel, for each neuron, and for each pixel."""
+    y = image = _image((8, 6, 2))
+    for axes in ([1, 2], None, [3]):
+        y = layers.PReLU(shared_axes=axes)(layers.Conv2D(4, 2)(y))
+    return keras.Model(image, layers.Dense(3)(layers.Flatten()(y)))
+
+
 def two_inputs_nested():
     """A nested model of two inputs: Keras calls it with a mask for each, which is None."""
     parts = keras.Input((4,), name="part_a"), keras.Input((3,), name="part_b")
@@ -283,6 +291,7 @@ MODELS = {
         large_windows,
         linear_u_net,
         leaky,
+        sloped,
         two_inputs_nested,
     )
 }

@@ -309,7 +309,7 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
         walk.notes.append(
             f"{signal.name}: linear, gets two populations for its positive and its negative part"
         )
-        signal = signals.mapped(_in_two_parts(signal, walk, layer, 1.0), maps, layer.name)
+        signal = signals.mapped(_in_two_parts(signal, walk, layer, np.ones(1)), maps, layer.name)
     if layer.config.get("use_bias", False):
         bias = layer.weights["bias"].astype(np.float64)
         both = bias if signal.bias is None else signal.bias + bias
@@ -318,14 +318,14 @@ def _mapped(layer: KerasLayer, maps: Sequence[LinearMap], signal: Signal, walk: 
 
 
 def _in_two_parts(
-    signal: Signal, walk: Walk, layer: KerasLayer, slope: float, maximum: float | None = None
+    signal: Signal, walk: Walk, layer: KerasLayer, slope: np.ndarray, maximum: float | None = None
 ) -> Signal:
-    """ReLU(x) - slope ReLU(-x), from two populations: one for x, one for -x."""
+    """ReLU(x) - slope ReLU(-x), from two populations: one for x, one for -x. slope: broadcasts to x."""
     name = signal.name or layer.name
     above = walk.population(signal, walk.neuron(signal), layer.name, maximum)
     opposite = replace(signals.summed([signal], [-1.0], ""), layers=signal.layers)
     below = walk.population(opposite, walk.neuron(signal), f"{name}_negative")
-    return signals.summed([above, below], [1.0, -slope], name)
+    return signals.summed([above, signals.multiplied(below, -slope)], [1.0, 1.0], name)
 
 
 def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
@@ -340,7 +340,7 @@ def _activated(layer: KerasLayer, signal: Signal, walk: Walk) -> Signal:
         walk.notes.append(f"{layer.name}: relu left out, because its input is never negative")
         return signal
     signal, pooled = replace(signal, layers=(*signal.layers, layer.name), pooled=None), signal.pooled
-    if (slope := relu_slope(layer)) and not signal.positive:
+    if (slope := relu_slope(layer)).any() and not signal.positive:
         return _in_two_parts(signal, walk, layer, slope, maximum)
     emitted = walk.population(signal, walk.neuron(signal), layer.name, maximum)
     return emitted if pooled is None else _max_pooled(pooled, emitted, walk)
@@ -399,6 +399,10 @@ def _added(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     return signals.summed(before, [1.0] * len(before), layer.name)
 
 
+def _added_in_part(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
+    return signals.summed(before, [1.0, float(layer.config["scale"])], layer.name)
+
+
 def _averaged(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     return signals.summed(before, [1 / len(before)] * len(before), layer.name)
 
@@ -429,6 +433,7 @@ _RULES: dict[str, Callable[[KerasLayer, list[Signal], Walk], Signal]] = {
     **dict.fromkeys(AFFINE, _affine),
     "Add": _added,
     "Average": _averaged,
+    "CustomScaleLayer": _added_in_part,
     "Subtract": _subtracted,
     "Concatenate": _concatenated,
 }

@@ -21,6 +21,7 @@ from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, predict, read_model
+from tgenn_gen.keras_reader.supported_layers import takes_integers
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import Examples
@@ -62,6 +63,7 @@ def check_against_keras(folded: FoldedModel, keras_model: Any, examples: Example
     This finds errors in the rules of layers, which would otherwise give a wrong network without a message.
     """
     network, tolerance = folded.network, TOLERANCE[read.compute_dtype]
+    examples = _as_keras_takes_them(examples, network, read)
     expected = predict(keras_model, [examples[i.name] for i in network.inputs])
     outputs = _ann_outputs(folded, network, examples)
     distinct = list(dict.fromkeys(read.outputs))
@@ -158,6 +160,16 @@ def _rounding(folded: FoldedModel, examples: Examples, output: str) -> float:
     network = replace(folded.network, populations=tuple(map(changed, folded.network.populations)))
     before, after = (_ann_outputs(folded, n, examples)[output] for n in (folded.network, network))
     return float(np.abs(before - after).max())
+
+
+def _as_keras_takes_them(examples: Examples, network: Network, read: KerasModel) -> Examples:
+    """Whole numbers for inputs of an integer type, to which Keras casts its data; 255 times those up to 1."""
+    whole = {layer.name for layer in read.layers if takes_integers(layer)}
+    return {
+        i.name: np.rint(x if x.max() > 1 else 255 * x).astype(np.float32) if name in whole else x
+        for i, name in zip(network.inputs, read.inputs, strict=True)
+        for x in [np.asarray(examples[i.name])]
+    }
 
 
 def _log_softmax(logits: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

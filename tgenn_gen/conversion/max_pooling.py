@@ -108,7 +108,7 @@ def passes_maximum(layer: KerasLayer) -> bool:
         return bool((layer.weights.get("gamma", np.ones(1)) >= 0).all())
     activation = layer.config.get("activation", "relu")
     rises = layer.class_name in ("ReLU", "Activation") and activation in ("relu", "relu6", "linear")
-    return layer.class_name in NOTHING or (rises and not relu_slope(layer))
+    return layer.class_name in NOTHING or (rises and not relu_slope(layer).any())
 
 
 def _numbers(value: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -15,8 +15,12 @@ from tgenn_gen.conversion import chains
 from tgenn_gen.keras_reader.keras_model import KerasLayer
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Connection
+from tgenn_gen.network.ops.flatten import Flatten
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.pad import Pad
+from tgenn_gen.network.ops.reshape import Reshape
+from tgenn_gen.network.ops.scale import Scale
+from tgenn_gen.network.tensors import Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +100,18 @@ def affine(signal: Signal, gain: np.ndarray, offset: np.ndarray, layer: str) -> 
         raised=(*signal.raised, (gain, offset, layer)) if rises else (),
         raised_of=(signal.raised_of or signal) if rises else None,
     )
+
+
+def multiplied(signal: Signal, factor: np.ndarray) -> Signal:
+    """The signal of one source, unchanged, times a factor that broadcasts to its shape."""
+    channels = factor.reshape(-1, factor.shape[-1]) if factor.ndim else factor.reshape(1, 1)
+    through: Sequence[LinearMap] = [Scale(Tensor.unnamed(channels[0]))]
+    if (channels != channels[0]).any():
+        elements = np.broadcast_to(factor, signal.shape).reshape(-1)
+        flat = (elements.size,)
+        through = [Flatten(signal.shape), Scale(Tensor.unnamed(elements)), Reshape(flat, signal.shape)]
+    branch = replace(signal.branches[0], through=tuple(through))
+    return replace(signal, branches=(branch,), positive=signal.positive and bool((factor >= 0).all()))
 
 
 def summed(signals: Sequence[Signal], factors: Sequence[float], layer: str) -> Signal:

@@ -4,6 +4,7 @@ A module imports only those above it:
 
     keras_model       KerasModel and KerasLayer, plain values
     layer_maps        the layers that are linear maps
+    operations        operations that a layer does as well, such as x / 255
     supported_layers  which layers are converted, and why one is refused
     known_classes     the classes that a model file may name
     libraries         imports keras, tf_keras and h5py

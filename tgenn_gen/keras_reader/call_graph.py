@@ -14,14 +14,10 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.keras_reader.keras_model import KerasLayer
-from tgenn_gen.keras_reader.keras_names import activation_name, class_name, keras_3_config, weight_name
-from tgenn_gen.keras_reader.known_classes import OF_TWO
+from tgenn_gen.keras_reader.keras_names import activation_config, class_name, keras_3_config, weight_name
 from tgenn_gen.keras_reader.libraries import Library
+from tgenn_gen.keras_reader.operations import COMPUTES, OF_TENSORS, layer_of
 
-MERGES_OF_TWO = {
-    **{f"keras.ops.{layer}": layer for layer in OF_TWO.values()},
-    **{f"tf.{function}": layer for function, layer in OF_TWO.items()},
-}
 PRECISION = ("float64", "float32", "float16", "bfloat16")  # from the most to the least precise
 
 
@@ -49,11 +45,12 @@ class _Value:
 
 @dataclass
 class _Call:
-    """A call before it has a name."""
+    """A call before it has a name. config: of the layer that does the same; None: the operation's own."""
 
     path: tuple[str, ...]
     operation: Any
     class_name: str
+    config: Mapping[str, Any] | None
     arguments: Mapping[str, Any]
     inputs: tuple[_Value, ...]
     output: Any
@@ -88,7 +85,7 @@ def read_graph(model: Any, library: Library) -> Graph:
     values = {}
     for tensor in graph.inputs:
         operation = tensor._keras_history[0]
-        call = _Call((operation.name,), operation, "InputLayer", {}, (), tensor)
+        call = _Call((operation.name,), operation, "InputLayer", None, {}, (), tensor)
         values[id(tensor)] = walk.call(call)
     inputs = [values[id(tensor)] for tensor in graph.inputs]
     outputs = _run(graph, values, (), {}, walk)
@@ -139,11 +136,14 @@ def _apply(
     further = {**extra, **further}
     inputs = tuple(values[id(tensor)] for tensor in operands)
     nested = graph_of(operation, walk.library)
+    if not walk.library.is_keras_2 and "image_preprocessing" in type(operation).__module__:
+        further.pop("training", None)  # True by default, and replaced when the model runs
     if nested is None:
         tensors = _outputs(node, operation, inputs, values, walk.library)
-        name = _operation_class(operation, inputs, further, walk.library)
+        name, config = _layer_called(operation, arguments, inputs, further, walk.library)
+        further = further if config is None else dict(extra)
         return [
-            walk.call(_Call((*path, operation.name), operation, name, further, inputs, tensor))
+            walk.call(_Call((*path, operation.name), operation, name, config, further, inputs, tensor))
             for tensor in tensors
         ]
     inputs = tuple(values[id(tensor)] for tensor in _in_order(nested, next(iter(arguments.values())), walk))
@@ -194,8 +194,7 @@ def _operands(
         parts = library.flatten(value)
         found = [part for part in parts if hasattr(part, "_keras_history")]
         tensors += found
-        is_layer = isinstance(operation, library.package.layers.Layer) and not _is_tf_function(operation)
-        if found and len(found) == len(parts) and (name == first or not is_layer):
+        if found and len(found) == len(parts) and (name == first or _is_operation(operation, library)):
             continue
         if value is not False and any(part is not None for part in parts):
             further[name] = value
@@ -231,24 +230,45 @@ def _outputs(
     return library.flatten(operation.compute_output_spec(*args, **kwargs))
 
 
+def _is_operation(operation: Any, library: Library) -> bool:
+    """Whether it is an operation or a function of TensorFlow, and not a layer."""
+    return _is_tf_function(operation) or not isinstance(operation, library.package.layers.Layer)
+
+
 def _is_tf_function(operation: Any) -> bool:
     """Whether it is a function of TensorFlow, such as x + y, as Keras 2 writes it."""
     return type(operation).__name__ == "TFOpLambda"
 
 
-def _operation_class(
-    operation: Any, inputs: tuple[_Value, ...], further: Mapping[str, Any], library: Library
-) -> str:
-    """The class that is called; Add and Subtract for x + y and x - y of two tensors of the same shape."""
+def _layer_called(
+    operation: Any,
+    arguments: Mapping[str, Any],
+    inputs: tuple[_Value, ...],
+    further: Mapping[str, Any],
+    library: Library,
+) -> tuple[str, Mapping[str, Any] | None]:
+    """The class that is called, and the configuration of the layer that does what an operation does.
+
+    An operation is one of Keras 3, such as x + y, or a function of TensorFlow, as Keras 2 writes it.
+    """
     name = class_name(operation, library)
-    function = operation.get_config()["function"] if _is_tf_function(operation) else ""
-    is_layer = isinstance(operation, library.package.layers.Layer)
-    if function:
-        name = f"tf.{function}"
-    elif not is_layer and hasattr(library.package.layers, name):
-        name = f"keras.ops.{name}"
+    if not _is_operation(operation, library):
+        return name, None
+    own = operation.get_config()
+    function = own["function"] if _is_tf_function(operation) else name
+    if len(inputs) == 1:
+        given = {name: _constant(value, library) for name, value in arguments.items() if value is not None}
+        if found := layer_of(function, {**given, **own}):
+            return found
     alike = len(inputs) == 2 and inputs[0].shape == inputs[1].shape and not further
-    return MERGES_OF_TWO.get(name, name) if alike else name
+    if alike and COMPUTES.get(function) in OF_TENSORS:
+        return OF_TENSORS[COMPUTES[function]], {}
+    return f"keras.ops.{name}" if function == name else f"tf.{function}", {}
+
+
+def _constant(value: Any, library: Library) -> Any:
+    """An argument as it is; None for a tensor of the model."""
+    return None if any(hasattr(part, "_keras_history") for part in library.flatten(value)) else value
 
 
 def _names(paths: list[tuple[str, ...]]) -> list[str]:
@@ -302,16 +322,16 @@ def _layer(
 
 def _config(call: _Call, library: Library) -> dict[str, Any]:
     operation = call.operation
-    if _is_tf_function(operation) or not isinstance(operation, library.package.layers.Layer):
-        config: dict[str, Any] = {}
-    else:
+    if call.config is None:
         config = {name: _plain(value) for name, value in operation.get_config().items()}
-    if library.is_keras_2:
-        config = keras_3_config(call.class_name, config)
-    if hasattr(operation, "output_padding"):
-        config.setdefault("output_padding", operation.output_padding)  # Keras 3 before 3.15 leaves it out
-    if callable(getattr(operation, "activation", None)):
-        config["activation"] = activation_name(operation.activation, library)
+        if library.is_keras_2:
+            config = keras_3_config(call.class_name, config)
+        if hasattr(operation, "output_padding"):
+            config.setdefault("output_padding", operation.output_padding)  # Keras 3 before 3.15 leaves it out
+        if callable(getattr(operation, "activation", None)):
+            config.update(activation_config(operation.activation, library))
+    else:
+        config = dict(call.config)
     config["dtype"] = _policy(call)
     return {**config, "call_arguments": dict(call.arguments)} if call.arguments else config
 
@@ -323,11 +343,14 @@ def _plain(value: Any) -> Any:
 
 
 def _policy(call: _Call) -> str:
-    """The name of the dtype policy; for an input or an operation, the dtype of its output."""
-    policy = getattr(call.operation, "dtype_policy", None)
-    name = getattr(policy, "name", None)
-    output = getattr(call.output.dtype, "name", call.output.dtype)
-    return str(name if call.inputs and name else output)
+    """The name of the dtype policy; for an input or an operation, the dtype of its output.
+
+    For a layer of several inputs, the dtype of the first: a sum of integers is computed in that.
+    """
+    name = getattr(getattr(call.operation, "dtype_policy", None), "name", None)
+    tensor = call.inputs[0].tensor if len(call.inputs) > 1 else call.output
+    of_tensor = call.config is not None or len(call.inputs) != 1 or not name
+    return str(getattr(tensor.dtype, "name", tensor.dtype) if of_tensor else name)
 
 
 def _compute_dtype(call: _Call) -> str:

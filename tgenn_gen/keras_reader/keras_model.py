@@ -16,7 +16,7 @@ INERT = frozenset(
     "beta_constraint gamma_constraint momentum synchronized rate seed noise_shape optional sparse ragged "
     "depthwise_initializer depthwise_regularizer depthwise_constraint pointwise_initializer "
     "pointwise_regularizer pointwise_constraint stddev l1 l2 renorm_clipping renorm_momentum "
-    "batch_shape batch_input_shape".split()
+    "alpha_initializer alpha_regularizer alpha_constraint batch_shape batch_input_shape".split()
 )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from tgenn_gen.keras_reader.known_classes import ACTIVATION_FUNCTIONS
 from tgenn_gen.keras_reader.libraries import Library
 
 # Attributes of Keras 2 that have another name in Keras 3, or do not exist there.
 RENAMED = {"LeakyReLU": {"alpha": "negative_slope"}}
+RELU_ATTRIBUTES = ("max_value", "negative_slope", "threshold")
 HOW_COMPUTED = frozenset({"fused"})  # by which kernel, not what
 
 
@@ -20,11 +23,32 @@ def class_name(operation: Any, library: Library) -> str:
     return name if library.own(type(operation)) else f"{name} (not Keras' own)"
 
 
-def activation_name(activation: Any, library: Library) -> str:
-    """The name of one of Keras' activation functions; anything else gets a name that is not supported."""
+def activation_config(activation: Any, library: Library) -> dict[str, Any]:
+    """An activation as attributes of the layer that has it; where it is a ReLU, that layer's own as well.
+
+    {"activation": name}: a function's of Keras, or "prelu". Anything else gets a name that is not supported.
+    """
+    name = class_name(activation, library)
+    if isinstance(activation, library.package.layers.Layer):
+        config = keras_3_config(name, activation.get_config())
+        match name:
+            case "Activation":
+                return activation_config(activation.activation, library)
+            case "ReLU" | "LeakyReLU":
+                own = {key: config[key] for key in RELU_ATTRIBUTES if key in config}
+                return {"activation": "relu", **own}
+            case "PReLU":
+                return {"activation": "prelu"}
+            case "Softmax" if config["axis"] == -1:
+                return {"activation": "softmax"}
+        return {"activation": name}
+    of_keras = library.package.activations, getattr(library.package, "ops", None)
+    for functions in (*of_keras, getattr(sys.modules.get("tensorflow"), "nn", None)):
+        for name in ACTIVATION_FUNCTIONS:
+            if getattr(functions, name, None) is activation:
+                return {"activation": name}
     name = getattr(activation, "__name__", type(activation).__name__)
-    own = getattr(library.package.activations, name, None) is activation
-    return name if own else f"{name} (not Keras' own)"
+    return {"activation": f"{name} (not Keras' own)"}
 
 
 def keras_3_config(class_name: str, config: Mapping[str, Any]) -> dict[str, Any]:

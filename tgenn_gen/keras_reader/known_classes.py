@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tgenn_gen.keras_reader.operations import COMPUTES
 from tgenn_gen.keras_reader.supported_layers import LAYERS
 
 NESTED = frozenset({"Functional", "Model", "Sequential"})
-OF_TWO = {"__operators__.add": "Add", "math.subtract": "Subtract"}  # Keras 2's x + y and x - y
 
 ACTIVATION_FUNCTIONS = frozenset(
     "celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
@@ -41,10 +41,13 @@ HARMLESS = frozenset(
 
 
 def is_converted(part: dict[str, Any]) -> bool:
-    """Whether a part of a configuration is a supported layer, or a model."""
+    """Whether a part of a configuration is a supported layer, an operation that one does, or a model."""
     class_name = part["class_name"]
-    is_function = class_name == "TFOpLambda" and function_of(part) in OF_TWO
-    return isinstance(class_name, str) and (is_function or class_name in NESTED or class_name in LAYERS)
+    if not isinstance(class_name, str):
+        return False
+    if class_name == "TFOpLambda":
+        return function_of(part) in COMPUTES
+    return class_name in NESTED or class_name in LAYERS or (_is_operation(part) and class_name in COMPUTES)
 
 
 def is_part(part: dict[str, Any]) -> bool:

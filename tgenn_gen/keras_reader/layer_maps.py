@@ -171,6 +171,16 @@ def _crop(layer: KerasLayer, shape: Shape) -> Chain:
     return (Crop(*_of_all_axes(layer.config["cropping"], shape)),)
 
 
+def _center_crop(layer: KerasLayer, shape: Shape) -> Chain:
+    more = [n - left for n, left in zip(shape, layer.output_shape, strict=True)]
+    if min(more) < 0:
+        message = f"CenterCrop from {shape} to {layer.output_shape} resizes"
+        hint = "bring the data to that size first, and start the model behind this layer"
+        raise UnsupportedError((message, hint))
+    require_channels_last(layer)
+    return (Crop(tuple(n // 2 for n in more), tuple(n - n // 2 for n in more)),)
+
+
 def _pad(layer: KerasLayer, shape: Shape) -> Chain:
     require_channels_last(layer)
     return (Pad(*_of_all_axes(layer.config["padding"], shape)),)
@@ -200,6 +210,7 @@ LAYER_MAPS: dict[str, LayerMap] = {
     **_layers("Conv2D SeparableConv2D", Conv2D, _conv2d, _CONV),
     **_layers("Conv2DTranspose", Conv2DTranspose, _conv2d_transpose, _CONV_TRANSPOSE),
     **_layers("Cropping1D Cropping2D", Crop, _crop, "cropping data_format"),
+    **_layers("CenterCrop", Crop, _center_crop, "height width data_format"),
     **_layers("Dense", Dense, _dense, "units"),
     **_layers("DepthwiseConv1D", DepthwiseConv1D, _depthwise_conv1d, _DEPTHWISE),
     **_layers("DepthwiseConv2D", DepthwiseConv2D, _depthwise_conv2d, _DEPTHWISE),

@@ -45,6 +45,8 @@ def load_model(path: Path) -> Any:
         hint = "open it with the Keras version that saved it, and save it again"
         if "model config" in str(error):
             hint = "the file may contain only weights: save the whole model with model.save"
+        if "positional argument" in str(error):
+            hint = "Keras cannot read operations such as x + 1 from an .h5 file: save the model as .keras"
         if "No cast function available" in str(error):
             hint = "Keras cannot read bfloat16 weights of an .h5 file: save the model as .keras"
         raise TgennError.at(path, "T401", f"Keras cannot load it: {' '.join(reason)[:300]}", hint) from None

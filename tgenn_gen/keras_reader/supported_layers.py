@@ -14,26 +14,37 @@ import numpy as np
 
 from tgenn_gen.keras_reader.keras_model import INERT, KerasLayer, UnsupportedError
 from tgenn_gen.keras_reader.layer_maps import LAYER_MAPS, Chain, require_channels_last
+from tgenn_gen.keras_reader.operations import COMPUTES
 
 Reason = tuple[str, str]  # the problem, and what to do
 
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "tanh")  # only at an output, where the readout applies them
-ACTIVATIONS = ("relu", "relu6", "leaky_relu", *OUTPUT_FUNCTIONS, "linear")
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "prelu", *OUTPUT_FUNCTIONS, "linear")
 FLOATS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float32", "float64")
+_RELU = "use LeakyReLU, PReLU or ReLU, and train again"
+_BATCH_NORMALIZATION = "use BatchNormalization, which can be folded into weights, and train again"
 INSTEAD = {
-    "PReLU": "use LeakyReLU or ReLU and train again",
-    "ELU": "use ReLU and train again",
-    "TrueDivide": "use a Rescaling layer",
-    "Add": "use layers.Add for two tensors of the same shape, a Rescaling layer for a number",
-    "Subtract": "use layers.Subtract for two tensors of the same shape, a Rescaling layer for a number",
+    "ELU": _RELU,
+    "TrueDivide": "a tensor can be divided by numbers other than 0 only",
+    "Add": "use layers.Add for two tensors of the same shape",
+    "Subtract": "use layers.Subtract for two tensors of the same shape",
     "Concatenate": "use layers.Concatenate",
-    "Relu": "use layers.ReLU",
-    "Relu6": "use layers.ReLU(6)",
-    "Multiply": "use a Rescaling layer for a number; spiking neurons cannot multiply two activations",
-    "LayerNormalization": "use BatchNormalization, which can be folded into weights, and train again",
-    "GroupNormalization": "use BatchNormalization, which can be folded into weights, and train again",
+    "Maximum": "only the maximum of a tensor and 0, a ReLU, can be converted",
+    "Minimum": "use layers.ReLU(max_value=...) for a ReLU with a maximum",
+    "Clip": "only clipping from 0 on, a ReLU with a maximum, can be converted",
+    "Multiply": "spiking neurons cannot multiply two activations: use Add, and train again",
+    "LayerNormalization": _BATCH_NORMALIZATION,
+    "GroupNormalization": _BATCH_NORMALIZATION,
     "Lambda": "use a Keras layer: tgenn never runs code from a model",
+    "TimeDistributed": "use Dense without it, which maps each step by itself; or a convolution whose kernel "
+    "has size 1 on the axis of the steps",
+    "Embedding": "start the model behind it, and give the embedded vectors as data",
 }
+RECURRENT = frozenset(
+    "LSTM GRU SimpleRNN RNN ConvLSTM1D ConvLSTM2D ConvLSTM3D Bidirectional LSTMCell GRUCell SimpleRNNCell "
+    "StackedRNNCells CuDNNLSTM CuDNNGRU".split()
+)
+ATTENTION = frozenset("MultiHeadAttention GroupQueryAttention Attention AdditiveAttention".split())
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ LAYERS: dict[str, Supported] = {
         "`maximum` neurons; `--max-pool average`: average pooling",
         "keepdims data_format",
     ),
-    **_layers("Add Subtract Average", "several inputs of the next population"),
+    **_layers("Add Subtract Average CustomScaleLayer", "several inputs of the next population", "scale"),
     **_layers("Concatenate", "several inputs of the next population, with parts of its kernel", "axis"),
     **_layers(
         "BatchNormalization",
@@ -73,28 +84,49 @@ LAYERS: dict[str, Supported] = {
     **_layers("Normalization", "folded into the next kernel and bias", "axis mean variance invert"),
     **_layers(
         "Activation",
-        "neurons for relu and relu6; nothing for linear; softmax, sigmoid, tanh: only at an output",
+        "neurons for relu and its kinds; nothing for linear; softmax, sigmoid, tanh: only at an output",
         "activation",
     ),
     **_layers("ReLU", "neurons, whose scale is at most max_value", "max_value negative_slope threshold"),
-    **_layers("LeakyReLU", "neurons, and a second population for negative values", "negative_slope"),
+    **_layers(
+        "LeakyReLU PReLU",
+        "neurons, and a second population for negative values",
+        "negative_slope shared_axes",
+    ),
     **_layers("Softmax", "the function of an output, which the readout applies", "axis"),
     **_layers(
         "Dropout SpatialDropout1D SpatialDropout2D GaussianDropout GaussianNoise AlphaDropout "
         "ActivityRegularization Identity",
         "nothing: it does nothing at inference",
-        "data_format",
     ),
+    **_layers(
+        "AugMix CutMix MixUp RandAugment RandomBrightness RandomColorDegeneration RandomColorJitter "
+        "RandomContrast RandomElasticTransform RandomErasing RandomFlip RandomGaussianBlur RandomGrayscale "
+        "RandomHue RandomInvert RandomPerspective RandomPosterization RandomRotation RandomSaturation "
+        "RandomSharpness RandomShear RandomTranslation RandomZoom Solarization",
+        "nothing: it augments data in training only",
+    ),
+    **_layers("RandomCrop Resizing", "nothing, where it does not change the size"),
 }
 NOTHING = frozenset(name for name, layer in LAYERS.items() if layer.becomes.startswith("nothing"))
-RELUS = ("ReLU", "LeakyReLU")
-MERGES = frozenset({"Add", "Subtract", "Average", "Concatenate"})
+RELUS = ("ReLU", "LeakyReLU", "PReLU")
+SUMS = ("Add", "Subtract", "Average", "CustomScaleLayer")  # the last: a + scale b, of InceptionResNetV2
+MERGES = frozenset({*SUMS, "Concatenate"})
 MAX_POOLING = frozenset(name for name in LAYERS if "MaxPooling" in name)
 AVERAGE_POOLING = frozenset(name for name in LAYERS if "AveragePooling" in name)
 
 
 def unsupported_class(class_name: str) -> Reason:
     """The reason for a layer of a class that is not supported."""
+    if class_name in RECURRENT:
+        message = f"{class_name} layers are recurrent: converted networks have no state between steps of data"
+        return message, "use Conv1D over the steps with relu, and train again"
+    if class_name in ATTENTION:
+        message = f"{class_name} layers multiply activations with each other, which spiking neurons cannot"
+        return message, "use convolutions or Dense with relu, and train again"
+    if class_name in COMPUTES.keys() - {"Maximum", "Multiply"}:  # these two are layers as well
+        message = f"Keras cannot read the operation {class_name} from an .h5 file"
+        return message, "save the model as .keras, or give the model itself to tgenn_gen.convert"
     instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists the supported layers")
     return f"{class_name} layers are not supported", instead
 
@@ -106,7 +138,9 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
     reads = LAYERS[layer.class_name].reads | (
         {"use_bias", "activation"} if "use_bias" in layer.config else set()
     )
-    reasons = list(_CHECKS.get(layer.class_name, _no_reasons)(layer))
+    if "activation" in reads:
+        reads |= {"max_value", "negative_slope", "threshold"}  # of a ReLU layer as the activation
+    reasons = [*_relu(layer), *_CHECKS.get(layer.class_name, _no_reasons)(layer)]
     maps: Chain = ()
     try:
         if layer.class_name in LAYER_MAPS:
@@ -125,13 +159,15 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
     reasons += [
         (f"attribute {name}={value!r} is not supported", f"leave {name} out")
         for name, value in layer.config.items()
-        if name not in reads | INERT | {"call_arguments"} and value not in (None, False, [], {})
+        if name not in reads | INERT | {"call_arguments"}
+        and value not in (None, False, [], {})
+        and layer.class_name not in NOTHING
     ]
     reasons += [
         (f"{layer.class_name} called with {name}={value}", f"call it without {name}")
         for name, value in layer.config.get("call_arguments", {}).items()
     ]
-    if layer.config.get("dtype", "float32") not in FLOATS:
+    if layer.inputs and layer.config.get("dtype", "float32") not in FLOATS:
         message = f"dtype {layer.config['dtype']} is not supported"
         reasons.append((message, "train or load the model in float32"))
     damaged = [name for name, values in layer.weights.items() if not np.isfinite(values).all()]
@@ -140,8 +176,13 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
             (f"NaN or infinity in {', '.join(damaged)}", "train the model again: its training diverged")
         )
     activation = layer.config.get("activation", "linear")
+    if activation == "prelu" and "alpha" not in layer.weights:
+        hint = "use a PReLU layer behind this one: Keras does not load the slopes of an activation from files"
+        reasons.append(("PReLU as the activation, without its slopes", hint))
     if activation not in ACTIVATIONS:
         hint = "use relu, or linear, softmax, sigmoid or tanh at the output, and train again"
+        if activation.endswith("(not Keras' own)"):
+            hint = "use one of Keras' own, such as 'relu' or layers.LeakyReLU(0.1): the weights stay valid"
         reasons.append((f"activation {activation} is not supported", hint))
     return maps, reasons
 
@@ -160,11 +201,21 @@ def relu_maximum(layer: KerasLayer) -> float | None:
     return None if value is None else float(value)
 
 
-def relu_slope(layer: KerasLayer) -> float:
-    """The slope of a ReLU layer, or of a layer's activation, for negative values."""
+def relu_slope(layer: KerasLayer) -> np.ndarray:
+    """The slope of a ReLU layer, or of a layer's activation, for negative values.
+
+    Of a PReLU it has a shape that broadcasts to the layer's output.
+    """
     if layer.config.get("activation") == "leaky_relu":
-        return 0.2
-    return float(layer.config.get("negative_slope") or 0.0)
+        return np.array(0.2)
+    if layer.class_name == "PReLU" or layer.config.get("activation") == "prelu":
+        return layer.weights["alpha"].astype(np.float64)
+    return np.array(layer.config.get("negative_slope") or 0.0, np.float64)
+
+
+def takes_integers(layer: KerasLayer) -> bool:
+    """Whether it is an input of an integer type, such as uint8."""
+    return not layer.inputs and layer.config["dtype"] not in FLOATS
 
 
 def axis_of(layer: KerasLayer) -> int:
@@ -184,11 +235,12 @@ def _input(layer: KerasLayer) -> Iterator[Reason]:
 
 
 def _relu(layer: KerasLayer) -> Iterator[Reason]:
-    if layer.config["threshold"]:
-        message = f"ReLU with threshold={layer.config['threshold']:g}, which neurons cannot express"
+    if threshold := layer.config.get("threshold"):
+        message = f"ReLU with threshold={threshold:g}, which neurons cannot express"
         yield message, "use ReLU without threshold, and train again"
-    if layer.config["max_value"] == 0:
-        yield "ReLU with max_value=0", "use ReLU without max_value, and train again"
+    maximum = layer.config.get("max_value")
+    if maximum is not None and maximum <= 0:
+        yield f"ReLU with max_value={maximum:g}", "use ReLU without max_value, and train again"
 
 
 def _last_axis(layer: KerasLayer) -> Iterator[Reason]:
@@ -210,11 +262,15 @@ def _normalization(layer: KerasLayer) -> Iterator[Reason]:
 
 def _rescaling(layer: KerasLayer) -> Iterator[Reason]:
     for name in ("scale", "offset"):
-        try:
-            np.broadcast_to(np.asarray(layer.config[name], np.float64), layer.input_shapes[0][-1:])
-        except (ValueError, TypeError):
-            shape = np.shape(layer.config[name])
+        shape = np.shape(layer.config[name])
+        if any(n != 1 for n in shape[:-1]) or shape[-1:] not in ((), (1,), layer.input_shapes[0][-1:]):
             yield f"Rescaling with {name} of shape {shape}", "use one number, or one per channel"
+
+
+def _same_size(layer: KerasLayer) -> Iterator[Reason]:
+    if layer.output_shape != layer.input_shapes[0]:
+        message = f"{layer.class_name} from {layer.input_shapes[0]} to {layer.output_shape}"
+        yield message, "bring the data to that size first, and start the model behind this layer"
 
 
 def _concatenate(layer: KerasLayer) -> Iterator[Reason]:
@@ -231,11 +287,11 @@ def _one_shape(layer: KerasLayer) -> Iterator[Reason]:
 
 _CHECKS: dict[str, Callable[[KerasLayer], Iterator[Reason]]] = {
     "InputLayer": _input,
-    "ReLU": _relu,
     "Softmax": _last_axis,
     "BatchNormalization": _last_axis,
     "Normalization": _normalization,
     "Rescaling": _rescaling,
+    **dict.fromkeys(("RandomCrop", "Resizing"), _same_size),
     "Concatenate": _concatenate,
-    **dict.fromkeys(("Add", "Subtract", "Average"), _one_shape),
+    **dict.fromkeys(SUMS, _one_shape),
 }
