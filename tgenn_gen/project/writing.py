@@ -39,6 +39,7 @@ from tgenn_gen.files.file_writing import (
     replace_files,
     temporary_files,
     unwritable,
+    with_unix_line_ends,
 )
 from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.model import Network
@@ -100,7 +101,7 @@ def write_scripts(
 ) -> list[Path]:
     """Does the work of generate, for a document."""
     files = _scripts(document, targets, templates)
-    changed = [name for name, content in files.items() if content_of(folder / name) != content]
+    changed = [name for name, content in files.items() if _text_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
     old = [n for n in own_generated_files(folder) - {*files, *SCRIPTS} if not edit_of(folder, n)]
     if changed or old:
@@ -119,7 +120,7 @@ def stale_scripts(
     stale = {
         folder / name: _staleness(folder, name, document.sha256)
         for name, content in files.items()
-        if content_of(folder / name) != content
+        if _text_of(folder / name) != content
     }
     gone = sorted(own_generated_files(folder) - {*files, *SCRIPTS})
     return {**stale, **{folder / name: "belongs to another version of tgenn" for name in gone}}
@@ -129,6 +130,12 @@ def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path
     folder = None if templates is None else Path(templates)
     scripts = {name: text.encode() for name, text in render(document, targets, folder).items()}
     return {**carried_files(document.network), **scripts}
+
+
+def _text_of(path: Path) -> bytes | None:
+    """The content of a text file with line ends \\n; None if it is not a file, or cannot be read."""
+    content = content_of(path)
+    return None if content is None else with_unix_line_ends(content)
 
 
 def _staleness(folder: Path, name: str, document_sha256: str) -> str:
