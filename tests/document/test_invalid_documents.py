@@ -147,6 +147,37 @@ def test_a_network_built_in_memory_is_held_to_the_same_rules(tmp_path):
         assert not (tmp_path / "bad").exists() and not (tmp_path / "x.npy").exists()
 
 
+TOP_LEVEL = ["format", "name", "provenance", "simulation", "inputs", "populations", "outputs"]
+
+
+@pytest.mark.parametrize("key", TOP_LEVEL)
+def test_a_key_of_the_top_level_is_refused_where_it_stands_in_the_provenance(folder, key):
+    edit(folder, ("simulation:", f"provenance:\n  model: m.keras\n  {key}: {{dt: 1.0}}\nsimulation:"))
+    assert diagnostics(folder) == [
+        f"network.yaml:6:3: error[T110]: '{key}' is inside provenance, where it has no effect\n"
+        "  hint: move it to the top level of the document, on a line without indentation"
+    ]
+
+
+@pytest.mark.parametrize("key", ["simulation", "inputs", "populations", "outputs"])
+def test_a_line_that_is_indented_too_far_is_named(folder, key):
+    edit(folder, (f"\n{key}:", f"\nextra: text\n  {key}:"))
+    text = (folder / DOCUMENT).read_text()
+    line = text.split(f"  {key}:")[0].count("\n") + 1
+    assert diagnostics(folder) == [
+        f"network.yaml:{line}:{len(key) + 3}: error[T103]: not YAML: mapping values are not allowed here"
+        f"\n  hint: indent this line less: as it is, {key} continues the text above it"
+    ]
+
+
+def test_a_document_without_a_simulation_is_refused_whatever_has_one(folder):
+    """A `simulation` deeper in the provenance is a note; the document still has none."""
+    edit(folder, ("simulation:", "provenance:\n  run:\n    simulation:"))
+    assert diagnostics(folder)[0].startswith(
+        "network.yaml:2:1: error[T111]: the document has no 'simulation'\n  hint: add simulation:"
+    )
+
+
 def test_a_pipe_is_no_document_and_no_weights(folder):
     """Opening one would wait for a writer for ever."""
     (folder / KERNEL).unlink()
