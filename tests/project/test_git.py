@@ -20,7 +20,6 @@ from tgenn_gen import Network, TgennError, generate, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.diff.revisions import load_named
 from tgenn_gen.document.reading import read_document
-from tgenn_gen.document.weight_hashes import SUMS
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.tensors import Tensor

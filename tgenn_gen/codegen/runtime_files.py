@@ -28,7 +28,9 @@ def runtime_files() -> dict[str, bytes]:
     """{path in a project: content} of tgenn_runtime/, a copy of :mod:`tgenn_gen.runtime`."""
     folder = Path(projects.__file__).parent
     sources = sorted(path for path in folder.iterdir() if path.suffix in (".py", ".h"))
-    return with_hashes(RUNTIME, {f"{RUNTIME}/{path.name}": with_unix_line_ends(path.read_bytes()) for path in sources})
+    return with_hashes(
+        RUNTIME, {f"{RUNTIME}/{path.name}": with_unix_line_ends(path.read_bytes()) for path in sources}
+    )
 
 
 def with_hashes(folder: str, files: dict[str, bytes]) -> dict[str, bytes]:

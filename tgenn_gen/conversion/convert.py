@@ -17,13 +17,14 @@ from tgenn_gen.conversion.folding import FoldedModel, fold
 from tgenn_gen.conversion.keras_check import check_against_keras, random_examples
 from tgenn_gen.conversion.layerwise import sample_size
 from tgenn_gen.conversion.method_check import check_method
-from tgenn_gen.conversion.methods import PRESETS, Method, needs_data
+from tgenn_gen.conversion.methods import DEFAULT_PRESET, PRESETS, Method, method_named, needs_data
 from tgenn_gen.conversion.normalization import find_scales, require_comparable, rescale
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
+from tgenn_gen.network.argument_checks import positive_number, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import takes_classes
 
@@ -35,7 +36,7 @@ FEW = 64  # a sample of fewer examples gets a note
 def convert(
     model: Any,
     calibration: str | Path | np.ndarray | Mapping[str, np.ndarray] | None = None,
-    method: Method = PRESETS["low_latency"],
+    method: Method | str = DEFAULT_PRESET,
     *,
     uint8_divisor: float | None = None,
     name: str | None = None,
@@ -50,7 +51,7 @@ def convert(
         calibration: Training examples `(n, *input shape)`, or `{input: examples}`, or the path of an .npz
             file with `x` or `x_train`, or with arrays named after the inputs. The methods "none", "model"
             and "as_trained" need none.
-        method: Neurons, normalization, readout and so on: one of `PRESETS`, or another `Method`.
+        method: Neurons, normalization, readout and so on: the name of one of `PRESETS`, or a `Method`.
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
             None: 255, or 1 for an input that the model itself rescales.
         name: The network's name. None: the model's.
@@ -63,6 +64,8 @@ def convert(
         TgennError: T4xx the model or the method, T5xx the data; all errors that are found.
         MissingEngineError: TensorFlow is not installed.
     """
+    method = method_named(method)
+    require("convert", "T408", positive_number("uint8_divisor", uint8_divisor, optional=True))
     check_method(method, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model

@@ -12,6 +12,7 @@ import numpy as np
 from tgenn_gen.engine.ann import ann_rates
 from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.errors import TgennError
+from tgenn_gen.network.argument_checks import as_array
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
@@ -88,7 +89,7 @@ def evaluate(
     Raises:
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
-    examples, timesteps = checked(network, x, timesteps, seed)
+    examples, timesteps = checked("evaluate", network, x, timesteps, seed)
     count, inputs = count_of(examples), input_table(network)
     targets = _targets(y, network, count)
     scores, relu_scores = scores_of(targets, inputs), scores_of(targets, inputs)
@@ -124,7 +125,8 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     targets: Targets = {}
     for name in (n for n in outputs if n in given):
         shape = network.population(name).shape
-        targets[name] = shaped_targets(np.asarray(given[name]), shape)
+        array = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], "evaluate")
+        targets[name] = shaped_targets(array, shape)
         key = name if isinstance(y, Mapping) else "y"
         problem = problem or targets_problem(key, targets[name], shape, count)
     if problem:

@@ -42,6 +42,7 @@ from tgenn_gen.files.file_writing import (
     with_unix_line_ends,
 )
 from tgenn_gen.files.paths import behind_links, is_inside
+from tgenn_gen.network.argument_checks import a_network, file_path, list_of_names, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_generated_files
 
@@ -57,8 +58,10 @@ def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
         force: Replace the files in it that tgenn wrote.
 
     Raises:
-        TgennError: T2xx or T3xx the network is invalid, T601 to T605 the folder. Nothing is written.
+        TgennError: T2xx or T3xx the network is invalid, T503 an argument has a wrong type, T601 to T605 the
+            folder. Nothing is written.
     """
+    require("save", "T503", a_network(network), file_path("folder", folder))
     write_folder(Path(folder), document_of(network).files(), force=force)
 
 
@@ -84,11 +87,19 @@ def generate(
         The paths of the files that changed.
 
     Raises:
-        TgennError: T603 a file was not written by tgenn, T604 the folder cannot be written, T605 another
-            process writes it, T606 a file was edited by hand, T70x an error in the templates. Nothing is
-            written.
+        TgennError: T503 an argument has a wrong type, T603 a file was not written by tgenn, T604 the folder
+            cannot be written, T605 another process writes it, T606 a file was edited by hand, T70x an error
+            in the templates. Nothing is written.
     """
-    return write_scripts(document_of(network), Path(folder), targets, templates, force=force)
+    require(
+        "generate",
+        "T503",
+        a_network(network),
+        file_path("folder", folder),
+        list_of_names("targets", targets),
+        file_path("templates", templates, optional=True),
+    )
+    return write_scripts(document_of(network), Path(folder), tuple(targets), templates, force=force)
 
 
 def write_scripts(
