@@ -61,7 +61,7 @@ def as_network(walk: Walk, uint8_divisor: float | None = None) -> FoldedModel:
         raise TgennError(walk.problems)
     model, method = walk.model, walk.method
     network = Network(
-        name=identifier(model.name),
+        name=identifier(model.name, "model"),
         inputs=tuple(
             _input(layer, walk, uint8_divisor)
             for name in model.inputs
