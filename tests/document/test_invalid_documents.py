@@ -217,9 +217,12 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
         [
             f"network.yaml:58:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, {SUMS}:6 says "
             f"{small_cnn().tensors[KERNEL].sha256}",
-            "  hint: restore the file, or export the network again; or run tgenn lock, if it was changed on purpose",
+            "  hint: run tgenn lock, if it was changed on purpose; or restore the file, or export the network again",
         ],
-        ["network.yaml:65:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
+        [
+            "network.yaml:65:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]",
+            "  hint: give 'classes' the shape [5], or change the maps that lead to it",
+        ],
         [
             "network.yaml:70:18: error[T202]: there is no population 'clases'",
             "  hint: did you mean 'classes'?",

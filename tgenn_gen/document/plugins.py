@@ -61,10 +61,14 @@ def load_plugin(path: str | Path) -> None:
 def load_installed_plugins() -> None:
     """Register the kinds of installed packages: the entry points of the group tgenn_gen.kinds.
 
-    Raises TgennError (T711) if one does not declare a kind.
+    Raises TgennError (T711) if one cannot be imported, or does not declare a kind.
     """
     for entry in entry_points(group=GROUP):
-        module = entry.load()
+        try:
+            module = entry.load()
+        except Exception as error:  # whatever is wrong with the package
+            hint = "install a version of the package that works, or uninstall it"
+            raise TgennError.at(entry.value, "T711", f"{type(error).__name__}: {error}", hint) from None
         _register(module, Path(str(module.__file__)))
 
 
