@@ -142,7 +142,7 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
     ("chosen", "messages"),
     [
         (Method("percent"), ["unknown normalization 'percent'"]),
-        (Method(None), ["unknown normalization 'None'"]),
+        (Method("None"), ["unknown normalization 'None'"]),
         (Method("model", per_channel=True), ["normalization 'model' has one scale per layer"]),
         (Method("data", readout="last"), ["unknown readout 'last'"]),
         (

@@ -187,6 +187,34 @@ def test_a_missing_document_as_json(tmp_path, capsys):
     assert problem["line"] is problem["column"] is problem["layer"] is None
 
 
+def test_a_plugin_that_fails_as_json(tmp_path, capsys):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("1 / 0\n")
+    for path in (str(GOLDEN), "no.keras"):
+        assert main(["check", path, "--plugin", str(plugin)]) == 2
+        text = capsys.readouterr().err
+        assert main(["check", path, "--json", "--plugin", str(plugin)]) == 2
+        captured = capsys.readouterr()
+        (problem,) = json.loads(captured.out)["problems"]
+        assert (problem["file"], problem["code"], captured.err) == (str(plugin), "T711", "")
+        assert text.startswith(f"{plugin}: error[T711]: {problem['message']}")
+
+
+@pytest.mark.keras
+def test_a_missing_tensorflow_as_json(model, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras", None)
+    path = model / "model.keras"
+    assert main(["check", str(path)]) == 3
+    text = capsys.readouterr().err
+    assert main(["check", str(path), "--json"]) == 3
+    captured = capsys.readouterr()
+    data = json.loads(captured.out)
+    (problem,) = data["problems"]
+    assert (data["valid"], data["kind"], captured.err) == (False, "model", "")
+    assert problem["code"] is problem["line"] is None and problem["file"] == str(path)
+    assert "needs TensorFlow" in problem["message"] and problem["message"] in text
+
+
 @pytest.mark.keras
 def test_models_as_json(model, tmp_path, capsys):
     import keras

@@ -181,7 +181,7 @@ def test_a_low_agreement_is_a_warning_that_says_what_to_do(caplog):
 
 
 def test_an_unknown_name_of_a_method_is_refused():
-    with pytest.raises(TgennError, match=r"unknown method 'low_latncy'\n.*did you mean 'low_latency'"):
+    with pytest.raises(TgennError, match=r"unknown preset 'low_latncy'\n.*did you mean 'low_latency'"):
         convert(classifier(), examples(), "low_latncy")
 
 

@@ -310,19 +310,6 @@ def test_check_says_what_a_model_would_become(tmp_path, capsys):
     assert "can be converted: 5 populations" in capsys.readouterr().out
 
 
-def test_names_that_a_document_cannot_have_are_replaced_and_said():
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            layers.Dense(3, activation="relu", name="größe 1"),
-            layers.Dense(2, name="gr__e_1"),
-        ]
-    )
-    network = convert(with_random_weights(model, 0), method=Method(normalize="model"))
-    assert [p.name for p in network.populations] == ["gr__e_1", "gr__e_1_2"]
-    assert "layer 'größe 1' is called gr__e_1 in the document" in network.provenance["changes"]
-
-
 def test_the_supported_layers_are_these():
     assert {"Dense", "Conv2D", "AveragePooling2D", "Flatten", "Reshape", "Dropout", "Activation"} <= set(
         LAYERS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,9 +19,12 @@ from tgenn_gen.cli.main import main
 from tgenn_gen.diff.array_summary import BLOCK
 from tgenn_gen.diff.network_diff import FieldChange, NetworkDiff, diff_networks, value_change
 from tgenn_gen.document.canonical_text import document_data
+from tgenn_gen.document.weight_file_names import with_weight_names
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
+from tgenn_gen.network.encodings.poisson import PoissonInput
 from tgenn_gen.network.model import Connection, Output, Population
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 from tgenn_gen.network.ops.crop import Crop
 from tgenn_gen.network.ops.pad import Pad
 from tgenn_gen.network.tensors import Tensor
@@ -29,6 +32,10 @@ from tgenn_gen.network.tensors import Tensor
 
 def residual_network() -> Network:
     return residual("residual", ConstantCurrentInput(), IntegrateAndFireNeuron())
+
+
+def pooled_network() -> Network:
+    return pooled("pooled", IntegrateAndFireNeuron(), "spike_count")
 
 
 def renamed(network: Network, old: str, new: str) -> Network:
@@ -88,7 +95,7 @@ def test_changed_fields_are_named_with_what_they_were_and_are():
     found = only(diff_networks(network, after), "inputs", "image")
     assert found == [FieldChange("uint8_divisor", 1.0, 255.0)]
     after = replace(network, outputs=(Output("classes", "membrane", 3),))
-    assert only(diff_networks(network, after), "outputs", "classes") == [FieldChange("start", None, 3)]
+    assert only(diff_networks(network, after), "outputs", "classes") == [FieldChange("start", 0, 3)]
 
 
 def test_changes_of_the_network_itself_are_reported():
@@ -125,13 +132,13 @@ def test_a_renamed_population_is_the_same_to_all_that_read_it():
 def test_a_renamed_population_may_have_other_fields_and_file_names():
     network = residual_network()
     bias = network.population("branch").bias
-    after = with_population(network, "branch", scale=2.0, bias=Tensor("weights/new.bias.npy", bias.values))
+    after = with_population(network, "branch", scale=2.0, bias=Tensor("weights/other.bias.npy", bias.values))
     diff = diff_networks(network, renamed(after, "branch", "new"))
     assert diff.populations.renamed == {"branch": "new"}
     assert list(diff.populations.changed) == ["new"]
     assert set(diff.populations.changed["new"]) == {
         FieldChange("scale", 1.0, 2.0),
-        FieldChange("bias.file", "weights/branch.bias.npy", "weights/new.bias.npy"),
+        FieldChange("bias.file", "weights/branch.bias.npy", "weights/other.bias.npy"),
     }
     assert not diff.weights and not diff.populations.added and not diff.populations.removed
 
@@ -149,7 +156,124 @@ def test_inputs_and_populations_without_weights_are_renamed_where_all_else_is_th
     diff = diff_networks(
         network, renamed(with_population(network, "pool2x2", neuron=neuron), "pool2x2", "small")
     )
-    assert list(diff.populations.removed) == ["pool2x2"] and list(diff.populations.added) == ["small"]
+    assert diff.populations.renamed == {"pool2x2": "small"}
+    assert list(diff.populations.changed) == ["small"] and not diff.populations.added
+
+
+def with_names(network: Network, names: Mapping[str, str]) -> Network:
+    """The network with new names, and the file names of weights that follow them."""
+    passing = {name: f"x{number}" for number, name in enumerate(names)}  # two may change their names
+    for step in (passing, {passing[old]: new for old, new in names.items()}):
+        for old, new in step.items():
+            network = renamed(network, old, new)
+
+    return with_weight_names(with_tensors(network, lambda tensor: Tensor("", tensor.values)))
+
+
+def retrained(network: Network) -> Network:
+    """The network with other kernels and biases in the same files."""
+    rng = np.random.default_rng(5)
+    return with_tensors(network, lambda t: Tensor(t.file, rng.normal(size=t.values.shape)))
+
+
+def with_tensors(network: Network, change: Callable[[Tensor], Tensor]) -> Network:
+    """The network with other tensors in maps and biases."""
+
+    def connection(c: Connection) -> Connection:
+        maps = [replace(m, **{name: change(t) for name, t in m.tensors.items()}) for m in c.through]
+        return replace(c, through=tuple(maps))
+
+    def population(p: Population) -> Population:
+        inputs = tuple(map(connection, p.inputs))
+        return replace(p, inputs=inputs, bias=None if p.bias is None else change(p.bias))
+
+    return replace(network, populations=tuple(map(population, network.populations)))
+
+
+@st.composite
+def names_of(draw, network: Network) -> dict[str, str]:
+    """Other names for inputs and populations; some may be those that others had."""
+    old = list(network.shapes)
+    fresh = [f"dense_{number}" for number in range(len(old))]
+    return dict(zip(old, draw(st.permutations([*old, *fresh])), strict=False))
+
+
+@pytest.mark.parametrize("start", [residual_network(), small_cnn(), pooled_network()], ids=lambda n: n.name)
+@given(st.data())
+@tries(60)
+def test_any_renaming_gives_only_renames(start, data):
+    network = with_names(start, {})
+    names = data.draw(names_of(network))
+    diff = diff_networks(network, with_names(network, names))
+    found = {**diff.inputs.renamed, **diff.populations.renamed}
+    assert found == {old: new for old, new in names.items() if old != new}
+    assert not replace(
+        diff,
+        inputs=replace(diff.inputs, renamed={}),
+        populations=replace(diff.populations, renamed={}),
+    )
+
+
+@pytest.mark.parametrize("start", [residual_network(), small_cnn(), pooled_network()], ids=lambda n: n.name)
+def test_layers_that_keras_numbered_on_are_renamed_where_they_were_trained_again(start):
+    network = with_names(start, {})
+    names = {name: f"{name}_7" for name in network.shapes}
+    diff = diff_networks(network, with_names(retrained(network), names))
+    assert {**diff.inputs.renamed, **diff.populations.renamed} == names
+    assert not diff.populations.added and not diff.populations.removed and not diff.populations.changed
+    assert {w.before_file for w in diff.weights} == {
+        f for f in network.tensors if not f.endswith("scale.npy")
+    }
+
+
+def test_populations_of_one_kind_and_shape_are_matched_by_their_place():
+    """Between parts that are known, in their order; one that is added is added."""
+    network = with_names(small_cnn(), {})
+    dense = network.population("dense")
+    more = replace(dense, name="more", inputs=(Connection("dense", (dense.inputs[0].through[-1],)),))
+    assert [p.name for p in network.populations] == ["conv1", "conv2", "dense", "classes"]
+    longer = with_population(
+        network, "classes", inputs=(replace(network.population("classes").inputs[0], source="more"),)
+    )
+    longer = replace(longer, populations=(*longer.populations[:3], more, longer.populations[3]))
+    new = with_names(
+        retrained(longer), {"conv2": "conv2_1", "dense": "dense_3", "more": "dense_4", "classes": "dense_5"}
+    )
+    diff = diff_networks(network, new)
+    assert diff.populations.renamed == {"conv2": "conv2_1", "dense": "dense_3", "classes": "dense_5"}
+    assert list(diff.populations.added) == ["dense_4"] and not diff.populations.removed
+
+
+def test_a_population_of_another_shape_or_kind_is_another_one():
+    network = residual_network()
+    other = with_population(retrained(network), "branch", neuron=SignedIntegrateAndFireNeuron())
+    diff = diff_networks(network, renamed(other, "branch", "new"))
+    assert list(diff.populations.removed) == ["branch"] and list(diff.populations.added) == ["new"]
+
+
+def test_the_text_and_the_json_say_renamings(tmp_path, capsys):
+    network = with_names(small_cnn(), {})
+    save(network, tmp_path / "a")
+    save(with_names(retrained(network), {"dense": "dense_3"}), tmp_path / "b")
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main(["diff", *folders]) == 1
+    assert "~ population dense -> dense_3: renamed" in capsys.readouterr().out.splitlines()
+    main(["diff", "--json", *folders])
+    assert json.loads(capsys.readouterr().out)["populations"]["renamed"] == {"dense": "dense_3"}
+
+
+def test_a_field_that_a_document_leaves_out_has_its_default(tmp_path, capsys):
+    network = residual("residual", PoissonInput(signed=True), IntegrateAndFireNeuron())
+    (image,) = network.inputs
+    save(network, tmp_path / "a")
+    save(replace(network, inputs=(replace(image, encoding=PoissonInput()),)), tmp_path / "b")
+    folders = [str(tmp_path / "a"), str(tmp_path / "b")]
+    main(["diff", *folders])
+    main(["diff", *folders[::-1]])
+    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "encoding" in line] == [
+        "encoding.signed: true -> false",
+        "encoding.signed: false -> true",
+    ]
 
 
 def test_what_one_network_has_alone_is_added_or_removed():

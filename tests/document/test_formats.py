@@ -117,6 +117,19 @@ def test_what_tgenn_1_said_by_saying_nothing_is_written_out(tmp_path):
     assert "\nsimulation: {dt: 1.0, timesteps: 16}" in text and "    data_range: [0.0, 0.5]\n" in text
 
 
+def test_a_simulation_in_the_provenance_is_not_replaced_by_the_default(tmp_path, capsys):
+    folder = copied("tgenn_1", tmp_path)
+    text = (folder / DOCUMENT).read_text().replace("simulation:", "provenance:\n  simulation:")
+    (folder / DOCUMENT).write_text(text)
+    before = files_in(folder)
+    assert main(["migrate", str(folder)]) == 2
+    assert (
+        "network.yaml:5:3: error[T110]: 'simulation' is inside provenance, where it has no effect\n"
+        "  hint: move it to the top level of the document, on a line without indentation\n"
+    ) in capsys.readouterr().err
+    assert files_in(folder) == before
+
+
 def test_a_schema_that_tgenn_wrote_comes_along_and_another_one_stays(tmp_path):
     folder = copied("tgenn_1", tmp_path)
     (folder / SCHEMA).write_text('{"$id": "urn:tgenn:network:1"}')

@@ -147,6 +147,37 @@ def test_a_network_built_in_memory_is_held_to_the_same_rules(tmp_path):
         assert not (tmp_path / "bad").exists() and not (tmp_path / "x.npy").exists()
 
 
+TOP_LEVEL = ["format", "name", "provenance", "simulation", "inputs", "populations", "outputs"]
+
+
+@pytest.mark.parametrize("key", TOP_LEVEL)
+def test_a_key_of_the_top_level_is_refused_where_it_stands_in_the_provenance(folder, key):
+    edit(folder, ("simulation:", f"provenance:\n  model: m.keras\n  {key}: {{dt: 1.0}}\nsimulation:"))
+    assert diagnostics(folder) == [
+        f"network.yaml:6:3: error[T110]: '{key}' is inside provenance, where it has no effect\n"
+        "  hint: move it to the top level of the document, on a line without indentation"
+    ]
+
+
+@pytest.mark.parametrize("key", ["simulation", "inputs", "populations", "outputs"])
+def test_a_line_that_is_indented_too_far_is_named(folder, key):
+    edit(folder, (f"\n{key}:", f"\nextra: text\n  {key}:"))
+    text = (folder / DOCUMENT).read_text()
+    line = text.split(f"  {key}:")[0].count("\n") + 1
+    assert diagnostics(folder) == [
+        f"network.yaml:{line}:{len(key) + 3}: error[T103]: not YAML: mapping values are not allowed here"
+        f"\n  hint: indent this line less: as it is, {key} continues the text above it"
+    ]
+
+
+def test_a_document_without_a_simulation_is_refused_whatever_has_one(folder):
+    """A `simulation` deeper in the provenance is a note; the document still has none."""
+    edit(folder, ("simulation:", "provenance:\n  run:\n    simulation:"))
+    assert diagnostics(folder)[0].startswith(
+        "network.yaml:2:1: error[T111]: the document has no 'simulation'\n  hint: add simulation:"
+    )
+
+
 def test_a_pipe_is_no_document_and_no_weights(folder):
     """Opening one would wait for a writer for ever."""
     (folder / KERNEL).unlink()
@@ -186,9 +217,12 @@ def test_mistakes_against_the_schema_hide_no_others(folder):
         [
             f"network.yaml:58:21: error[T307]: {KERNEL}: has sha256 {sha256(folder)}, {SUMS}:6 says "
             f"{small_cnn().tensors[KERNEL].sha256}",
-            "  hint: restore the file, or export the network again; or run tgenn lock, if it was changed on purpose",
+            "  hint: run tgenn lock, if it was changed on purpose; or restore the file, or export the network again",
         ],
-        ["network.yaml:65:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]"],
+        [
+            "network.yaml:65:9: error[T205]: the chain from 'dense' gives [5], 'classes' has shape [6]",
+            "  hint: give 'classes' the shape [5], or change the maps that lead to it",
+        ],
         [
             "network.yaml:70:18: error[T202]: there is no population 'clases'",
             "  hint: did you mean 'classes'?",

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from scripts import results
 
 from tgenn_gen import TgennError, generate, load, load_plugin, save, simulate
 from tgenn_gen.cli.main import main
+from tgenn_gen.document import plugins
 from tgenn_gen.document.schema_check import schema_changed
 from tgenn_gen.network.neurons import NEURONS
 
@@ -158,3 +160,16 @@ def test_a_plugin_that_declares_no_kind_is_refused(case, tmp_path):
     with pytest.raises(TgennError, match=re.escape(message) if case != "not Python" else "T711") as caught:
         load_plugin(path)
     assert str(path) in str(caught.value) and "a" not in NEURONS
+
+
+def test_an_installed_plugin_that_cannot_be_imported_is_named(tmp_path, monkeypatch, capsys):
+    entry = EntryPoint("mine", "no_such_package.mine", plugins.GROUP)
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry])
+    save(small_cnn(), tmp_path / "n")
+    text = (tmp_path / "n/network.yaml").read_text()
+    (tmp_path / "n/network.yaml").write_text(text.replace("kind: integrate_and_fire", "kind: mine", 1))
+    assert main(["check", str(tmp_path / "n")]) == 2
+    assert capsys.readouterr().err == (
+        "no_such_package.mine: error[T711]: ModuleNotFoundError: No module named 'no_such_package'\n"
+        "  hint: install a version of the package that works, or uninstall it\n"
+    )

@@ -238,6 +238,25 @@ def test_lock_writes_nothing_where_the_whole_is_not_valid(folder, capsys, change
     assert line.split(" hint: ")[0] == f"{DOCUMENT}:{expected}"
 
 
+def test_an_array_of_another_shape_is_locked_once_what_reads_it_fits(folder, capsys):
+    """check, lock and check again say what to change, until there is nothing more to change."""
+    for file, axis in ((KERNEL, 1), ("weights/classes.kernel.npy", 0)):
+        array = np.load(folder / file)
+        np.save(folder / file, array.repeat(2, axis))
+    assert main(["check", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert said.count("error[T305]") == said.count("change the shapes of populations to match, then run") == 2
+    (line,) = refused_edit(folder, capsys, "lock")
+    assert line.split(" hint: ") == [
+        f"{DOCUMENT}:56:9: error[T205]: the chain from 'conv2' gives [12], 'dense' has shape [6]",
+        "give 'dense' the shape [12], or change the maps that lead to it",
+    ]
+    text = (folder / DOCUMENT).read_text()
+    (folder / DOCUMENT).write_text(text.replace("shape: [6]\n", "shape: [12]\n"))
+    assert main(["lock", str(folder)]) == 0
+    assert main(["check", str(folder)]) == 0
+
+
 def test_lock_reads_nothing_outside_of_the_folder(folder, capsys):
     np.save(folder.parent / "secret.npy", np.ones((24, 6), np.float32))
     text = (folder / DOCUMENT).read_text()

@@ -168,7 +168,7 @@ def test_the_data_is_not_overwritten(documents, capsys):
         ("few_spike", {"timesteps": 40}, "timesteps is 40, expected at most 16"),
         ("binary", {"timesteps": 2}, "timesteps is 2, expected more than 3, where the readout starts"),
         ("signed", {"timesteps": -3}, "timesteps is -3, expected at least 1"),
-        ("signed", {"seed": -1}, "seed is -1, expected 0 to 2^32 - 1"),
+        ("signed", {"seed": -1}, "seed is -1, expected at least 0"),
         ("signed", {"x": np.zeros((0, 6, 5, 2))}, "holds no examples"),
         ("signed", {"x": np.full((1, 6, 5, 2), np.nan)}, "example 0 holds NaN"),
         ("signed", {"y": np.array([7, 0, 0])}, "y has classes 0 to 7, the network has 0 to 4"),

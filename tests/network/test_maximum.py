@@ -397,12 +397,12 @@ REFUSED = {
     "signs that it does not know of": (
         changed("pool2x2", of_all_kinds()["signed_maximum"], neuron=MaximumNeuron(4)),
         "T218",
-        "'stem' emits signed spikes",
+        "'pool2x2' has signed: false, but 'stem' emits signed spikes",
     ),
     "signs that there are not": (
         changed("pool2x2", neuron=MaximumNeuron(4, signed=True)),
         "T218",
-        "no source emits signed spikes",
+        "'pool2x2' has signed: true, but 'stem' emits no signed spikes",
     ),
     "a bias": (
         changed("pool2x2", bias=Tensor("weights/x.npy", np.ones(3))),

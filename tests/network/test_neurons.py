@@ -286,7 +286,7 @@ def test_results_do_not_depend_on_the_batch_size():
         ),
         (np.zeros((2, 7, 10, 2), complex), {}, "examples have dtype complex128, expected numbers"),
         (np.zeros((2, 7, 10, 2), object), {}, "examples have dtype object, expected numbers"),
-        ([[1.0]], {}, "the examples are not an array"),
+        ([[1.0]], {}, "an example has shape (1,), the network takes (7, 10, 2)"),
         (np.zeros((2, 10, 7, 2)), {}, "an example has shape (10, 7, 2), the network takes (7, 10, 2)"),
         (np.zeros((0, 7, 10, 2)), {}, "holds no examples"),
         (np.zeros((1, 7, 10, 2)), {"timesteps": 0}, "timesteps is 0, expected at least 1"),

@@ -20,7 +20,6 @@ from tgenn_gen import Network, TgennError, generate, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.diff.revisions import load_named
 from tgenn_gen.document.reading import read_document
-from tgenn_gen.document.weight_hashes import SUMS
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.tensors import Tensor
@@ -289,18 +288,73 @@ def test_git_setup_tells_hosts_which_files_are_generated(repository):
         assert f"\n{path}: linguist-generated: unspecified\n{path}: diff: unspecified\n" in said
 
 
-def test_a_clone_with_line_ends_of_windows_is_the_same_document(repository, capsys):
-    """git-setup keeps those of SHA256SUMS, for sha256sum; the hash of a document is the same with any."""
-    main(["git-setup", "net"])
+@pytest.mark.parametrize("setup", [["net"], ["."], None], ids=["in its folder", "at the top", "not at all"])
+def test_a_clone_with_line_ends_of_windows_is_the_same_project(repository, capsys, setup):
+    """With git-setup it has the same bytes; without, neither hashes nor scripts depend on line ends."""
+    if setup:
+        main(["git-setup", *setup])
+    commit()
+    git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
+    clone, files = Path("../clone/net"), [path for path in Path("net").rglob("[!.]*") if path.is_file()]
+    for path in files:
+        there = (clone.parent / path).read_bytes()
+        same = setup or path.suffix == ".npy"
+        assert there == (path.read_bytes() if same else path.read_bytes().replace(b"\n", b"\r\n")), path
+    before = {path: (clone.parent / path).read_bytes() for path in files}
+    assert read_document(clone).sha256 == read_document("net").sha256
+    capsys.readouterr()
+    for command in (["check"], ["generate"], ["generate", "--check"], ["fmt", "--check"], ["lock"]):
+        assert main([command[0], str(clone), *command[1:]]) == 0
+    assert main(["diff", "net", str(clone)]) == 0
+    assert main(["diff", "HEAD:net", str(clone)]) == 0
+    assert "by hand" not in (said := capsys.readouterr()).out and said.err == ""
+    assert {path: (clone.parent / path).read_bytes() for path in files} == before
+
+
+def test_scripts_with_line_ends_of_windows_run_and_know_their_document(repository):
+    commit()
+    git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
+    shape = network().inputs[0].shape
+    np.savez("../clone/data.npz", x_test=np.random.default_rng(1).random((4, *shape), np.float32))
+    outputs = []
+    for folder in ("net", "../clone/net"):
+        options = ["--data", "../clone/data.npz", "--save-outputs", "../clone/out.npy"]
+        command = [sys.executable, f"{folder}/reference.py", *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "note" not in done.stderr, done.stderr
+        outputs.append(np.load("../clone/out.npy"))
+    assert np.array_equal(*outputs)
+
+
+def test_edits_of_files_with_line_ends_of_windows_are_found(repository, capsys):
     commit()
     git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
     clone = Path("../clone/net")
-    assert b"\r\n" in (clone / "network.yaml").read_bytes()
-    assert (clone / SUMS).read_bytes() == Path("net", SUMS).read_bytes()
-    assert read_document(clone).sha256 == read_document("net").sha256
-    capsys.readouterr()
-    assert main(["check", str(clone)]) == 0
-    assert capsys.readouterr().err == ""
+    edits = {"simulate.py": b"# mine\r\n", "tgenn_runtime/scores.py": b"# mine\n"}
+    for name, added in edits.items():
+        (clone / name).write_bytes(added + (clone / name).read_bytes())
+    assert main(["generate", str(clone), "--check"]) == 1
+    out = capsys.readouterr().out.splitlines()
+    assert {line for line in out if not line.startswith("note")} == {
+        f"{clone / name}: was edited by hand" for name in edits
+    }
+    assert main(["generate", str(clone)]) == 2
+    assert capsys.readouterr().err.count("T606") == len(edits)
+    assert main(["generate", str(clone), "--force"]) == 0
+    assert main(["generate", str(clone), "--check"]) == 0
+
+
+def test_an_edit_keeps_line_ends_of_windows(repository, capsys):
+    commit()
+    git("clone", "--quiet", "-c", "core.autocrlf=true", ".", "../clone")
+    path = Path("../clone/net/network.yaml")
+    before = path.read_bytes()
+    assert main(["set", str(path), "stem.neuron.threshold=1.25"]) == 0
+    assert path.read_bytes() == before.replace(b"threshold: 1.5", b"threshold: 1.25")
+    classes = Path("../clone/net/weights/classes.bias.npy")
+    np.save(classes, np.load(classes)[:2])
+    main(["lock", str(path)])
+    assert path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
 
 
 def test_arrays_that_cannot_be_shown_do_not_stop_git_diff(repository, monkeypatch):

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import stat
+import subprocess
 import sys
 
 import numpy as np
@@ -223,7 +224,7 @@ def replaced_by_a_folder(path):
     path.mkdir()
 
 
-LOCK = "run tgenn lock, or sha256sum weights/*.npy > weights/SHA256SUMS"
+LOCK = "run tgenn lock {0}, or (cd {0} && sha256sum weights/*.npy > weights/SHA256SUMS)"
 FOREIGN = f"its hash is not the one in weights/SHA256SUMS: if you changed it, {LOCK}"
 
 
@@ -240,7 +241,22 @@ FOREIGN = f"its hash is not the one in weights/SHA256SUMS: if you changed it, {L
 )
 def test_weights_that_are_not_the_networks_are_refused(copy, script, change, expected):
     change(copy / "weights/dense.kernel.npy")
-    assert refused(copy, script=script) == f"weights/dense.kernel.npy: {expected}"
+    assert refused(copy, script=script) == f"weights/dense.kernel.npy: {expected.format(copy)}"
+
+
+def test_the_command_that_a_script_names_writes_the_hashes_from_any_folder(copy, tmp_path, monkeypatch):
+    """In a shell, whatever the folder's name is; without a line for a file, too."""
+    monkeypatch.chdir(tmp_path)
+    folder = copy.rename(copy.with_name("it's mine"))
+    kernel = folder / "weights/dense.kernel.npy"
+    np.save(kernel, 2 * np.load(kernel))
+    for message in ("its hash is not the one in", "has no hash in"):
+        said = refused(folder)
+        assert said.startswith(f"weights/dense.kernel.npy: {message} weights/SHA256SUMS")
+        subprocess.run(["bash", "-c", said.split(", or ")[1]], check=True)
+        assert run_here(folder / "reference.py", "--data", folder / "good.npz").returncode == 0
+        sums = folder / "weights/SHA256SUMS"
+        sums.write_text("".join(line for line in sums.open() if "dense.kernel" not in line))
 
 
 def test_a_folder_without_weights_is_refused(copy):

@@ -105,3 +105,11 @@ def as_given(arguments: argparse.Namespace) -> str:
     """The document and its options as a message repeats them for the next command."""
     words = [str(arguments.path), *(["--allow-outside"] if arguments.allow_outside else [])]
     return shlex.join([*words, *(word for path in arguments.plugin for word in ("--plugin", str(path)))])
+
+
+def load_plugins(arguments: argparse.Namespace) -> None:
+    """Load the plugins that a command is given. Raises TgennError (T711)."""
+    for path in getattr(arguments, "plugin", ()):
+        from tgenn_gen.document.plugins import load_plugin
+
+        load_plugin(path)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from tgenn_gen.cli.arguments import load_plugins
 from tgenn_gen.cli.command_parser import CommandParser
 from tgenn_gen.cli.commands import (
     check,
@@ -101,11 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             top.print_help()
             return FINE
         set_verbosity(arguments.quiet, arguments.verbose)
-        if plugins := getattr(arguments, "plugin", ()):
-            from tgenn_gen.document.plugins import load_plugin
-
-            for path in plugins:
-                load_plugin(path)
+        if not getattr(arguments, "loads_plugins", False):
+            load_plugins(arguments)
         status: int = arguments.run(arguments)
         return status
 

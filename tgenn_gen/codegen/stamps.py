@@ -1,4 +1,4 @@
-"""Shows whether a generated file was edited: its last line has the hash of all lines above."""
+"""Shows whether a generated file was edited: its last line has the hash of all lines above, ended by \\n."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from tgenn_gen.files.file_writing import content_of
+from tgenn_gen.files.file_writing import content_of, with_unix_line_ends
 
 TARGETS = {
     "pygenn": ("simulate.py", "connectivity.py"),
@@ -37,6 +37,7 @@ def edit(content: bytes) -> str:
 
     Files of the first versions have no hash, so they count as edited.
     """
+    content = with_unix_line_ends(content)
     if _LINE.encode() not in content:
         return "was edited by hand, or was written by an old tgenn that put no hash at its end"
     start = content.rstrip(b"\n").rfind(b"\n") + 1

@@ -106,7 +106,7 @@ def agreement(network: Network, answers: Answers) -> Figures:
                         labels) with the same class
     explained_variance  of values: 1 - mean squared error / variance of the Keras model's values over examples
     """
-    examples, timesteps = checked(network, answers.examples, None, 0)
+    examples, timesteps = checked("convert", network, answers.examples, None, 0)
     batches = [*simulated_batches(network, examples, timesteps)]
     figures = {}
     for output in network.outputs:

@@ -38,6 +38,7 @@ from tgenn_gen.engine.evaluation import are_class_scores
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
+from tgenn_gen.network.argument_checks import positive_number, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples, count_of
 
@@ -86,6 +87,7 @@ def convert(
         MissingEngineError: TensorFlow is not installed.
     """
     methods = methods_of(method)
+    require("convert", "T408", positive_number("uint8_divisor", uint8_divisor, optional=True))
     for one in methods:
         check_method(one, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None

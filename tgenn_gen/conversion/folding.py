@@ -92,7 +92,7 @@ def as_network(walk: Walk) -> FoldedModel:
         raise TgennError(walk.problems)
     model, method = walk.model, walk.method
     network = Network(
-        name=identifier(model.name),
+        name=identifier(model.name, "model"),
         inputs=tuple(
             _input(layer, walk) for name in model.inputs for layer in model.layers if layer.name == name
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -155,13 +156,15 @@ def one_a_channel(bias: np.ndarray) -> np.ndarray:
 
 def population_names(layers: tuple[KerasLayer, ...]) -> tuple[dict[str, str], list[str]]:
     """{layer name: a valid name in a document}, and a note for each name that differs."""
+    wanted = {layer.name: identifier(layer.name, layer.class_name) for layer in layers}
+    kept = {name.lower() for name in wanted if wanted[name] == name}
     names: dict[str, str] = {}
     taken: set[str] = set()
     notes = []
     for layer in layers:
-        name, number = identifier(layer.name), 2
-        while name.lower() in taken:
-            name, number = f"{identifier(layer.name)}_{number}", number + 1
+        name, number = wanted[layer.name], 2
+        while name.lower() in (taken if name == layer.name else taken | kept):
+            name, number = f"{wanted[layer.name]}_{number}", number + 1
         taken.add(name.lower())
         names[layer.name] = name
         if name != layer.name:
@@ -169,5 +172,18 @@ def population_names(layers: tuple[KerasLayer, ...]) -> tuple[dict[str, str], li
     return names, notes
 
 
-def identifier(name: str) -> str:
-    return re.sub(r"^[.-]|[^A-Za-z0-9_.-]", "_", name)[:100] or "_"
+_LETTERS = str.maketrans(
+    {"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+)
+
+
+def identifier(name: str, class_name: str) -> str:
+    """A name as documents have them: letters without accents; with the class's name if no letter is left."""
+    plain = name
+    if not name.isascii():
+        plain = unicodedata.normalize("NFKD", name.translate(_LETTERS)).encode("ascii", "ignore").decode()
+        plain = re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9]+$", "", plain)  # what stood beside letters that are gone
+        if not re.search("[A-Za-z]", plain):
+            snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()  # as Keras names layers
+            plain = f"{snake}_{plain}" if plain else snake
+    return re.sub(r"^[.-]|[^A-Za-z0-9_.-]", "_", plain)[:100] or "_"

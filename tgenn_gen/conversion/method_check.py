@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from tgenn_gen.conversion.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data, parse_normalization
 from tgenn_gen.document.canonical_text import document_data
-from tgenn_gen.document.schema_check import schema_problems
+from tgenn_gen.document.schema_check import schema_problems, suggestion
 from tgenn_gen.errors import Diagnostic, Location, TgennError
+from tgenn_gen.network.argument_checks import (
+    Wrong,
+    list_of_names,
+    positive_number,
+    require,
+    shown,
+    whole_number,
+)
+from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.model import Connection, Input, Network, Population
+from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.readouts import READOUTS
 
@@ -17,6 +27,7 @@ from tgenn_gen.network.readouts import READOUTS
 def check_method(method: Method, has_data: bool) -> None:
     """Raise TgennError (T408) with every problem of a method."""
     place, found = Location("options"), []
+    require("options", "T408", _type_problems(method))
 
     def refuse(message: str, hint: str = "") -> None:
         found.append(Diagnostic.at(place, "T408", message, hint))
@@ -64,16 +75,44 @@ def check_method(method: Method, has_data: bool) -> None:
     if method.neuron.few_spike and method.encoding.spikes:
         hint = "use `encoding` constant_current"
         refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
-    for message, hint in _parameter_problems(neurons, method.encoding, method.dt):
+    for message, hint in _parameter_problems(neurons, method):
         refuse(message, hint)
     if found:
         raise TgennError(found)
 
 
-def _parameter_problems(
-    neurons: Sequence[Neuron], encoding: Encoding, dt: float
-) -> Iterator[tuple[str, str]]:
+def _type_problems(method: Method) -> Iterator[Wrong]:
+    """What is wrong for each field of another type."""
+    for name in ("normalize", "pooling", "max_pool", "readout"):
+        if not isinstance(value := getattr(method, name), str):
+            yield f"{name} is {shown(value)}, expected a name", ""
+    yield from _kind_problems("neuron", method.neuron, Neuron, NEURONS)
+    if method.dense_neuron is not None:
+        yield from _kind_problems("dense_neuron", method.dense_neuron, Neuron, NEURONS)
+    yield from _kind_problems("encoding", method.encoding, Encoding, ENCODINGS)
+    per_channel: object = method.per_channel
+    if not isinstance(per_channel, bool):
+        yield f"per_channel is {shown(per_channel)}, expected True or False", ""
+    yield from list_of_names("corrections", method.corrections)
+    yield from whole_number("readout_start", method.readout_start, 0)
+    yield from whole_number("timesteps", method.timesteps, 1)
+    yield from positive_number("dt", method.dt)
+
+
+def _kind_problems(name: str, value: object, base: type, kinds: Mapping[str, type]) -> Iterator[Wrong]:
+    what = f"a kind of {base.__name__.lower()}"
+    known = sorted(kind for kind, cls in kinds.items() if not getattr(cls, "relays", False))
+    if isinstance(value, type) and issubclass(value, base):
+        yield f"{name} is {shown(value)}, expected an object of it", f"write {value.__name__}()"
+    elif isinstance(value, str):
+        yield f"{name} is {shown(value)}, expected {what}", suggestion(value, known)
+    elif not isinstance(value, base):
+        yield f"{name} is {shown(value)}, expected {what}", f"known here: {', '.join(known)}"
+
+
+def _parameter_problems(neurons: Sequence[Neuron], method: Method) -> Iterator[Wrong]:
     """(message, hint) for each parameter that the schema, or the kind itself, refuses."""
+    encoding, dt = method.encoding, method.dt
     for neuron in neurons:
         probe = Population("probe", (1,), neuron, (Connection("input"),))
         network = Network("probe", (Input("input", (1,), encoding),), (probe,), ())

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
 
 from tgenn_gen.errors import TgennError
+from tgenn_gen.network.argument_checks import shown
+from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
+from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.neuron import Neuron
@@ -25,6 +31,8 @@ CORRECTIONS = ("offset", "bias", "potential")
 @dataclass(frozen=True)
 class Method:
     """How a Keras model is converted. The document records all of it.
+
+    Kinds of neurons and encodings can be given by their names: `Method(neuron="few_spike")`.
 
     Attributes:
         normalize: How scales are found: "none", "model", "data", "percentile:P" with P in (0, 100], "mse",
@@ -55,6 +63,22 @@ class Method:
     readout_start: int = 0
     timesteps: int = 16
     dt: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Replace names of kinds by their objects, NumPy's numbers by Python's, and lists by tuples."""
+        kinds: dict[str, Mapping[str, Any]] = dict.fromkeys(("neuron", "dense_neuron"), NEURONS)
+        for name, known in {**kinds, "encoding": ENCODINGS}.items():
+            kind = known.get(kind_name) if isinstance(kind_name := getattr(self, name), str) else None
+            if kind is not None and not getattr(kind, "relays", False):  # `maximum` needs a window
+                object.__setattr__(self, name, kind())
+        for name in ("per_channel", "readout_start", "timesteps", "dt"):
+            if isinstance(value := getattr(self, name), np.generic):
+                object.__setattr__(self, name, value.item())
+        if isinstance(self.dt, int) and not isinstance(self.dt, bool):
+            object.__setattr__(self, "dt", float(self.dt))
+        corrections: object = self.corrections
+        if isinstance(corrections, list):
+            object.__setattr__(self, "corrections", tuple(corrections))
 
 
 def parse_normalization(text: str) -> tuple[str, float]:
@@ -121,18 +145,25 @@ def automatic(method: Method) -> tuple[Method, ...]:
     return method, *(replace(few_spike, timesteps=bits) for bits in (8, 10))
 
 
-def methods_of(method: Method | Sequence[Method] | str) -> tuple[Method, ...]:
-    """A method, several, or the name of a preset or "auto", as a sequence. Raises TgennError (T408)."""
+def method_named(method: object) -> Method:
+    """The preset of that name; a method itself. Raises TgennError (T408)."""
     if isinstance(method, Method):
-        return (method,)
+        return method
+    names = ", ".join([AUTO, *PRESETS])
+    if isinstance(method, str):
+        if method in PRESETS:
+            return PRESETS[method]
+        close = get_close_matches(method, [AUTO, *PRESETS], n=1)
+        hint = f"did you mean '{close[0]}'? " if close else ""
+        raise TgennError.at("options", "T408", f"unknown preset '{method}'", f"{hint}presets: {names}")
+    message = f"method is {shown(method)}, expected a Method or the name of a preset"
+    raise TgennError.at("options", "T408", message, f"presets: {names}")
+
+
+def methods_of(method: object) -> tuple[Method, ...]:
+    """A method, the name of a preset, several of these, or "auto", as a tuple. Raises TgennError (T408)."""
     if method == AUTO:
         return automatic(PRESETS["low_latency"])
-    if isinstance(method, str):
-        if method not in PRESETS:
-            close = get_close_matches(method, [*PRESETS, AUTO], n=1)
-            hint = (
-                f"did you mean '{close[0]}'?" if close else f"use {', '.join([*PRESETS, AUTO])} or a Method"
-            )
-            raise TgennError.at("convert", "T408", f"unknown method '{method}'", hint)
-        return (PRESETS[method],)
-    return tuple(method)
+    if isinstance(method, list | tuple) and method:
+        return tuple(map(method_named, method))
+    return (method_named(method),)

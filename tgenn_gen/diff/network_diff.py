@@ -1,17 +1,19 @@
 """Finds the differences between two networks: parts added, removed and renamed, fields, and weights.
 
 Networks are compared as the data of their documents, with the hashes of weights (in provenance, null counts
-as missing). Inputs, populations and outputs are matched by name, connections by their source, and maps by
-their op; the second map with the same op is called `op#2`. A removed part counts as renamed if an added part
-has the same weights or, without weights, the same fields.
+as missing; a field that is left out has its default). Inputs, populations and outputs are matched by name,
+connections by their source, and maps by their op; the second map with the same op is called `op#2`. A removed
+part counts as renamed if an added part has the same weights or, without weights, the same fields; else if it
+has the same kind, shape and place: Keras gives the layers of a model other numbers when it is built again.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,10 +98,7 @@ def diff_networks(before: Network, after: Network) -> NetworkDiff:
         *_changes(old, new),
         *(change for key, pair in sections.items() for change in _order(*pair, key)),
     ]
-    changes = {
-        key: {name: list(_changes(a[name], b[name])) for name in b if name in a}
-        for key, (a, b) in sections.items()
-    }
+    changes = {key: _part_changes(*pair, names) for key, pair in sections.items()}
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, found in (*changes["inputs"].items(), *changes["populations"].items()):
         for change in filter(_is_of_weights, found):
@@ -112,18 +111,35 @@ def diff_networks(before: Network, after: Network) -> NetworkDiff:
     )
 
 
+class _Fields(dict[str, Any]):
+    """A mapping of a document, and the defaults of the fields that it leaves out."""
+
+    defaults: Data
+
+    def with_(self, **changes: Any) -> _Fields:
+        """A copy with other values."""
+        fields = _Fields({**self, **changes})
+        fields.defaults = self.defaults
+        return fields
+
+
 def _data_with_hashes(network: Network) -> Data:
     """The data of a network's document, with the hash of each weight file beside its name."""
 
-    def visit(data: Any) -> Any:
+    def visit(data: Any, whole: Any) -> Any:
         if isinstance(data, list):
-            return [visit(item) for item in data]
+            return [visit(*items) for items in zip(data, whole, strict=True)]
         if isinstance(data, dict) and "file" in data:
             return {**data, "sha256": tensors[data["file"]].sha256}
-        return {key: visit(item) for key, item in data.items()} if isinstance(data, dict) else data
+        if isinstance(data, dict):
+            fields = _Fields({key: visit(item, whole[key]) for key, item in data.items()})
+            fields.defaults = {key: item for key, item in whole.items() if key not in data}
+            return fields
+        return data
 
     data, tensors = document_data(network), network.tensors
-    return {**data, "inputs": visit(data["inputs"]), "populations": visit(data["populations"])}
+    whole = document_data(network, defaults=True)
+    return {**data, **{key: visit(data[key], whole[key]) for key in LABELS}}
 
 
 def value_change(before: np.ndarray, after: np.ndarray) -> ValueChange:
@@ -174,33 +190,72 @@ def _section(
 
 def _renamed(old: Data, new: Data) -> dict[str, str]:
     """{old name: new name} of renamed inputs and populations."""
-    names: dict[str, str] = {}
+    if names := _only_names(old, new):
+        return names
+    names = {}
     for key in ("inputs", "populations"):  # in this order: populations are known by what they read
-        while found := _pairs(old[key], new[key], names):
-            names |= found
+        rules = (_contents, _structures, _places)
+        while pairs := next(filter(None, (_pairs(old[key], new[key], names, rule) for rule in rules)), {}):
+            names |= pairs
     return names
 
 
-def _pairs(old: list[Data], new: list[Data], names: Mapping[str, str]) -> dict[str, str]:
-    """More renamed parts, now that `names` are known; identical ones are paired in their order."""
+def _only_names(old: Data, new: Data) -> dict[str, str]:
+    """The renamed parts if nothing but names differs: then two parts may also have changed names. Else {}."""
+    parts = ([*data["inputs"], *data["populations"]] for data in (old, new))
+    names = {a["name"]: b["name"] for a, b in zip(*parts, strict=False)}
+    before, after = _labelled(old, names), _labelled(new, {})
+    for key in ("inputs", "populations"):
+        changes = _part_changes(before[key], after[key], names)
+        if before[key].keys() != after[key].keys() or any(changes.values()):
+            return {}
+    return {a: b for a, b in names.items() if a != b}
+
+
+_Keys = Callable[[list[Data], Mapping[str, str], Container[str]], Iterator[str]]
+
+
+def _pairs(old: list[Data], new: list[Data], names: Mapping[str, str], keys: _Keys) -> dict[str, str]:
+    """More renamed parts, now that `names` are known: those of one key, in their order."""
     kept = {item["name"] for item in old} & {item["name"] for item in new}
     come = defaultdict(list)
-    for item in new:
+    for item, key in zip(new, keys(new, {}, {*kept, *names.values()}), strict=True):
         if item["name"] not in kept and item["name"] not in names.values():
-            come[_identity(item, {})].append(item["name"])
+            come[key].append(item["name"])
     found = {}
-    for item in old:
-        same = come[_identity(item, names)]
-        if same and item["name"] not in kept and item["name"] not in names:
-            found[item["name"]] = same.pop(0)
+    for item, key in zip(old, keys(old, names, {*kept, *names}), strict=True):
+        if come[key] and item["name"] not in kept and item["name"] not in names:
+            found[item["name"]] = come[key].pop(0)
     return found
 
 
-def _identity(item: Data, names: Mapping[str, str]) -> str:
-    """What identifies a part under another name: its weights, or all its fields if it has none."""
-    weights = [sha256 for _, sha256 in named_weights([item.get("inputs"), item.get("bias")])]
-    inputs = [{**c, "from": names.get(c["from"], c["from"])} for c in item.get("inputs", ())]
-    return _text(weights or {**item, "name": "", "inputs": inputs})
+# Keys of parts, under the names of the second network as far as they are known.
+
+
+def _contents(items: list[Data], names: Mapping[str, str], _: Container[str]) -> Iterator[str]:
+    """The weights of each part, or all its fields if it has none."""
+    for item in items:
+        weights = [sha256 for _, sha256 in named_weights([item.get("inputs"), item.get("bias")])]
+        inputs = [{**c, "from": names.get(c["from"], c["from"])} for c in item.get("inputs", ())]
+        yield _text(weights or {**item, "name": "", "inputs": inputs})
+
+
+def _structures(items: list[Data], names: Mapping[str, str], _: Container[str]) -> Iterator[str]:
+    """The kind and the shape of each part, and what it reads."""
+    for item in items:
+        yield _text([*_kind(item), [names.get(c["from"], c["from"]) for c in item.get("inputs", ())]])
+
+
+def _places(items: list[Data], names: Mapping[str, str], known: Container[str]) -> Iterator[str]:
+    """The kind and the shape of each part, and the last part before it that is `known` in both networks."""
+    last = ""
+    for item in items:
+        yield _text([*_kind(item), last])
+        last = names.get(item["name"], item["name"]) if item["name"] in known else last
+
+
+def _kind(item: Data) -> tuple[str, list[int]]:
+    return item["neuron" if "neuron" in item else "encoding"]["kind"], item["shape"]
 
 
 # Data: lists become mappings, so that matching parts have the same key.
@@ -223,14 +278,14 @@ def _listed(items: Iterable[Data], label: str) -> _Listed:
 def _labelled(data: Data, names: Mapping[str, str]) -> Data:
     """A network's data with lists as mappings by label, and with renamed parts under their new names."""
 
-    def renamed(item: Data, key: str) -> Data:
-        return {**item, key: names.get(item[key], item[key])}
+    def renamed(item: _Fields, key: str) -> _Fields:
+        return item.with_(**{key: names.get(item[key], item[key])})
 
-    def connection(item: Data) -> Data:
-        return {**renamed(item, "from"), "through": _listed(item["through"], "op")}
+    def connection(item: _Fields) -> _Fields:
+        return renamed(item, "from").with_(through=_listed(item["through"], "op"))
 
-    def population(item: Data) -> Data:
-        return {**item, "inputs": _listed(map(connection, item["inputs"]), "from")}
+    def population(item: _Fields) -> _Fields:
+        return item.with_(inputs=_listed(map(connection, item["inputs"]), "from"))
 
     populations = map(population, data["populations"])
     items = {**data, "populations": populations}
@@ -266,6 +321,26 @@ def _is_of_weights(change: FieldChange) -> bool:
     return is_weight(change.before) and is_weight(change.after)
 
 
+def _part_changes(before: _Listed, after: _Listed, names: Mapping[str, str]) -> dict[str, list[FieldChange]]:
+    """The changes of each part that both have; weight files may be renamed as the parts are."""
+    return {
+        name: [c for c in _changes(before[name], after[name]) if not _follows(c, names)]
+        for name in after
+        if name in before
+    }
+
+
+def _follows(change: FieldChange, names: Mapping[str, str]) -> bool:
+    """Whether a weight file only has the new names of its population and of what that reads."""
+    if not (names and change.field.endswith(".file")):
+        return False
+    old = "|".join(map(re.escape, sorted(names, key=len, reverse=True)))
+    name = re.compile(
+        rf"(?<=[/.])({old})(?=\.)"
+    )  # weights/POPULATION.FIELD.npy or /POPULATION.SOURCE.FIELD.npy
+    return change.after in (name.sub(lambda m: names[m[1]], change.before, count) for count in (1, 2))
+
+
 def _changes(before: Any, after: Any, field: str = "") -> Iterator[FieldChange]:
     """All fields that differ; a reference to weights counts as one field."""
     if is_weight(before) and is_weight(after):
@@ -279,9 +354,14 @@ def _changes(before: Any, after: Any, field: str = "") -> Iterator[FieldChange]:
             yield from _order(before, after, field)
         for key in {**before, **after}:
             inner = f"{field}[{key}]" if listed else f"{field}.{key}" if field else key
-            yield from _changes(before.get(key), after.get(key), inner)
+            yield from _changes(_value(before, key), _value(after, key), inner)
     elif _text(_plain(before)) != _text(_plain(after)):
         yield FieldChange(field, _plain(before), _plain(after))
+
+
+def _value(data: Data, key: str) -> Any:
+    """The value, its default if a document leaves it out, or None."""
+    return data.get(key, data.defaults.get(key) if isinstance(data, _Fields) else None)
 
 
 def _order(before: Data, after: Data, field: str) -> Iterator[FieldChange]:

@@ -40,20 +40,21 @@ _INVISIBLE = re.compile(
 HEADER = f"# yaml-language-server: $schema={SCHEMA}\n"
 
 
-def _data(value: Any) -> Any:
+def _data(value: Any, defaults: bool = False) -> Any:
     if isinstance(value, Tensor):
         return value.reference()
     if isinstance(value, tuple | list):
-        return [_data(v) for v in value]
+        return [_data(v, defaults) for v in value]
     if isinstance(value, Mapping):
-        return {str(k): _data(v) for k, v in value.items()}
+        return {str(k): _data(v, defaults) for k, v in value.items()}
     if isinstance(value, np.generic):
         return value.item()
     if hasattr(value, "__dataclass_fields__"):
         data = {
-            f.name: _data(v)
+            f.name: _data(v, defaults)
             for f in fields(value)
-            if (v := getattr(value, f.name)) is not None and not ("rarely" in f.metadata and v == f.default)
+            if (v := getattr(value, f.name)) is not None
+            and (defaults or not ("rarely" in f.metadata and v == f.default))
         }
         for discriminator in ("op", "kind"):
             if hasattr(type(value), discriminator):
@@ -64,23 +65,26 @@ def _data(value: Any) -> Any:
     return value
 
 
-def document_data(network: Network) -> dict[str, Any]:
-    """The network as plain data, keys in the document's order."""
+def document_data(network: Network, *, defaults: bool = False) -> dict[str, Any]:
+    """The network as plain data, keys in the document's order.
+
+    defaults: also the fields that a document leaves out, because they have their default.
+    """
     data = {
         "format": FORMAT,
         "name": network.name,
         "provenance": _data(network.provenance),
-        "simulation": _data(network.simulation),
-        "inputs": _data(network.inputs),
+        "simulation": _data(network.simulation, defaults),
+        "inputs": _data(network.inputs, defaults),
         "populations": [
             {
                 k: v
                 for k in ("name", "shape", "neuron", "scale", "bias", "max_value", "inputs")
                 if (v := d.get(k)) is not None
             }
-            for d in _data(network.populations)
+            for d in _data(network.populations, defaults)
         ],
-        "outputs": _data(network.outputs),
+        "outputs": _data(network.outputs, defaults),
     }
     return {k: v for k, v in data.items() if v != {}}
 

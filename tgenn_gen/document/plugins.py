@@ -18,6 +18,7 @@ import jsonschema
 
 from tgenn_gen.document.schema_check import schema_changed
 from tgenn_gen.errors import TgennError
+from tgenn_gen.network.argument_checks import file_path, require
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.plugin_neuron import TYPES, PluginNeuron, plugin_neuron
 
@@ -35,6 +36,7 @@ def load_plugin(path: str | Path) -> None:
     Raises:
         TgennError: T711, the file cannot be loaded, or does not declare a kind.
     """
+    require("load_plugin", "T503", file_path("path", path))
     path = Path(path)
     if not path.is_file() or path.suffix != ".py" or not path.stem.isidentifier():
         raise TgennError.at(
@@ -59,10 +61,14 @@ def load_plugin(path: str | Path) -> None:
 def load_installed_plugins() -> None:
     """Register the kinds of installed packages: the entry points of the group tgenn_gen.kinds.
 
-    Raises TgennError (T711) if one does not declare a kind.
+    Raises TgennError (T711) if one cannot be imported, or does not declare a kind.
     """
     for entry in entry_points(group=GROUP):
-        module = entry.load()
+        try:
+            module = entry.load()
+        except Exception as error:  # whatever is wrong with the package
+            hint = "install a version of the package that works, or uninstall it"
+            raise TgennError.at(entry.value, "T711", f"{type(error).__name__}: {error}", hint) from None
         _register(module, Path(str(module.__file__)))
 
 

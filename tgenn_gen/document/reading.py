@@ -15,6 +15,7 @@ from tgenn_gen.document.weight_files import WeightFiles, WeightFolder, read_hash
 from tgenn_gen.document.weight_hashes import WeightHashes
 from tgenn_gen.document.yaml_source import MAX_PROBLEMS, Source, read_source
 from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.network.argument_checks import file_path, require
 from tgenn_gen.network.checks import meaning_problems
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population, Simulation
@@ -40,8 +41,10 @@ def load(path: str | Path, *, allow_outside: bool = False) -> Network:
         The network, with its weights as NumPy arrays.
 
     Raises:
-        TgennError: T1xx text and schema, T2xx meaning, T3xx weights; all errors that are found.
+        TgennError: T1xx text and schema, T2xx meaning, T3xx weights; all errors that are found. T503 where
+            `path` is not a path.
     """
+    require("load", "T503", file_path("path", path))
     return read_document(path, allow_outside=allow_outside).network
 
 

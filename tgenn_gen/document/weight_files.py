@@ -20,7 +20,11 @@ from tgenn_gen.files.paths import behind_links, is_inside
 from tgenn_gen.network.tensors import Tensor, npy_header
 
 RESTORE = "restore the file, or export the network again"
-LOCK = f"{RESTORE}; or run tgenn lock, if it was changed on purpose"
+LOCK = f"run tgenn lock, if it was changed on purpose; or {RESTORE}"
+FIT = (
+    "if it was changed on purpose, change the shapes of populations to match, then run tgenn lock; else "
+    "restore the file"
+)
 SHARED = "if you trust the document, `allow_outside=True` reads files outside of its folder"
 
 
@@ -92,7 +96,7 @@ def read_hashes(files: WeightFiles) -> WeightHashes:
     except TgennError as error:
         return WeightHashes(problems=error.diagnostics)
     except OSError as error:
-        hint = f"{RESTORE}; or run tgenn lock, which writes the hashes of the weights as they are now"
+        hint = f"run tgenn lock, which writes the hashes of the weights as they are now; or {RESTORE}"
         message = f"cannot be read: {error.strerror}"
         return WeightHashes(problems=(Diagnostic.at(place, "T309", message, hint),))
 
@@ -115,7 +119,7 @@ def read_tensor(
             raise _not_float32(dtype, fortran, refuse)
         if found != shape:
             message = f"has shape {list(found)}, the document says {list(shape)}"
-            raise refuse("T305", message, LOCK)
+            raise refuse("T305", message, FIT)
         _require_length(file, shape, dtype, refuse)
         file.seek(0)
         digest = hashlib.sha256(_canonical_header(file, shape, refuse))

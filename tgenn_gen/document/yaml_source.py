@@ -135,7 +135,7 @@ def parse_source(text: str, name: str) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.context_mark if _is_no_field(error) else error.problem_mark or error.context_mark
         place = Location(name, mark.line + 1, mark.column + 1) if mark else Location(name)
-        hint = "resolve the merge conflict" if _CONFLICT.search(text) else _yaml_hint(error)
+        hint = "resolve the merge conflict" if _CONFLICT.search(text) else _yaml_hint(error, text)
         found = Diagnostic.at(place, "T103", f"not YAML: {error.problem}", hint)
         raise TgennError([*reader.problems, found]) from None
     except yaml.reader.ReaderError as error:
@@ -163,14 +163,17 @@ def _place(name: str, before: str) -> Location:
     return Location(name, before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
 
 
-def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
-    """The hint for text that is not YAML."""
+def _yaml_hint(error: yaml.MarkedYAMLError, text: str) -> str:
+    """The hint for `text` that is not YAML."""
     problem = error.problem or ""
     if "'\\t'" in problem:
         return "indent with spaces, not with tabs"
     if _is_no_field(error):
         return "write a field as `name: value`, with a space after the colon"
     if problem.startswith("mapping values"):
+        at = error.problem_mark.index if error.problem_mark else 0
+        if key := re.fullmatch(r"[ \t-]+(\w+)", text[text.rfind("\n", 0, at) + 1 : at]):
+            return f"indent this line less: as it is, {key[1]} continues the text above it"
         return "put quotes around text that contains a colon"
     if error.context and error.context_mark:
         mark = error.context_mark

@@ -12,6 +12,7 @@ import numpy as np
 from tgenn_gen.engine.ann import ann_rates
 from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
+from tgenn_gen.network.argument_checks import as_array
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
@@ -92,7 +93,7 @@ def evaluate(
     Raises:
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
-    examples, timesteps = checked(network, x, timesteps, seed)
+    examples, timesteps = checked("evaluate", network, x, timesteps, seed)
     count, inputs = count_of(examples), input_table(network)
     targets = _targets(y, network, count)
     outputs = output_table(network)
@@ -129,7 +130,8 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     targets: Targets = {}
     table = output_table(network)
     for name in (n for n in outputs if n in given):
-        target, key = np.asarray(given[name]), name if isinstance(y, Mapping) else "y"
+        key = name if isinstance(y, Mapping) else "y"
+        target = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], "evaluate")
         problem = problem or targets_problem(key, target, table[name], count)
         if not problem:
             targets[name] = shaped_targets(target, table[name])

@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.document.canonical_text import require_valid
-from tgenn_gen.errors import TgennError
+from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.network.argument_checks import (
+    Wrong,
+    a_network,
+    as_array,
+    list_of_names,
+    require,
+    shown,
+    whole_number,
+)
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Input, Network
 from tgenn_gen.network.readouts import READOUTS
@@ -52,7 +61,7 @@ def simulate_in_numpy(
     record_v: Sequence[str] = (),
 ) -> Result:
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
-    examples, timesteps = checked(network, x, timesteps, seed, batch_size)
+    examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
     if problem := range_problem(examples, input_table(network)):
         note(problem)
     return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
@@ -92,39 +101,59 @@ def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
     names = [i.name for i in inputs]
     given = dict(x) if isinstance(x, Mapping) else {names[0]: x} if len(names) == 1 else None
     if given is None or sorted(given) != sorted(names):
-        there = "one array" if given is None else ", ".join(map(str, given)) or "none"
+        there = "one array" if isinstance(x, np.ndarray) else shown(x)
+        there = there if given is None else ", ".join(map(str, given)) or "none"
         message = f"expected a dict with an array for each input ({', '.join(names)}), got {there}"
         raise TgennError.at(place, "T503", message)
-    return {i.name: with_last_axis(given[i.name], i.shape) for i in inputs}
+    keys = {name: f"x[{name!r}]" if isinstance(x, Mapping) else "x" for name in names}
+    arrays = {name: as_array(keys[name], given[name], place) for name in names}
+    return {i.name: with_last_axis(arrays[i.name], i.shape) for i in inputs}
 
 
 def checked(
-    network: Network, x: Any, timesteps: int | None, seed: int, batch_size: int | None = None
+    place: str,
+    network: Network,
+    x: Any,
+    timesteps: int | None,
+    seed: int,
+    batch_size: int | None = None,
+    record: Sequence[str] | None = (),
+    record_v: Sequence[str] = (),
 ) -> tuple[Examples, int]:
-    """Check the arguments of a simulation: the examples {input: (n, *shape)}, and the number of time steps.
+    """Check the arguments of a function: the examples {input: (n, *shape)}, and the number of time steps.
 
-    x: an array or a mapping. Raises TgennError: T2xx for an invalid network, T503 for the other arguments.
+    x: arrays, or a mapping. Raises TgennError: T2xx for an invalid network, T503 for the other arguments.
     """
+    require(place, "T503", a_network(network))
     require_valid(network)
-    start = max(o.start for o in network.outputs)
-    examples = examples_of(x, network.inputs, "simulate")
-    inputs = input_table(network)
-    problem = examples_problem(examples, inputs) or lengths_problem(examples)
-    problem = problem or values_problem(examples, inputs)
-    for name, value in (("timesteps", timesteps), ("batch_size", batch_size)):
-        if value is not None and not value >= 1:
-            problem = problem or f"{name} is {value}, expected at least 1"
-    timesteps = timesteps or network.simulation.timesteps
+    found = [
+        *whole_number("timesteps", timesteps, 1, optional=True),
+        *whole_number("batch_size", batch_size, 1, optional=True),
+        *whole_number("seed", seed, 0, 2**32 - 1),
+        *list_of_names("record", record, optional=True),
+        *list_of_names("record_v", record_v),
+    ]
+    steps = network.simulation.timesteps if found or timesteps is None else int(timesteps)
+    found = found or [*_steps_problems(network, steps)]
+    diagnostics = [Diagnostic.at(place, "T503", *each) for each in found]
+    try:
+        examples, inputs = examples_of(x, network.inputs, place), input_table(network)
+        problem = examples_problem(examples, inputs) or lengths_problem(examples)
+        if problem := problem or values_problem(examples, inputs):
+            diagnostics.append(Diagnostic.at(place, "T503", problem))
+    except TgennError as error:
+        diagnostics += error.diagnostics
+    if diagnostics:
+        raise TgennError(diagnostics)
+    return examples, steps
+
+
+def _steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
     most = MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS
-    if timesteps > most:
-        problem = problem or f"timesteps is {timesteps}, expected at most {most}"
+    start = max(o.start for o in network.outputs)
+    yield from whole_number("timesteps", timesteps, 1, most)
     if timesteps <= start:
-        problem = problem or f"timesteps is {timesteps}, expected more than {start}, where the readout starts"
-    if not 0 <= seed < 2**32:
-        problem = problem or f"seed is {seed}, expected 0 to 2^32 - 1"
-    if problem:
-        raise TgennError.at("simulate", "T503", problem)
-    return examples, timesteps
+        yield f"timesteps is {timesteps}, expected more than {start}, where the readout starts", ""
 
 
 def simulated_batches(

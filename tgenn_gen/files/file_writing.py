@@ -24,6 +24,11 @@ def content_of(path: Path) -> bytes | None:
         return None
 
 
+def with_unix_line_ends(content: bytes) -> bytes:
+    """The content of a text file as tgenn wrote it: git may have checked it out with \\r\\n."""
+    return content.replace(b"\r\n", b"\n")
+
+
 def replace_files(folder: Path, files: Mapping[str, bytes], stale: Collection[str] = ()) -> None:
     """Write `files` ({relative path: bytes}) into a folder that is locked, and remove the `stale` ones.
 

@@ -89,7 +89,7 @@ def _chain_problems(
         except ShapeError as error:
             tensors = [t for t in linear_map.tensors.values() if t.file]
             shapes = " and ".join(f"{t.file} has shape {list(t.values.shape)}" for t in tensors)
-            hint = f"{shapes}: change it, or the shape of its input" if shapes else ""
+            hint = f"{shapes}: give it a shape that fits, or change the shape of its input" if shapes else ""
             return [Problem((*place, "through", position), "T205", f"{linear_map.op}: {error}", hint)]
         if prod(shape) > MAX_NEURONS:
             message = f"{linear_map.op}: expected at most {MAX_NEURONS} output elements, got {prod(shape)}"
@@ -98,7 +98,8 @@ def _chain_problems(
     if shape != expected:
         message = f"the chain from '{connection.source}' gives {list(shape)}, '{population.name}' "
         if expected == population.shape:
-            return [Problem(place, "T205", message + f"has shape {list(expected)}")]
+            hint = f"give '{population.name}' the shape {list(shape)}, or change the maps that lead to it"
+            return [Problem(place, "T205", message + f"has shape {list(expected)}", hint)]
         message += f"({population.neuron.describe()}) needs {list(expected)}"
         hint = "end the chain with op: windows, whose pool has as many elements as the neuron's window"
         return [Problem(place, "T205", message, hint)]
@@ -159,8 +160,12 @@ def _relay_problems(network: Network, population: Population, path: PathInDocume
         found.append(Problem((*path, "neuron", "window"), "T217", message, hint))
     signed = [c.source for c in population.inputs if c.source in network.signed]
     if neuron.signed != bool(signed):
-        message = f"'{signed[0]}' emits signed spikes" if signed else "no source emits signed spikes"
-        hint = f"set signed: {'true' if signed else 'false'}"
+        sources = ", ".join(f"'{c.source}'" for c in population.inputs)
+        message = f"'{name}' has signed: true, but {sources} emits no signed spikes"
+        hint = f"set signed: false in '{name}', or let {sources} emit signed spikes"
+        if signed:
+            message = f"'{name}' has signed: false, but '{signed[0]}' emits signed spikes"
+            hint = f"set signed: true in '{name}', or let '{signed[0]}' emit spikes without a sign"
         found.append(Problem((*path, "neuron", "signed"), "T218", message, hint))
     currents = {i.name for i in network.inputs if not i.encoding.spikes}
     for position, connection in enumerate(population.inputs):
@@ -206,7 +211,8 @@ def _bias_problems(population: Population, path: PathInDocument) -> list[Problem
     message = f"{file or 'the bias'} has shape {shape}, expected {[population.shape[-1]]}"
     if len(population.shape) > 1:
         message += f" (one a channel) or {list(population.shape)} (one a neuron)"
-    return [Problem((*path, "bias"), "T206", message)]
+    hint = f"save an array of that shape, or change the shape of '{population.name}'; then run tgenn lock"
+    return [Problem((*path, "bias"), "T206", message, hint)]
 
 
 def _output_problems(network: Network) -> list[Problem]:

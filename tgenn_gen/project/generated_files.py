@@ -13,7 +13,7 @@ from tgenn_gen.codegen.runtime_files import RUNTIME
 from tgenn_gen.codegen.stamps import SCRIPTS, edit, is_generated
 from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.document.weight_hashes import parsed_hashes
-from tgenn_gen.files.file_writing import content_of, temporary_files
+from tgenn_gen.files.file_writing import content_of, temporary_files, with_unix_line_ends
 
 COPIED = (RUNTIME, PLUGINS)
 
@@ -48,7 +48,7 @@ def edit_of(folder: Path, name: str) -> str:
     if not is_copied(name):
         return edit(content)
     written = _hashes(folder, PurePosixPath(name).parts[0])[name]
-    return "" if hashlib.sha256(content).hexdigest() in written else "was edited by hand"
+    return "" if hashlib.sha256(with_unix_line_ends(content)).hexdigest() in written else "was edited by hand"
 
 
 def _hashes(folder: Path, inside: str) -> dict[str, set[str]]:

@@ -1,19 +1,23 @@
-"""Configures git for a project: how .npy files are compared, and which files are generated."""
+"""Configures git for a project: line ends, how .npy files are compared, and which files are generated."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from tgenn_gen.codegen.runtime_files import RUNTIME
+from tgenn_gen.codegen.stamps import SCRIPTS
+from tgenn_gen.document.canonical_text import DOCUMENT, SCHEMA
+from tgenn_gen.document.plugins import PLUGINS
 from tgenn_gen.errors import TgennError, printable
 from tgenn_gen.files.file_writing import alone_in, replace_files
 from tgenn_gen.files.git import git
 
 DRIVER = "tgenn-npy"
-ATTRIBUTES = (
+ATTRIBUTES = (  # with their own line ends everywhere, for sha256sum, and so that a clone has the same bytes
     f"*.npy -text diff={DRIVER}",
-    "SHA256SUMS text eol=lf",  # sha256sum -c needs \\n on some systems
-    f"{RUNTIME}/* text eol=lf -diff linguist-generated",  # its SHA256SUMS depends on the bytes
+    *(f"{name} text eol=lf" for name in ("SHA256SUMS", DOCUMENT, SCHEMA, *SCRIPTS)),
+    f"**/{PLUGINS}/* text eol=lf",
+    f"**/{RUNTIME}/* text eol=lf -diff linguist-generated",
 )
 IGNORED = ("*_CODE/", "*_CODE.lock", "__pycache__/")  # what GeNN and Python write beside simulate.py
 # git runs this in a shell and appends the file's path. If it failed, the whole git diff would fail.

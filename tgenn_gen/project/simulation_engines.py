@@ -61,7 +61,7 @@ def simulate(
     if engine == "numpy":
         result = simulate_in_numpy(network, x, **options, record=record, record_v=record_v)
         return result.shaped(network.shapes)
-    examples, steps = checked(network, x, **options)
+    examples, steps = checked("simulate", network, x, **options, record=record, record_v=record_v)
     files = project_files(document_of(network), ("pygenn",))
     try:
         net = _on_genn(tuple(files.items()), steps if network.few_spike else None, batch_size)

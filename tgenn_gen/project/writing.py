@@ -39,8 +39,10 @@ from tgenn_gen.files.file_writing import (
     replace_files,
     temporary_files,
     unwritable,
+    with_unix_line_ends,
 )
 from tgenn_gen.files.paths import behind_links, is_inside
+from tgenn_gen.network.argument_checks import a_network, file_path, list_of_names, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.generated_files import edit_of, is_copied, is_own, own_generated_files
 
@@ -56,8 +58,10 @@ def save(network: Network, folder: str | Path, *, force: bool = False) -> None:
         force: Replace the files in it that tgenn wrote.
 
     Raises:
-        TgennError: T2xx or T3xx the network is invalid, T601 to T605 the folder. Nothing is written.
+        TgennError: T2xx or T3xx the network is invalid, T503 an argument has a wrong type, T601 to T605 the
+            folder. Nothing is written.
     """
+    require("save", "T503", a_network(network), file_path("folder", folder))
     write_folder(Path(folder), document_of(network).files(), force=force)
 
 
@@ -83,11 +87,19 @@ def generate(
         The paths of the files that changed.
 
     Raises:
-        TgennError: T603 a file was not written by tgenn, T604 the folder cannot be written, T605 another
-            process writes it, T606 a file was edited by hand, T70x an error in the templates. Nothing is
-            written.
+        TgennError: T503 an argument has a wrong type, T603 a file was not written by tgenn, T604 the folder
+            cannot be written, T605 another process writes it, T606 a file was edited by hand, T70x an error
+            in the templates. Nothing is written.
     """
-    return write_scripts(document_of(network), Path(folder), targets, templates, force=force)
+    require(
+        "generate",
+        "T503",
+        a_network(network),
+        file_path("folder", folder),
+        list_of_names("targets", targets),
+        file_path("templates", templates, optional=True),
+    )
+    return write_scripts(document_of(network), Path(folder), tuple(targets), templates, force=force)
 
 
 def write_scripts(
@@ -100,7 +112,7 @@ def write_scripts(
 ) -> list[Path]:
     """Does the work of generate, for a document."""
     files = _scripts(document, targets, templates)
-    changed = [name for name, content in files.items() if content_of(folder / name) != content]
+    changed = [name for name, content in files.items() if _text_of(folder / name) != content]
     _require_replaceable(folder, changed, force=force)
     old = [n for n in own_generated_files(folder) - {*files, *SCRIPTS} if not edit_of(folder, n)]
     if changed or old:
@@ -119,7 +131,7 @@ def stale_scripts(
     stale = {
         folder / name: _staleness(folder, name, document.sha256)
         for name, content in files.items()
-        if content_of(folder / name) != content
+        if _text_of(folder / name) != content
     }
     gone = sorted(own_generated_files(folder) - {*files, *SCRIPTS})
     return {**stale, **{folder / name: "belongs to another version of tgenn" for name in gone}}
@@ -129,6 +141,12 @@ def _scripts(document: Document, targets: tuple[str, ...], templates: str | Path
     folder = None if templates is None else Path(templates)
     scripts = {name: text.encode() for name, text in render(document, targets, folder).items()}
     return {**carried_files(document.network), **scripts}
+
+
+def _text_of(path: Path) -> bytes | None:
+    """The content of a text file with line ends \\n; None if it is not a file, or cannot be read."""
+    content = content_of(path)
+    return None if content is None else with_unix_line_ends(content)
 
 
 def _staleness(folder: Path, name: str, document_sha256: str) -> str:

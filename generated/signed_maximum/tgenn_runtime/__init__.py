@@ -2,7 +2,7 @@
 
 The engine of tgenn_gen uses it, and `tgenn generate` copies this folder, byte for byte, into each project as
 tgenn_runtime/. So it imports only the standard library, NumPy, PyGeNN (in genn_network) and matplotlib (for
-plots), and its own modules by relative imports.
+plots), and its own modules by relative imports; and it runs on Python 3.9.
 
 A module imports only those above it:
 
@@ -29,5 +29,12 @@ A module imports only those above it:
 
 tgenn_runtime.h has the same for model.cc.
 """
+
+import sys
+
+if sys.version_info < (3, 9):  # noqa: UP036  (tgenn itself needs a newer one)
+    found = ".".join(map(str, sys.version_info[:3]))
+    print("error: this script needs Python 3.9 or newer, found " + found, file=sys.stderr)
+    sys.exit(3)
 
 __version__ = "0.2.0.dev0"  # of tgenn_gen

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ import numpy as np
 from .messages import RunError, note
 
 SUMS = "weights/SHA256SUMS"
-LOCK = f"run tgenn lock, or sha256sum weights/*.npy > {SUMS}"
 
 
 class ProjectFolder:
@@ -53,9 +53,9 @@ class ProjectFolder:
             raise RunError(f"{file}: cannot be read: {error.strerror}") from None
         hashes = self.hashes()
         if file not in hashes:
-            raise RunError(f"{file}: has no hash in {SUMS}: {LOCK}")
+            raise RunError(f"{file}: has no hash in {SUMS}: {self._lock()}")
         if hashlib.sha256(content).hexdigest() != hashes[file]:
-            raise RunError(f"{file}: its hash is not the one in {SUMS}: if you changed it, {LOCK}")
+            raise RunError(f"{file}: its hash is not the one in {SUMS}: if you changed it, {self._lock()}")
         try:
             array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
         except ValueError as error:
@@ -67,3 +67,8 @@ class ProjectFolder:
         if not np.isfinite(array).all():
             raise RunError(f"{file}: holds NaN or infinity")
         return array
+
+    def _lock(self) -> str:
+        """How SHA256SUMS is written again, as commands for a shell."""
+        folder = shlex.quote(str(self.path))
+        return f"run tgenn lock {folder}, or (cd {folder} && sha256sum weights/*.npy > {SUMS})"

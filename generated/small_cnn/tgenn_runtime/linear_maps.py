@@ -23,7 +23,7 @@ def pad_images(x: np.ndarray, window: tuple[int, ...], strides: tuple[int, ...],
     """Zero-pad x (n, *sizes, channels) as Keras does; `window` has as many axes as `sizes`."""
     if padding == "valid":
         return x
-    axes = zip(x.shape[1:-1], window, strides, strict=True)
+    axes = zip(x.shape[1:-1], window, strides)
     return np.pad(x, [(0, 0), *(axis_padding(*axis, padding) for axis in axes), (0, 0)])
 
 
@@ -46,7 +46,7 @@ def conv2d(
     once for all kernel rows, for a block of images that fits into the processor's cache.
     """
     if groups > 1:
-        parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+        parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1))
         return np.concatenate([conv2d(*part, strides, padding, dilation) for part in parts], axis=-1)
     rows, columns, channels, filters = kernel.shape
     covered = dilated((rows, columns), dilation)
@@ -226,13 +226,13 @@ def pooling_windows(
 def pad(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
     """Add zeros before and after the elements of x's last axes."""
     leading = [(0, 0)] * (x.ndim - len(before))
-    return np.pad(x, [*leading, *zip(before, after, strict=True)])
+    return np.pad(x, [*leading, *zip(before, after)])
 
 
 def crop(x: np.ndarray, before: tuple[int, ...], after: tuple[int, ...]) -> np.ndarray:
     """Remove elements at the start and the end of x's last axes."""
     sizes = x.shape[x.ndim - len(before) :]
-    ends = zip(before, sizes, after, strict=True)
+    ends = zip(before, sizes, after)
     kept = [slice(None)] * (x.ndim - len(before)) + [slice(b, size - a) for b, size, a in ends]
     return x[tuple(kept)]
 

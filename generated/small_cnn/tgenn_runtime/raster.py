@@ -31,7 +31,7 @@ def plot_raster(spikes: Mapping[str, np.ndarray], path: Path) -> None:
     figure, axes = pyplot.subplots(
         len(spikes), sharex=True, squeeze=False, figsize=(8, 1.2 + 1.6 * len(spikes)), layout="constrained"
     )
-    for axis, (name, raster) in zip(axes[:, 0], spikes.items(), strict=True):
+    for axis, (name, raster) in zip(axes[:, 0], spikes.items()):
         positive, negative = np.argwhere(raster > 0), np.argwhere(raster < 0)
         axis.plot(*positive.T, "|", markersize=3, color="black", label="spikes of +1")
         title = f"{name}: {len(positive)} spikes"

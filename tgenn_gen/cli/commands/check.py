@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.arguments import add_allow_outside, add_command, as_given
-from tgenn_gen.cli.console import BAD_INPUT, FINE, inform, note
-from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.cli.arguments import add_allow_outside, add_command, as_given, load_plugins
+from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, inform, note
+from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
 
 
 def add(commands: Any) -> None:
@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--json", action="store_true", help="print the problems and notes as JSON")
     add_allow_outside(command)
+    command.set_defaults(loads_plugins=True)  # within the report
 
 
 @dataclass
@@ -50,21 +51,30 @@ def run(arguments: argparse.Namespace) -> int:
     """Check a document or a model, and print what was found."""
     path = arguments.path
     is_model = path.suffix in (".keras", ".h5", ".hdf5") or (path / "saved_model.pb").exists()
+    missing = ""
     try:
+        load_plugins(arguments)
         report = _model_report(path) if is_model else _document_report(arguments)
     except TgennError as error:
         report = Report({}, problems=error.diagnostics)
+    except MissingEngineError as error:
+        if not arguments.json:
+            raise
+        missing, report = str(error), Report({})
     if arguments.json:
+        problems = [problem.data() for problem in report.problems]
+        if missing:
+            problems = [{**Diagnostic.at(path, "", missing).data(), "code": None}]
         data = {
             "path": str(path),
             "kind": "model" if is_model else "document",
-            "valid": not report.problems,
-            "problems": [problem.data() for problem in report.problems],
+            "valid": not problems,
+            "problems": problems,
             "notes": report.notes,
             **report.facts,
         }
         print(json.dumps(data, indent=2))
-        return BAD_INPUT if report.problems else FINE
+        return MISSING_ENGINE if missing else BAD_INPUT if problems else FINE
     for line in report.table.splitlines():
         inform(line)
     if report.summary:
