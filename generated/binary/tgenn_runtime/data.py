@@ -6,7 +6,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from .messages import RunError
 
 Examples = dict[str, np.ndarray]  # {input: (n, *shape)}
-Targets = dict[str, np.ndarray]  # {output population: class numbers (n,), or values (n, *shape)}
+Targets = dict[str, np.ndarray]  # {output population: targets, as shaped_targets gives them}
 Table = dict[str, dict[str, Any]]  # the inputs, or the outputs, of a network: {name: its properties}
 
 MAX_UNPACKED = 2**30  # bytes that any archive may have, unpacked
@@ -130,9 +130,9 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
         raise RunError(f"{path}: {problem}")
     count = count_of(examples)
     for name, y in targets.items():
-        targets[name] = shaped_targets(y, outputs[name]["shape"])
-        if problem := targets_problem(target_keys[name], targets[name], outputs[name]["shape"], count):
+        if problem := targets_problem(target_keys[name], y, outputs[name], count):
             raise RunError(f"{path}: {problem}")
+        targets[name] = shaped_targets(y, outputs[name])
     return shown, {name: y[:limit] for name, y in targets.items()}
 
 
@@ -240,36 +240,86 @@ def presented(examples: Examples, start: int, stop: int, inputs: Table) -> Examp
     return {name: x - inputs[name]["offset"] for name, x in values.items()}
 
 
-def shaped_targets(y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Targets of an output of this shape: class numbers (n,), also from (n, 1), or values (n, *shape)."""
-    if y.ndim == 2 and y.shape[1] == 1 and takes_classes(shape):
-        return y[:, 0]
-    return with_last_axis(y, shape)
-
-
 def takes_classes(shape: tuple[int, ...]) -> bool:
-    """Whether targets of an output of this shape can be class numbers: only for a vector."""
-    return len(shape) == 1 and shape[0] > 1
+    """Whether targets of an output of this shape can be class numbers: it has several values at a place."""
+    return shape[-1] > 1
 
 
-def targets_problem(name: str, y: np.ndarray, shape: tuple[int, ...], count: int) -> str:
-    """Why y cannot be targets of `count` examples for an output of this shape; "" if it can.
+def kind_of_targets(y: np.ndarray, output: Mapping[str, Any]) -> str:
+    """What targets of an output are, of the table's entry `output`; "" for another shape or type.
 
-    name: of the array y, for the message.
+    classes  class numbers: integers (n, *shape without its last axis), which may be there with length 1
+    one-hot  for an output with softmax: one 1 on the last axis of (n, *shape), and 0 elsewhere
+    labels   0 or 1 in (n, *shape), of integers or booleans: for an output with sigmoid, and for one of one
+             value without a function. For a vector with sigmoid also floats that are all 0 or 1
+    values   numbers (n, *shape)
     """
-    if takes_classes(shape) and y.shape == (count, *shape) and y.dtype.kind in "buif":
-        ones = (y == 1).sum(axis=1)
-        if (ones == 1).all() and ((y == 0).sum(axis=1) == shape[0] - 1).all():
-            return f"{name} is one-hot, expected class numbers: save {name}.argmax(axis=1)"
-    if takes_classes(shape) and y.shape == (count,) and y.dtype.kind in "ui":
-        if 0 <= int(y.min()) <= int(y.max()) < shape[0]:
+    shape, activation, kind = output["shape"], output["activation"], y.dtype.kind
+    if takes_classes(shape) and y.shape[1:] in (shape[:-1], (*shape[:-1], 1)) and y.ndim and kind in "ui":
+        return "classes"
+    if not y.ndim or with_last_axis(y, shape).shape[1:] != shape or kind not in "buif":
+        return ""
+    if activation == "softmax" and takes_classes(shape) and _is_one_hot(y):
+        return "one-hot"
+    decides = activation == "sigmoid" or (activation is None and shape[-1] == 1)
+    labels = kind in "bui" or (activation == "sigmoid" and len(shape) == 1)
+    if decides and labels and bool(((y == 0) | (y == 1)).all()):
+        return "labels"
+    return "" if kind == "b" else "values"
+
+
+def _is_one_hot(y: np.ndarray) -> bool:
+    """Whether y (n, ..., classes) has one 1 on its last axis, and 0 elsewhere.
+
+    The first example is looked at first: most others fail there.
+    """
+    return all(
+        bool(((part == 0) | (part == 1)).all() and (part.sum(axis=-1) == 1).all()) for part in (y[:1], y)
+    )
+
+
+def shaped_targets(y: np.ndarray, output: Mapping[str, Any]) -> np.ndarray:
+    """Targets without a problem, as scores take them.
+
+    Integers (n, *shape without its last axis) are class numbers, booleans (n, *shape) 0/1 labels, others
+    (n, *shape) are values.
+    """
+    shape, kind = output["shape"], kind_of_targets(y, output)
+    if kind == "classes":
+        return y.reshape(len(y), *shape[:-1])
+    if kind == "one-hot":
+        return y.argmax(axis=-1)
+    y = with_last_axis(y, shape)
+    return y.astype(bool) if kind == "labels" else y
+
+
+def targets_problem(name: str, y: np.ndarray, output: Mapping[str, Any], count: int) -> str:
+    """Why y cannot be targets of `count` examples for an output; "" if it can.
+
+    name: of the array y, for the message. output: the table's entry.
+    """
+    shape, kind = output["shape"], kind_of_targets(y, output)
+    several = takes_classes(shape)
+    if not kind or len(y) != count:
+        classes = f"class numbers, integers {(count, *shape[:-1])}, or " if several else ""
+        labels = "0/1 labels or " if output["activation"] == "sigmoid" else ""
+        return f"{name} is {y.dtype} {y.shape}, expected {classes}{labels}values {(count, *shape)}"
+    if kind == "classes":
+        if 0 <= int(y.min()) <= int(y.max()) < shape[-1]:
             return ""
-        return f"{name} has classes {y.min()} to {y.max()}, the network has 0 to {shape[0] - 1}"
-    if y.shape != (count, *shape) or y.dtype.kind not in "uif":
-        classes = f"class numbers, integers {(count,)}, or " if takes_classes(shape) else ""
-        return f"{name} is {y.dtype} {y.shape}, expected {classes}values {(count, *shape)}"
-    bad = ~(np.abs(y) <= np.finfo(np.float32).max)
+        return f"{name} has classes {y.min()} to {y.max()}, the network has 0 to {shape[-1] - 1}"
+    if kind == "values" and several and output["activation"] != "sigmoid" and _is_one_hot(y):
+        return f"{name} is one-hot, expected class numbers: save {name}.argmax(axis=-1)"
+    bad = ~(np.abs(y) <= np.finfo(np.float32).max) if y.dtype.kind == "f" else np.zeros(1, bool)
     if bad.any():
         example = np.argwhere(bad)[0][0]
         return f"{name} holds NaN or infinity, or a number too large for float32, for example {example}"
+    return ""
+
+
+def labels_note(targets: Targets, outputs: Table) -> str:
+    """What is assumed about 0/1 targets of an output of one value without a function; "" without such."""
+    for name, y in targets.items():
+        if y.dtype == np.bool_ and outputs[name]["activation"] is None:
+            return f"all targets of {name} are 0 or 1: they are taken for labels, and outputs above 0 for 1"
     return ""

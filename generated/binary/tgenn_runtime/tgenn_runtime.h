@@ -17,9 +17,10 @@
 
         weights/                the network's weights, and SHA256SUMS with their hashes
         examples/<input>.npy    (n, *shape), float32 as for the ANN; or uint8, which is divided by uint8_divisor
-        examples/<output>.npy   targets, optional: class numbers (n,), integers, or values (n, *shape)
+        examples/<output>.npy   targets, optional: class numbers, integers (n, *shape without its last axis); 0/1
+                                labels (n, *shape), for sigmoid or one value; or values (n, *shape)
         $TGENN_RUN_OUTPUT/output.npy, or output/<population>.npy where there are several
-                                (n, *shape) float32, in the units of the ANN's activations
+                                (n, *shape) float32, as the ANN gives them
         $TGENN_RUN_OUTPUT/spike_counts/<population>.npy
                                 (n, neurons) uint32: the number of spikes, of +1 and of -1 together
         $TGENN_RUN_OUTPUT/net_counts/<population>.npy
@@ -537,7 +538,35 @@ struct Output
 {
     std::string name;
     std::vector<size_t> shape;
+    std::string activation;     //!< the function of the ANN's output: softmax, sigmoid or tanh; empty: none
+
+    size_t classes() const { return shape.back(); }
 };
+
+//! What the targets of an output are. ONE_HOT: class numbers as vectors of one 1
+enum class Targets { NONE, CLASSES, ONE_HOT, LABELS, VALUES };
+
+//! The ANN's output: its function of logits (..., width). softmax is over the last axis
+inline std::vector<double> activated(const std::vector<float> &logits, const std::string &activation, size_t width)
+{
+    std::vector<double> outputs(logits.cbegin(), logits.cend());
+    if(activation == "softmax") {
+        for(auto row = outputs.begin(); row != outputs.end(); row += static_cast<std::ptrdiff_t>(width)) {
+            const auto end = row + static_cast<std::ptrdiff_t>(width);
+            const double largest = *std::max_element(row, end);
+            std::transform(row, end, row, [&](double x) { return std::exp(x - largest); });
+            const double sum = std::accumulate(row, end, 0.0);
+            std::transform(row, end, row, [&](double x) { return x / sum; });
+        }
+    }
+    else if(activation == "sigmoid") {
+        std::transform(outputs.begin(), outputs.end(), outputs.begin(), [](double x) { return 1 / (1 + std::exp(-x)); });
+    }
+    else if(activation == "tanh") {
+        std::transform(outputs.begin(), outputs.end(), outputs.begin(), [](double x) { return std::tanh(x); });
+    }
+    return outputs;
+}
 
 //! A number as in "%g" or "%.4f"
 inline std::string numberText(const char *format, double number)
@@ -578,7 +607,7 @@ public:
         for(const Output &output : outputs) {
             if(std::filesystem::exists(path(output.name), ignored)) {
                 NpyReader &file = m_Files.try_emplace(output.name, path(output.name)).first->second;
-                checkTargets(file, output, all);
+                m_Targets[output.name] = checkedTargets(file, output, all);
                 // uint8 images are divided by the uint8Divisor of the first input
                 const bool images = file.type() == "|u1" && output.shape.size() > 1;
                 m_Divisors[output.name] = images ? inputs[0].uint8Divisor : 1.0f;
@@ -611,17 +640,27 @@ public:
         return values;
     }
 
-    bool hasTargets(const Output &output) const { return m_Files.count(output.name) > 0; }
-
-    //! Whether there are targets that are class numbers; other targets are values
-    bool hasClasses(const Output &output) const
+    //! What the targets of an output are, if it has any
+    Targets targets(const Output &output) const
     {
-        return hasTargets(output) && areClasses(m_Files.at(output.name), output);
+        const auto found = m_Targets.find(output.name);
+        return (found == m_Targets.end()) ? Targets::NONE : found->second;
     }
 
+    //! Class numbers, or 0/1 labels
     std::vector<int64_t> classes(const Output &output, size_t first, size_t count)
     {
-        return m_Files.at(output.name).read<int64_t>(first, count);
+        const std::vector<int64_t> y = m_Files.at(output.name).read<int64_t>(first, count);
+        if(targets(output) != Targets::ONE_HOT) {
+            return y;
+        }
+        std::vector<int64_t> numbers;
+        for(size_t i = 0; i < y.size(); i++) {
+            if(y[i] == 1) {
+                numbers.push_back(static_cast<int64_t>(i % output.classes()));
+            }
+        }
+        return numbers;
     }
 
 private:
@@ -697,28 +736,43 @@ private:
         }
     }
 
-    //! Whether the targets of an output can be class numbers: only for a vector
-    static bool takesClasses(const Output &output) { return output.shape.size() == 1 && output.shape[0] > 1; }
+    //! Whether the targets of an output can be class numbers: it has several values at a place
+    static bool takesClasses(const Output &output) { return output.classes() > 1; }
 
     static bool areClasses(const NpyReader &file, const Output &output)
     {
-        const bool column = rowShape(file).empty() || rowShape(file) == std::vector<size_t>{1};
-        return takesClasses(output) && column && file.type()[1] != 'f';
+        std::vector<size_t> row(output.shape.begin(), output.shape.end() - 1);
+        bool fits = rowShape(file) == row;
+        row.push_back(1);
+        fits = fits || rowShape(file) == row;
+        return takesClasses(output) && fits && file.type()[1] != 'f';
+    }
+
+    //! Whether targets of this type that are all 0 or 1 are labels
+    static bool mayBeLabels(const NpyReader &file, const Output &output)
+    {
+        const bool sigmoid = output.activation == "sigmoid";
+        const bool integers = file.type()[1] != 'f';
+        return (sigmoid && (integers || output.shape.size() == 1))
+               || (output.activation.empty() && !takesClasses(output) && integers);
     }
 
     //! Checks all targets, whatever the limit is: another number of them would not belong to the examples
-    static void checkTargets(NpyReader &file, const Output &output, size_t all)
+    static Targets checkedTargets(NpyReader &file, const Output &output, size_t all)
     {
         const bool classes = areClasses(file, output);
         if(file.rows() != all || !(classes || hasRows(file, output.shape))) {
             std::vector<size_t> wanted = {all};
+            wanted.insert(wanted.end(), output.shape.begin(), output.shape.end() - 1);
             const std::string numbers = "class numbers, integers " + shapeText(wanted) + ", or ";
-            wanted.insert(wanted.end(), output.shape.begin(), output.shape.end());
+            wanted.push_back(output.shape.back());
             fail(file, output.name + " is " + file.type() + " " + printable(shapeText(file.shape()))
-                 + ", expected " + (takesClasses(output) ? numbers : "") + "values " + shapeText(wanted));
+                 + ", expected " + (takesClasses(output) ? numbers : "")
+                 + (output.activation == "sigmoid" ? "0/1 labels or " : "") + "values " + shapeText(wanted));
         }
         double smallest = INFINITY, largest = -INFINITY;
-        bool oneHot = takesClasses(output) && !classes;
+        bool oneHot = takesClasses(output) && !classes && output.activation != "sigmoid";
+        bool labels = !classes && mayBeLabels(file, output);
         for(size_t first = 0; first < all; first += PART) {
             const size_t count = std::min(PART, all - first);
             const std::vector<double> values = file.read<double>(first, count);
@@ -730,17 +784,19 @@ private:
             const auto ends = std::minmax_element(values.begin(), values.end());
             smallest = std::min(smallest, *ends.first);
             largest = std::max(largest, *ends.second);
-            oneHot = oneHot && areOneHot(values, output.shape[0]);
+            oneHot = oneHot && areOneHot(values, output.classes());
+            labels = labels && std::all_of(values.begin(), values.end(), [](double y) { return y == 0 || y == 1; });
         }
-        if(oneHot) {
+        if(oneHot && output.activation != "softmax") {
             fail(file, output.name + " is one-hot, expected class numbers: save " + output.name
-                 + ".argmax(axis=1)");
+                 + ".argmax(axis=-1)");
         }
-        const double last = static_cast<double>(output.shape[0]) - 1.0;
+        const double last = static_cast<double>(output.classes()) - 1.0;
         if(classes && (smallest < 0.0 || largest > last)) {
             fail(file, output.name + " has classes " + numberText("%.0f", smallest) + " to "
                  + numberText("%.0f", largest) + ", the network has 0 to " + numberText("%.0f", last));
         }
+        return classes ? Targets::CLASSES : oneHot ? Targets::ONE_HOT : labels ? Targets::LABELS : Targets::VALUES;
     }
 
     //! Whether each row of `width` values has one 1 and is 0 elsewhere
@@ -756,29 +812,37 @@ private:
     }
 
     std::map<std::string, NpyReader> m_Files;
+    std::map<std::string, Targets> m_Targets;
     std::map<std::string, float> m_Divisors;
     size_t m_Count = 0;
 };
 
 //! The score of an output after the last step, if the examples have targets for it.
-/*! For class numbers: the fraction of examples whose largest output is their class.
-    For values: the mean squared error. */
+/*! For class numbers: the fraction of decisions for the largest logit that are right. For 0/1 labels: a logit above 0
+    decides for 1. In maps each pixel has a decision, and the score has the mean IoU of the classes that occur.
+    For values: the mean squared error of the function of the logits. */
 class Score
 {
 public:
     Score(Examples &examples, const Output &output)
-    :   m_Examples(examples), m_Output(output)
+    :   m_Examples(examples), m_Output(output), m_Targets(examples.targets(output)),
+        m_Labels(m_Targets == Targets::LABELS), m_Several(m_Labels && output.classes() > 1)
     {
+        const size_t classes = m_Labels ? 2 : output.classes();
+        m_Map = !m_Several && output.shape.size() > 1 && classes <= MOST_CLASSES;
+        m_Both.resize(m_Map ? classes : 0);
+        m_Counts.resize(m_Map ? classes : 0);
     }
 
-    //! Adds the outputs (count, size) of the next examples
-    void add(const std::vector<float> &outputs, size_t count)
+    //! Adds the logits (count, size) of the next examples
+    void add(const std::vector<float> &logits, size_t count)
     {
-        if(m_Examples.hasClasses(m_Output)) {
-            addToAccuracy(outputs, m_Examples.classes(m_Output, m_Done, count));
+        if(m_Targets == Targets::VALUES) {
+            addToErrors(activated(logits, m_Output.activation, m_Output.classes()),
+                        m_Examples.read(m_Output.name, m_Done, count));
         }
-        else if(m_Examples.hasTargets(m_Output)) {
-            addToErrors(outputs, m_Examples.read(m_Output.name, m_Done, count));
+        else if(m_Targets != Targets::NONE) {
+            addToAccuracy(logits, m_Examples.classes(m_Output, m_Done, count));
         }
         m_Done += count;
     }
@@ -787,44 +851,84 @@ public:
     std::string line(unsigned int timesteps) const
     {
         const std::string steps = std::to_string(timesteps) + " steps)";
-        if(m_Examples.hasClasses(m_Output)) {
-            const double accuracy = static_cast<double>(m_Correct) / static_cast<double>(m_Done);
-            return "accuracy: " + numberText("%.4f", accuracy) + " (" + std::to_string(m_Correct) + " of "
-                   + std::to_string(m_Done) + ", " + steps;
+        if(m_Targets == Targets::NONE) {
+            return "score: none, the data has no targets";
         }
-        if(m_Examples.hasTargets(m_Output)) {
-            const double error = m_Squares / static_cast<double>(m_Values);
+        if(m_Targets == Targets::VALUES) {
+            const double error = m_Squares / static_cast<double>(m_Decided);
             return "mean squared error: " + numberText("%.4g", error) + " (" + std::to_string(m_Done)
                    + " examples, " + steps;
         }
-        return "score: none, the data has no targets";
+        const size_t axes = m_Output.shape.size();
+        const std::string places = m_Several ? " labels" : (axes == 1) ? "" : (axes == 2) ? " positions" : " pixels";
+        const double accuracy = static_cast<double>(m_Correct) / static_cast<double>(m_Decided);
+        const std::string text = "accuracy: " + numberText("%.4f", accuracy) + " (" + std::to_string(m_Correct)
+                                 + " of " + std::to_string(m_Decided) + places + ", " + steps;
+        if(m_Several) {
+            const size_t vectors = m_Decided / m_Output.classes();
+            const double exact = static_cast<double>(m_Exact) / static_cast<double>(vectors);
+            return text + ", exact match: " + numberText("%.4f", exact);
+        }
+        return m_Map ? text + ", mean IoU: " + numberText("%.4f", meanIoU()) : text;
     }
 
 private:
-    void addToAccuracy(const std::vector<float> &outputs, const std::vector<int64_t> &classes)
+    static constexpr size_t MOST_CLASSES = 1000;
+
+    void addToAccuracy(const std::vector<float> &logits, const std::vector<int64_t> &wanted)
     {
-        const size_t size = m_Output.shape[0];
-        for(size_t i = 0; i < classes.size(); i++) {
-            const auto row = outputs.begin() + static_cast<std::ptrdiff_t>(i * size);
-            const auto largest = std::max_element(row, row + static_cast<std::ptrdiff_t>(size));
-            m_Correct += (largest - row == classes[i]);
+        const size_t width = m_Several ? 1 : m_Output.classes(), labels = m_Several ? m_Output.classes() : 1;
+        size_t right = 0;   // of a vector of labels
+        for(size_t i = 0; i < wanted.size(); i++) {
+            const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i * width);
+            const int64_t found = m_Labels ? (*row > 0.0f)
+                                           : std::max_element(row, row + static_cast<std::ptrdiff_t>(width)) - row;
+            right = (i % labels == 0 ? 0 : right) + (found == wanted[i]);
+            m_Correct += (found == wanted[i]);
+            m_Exact += (i % labels == labels - 1 && right == labels);
+            if(m_Map) {
+                m_Both[static_cast<size_t>(wanted[i])] += (found == wanted[i]);
+                m_Counts[static_cast<size_t>(wanted[i])]++;
+                m_Counts[static_cast<size_t>(found)]++;
+            }
         }
+        m_Decided += wanted.size();
     }
 
-    void addToErrors(const std::vector<float> &outputs, const std::vector<float> &values)
+    //! The mean over all classes that occur of: pixels where targets and outputs have it / where one of them has it
+    double meanIoU() const
+    {
+        double sum = 0.0;
+        size_t occurring = 0;
+        for(size_t c = 0; c < m_Both.size(); c++) {
+            if(m_Counts[c] > 0) {
+                sum += static_cast<double>(m_Both[c]) / static_cast<double>(m_Counts[c] - m_Both[c]);
+                occurring++;
+            }
+        }
+        return sum / static_cast<double>(occurring);
+    }
+
+    void addToErrors(const std::vector<double> &outputs, const std::vector<float> &values)
     {
         for(size_t i = 0; i < values.size(); i++) {
-            const double difference = static_cast<double>(outputs[i]) - static_cast<double>(values[i]);
+            const double difference = outputs[i] - static_cast<double>(values[i]);
             m_Squares += difference * difference;
         }
-        m_Values += values.size();
+        m_Decided += values.size();
     }
 
     Examples &m_Examples;
     Output m_Output;
-    size_t m_Done = 0;
+    Targets m_Targets;
+    bool m_Labels, m_Several;       // 0/1 labels; several of them at a place
+    bool m_Map = false;             // whether there is a mean IoU
+    std::vector<size_t> m_Both;     // for each class: the decisions for it that are right
+    std::vector<size_t> m_Counts;   // for each class: targets and decisions
+    size_t m_Done = 0;              // examples
+    size_t m_Decided = 0;           // decisions, or values
     size_t m_Correct = 0;
-    size_t m_Values = 0;
+    size_t m_Exact = 0;
     double m_Squares = 0.0;
 };
 
@@ -1028,7 +1132,7 @@ public:
     //! Adds the current that one example gives to a population
     using Current = std::function<void(const float *, double *)>;
 
-    //! Computes an output, in the units of the ANN, from the values that are read from a population
+    //! Computes logits, in the units of the ANN, from the values that are read from a population
     using Readout = std::function<Floats(const Floats &)>;
 
     //! timesteps: the default, from network.yaml. start: the largest number of steps that a readout leaves out
@@ -1120,11 +1224,11 @@ public:
     //! The value of a spike at each step
     Floats stepWeights() const { return m_FewSpike ? few_spike_weights(timesteps()) : rate_weights(timesteps()); }
 
-    //! Declares an output population, and its variable to read
+    //! Declares an output population, and its variable to read. activation: the function of the ANN's output
     void output(GeNN::NeuronGroup *neurons, const std::vector<size_t> &shape, const std::string &variable,
-                const Readout &readout)
+                const Readout &readout, const std::string &activation = "")
     {
-        m_Outputs.push_back({population(neurons).name, shape});
+        m_Outputs.push_back({population(neurons).name, shape, activation});
         m_Reads.emplace(population(neurons).name, Read{variable, readout});
     }
 
@@ -1142,6 +1246,11 @@ public:
         m_Examples = std::make_unique<Examples>(m_Settings.data, m_Inputs, m_Outputs, m_Settings.limit);
         warnIfOutdated(m_DocumentHash);
         warnOfOtherData();
+        for(const Output &output : m_Outputs) {
+            if(m_Examples->targets(output) == Targets::LABELS && output.activation.empty()) {
+                note("all targets of " + output.name + " are 0 or 1: they are taken for labels, and outputs above 0 for 1");
+            }
+        }
         const std::string steps = m_FewSpike ? "_" + std::to_string(timesteps()) : "";
         model.setName(m_Name + "_cpp_" + std::to_string(batchSize()) + (toeplitz() ? "_toeplitz" : "_sparse") + steps);
         model.setDT(m_DT);
@@ -1430,10 +1539,13 @@ private:
         const size_t size = count * (value.array->getCount() / batchSize());
         if(value.output) {
             const float *host = value.array->getHostPointer<float>();
-            const Floats output = m_Reads.at(value.population).readout(Floats(host, host + size));
-            scores.at(value.population).add(output, count);
+            const Floats logits = m_Reads.at(value.population).readout(Floats(host, host + size));
+            scores.at(value.population).add(logits, count);
             if(value.file) {
-                value.file->append(output.data(), size * sizeof(float));
+                const auto output = std::find_if(m_Outputs.cbegin(), m_Outputs.cend(),
+                                                 [&](const Output &o) { return o.name == value.population; });
+                const std::vector<double> outputs = activated(logits, output->activation, output->classes());
+                value.file->append(Floats(outputs.cbegin(), outputs.cend()).data(), size * sizeof(float));
             }
         }
         else {
