@@ -32,6 +32,7 @@ from tgenn_gen.network.model import Connection, Input, Output, Population, Simul
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.ops import OPS
+from tgenn_gen.network.tensors import Tensor
 
 positive = st.floats(1e-30, 1e30)
 texts = st.text(max_size=30) | st.lists(st.text(max_size=30), max_size=20).map(" ".join)
@@ -279,3 +280,15 @@ def test_where_activations_are_clipped_is_written_only_where_they_are(tmp_path):
     save(network, tmp_path / "n")
     assert "max_value: 6.0" in (tmp_path / "n/network.yaml").read_text()
     assert load(tmp_path / "n") == network
+
+
+@pytest.mark.parametrize("offset", [-0.5, Tensor("weights/image.offset.npy", np.float32([1e9, -2]))])
+def test_an_offset_is_a_number_or_one_number_a_channel(tmp_path, offset):
+    network = small_cnn()
+    network = replace(network, inputs=(replace(network.inputs[0], offset=offset),))
+    save(network, tmp_path / "net")
+    assert load(tmp_path / "net") == network
+    wrong = Tensor("weights/image.offset.npy", np.ones(3, np.float32))
+    with pytest.raises(TgennError, match=r"inputs.0.offset: has shape \[3\], expected \[2\]") as caught:
+        save(replace(network, inputs=(replace(network.inputs[0], offset=wrong),)), tmp_path / "wrong")
+    assert caught.value.diagnostics[0].code == "T206"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,17 +59,20 @@ def affine_of(layer: KerasLayer) -> Affine:
         gain = weights.get("gamma", 1.0) / deviation
         return Affine(gain, weights.get("beta", 0.0) - mean * gain, mean, deviation)
     if layer.class_name == "Rescaling":
-        gain, offset = (
-            np.asarray(layer.config[name], np.float64).reshape(-1) for name in ("scale", "offset")
-        )
-        return _scaling(gain, offset)
+        return _scaling(*(_rounded(layer.config[name], layer) for name in ("scale", "offset")))
     given = layer.config.get("mean") is not None
     values = layer.config if given else layer.weights
-    mean, variance = (np.asarray(values[name], np.float64).reshape(-1) for name in ("mean", "variance"))
+    mean, variance = (_rounded(values[name], layer) for name in ("mean", "variance"))
     deviation = np.maximum(np.sqrt(variance), 1e-7)  # as in Keras
     if layer.config["invert"]:
         return Affine(deviation, mean, np.zeros(1), np.ones(1))
     return Affine(1 / deviation, -mean / deviation, mean, deviation)
+
+
+def _rounded(values: Any, layer: KerasLayer) -> np.ndarray:
+    """Numbers of a configuration as Keras takes them: in float32, but for layers of float64."""
+    dtype = np.float64 if layer.config.get("dtype") == "float64" else np.float32
+    return np.asarray(values, dtype).astype(np.float64).reshape(-1)
 
 
 def _scaling(gain: np.ndarray, offset: np.ndarray) -> Affine:
