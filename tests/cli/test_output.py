@@ -223,7 +223,7 @@ def test_models_as_json(model, tmp_path, capsys):
     assert (data["kind"], data["populations"]) == ("model", 2)
     assert [layer["class_name"] for layer in data["layers"]] == ["InputLayer", "Dense", "Dense"]
     wrong = tmp_path / "wrong.keras"
-    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh", name="bent")]).save(wrong)
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "gelu", name="bent")]).save(wrong)
     data, text = checked(capsys, wrong)
     (problem,) = data["problems"]
     assert (problem["file"], problem["layer"]) == (str(wrong), "bent")

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     stale = write_examples(folder, files, outputs)
     for name, array in files.items():
         before = {**examples, **targets}[name].dtype
-        same = before == array.dtype or (name in targets and before == bool)  # 0/1 labels of any type
+        same = before == array.dtype or (name in targets and before.kind == "b")  # 0/1 labels of any type
         change = "" if same else f", converted from {before}"
         inform(f"{folder / name}.npy: {array.dtype} {array.shape}{change}")
     for path in stale:
