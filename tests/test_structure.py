@@ -216,6 +216,7 @@ def test_commands_on_documents_work_without_tensorflow(tmp_path):
         archive.writestr("metadata.json", '{"keras_version": "3.0.0"}')
         config = {"module": "keras", "class_name": "Sequential", "config": {"name": "m", "layers": []}}
         archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", "")
     expected = [
         (["check", golden], 0, "valid: 4 populations"),
         (["show", golden], 0, "small_cnn: 7 time steps"),

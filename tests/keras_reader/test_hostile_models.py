@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 
 import numpy as np
 import pytest
 from limits import seconds
-from model_files import as_of_tensorflow_2_4, change_config, change_text, field
+from model_files import as_of_tensorflow_2_4, change_config, change_text, field, rewrite
 from refusals import refused
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
@@ -199,6 +200,25 @@ def test_a_damaged_saved_model_is_refused(saved_model, export, case):
     with seconds(20):
         said = export(saved_model)
     assert said.startswith(f"{saved_model}: error[T401]: Keras cannot load it: ") and said.count("\n") == 2
+
+
+def test_groups_of_layers_in_each_other_without_end_are_refused(tmp_path, export):
+    h5py = pytest.importorskip("h5py")
+    path, name = tmp_path / "m.keras", "_layer_checkpoint_dependencies"  # as Keras 2.13 calls the layers
+    of_dense_layers("tf_keras").save(path)
+
+    def link(entries):
+        weights = io.BytesIO(entries["model.weights.h5"])
+        with h5py.File(weights, "r+") as file:
+            file.move("layers", name)
+            file[f"{name}/dense/{name}"] = file[name]
+            file[f"{name}/dense_1/{name}"] = file[name]
+        entries["model.weights.h5"] = weights.getvalue()
+
+    rewrite(path, link)
+    with seconds(20):
+        said = export(path)
+    assert "in model.weights.h5 has several names" in said and said.count("\n") == 2
 
 
 OLD_DAMAGE = {
