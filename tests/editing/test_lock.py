@@ -246,8 +246,7 @@ def test_an_array_of_another_shape_is_locked_once_what_reads_it_fits(folder, cap
     assert main(["check", str(folder)]) == 2
     said = capsys.readouterr().err
     assert said.count("error[T305]") == said.count("change the shapes of populations to match, then run") == 2
-    (line,) = refused_edit(folder, capsys, "lock")
-    assert line.split(" hint: ") == [
+    assert refused_edit(folder, capsys, "lock")[0].split(" hint: ") == [
         f"{DOCUMENT}:56:9: error[T205]: the chain from 'conv2' gives [12], 'dense' has shape [6]",
         "give 'dense' the shape [12], or change the maps that lead to it",
     ]

@@ -89,7 +89,7 @@ def _chain_problems(
         except ShapeError as error:
             tensors = [t for t in linear_map.tensors.values() if t.file]
             shapes = " and ".join(f"{t.file} has shape {list(t.values.shape)}" for t in tensors)
-            hint = f"{shapes}: give it a shape that fits, or change the shape of its input" if shapes else ""
+            hint = f"{shapes}: change it, or the shape of its input" if shapes else ""
             return [Problem((*place, "through", position), "T205", f"{linear_map.op}: {error}", hint)]
         if prod(shape) > MAX_NEURONS:
             message = f"{linear_map.op}: expected at most {MAX_NEURONS} output elements, got {prod(shape)}"
