@@ -22,21 +22,21 @@ from tgenn_gen.cli.main import main
 
 # {model: the side of its square image}
 MODELS = {
-    "VGG16": 64,
-    "VGG19": 64,
-    "ResNet50": 64,
-    "ResNet50V2": 64,
-    "MobileNet": 64,
-    "MobileNetV2": 64,
-    "MobileNetV3Small": 64,
-    "DenseNet121": 64,
-    "InceptionV3": 96,
-    "InceptionResNetV2": 96,
-    "Xception": 96,
-    "NASNetMobile": 96,
-    "EfficientNetB0": 64,
-    "EfficientNetV2B0": 64,
-    "ConvNeXtTiny": 64,
+    "VGG16": 32,
+    "VGG19": 32,
+    "ResNet50": 32,
+    "ResNet50V2": 32,
+    "MobileNet": 32,
+    "MobileNetV2": 32,
+    "MobileNetV3Small": 32,
+    "DenseNet121": 32,
+    "InceptionV3": 75,
+    "InceptionResNetV2": 75,
+    "Xception": 71,
+    "NASNetMobile": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetV2B0": 32,
+    "ConvNeXtTiny": 32,
 }
 
 

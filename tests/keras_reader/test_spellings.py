@@ -20,6 +20,10 @@ SHAPE = (5, 4, 3)
 CHANNELS = np.array([0.5, -1.25, 2], np.float32)
 
 
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def dense(library, **arguments):
     random = library.initializers.RandomNormal(stddev=0.7, seed=1)
     return library.layers.Dense(3, kernel_initializer=random, bias_initializer=random, **arguments)
@@ -164,7 +168,7 @@ def test_an_activation_may_be_a_name_a_function_or_a_layer(tmp_path, name, as_la
 
 
 @pytest.mark.parametrize("library", [keras, tf_keras])
-@pytest.mark.parametrize("shared", [None, [1], [1, 2], [1, 2, 3], [3]])
+@pytest.mark.parametrize("shared", [None, slow([1]), [1, 2], slow([1, 2, 3]), slow([3])])
 @pytest.mark.parametrize("after", ["Dense", "Conv2D", "Flatten"])
 def test_prelu_has_slopes_of_every_shape_and_sign(library, shared, after):
     random = library.initializers.RandomUniform(-0.5, 1.5, seed=2)
@@ -199,7 +203,7 @@ AUGMENTATION = {
 }
 
 
-@pytest.mark.parametrize("library", [keras, tf_keras])
+@pytest.mark.parametrize("library", [keras, slow(tf_keras)])
 def test_augmentation_is_left_out_and_said(tmp_path, library):
     layers = [getattr(library.layers, name)(*of) for name, of in AUGMENTATION.items()]
     model = model_with(library, *layers, library.layers.ReLU())
@@ -235,7 +239,7 @@ def test_a_layer_that_resizes_is_refused_with_the_sizes(name):
 
 
 @pytest.mark.parametrize("library", [keras, tf_keras])
-@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+@pytest.mark.parametrize("dtype", ["uint8", slow("int32")])
 @pytest.mark.parametrize("after", ["Rescaling", "x / 255", "cast", "Flatten"])
 def test_an_input_of_whole_numbers_takes_them_as_they_are(tmp_path, library, dtype, after):
     cast = (lambda x: ops.cast(x, "float32")) if library is keras else (lambda x: tf.cast(x, "float32"))
@@ -287,6 +291,10 @@ REFUSED = {
     "a product of two tensors": (
         lambda: model_with(keras, lambda x: of.Multiply()([x, x])),
         "Multiply layers are not supported.*cannot multiply two activations",
+    ),
+    "Keras 2: a product of two tensors": (
+        lambda: model_with(tf_keras, lambda x: x * x),
+        "tf.math.multiply layers are not supported.*cannot multiply two activations",
     ),
     "a threshold": (
         lambda: activated(keras, of.ReLU(threshold=0.5)),

@@ -44,7 +44,7 @@ def activation_config(activation: Any, library: Library) -> dict[str, Any]:
         return {"activation": name}
     of_keras = library.package.activations, getattr(library.package, "ops", None)
     for functions in (*of_keras, getattr(sys.modules.get("tensorflow"), "nn", None)):
-        for name in ACTIVATION_FUNCTIONS:
+        for name in sorted(ACTIVATION_FUNCTIONS):  # silu before swish
             if getattr(functions, name, None) is activation:
                 return {"activation": name}
     name = getattr(activation, "__name__", type(activation).__name__)

@@ -30,11 +30,11 @@ PARTS = frozenset(
 HARMLESS = frozenset(
     "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D AdaptiveMaxPooling1D "
     "AdaptiveMaxPooling2D AdaptiveMaxPooling3D AdditiveAttention Attention AveragePooling3D Bidirectional "
-    "CategoryEncoding CenterCrop Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping3D "
+    "CategoryEncoding Conv3D Conv3DTranspose ConvLSTM1D ConvLSTM2D ConvLSTM3D Cropping3D "
     "Discretization Dot ELU EinsumDense Embedding GRU GRUCell GlobalAveragePooling3D GlobalMaxPooling3D "
-    "GroupNormalization GroupQueryAttention LSTM LSTMCell LayerNormalization LeakyReLU Masking MaxPooling3D "
-    "Maximum MelSpectrogram Minimum MultiHeadAttention Multiply PReLU RMSNormalization RNN RandomBrightness "
-    "RandomContrast RandomCrop RandomFlip RandomRotation RandomTranslation RandomZoom RepeatVector Resizing "
+    "GroupNormalization GroupQueryAttention LSTM LSTMCell LayerNormalization Masking MaxPooling3D "
+    "Maximum MelSpectrogram Minimum MultiHeadAttention Multiply RMSNormalization RNN "
+    "RepeatVector "
     "ReversibleEmbedding STFTSpectrogram SimpleRNN SimpleRNNCell SpatialDropout3D SpectralNormalization "
     "StackedRNNCells TimeDistributed UnitNormalization UpSampling3D ZeroPadding3D".split()
 )

@@ -21,18 +21,19 @@ Reason = tuple[str, str]  # the problem, and what to do
 OUTPUT_FUNCTIONS = ("softmax", "sigmoid", "tanh")  # only at an output, where the readout applies them
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "prelu", *OUTPUT_FUNCTIONS, "linear")
 FLOATS = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float32", "float64")
+# By the class of a layer, or by what an operation computes.
 _RELU = "use LeakyReLU, PReLU or ReLU, and train again"
 _BATCH_NORMALIZATION = "use BatchNormalization, which can be folded into weights, and train again"
 INSTEAD = {
     "ELU": _RELU,
-    "TrueDivide": "a tensor can be divided by numbers other than 0 only",
-    "Add": "use layers.Add for two tensors of the same shape",
-    "Subtract": "use layers.Subtract for two tensors of the same shape",
+    "divide": "a tensor can be divided by numbers other than 0 only",
+    "add": "use layers.Add for two tensors of the same shape",
+    "subtract": "use layers.Subtract for two tensors of the same shape",
     "Concatenate": "use layers.Concatenate",
-    "Maximum": "only the maximum of a tensor and 0, a ReLU, can be converted",
+    "maximum": "only the maximum of a tensor and 0, a ReLU, can be converted",
     "Minimum": "use layers.ReLU(max_value=...) for a ReLU with a maximum",
-    "Clip": "only clipping from 0 on, a ReLU with a maximum, can be converted",
-    "Multiply": "spiking neurons cannot multiply two activations: use Add, and train again",
+    "clip": "only clipping from 0 on, a ReLU with a maximum, can be converted",
+    "multiply": "spiking neurons cannot multiply two activations: use Add, and train again",
     "LayerNormalization": _BATCH_NORMALIZATION,
     "GroupNormalization": _BATCH_NORMALIZATION,
     "Lambda": "use a Keras layer: tgenn never runs code from a model",
@@ -127,7 +128,8 @@ def unsupported_class(class_name: str) -> Reason:
     if class_name in COMPUTES.keys() - {"Maximum", "Multiply"}:  # these two are layers as well
         message = f"Keras cannot read the operation {class_name} from an .h5 file"
         return message, "save the model as .keras, or give the model itself to tgenn_gen.convert"
-    instead = INSTEAD.get(class_name.removeprefix("keras.ops."), "tgenn layers lists the supported layers")
+    function = class_name.removeprefix("keras.ops.").removeprefix("tf.")
+    instead = INSTEAD.get(COMPUTES.get(function, function), "tgenn layers lists the supported layers")
     return f"{class_name} layers are not supported", instead
 
 
