@@ -36,7 +36,7 @@ def test_a_preset_can_be_given_by_its_name(name):
 
 
 def test_an_unknown_preset_is_named_with_those_that_there_are():
-    names = ", ".join(PRESETS)
+    names = ", ".join(["auto", *PRESETS])
     assert said("low-latency") == [
         "options: error[T408]: unknown preset 'low-latency'",
         f"  hint: did you mean 'low_latency'? presets: {names}",

@@ -291,7 +291,7 @@ def test_mangled_archives_give_diagnostics_and_no_tracebacks(tmp_path):
 
 
 INPUTS = {"image": {"shape": (4,), "uint8_divisor": 255.0}}
-CLASSES = {"classes": {"shape": (5,), "start": 0}}
+CLASSES = {"classes": {"shape": (5,), "start": 0, "activation": None}}
 
 
 def read(path):
@@ -338,7 +338,7 @@ def test_an_archive_is_read_whatever_else_is_in_it(tmp_path, save):
     with zipfile.ZipFile(tmp_path / "data.npz", "w") as whole:
         whole.writestr("x.npy", file.getvalue())
         whole.writestr("README", "hello")
-    examples, targets = read_data(tmp_path / "data.npz", INPUTS, {"classes": {"shape": (5,)}}, 4)
+    examples, targets = read_data(tmp_path / "data.npz", INPUTS, CLASSES, 4)
     assert np.array_equal(examples["image"], X.astype(np.float64)[:4]) and targets == {}
     save(tmp_path / "data.npz", x=np.asfortranarray(X), y=np.arange(6) % 5)
     examples, targets = read(tmp_path / "data.npz")

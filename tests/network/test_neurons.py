@@ -230,7 +230,7 @@ def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(n
         for population, found in result.spike_counts.items():
             np.testing.assert_array_equal(found[index], counts[population], err_msg=population)
         for population, output in outputs.items():
-            np.testing.assert_allclose(result.outputs[population][index], output, rtol=1e-6, atol=1e-7)
+            np.testing.assert_allclose(result.logits[population][index], output, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])

@@ -117,7 +117,8 @@ def _heading(network: Network) -> list[str]:
         for o in network.outputs
     )
     steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
-    lines = [f"{network.name}: {steps}; read out: {outputs}"]
+    heading = f"{network.name}: {steps}; read out: {outputs}"
+    lines = textwrap.wrap(heading, WIDTH, subsequent_indent="    ", break_long_words=False)
     return lines + [
         f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}{_less(i)}" for i in network.inputs
     ]

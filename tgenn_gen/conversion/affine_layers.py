@@ -38,6 +38,13 @@ class Affine:
         mean, deviation = self.worst
         return abs(mean) / deviation
 
+    @property
+    def shows_data(self) -> bool:
+        """Whether it shows what the model was trained on: it is neither constant, nor nearly x as it starts."""
+        starts = not self.mean.any() and bool((np.abs(self.deviation - 1) < 0.01).all())
+        unchanged = not self.offset.any() and bool((np.abs(self.gain - 1) < 0.01).all())
+        return bool(self.gain.all()) and not starts and not unchanged
+
     def after(self, first: Affine) -> Affine | None:
         """This function of another one's results, with the statistics of x; None where its gain is 0."""
         if not (first.gain.all() and np.isfinite([self.mean.sum(), self.deviation.sum()]).all()):

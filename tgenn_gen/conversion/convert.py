@@ -230,9 +230,10 @@ def _same_function(
     if method.max_pool == "spiking":
         return folded
     try:
-        return shifted(fold(read, replace(method, max_pool="spiking")), [shown])
+        same = fold(read, replace(method, max_pool="spiking"))
     except TgennError:
         return None
+    return shifted(same, [shown]) if shown else same
 
 
 def _logits(folded: FoldedModel) -> list[str]:

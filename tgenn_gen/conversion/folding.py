@@ -388,9 +388,8 @@ def _affine(layer: KerasLayer, before: list[Signal], walk: Walk) -> Signal:
     if signal.positive or signal.raised_of is not None:
         walk.falling[layer.name] = _falls(layer)
     walk.folded[layer.name] = layer.class_name
-    trained = affine.mean.any() or (np.abs(affine.deviation - 1) > 0.01).any()
     elementwise = all(m.routing or isinstance(m, Scale) for b in signal.branches for m in b.through)
-    if trained and affine.gain.all() and (elementwise or layer.class_name != "Rescaling"):
+    if affine.shows_data and (elementwise or layer.class_name != "Rescaling"):
         walk.learn(signal, affine.mean, np.square(affine.deviation), reason_of(layer, affine))
     return signals.affine(signal, affine.gain, affine.offset, layer.name)
 

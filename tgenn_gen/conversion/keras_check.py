@@ -163,10 +163,12 @@ def _rounding(folded: FoldedModel, examples: Examples, output: str) -> float:
 
 
 def _as_keras_takes_them(examples: Examples, network: Network, read: KerasModel) -> Examples:
-    """Whole numbers for inputs of an integer type, to which Keras casts its data; 255 times those up to 1."""
+    """Numbers 0 to 255 for inputs of an integer type, to which Keras casts its data; 255 x those up to 1."""
     whole = {layer.name for layer in read.layers if takes_integers(layer)}
     return {
-        i.name: np.rint(x if x.max() > 1 else 255 * x).astype(np.float32) if name in whole else x
+        i.name: np.rint((x if x.max() > 1 else 255 * x).clip(0, 255)).astype(np.float32)
+        if name in whole
+        else x
         for i, name in zip(network.inputs, read.inputs, strict=True)
         for x in [np.asarray(examples[i.name])]
     }

@@ -6,6 +6,8 @@ in the units of the ANN's activations. activated applies the function of the ANN
 sigmoid, tanh, or None. decisions reads classes from them.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
 

@@ -560,7 +560,8 @@ inline std::vector<double> activated(const std::vector<float> &logits, const std
         }
     }
     else if(activation == "sigmoid") {
-        std::transform(outputs.begin(), outputs.end(), outputs.begin(), [](double x) { return 1 / (1 + std::exp(-x)); });
+        std::transform(outputs.begin(), outputs.end(), outputs.begin(),
+                       [](double x) { return 1 / (1 + std::exp(-x)); });
     }
     else if(activation == "tanh") {
         std::transform(outputs.begin(), outputs.end(), outputs.begin(), [](double x) { return std::tanh(x); });
@@ -1248,7 +1249,8 @@ public:
         warnOfOtherData();
         for(const Output &output : m_Outputs) {
             if(m_Examples->targets(output) == Targets::LABELS && output.activation.empty()) {
-                note("all targets of " + output.name + " are 0 or 1: they are taken for labels, and outputs above 0 for 1");
+                note("all targets of " + output.name +
+                     " are 0 or 1: they are taken for labels, and outputs above 0 for 1");
             }
         }
         const std::string steps = m_FewSpike ? "_" + std::to_string(timesteps()) : "";
