@@ -56,7 +56,7 @@ def row(name: str, side: int) -> str:
     found = json.loads(said.getvalue())
     if found["valid"]:
         return f"| {name} | {side} | {count} | yes | {found['populations']} populations |"
-    reasons = Counter(re.sub(r" '[^']*'", "", problem["message"]) for problem in found["problems"])
+    reasons = Counter(re.sub(r" '[^']*'|: \S+ reads it", "", p["message"]) for p in found["problems"])
     return f"| {name} | {side} | {count} | no | {'; '.join(f'{r} ({n})' for r, n in reasons.most_common())} |"
 
 

@@ -40,7 +40,7 @@ class Affine:
 
     @property
     def shows_data(self) -> bool:
-        """Whether it shows what the model was trained on: it is neither constant, nor nearly x as it starts."""
+        """Whether it shows what the model was trained on: it is not constant, and not x, as it starts."""
         starts = not self.mean.any() and bool((np.abs(self.deviation - 1) < 0.01).all())
         unchanged = not self.offset.any() and bool((np.abs(self.gain - 1) < 0.01).all())
         return bool(self.gain.all()) and not starts and not unchanged
