@@ -13,7 +13,7 @@ from scripts import results, written
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
-from tgenn_gen import PRESETS, Method, convert, evaluate, load, simulate  # noqa: E402
+from tgenn_gen import PRESETS, Method, TgennError, convert, evaluate, load, simulate  # noqa: E402
 from tgenn_gen.cli.main import export_main, main  # noqa: E402
 from tgenn_gen.conversion.keras_scores import logits_of  # noqa: E402
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron  # noqa: E402
@@ -140,6 +140,14 @@ def test_first_spikes_give_no_logits_so_the_function_is_left_out():
         "last: softmax left out, because first spikes give an order and no logits"
         in network.provenance["changes"]
     )
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+def test_first_spikes_are_no_values_so_an_output_with_values_is_refused(activation):
+    with pytest.raises(
+        TgennError, match=f"readout 'first_spike' gives an order of classes; .* has {activation}"
+    ):
+        convert(dense(1, activation), random(20, 6), Method("data", readout="first_spike"))
 
 
 def test_an_offset_is_added_to_class_scores_alone():

@@ -5,18 +5,21 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from broken import rename_weights
 from edits import commented, refused_edit
+from golden import GENERATED
 from sample_networks import small_cnn
 
 from tgenn_gen import load, save
 from tgenn_gen.cli.main import main
 from tgenn_gen.document.canonical_text import DOCUMENT
 from tgenn_gen.document.weight_hashes import SUMS
+from tgenn_gen.network.tensors import Tensor
 
 KERNEL = "weights/dense.kernel.npy"
 
@@ -262,3 +265,25 @@ def test_lock_reads_nothing_outside_of_the_folder(folder, capsys):
     (folder / DOCUMENT).write_text(text.replace(KERNEL, "../secret.npy"))
     (line,) = refused_edit(folder, capsys, "lock")
     assert line.startswith(f"{DOCUMENT}:60:21: error[T301]: ../secret.npy: is not a path inside")
+
+
+def test_offsets_of_inputs_are_locked_as_other_weights(tmp_path, capsys):
+    folder = tmp_path / "n"
+    shutil.copytree(GENERATED / "every_op", folder)
+    offset = np.load(folder / "weights/image.offset.npy") + 1
+    np.save(folder / "weights/image.offset.npy", offset)
+    assert main(["check", str(folder)]) == 2
+    assert main(["lock", str(folder)]) == 0
+    assert "weights/image.offset.npy: other values, [2]" in capsys.readouterr().out
+    np.testing.assert_array_equal(load(folder).tensors["weights/image.offset.npy"].values, offset)
+
+
+def test_saving_again_replaces_the_offset_of_an_input(tmp_path):
+    network = load(GENERATED / "every_op")
+    (image,) = network.inputs
+    save(network, tmp_path / "n")
+    changed = Tensor("weights/image.offset.npy", np.float32([7, 8]))
+    save(replace(network, inputs=(replace(image, offset=changed),)), tmp_path / "n", force=True)
+    np.testing.assert_array_equal(load(tmp_path / "n").inputs[0].offset.values, [7, 8])
+    save(replace(network, inputs=(replace(image, offset=0.0),)), tmp_path / "n", force=True)
+    assert not (tmp_path / "n/weights/image.offset.npy").exists()

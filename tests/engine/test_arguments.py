@@ -86,7 +86,7 @@ WRONG = {
     "timesteps": "'8'; timesteps is '8', expected a whole number; write 8",
     "timesteps ": "8.0; timesteps is 8.0, expected a whole number; write 8",
     "timesteps  ": "[8]; timesteps is [8], expected a whole number",
-    "timesteps   ": "True; timesteps is True, expected a whole number; write 1",
+    "timesteps   ": "True; timesteps is True, expected a whole number",
     "seed": "-1; seed is -1, expected at least 0",
     "seed ": "2**32; seed is 4294967296, expected at most 4294967295",
     "seed  ": "None; seed is None, expected a whole number",

@@ -212,6 +212,9 @@ def _finish(walk: Walk) -> None:
         assert signal is not None  # there are no problems
         activation = signal.activation
         name, source = _last_name(signal), signal.branches[0].source
+        if activation in ("sigmoid", "tanh") and method.readout == "first_spike":
+            message = f"readout 'first_spike' gives an order of classes; output '{name}' has {activation}"
+            raise TgennError.at("options", "T408", message, "use `readout='membrane'`")
         if activation and method.readout == "first_spike":
             walk.notes.append(
                 f"{name}: {activation} left out, because first spikes give an order and no logits"

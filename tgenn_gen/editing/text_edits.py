@@ -159,6 +159,7 @@ def weight_references(data: Any) -> Iterator[tuple[PathInDocument, dict[str, Any
                 yield from visit(item, (*path, key))
 
     if isinstance(data, dict):
+        yield from visit(data.get("inputs"), ("inputs",))
         yield from visit(data.get("populations"), ("populations",))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import NoneType
 from typing import Any
 
@@ -50,19 +50,22 @@ def positive_number(name: str, value: object, *, optional: bool = False) -> Iter
     """What is wrong if the argument is not a finite number above 0."""
     if value is None and optional:
         return
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not (is_number and 0 < value < math.inf):  # type: ignore[operator]
         yield f"{name} is {shown(value)}, expected a number above 0", _as_number(value, whole=False)
 
 
 def _as_number(value: object, *, whole: bool = True) -> str:
-    """A hint for a text or a float that is a number, or a whole number."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-        is_whole = number.is_integer()
-        return f"write {int(number) if is_whole else number}" if is_whole or not whole else ""
-    except (TypeError, ValueError, OverflowError):
+    """A hint for a text or a float that is a number above 0, or a whole one."""
+    if not isinstance(value, str | float | np.floating):
         return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    if not 0 < number < math.inf or (whole and not number.is_integer()):
+        return ""
+    return f"write {int(number) if number.is_integer() else number}"
 
 
 def list_of_names(name: str, value: object, *, optional: bool = False) -> Iterator[Wrong]:
@@ -71,7 +74,7 @@ def list_of_names(name: str, value: object, *, optional: bool = False) -> Iterat
         return
     if isinstance(value, str):
         yield f"{name} is {shown(value)}, expected a list of names", f"write {[value]!r}"
-    elif not isinstance(value, Iterable) or isinstance(value, Mapping):
+    elif not isinstance(value, Collection) or isinstance(value, Mapping):
         yield f"{name} is {shown(value)}, expected a list of names", ""
     elif strange := [item for item in value if not isinstance(item, str)]:
         yield f"{name} has {shown(strange[0])}, expected names", ""

@@ -35,7 +35,8 @@ def meaning_problems(network: Network) -> list[Problem]:
             found.append(Problem(("inputs", index, "data_range"), "T220", message))
         offset, channels = network_input.offset, network_input.shape[-1:]
         if isinstance(offset, Tensor) and offset.values.shape != channels:
-            message = f"has shape {list(offset.values.shape)}, expected {list(channels)}"
+            shape = list(offset.values.shape)
+            message = f"{offset.file} has shape {shape}, expected {list(channels)} (one a channel)"
             found.append(Problem(("inputs", index, "offset"), "T206", message))
         if problem := network_input.encoding.problem(network.simulation.dt):
             found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))

@@ -288,7 +288,8 @@ def _document_data(path: Path) -> dict[str, Any] | None:
 
 def _own_weights(folder: Path, documents: list[dict[str, Any]]) -> Iterator[str]:
     """The weight files of documents whose hash is unchanged: others may belong to the user."""
-    named = [weight for data in documents for weight in named_weights(data.get("populations"))]
+    parts = [data.get(key) for data in documents for key in ("inputs", "populations")]
+    named = [weight for part in parts for weight in named_weights(part)]
     known = {(file, str(sha256)) for file, sha256 in named}  # tgenn/1 had hashes in the document
     sums = folder / SUMS
     for path in (sums, *temporary_files(sums.parent, sums.name)):

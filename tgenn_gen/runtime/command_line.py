@@ -244,7 +244,7 @@ class Kept:
         """Add the results of the next examples."""
         if not self.done:
             self.spikes = batch.spikes
-        self.done += len(batch.output)
+        self.done += len(next(iter(batch.logits.values())))
         for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
             for name, count in counts.items():
                 totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))

@@ -199,7 +199,8 @@ def range_problem(examples: Examples, inputs: Table) -> str:
         divisor = inputs[name]["uint8_divisor"] if x.dtype == np.uint8 else 1
         smallest, largest = float(x.min()) / divisor, float(x.max()) / divisor
         span = high - low
-        outside = _outside(x, (low - MARGIN * span) * divisor, (high + MARGIN * span) * divisor)
+        below, above = (low - MARGIN * span) * divisor, (high + MARGIN * span) * divisor
+        outside = _outside(x, np.float64(below), np.float64(above))  # x may be float16
         narrow = 0 < largest - smallest < NARROW * span and x.size >= SOME
         none_negative = smallest >= 0 and len(x) >= EXAMPLES and x.size >= MANY
         if outside or narrow or (low < -NEGATIVE * span and none_negative):
@@ -208,7 +209,7 @@ def range_problem(examples: Examples, inputs: Table) -> str:
     return ""
 
 
-def _outside(x: np.ndarray, low: float, high: float) -> bool:
+def _outside(x: np.ndarray, low: np.float64, high: np.float64) -> bool:
     """Whether all of x is below low or above high, or at least more than some outliers."""
     if low <= x.min() and x.max() <= high:
         return False
