@@ -204,3 +204,41 @@ def test_export_prints_the_agreement_of_both_methods_and_records_it(tmp_path, ca
     assert main([*arguments, str(tmp_path / "no"), "--no-check"]) == 0
     assert "compared with the model" not in capsys.readouterr().out
     assert "check" not in load(tmp_path / "no").provenance
+
+
+def test_auto_does_not_try_few_spike_where_the_readout_starts_later():
+    late = replace(LOW_LATENCY, readout_start=1)
+    assert automatic(late) == (late,)
+
+
+@pytest.mark.parametrize(
+    ("method", "advice"),
+    [
+        (replace(LOW_LATENCY, timesteps=1, readout="spike_count"), "use `readout='membrane'`"),
+        (PRESETS["few_spike"], "use more bits: `method='few_spike'` with `timesteps=10`"),
+        ("auto", "give more calibration data, or choose scales in another way, such as `normalize='data'`"),
+    ],
+    ids=["readout", "few_spike", "auto"],
+)
+def test_the_advice_names_the_cause_and_nothing_that_was_tried(caplog, method, advice):
+    with caplog.at_level(logging.WARNING, "tgenn_gen"):
+        convert(deep_classifier(), examples(), method)
+    assert caplog.records[-1].getMessage().endswith(advice)
+
+
+def test_with_the_correction_offset_the_classes_are_compared():
+    """It adds one number to all logits."""
+    method = replace(LOW_LATENCY, readout="spike_count", corrections=("offset",))
+    assert "same_class" in convert(classifier("linear"), examples(), method).provenance["check"]
+
+
+def test_held_out_values_that_the_encoding_cannot_take_are_an_error_of_the_data():
+    x = np.random.default_rng(0).random((200, 8)).astype(np.float32)
+    x[5] = 1.5  # the second example that is held out
+    with pytest.raises(TgennError, match=r"T506\]: .*1.5"):
+        convert(classifier(), x, replace(LOW_LATENCY, encoding="poisson"))
+
+
+def test_one_example_is_compared_too():
+    check = convert(classifier("linear"), examples(1), PRESETS["few_spike"]).provenance["check"]
+    assert 0.99 < check["explained_variance"] <= 1

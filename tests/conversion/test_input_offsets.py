@@ -78,8 +78,8 @@ def test_one_mean_is_a_number_several_are_an_array():
     np.testing.assert_allclose(network.inputs[0].offsets, x.mean(axis=0), rtol=1e-5, atol=1e-5)
     network = convert(adapted(x[:, 1:2] + np.zeros((1, 3), np.float32), axis=None), method=NONE)
     assert network.inputs[0].offset == pytest.approx(1e5)
-    (note,) = (n for n in network.provenance["changes"] if n.startswith("measured: the mean"))
-    assert note.endswith("times the standard deviation, is subtracted from the data (offset)")
+    (note,) = (n for n in network.provenance["changes"] if n.startswith("measured: what the model subtracts"))
+    assert note.endswith(" times the spread of the data, is its offset now")
 
 
 def shifted(layer):

@@ -111,7 +111,7 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
 
 
 def methods_of_options(arguments: argparse.Namespace) -> tuple[Method, ...]:
-    """The method that the options say; with --preset auto two, if no option is about neurons.
+    """The method that the options say; with --preset auto several, if no option is about neurons.
 
     Raises TgennError (T408) for options that do not go together.
     """

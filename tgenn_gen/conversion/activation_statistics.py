@@ -142,6 +142,14 @@ def _counted_at(network: Network) -> dict[str, list[str]]:
     return counted
 
 
+def require_values(network: Network, examples: Examples, file: str) -> None:
+    """Raise TgennError (T506) for values that the encoding of an input cannot take."""
+    if problem := values_problem(examples, input_table(network)):
+        negative = any(x.min() < 0 for x in examples.values())
+        hint = "use `signed=True`, or another `encoding`" if negative else "use another `encoding`"
+        raise TgennError.at(file, "T506", problem, hint)
+
+
 def measure(
     network: Network,
     calibration: Calibration,
@@ -154,7 +162,6 @@ def measure(
     sample: how many examples are kept. progress: called with (examples done, all).
     Raises TgennError (T506) for values that the encoding of an input cannot take.
     """
-    inputs = input_table(network)
     wanted = calibration.spaced(sample)
     kept = {i.name: np.empty((sample, *i.shape), np.float32) for i in network.inputs}
     output = network.population(network.outputs[0].population)
@@ -168,11 +175,8 @@ def measure(
         for name, x in examples.items():
             low, high = ranges[name]
             ranges[name] = min(low, float(x.min()) + 0.0), max(high, float(x.max()) + 0.0)  # no negative zero
-        if problem := values_problem(examples, inputs):
-            negative = any(low < 0 for low, _ in ranges.values())
-            hint = "use `signed=True`, or another `encoding`" if negative else "use another `encoding`"
-            raise TgennError.at(calibration.file, "T506", problem, hint)
-        labelled = labelled and labels is not None and int(labels.max()) < max(output.size, 2)
+        require_values(network, examples, calibration.file)
+        labelled = labelled and labels is not None and 0 <= labels.min() <= labels.max() < max(output.size, 2)
         for population, current in ann_currents(network, examples):
             for name in counted[population.name]:
                 histograms[name].add(population.activation(current))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tgenn_gen.conversion.activation_statistics import require_values
 from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.conversion.folding_state import FoldedOutput
 from tgenn_gen.engine.simulation import checked, simulated_batches
@@ -15,6 +16,7 @@ from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import predict
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples, count_of, takes_classes
+from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
 ENOUGH = 0.98  # a network with less gets a warning
 EXAMPLES, FEWEST = 256, 16
@@ -77,13 +79,21 @@ def affordable(network: Network) -> int:
 
 
 def keras_answers(
-    keras_model: Any, read: KerasModel, outputs: Sequence[FoldedOutput], network: Network, test: Test
+    keras_model: Any,
+    read: KerasModel,
+    outputs: Sequence[FoldedOutput],
+    network: Network,
+    test: Test,
+    shifted: Sequence[str],
 ) -> Answers:
     """Run the Keras model on as many examples of a test as the network can be simulated on.
 
     outputs: of the network, in its order. With class numbers in the data the first output has classes.
+    shifted: outputs to which the correction "offset" added a number: only their classes are the model's.
+    Raises TgennError (T506).
     """
     examples = test.examples.sample(min(test.examples.count, affordable(network)))
+    require_values(network, examples, test.examples.file)
     parts = [
         predict(keras_model, [x[start : start + BATCH] for x in examples.values()])
         for start in range(0, count_of(examples), BATCH)
@@ -91,7 +101,7 @@ def keras_answers(
     arrays = [np.concatenate(part) for part in zip(*parts, strict=True)]
     names = dict(zip((o.population for o in outputs), dict.fromkeys(read.outputs), strict=True))
     found = {population: arrays[read.outputs.index(name)] for population, name in names.items()}
-    classes = [o.population for o in outputs if o.activation == "softmax"]
+    classes = [o.population for o in outputs if o.activation == "softmax" or o.population in shifted]
     shape = found[outputs[0].population].shape[1:]
     decides = takes_classes(shape) if outputs[0].activation is None else outputs[0].activation == "sigmoid"
     if test.examples.labels is not None and decides and len(shape) == 1:
@@ -132,8 +142,7 @@ def _same_class(logits: np.ndarray, wanted: np.ndarray, activation: str | None) 
 def _explained(found: np.ndarray, wanted: np.ndarray) -> float:
     wanted = wanted.astype(np.float64)
     error, variance = np.square(found - wanted).mean(), np.square(wanted - wanted.mean(axis=0)).mean()
-    if variance == 0:
-        return float(np.allclose(found, wanted, rtol=1e-3))
+    variance = variance or np.square(wanted).mean() or 1.0  # of one example, or of equal ones
     return float(max(0.0, 1 - error / variance))
 
 
@@ -160,16 +169,25 @@ def agreement_line(network: Network) -> str:
     return f"compared with the model on {check['examples']} {other}: {'; '.join(lines)}"
 
 
-def low_agreement(network: Network) -> str:
-    """A warning, with what to do, where a check found less than 98 %; "" elsewhere."""
+def low_agreement(network: Network, tried: Sequence[Network]) -> str:
+    """A warning, with what to do, where a check found less than 98 %; "" elsewhere. tried: all networks."""
     agreement = least(_figures(network.provenance["check"]))
     if agreement >= ENOUGH:
         return ""
-    kind, timesteps = _kind(network), network.simulation.timesteps
-    more = f"use more time steps, such as `timesteps={4 * timesteps}`, or `method='few_spike'`"
-    if kind == "few_spike":
-        more = f"use more bits: `method='few_spike'` with `timesteps={timesteps + 2}`"
-    return f"the network agrees with the model only to {100 * agreement:.2f} %: {more}"
+    readouts = {output.readout for output in network.outputs} - {"membrane"}
+    bits = [n.simulation.timesteps for n in tried if _kind(n) == "few_spike"]
+    if network.provenance.get("max_pool") == "average":
+        advice = "use `max_pool='spiking'`, which does not change the model's function"
+    elif readouts:
+        advice = f"readout {readouts.pop()} loses something, use `readout='membrane'`"
+    elif not bits:
+        steps = 4 * network.simulation.timesteps
+        advice = f"use more time steps, such as `timesteps={steps}`, or `method='few_spike'`"
+    elif len(bits) == 1 and bits[0] < MAX_FEW_SPIKE_STEPS - 2:
+        advice = f"use more bits: `method='few_spike'` with `timesteps={bits[0] + 2}`"
+    else:
+        advice = "give more calibration data, or choose scales in another way, such as `normalize='data'`"
+    return f"the network agrees with the model only to {100 * agreement:.2f} %: {advice}"
 
 
 def _figures(check: Mapping[str, float]) -> Figures:

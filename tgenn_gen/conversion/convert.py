@@ -59,9 +59,9 @@ def convert(
 ) -> Network:
     """Convert a trained Keras model to a spiking network.
 
-    With calibration data the network is run beside the model, on up to 256 examples that scales are not
-    chosen on. `provenance["check"]` has the agreement; a warning is logged where it is below 98 %.
-    `provenance["changes"]` lists what the conversion changes about the model.
+    With calibration data the network is run beside the model, on up to 256 examples; from 80 examples on,
+    scales are chosen on others. `provenance["check"]` has the agreement; a warning is logged where it is
+    below 98 %. `provenance["changes"]` lists what the conversion changes about the model.
 
     Args:
         model: A Keras 3 or tf_keras model, or the path of a .keras or .h5 file or a SavedModel.
@@ -96,7 +96,9 @@ def convert(
     first = _converted(task, methods[0])
     if first.test is None:
         return first.network
-    answers = keras_answers(keras_model, first.read, first.outputs, first.network, first.test)
+    answers = keras_answers(
+        keras_model, first.read, first.outputs, first.network, first.test, first.shifted_outputs
+    )
     log.info("comparing the spikes with the Keras model on %d examples", count_of(answers.examples))
     tried = [(first.network, agreement(first.network, answers))]
     for other in methods[1:]:
@@ -104,7 +106,7 @@ def convert(
             network = _converted(task, other).network
             tried.append((network, agreement(network, answers)))
     best = with_agreement(tried, count_of(answers.examples), first.test.held_out)
-    if problem := low_agreement(best):
+    if problem := low_agreement(best, [network for network, _ in tried]):
         log.warning(problem)
     return best
 
@@ -124,12 +126,16 @@ class _Task:
 
 @dataclass(frozen=True)
 class _Converted:
-    """A converted network, the examples to test it on, and the outputs of the model and of the network."""
+    """A converted network, the examples to test it on, and the outputs of the model and of the network.
+
+    shifted_outputs: those to which the correction "offset" added a number.
+    """
 
     network: Network
     test: Test | None
     read: KerasModel
     outputs: tuple[FoldedOutput, ...]
+    shifted_outputs: tuple[str, ...]
 
 
 def _converted(task: _Task, method: Method) -> _Converted:
@@ -210,7 +216,7 @@ def _converted(task: _Task, method: Method) -> _Converted:
     if changes := [*folded.notes, *scaling, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
     network = with_weight_names(replace(normalized, provenance=provenance))
-    return _Converted(network, test, read, folded.outputs)
+    return _Converted(network, test, read, folded.outputs, tuple(offsets))
 
 
 def _examples(data: Calibration, network: Network, progress: Progress | None) -> Iterator[Examples]:

@@ -133,8 +133,8 @@ def walked(model: KerasModel, method: Method) -> Walk:
     for name, affine in input_statistics(model).items():
         if affine.ratio > CANCELS and not method.encoding.spikes:
             walk.offsets[names[name]] = affine.mean.astype(np.float32)
-            times = f"up to {affine.ratio:.3g} times the standard deviation"
-            walk.notes.append(f"{names[name]}: the mean, {times}, is subtracted from the data (offset)")
+            times = f"up to {affine.ratio:.3g} times the spread of the data"
+            walk.notes.append(f"{names[name]}: what the model subtracts first, {times}, is its offset now")
     for layer in walk.model.layers:
         maps, reasons = examined(layer)
         if not reasons and layer.class_name in MAX_POOLING and method.max_pool != "average":

@@ -120,6 +120,10 @@ def scaled_inputs(
     notes: list[str] = []
     for i, layer in zip(inputs, read.inputs, strict=True):
         if "int" in dtypes[layer]:
+            if data is not None and (sample.given[i.name] % 1).any():
+                message = f"the model's input has dtype {dtypes[layer]}, the calibration data is not whole"
+                hint = "save x in whole numbers, as the model takes them"
+                raise TgennError.at(data.file, "T508", named(i.name, message, sample.given), hint)
             divisor, reason = 1.0, f"the model's input has dtype {dtypes[layer]}"
         elif sample.images(i.name):
             found = _found(i.name, taken, sample, folded, keras_model)
@@ -198,7 +202,8 @@ def _found(
     assert expected is not None
     candidates = list(dict.fromkeys((expected, UNIT, BYTES, SIGNED)))
     values = {r: sample.values({**taken, name: r}) for r in candidates}
-    accuracy = _by_accuracy(values, sample.labels, keras_model)
+    boundary = 0.5 if folded.outputs[0].activation == "sigmoid" else 0.0  # of an output of one value
+    accuracy = _by_accuracy(values, sample.labels, keras_model, boundary)
     presented = {r: folded.network.presented(examples) for r, examples in values.items()}
     known = [
         _by_statistics(presented, layer)
@@ -221,9 +226,12 @@ def _found(
 
 
 def _by_accuracy(
-    values: Mapping[Range, Examples], labels: np.ndarray | None, keras_model: Any
+    values: Mapping[Range, Examples], labels: np.ndarray | None, keras_model: Any, boundary: float
 ) -> _Evidence | None:
-    """The ranges in which the model's accuracy may be the highest; None without classes."""
+    """The ranges in which the model's accuracy may be the highest; None without classes.
+
+    boundary: of a single output between the labels 0 and 1.
+    """
     if labels is None:
         return None
     right = {}
@@ -233,9 +241,10 @@ def _by_accuracy(
             batch = [x[start : start + BATCH] for x in examples.values()]
             parts.append(predict(keras_model, batch)[0])
         outputs = np.concatenate(parts)
-        if outputs.ndim != 2 or outputs.shape[1] < 2:
+        if outputs.ndim != 2 or labels.max() >= max(outputs.shape[1], 2):
             return None
-        right[r] = outputs.argmax(axis=1) == labels
+        found = outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > boundary
+        right[r] = found == labels
     ordered = sorted(right, key=lambda r: -right[r].mean())
     best, possible = right[ordered[0]], []
     for r in ordered:

@@ -163,14 +163,15 @@ def _rounding(folded: FoldedModel, examples: Examples, output: str) -> float:
 
 
 def _as_keras_takes_them(examples: Examples, network: Network, read: KerasModel) -> Examples:
-    """Numbers 0 to 255 for inputs of an integer type, to which Keras casts its data; 255 x those up to 1."""
+    """For inputs of an integer type, to which Keras casts its data: whole numbers of 0 to 127."""
     whole = {layer.name for layer in read.layers if takes_integers(layer)}
+
+    def taken(x: np.ndarray) -> np.ndarray:
+        return np.rint((x if x.max() > 1 else 127 * x).clip(0, 127)).astype(np.float32)
+
     return {
-        i.name: np.rint((x if x.max() > 1 else 255 * x).clip(0, 255)).astype(np.float32)
-        if name in whole
-        else x
+        i.name: taken(examples[i.name]) if name in whole else examples[i.name]
         for i, name in zip(network.inputs, read.inputs, strict=True)
-        for x in [np.asarray(examples[i.name])]
     }
 
 

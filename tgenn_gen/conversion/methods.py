@@ -138,8 +138,8 @@ AUTO = "auto"
 
 
 def automatic(method: Method) -> tuple[Method, ...]:
-    """A method, then the same one with few-spike neurons of 8 and of 10 bits, if these can take its input."""
-    if method.encoding.spikes:
+    """A method, then the same one with few-spike neurons of 8 and of 10 bits, where these are possible."""
+    if method.encoding.spikes or method.readout_start:
         return (method,)
     few_spike = replace(method, neuron=PRESETS["few_spike"].neuron)
     return method, *(replace(few_spike, timesteps=bits) for bits in (8, 10))
@@ -162,7 +162,7 @@ def method_named(method: object) -> Method:
 
 def methods_of(method: object) -> tuple[Method, ...]:
     """A method, the name of a preset, several of these, or "auto", as a tuple. Raises TgennError (T408)."""
-    if method == AUTO:
+    if isinstance(method, str) and method == AUTO:
         return automatic(PRESETS["low_latency"])
     if isinstance(method, list | tuple) and method:
         return tuple(map(method_named, method))

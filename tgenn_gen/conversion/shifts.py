@@ -40,9 +40,12 @@ def shifted(folded: FoldedModel, batches: Iterable[Examples]) -> FoldedModel:
     for name, shift in layers.items():
         margin = MARGIN * (largest[name] - smallest[name])
         found[shift.population] = np.maximum(margin - smallest[name], 0)
+        up_to = found[shift.population].max()
         notes.append(
-            f"{shift.layer}: shifted by up to {found[shift.population].max():.3g}, from the smallest maxima "
-            f"in {count} examples and {100 * MARGIN:g} % of their range: smaller ones are cut there"
+            f"{shift.layer}: shifted by up to {up_to:.3g}, from the smallest maxima in {count} examples and "
+            f"{100 * MARGIN:g} % of their range: smaller ones are cut there"
+            if up_to
+            else f"{shift.layer}: not shifted, because no maximum in {count} examples is below 0"
         )
     network = _with_shifts(folded.network, found)
     return replace(folded, network=network, notes=(*folded.notes, *notes))

@@ -86,7 +86,7 @@ def _of_a_number(computes: str, first: Any, second: Any) -> Layer | None:
             return "Rescaling", {"scale": number, "offset": 0.0}
         case "divide" if is_first and np.all(number != 0):
             return "Rescaling", {"scale": 1 / number, "offset": 0.0}
-        case "maximum" if np.all(number == 0):
+        case "maximum" if np.ndim(number) == 0 and number == 0:
             return _relu()
     return None
 

@@ -217,7 +217,7 @@ def relu_slope(layer: KerasLayer) -> np.ndarray:
 
 def takes_integers(layer: KerasLayer) -> bool:
     """Whether it is an input of an integer type, such as uint8."""
-    return not layer.inputs and layer.config["dtype"] not in FLOATS
+    return not layer.inputs and "int" in layer.config["dtype"]
 
 
 def axis_of(layer: KerasLayer) -> int:

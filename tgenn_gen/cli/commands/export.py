@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if method == "model":
         note("normalization 'model' assumes inputs of 0 to 1, and often needs thousands of time steps")
     if arguments.calibration is not None and "calibration" not in network.provenance:
-        note(f"normalization {method} uses no calibration data")
+        note(f"normalization {method} chooses scales without calibration data")
     data = network.provenance.get("calibration", {})
     ranges = {i.name: i.data_range for i in network.inputs if i.data_range is not None}
     for name, (low, high) in ranges.items():
