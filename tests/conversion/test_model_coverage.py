@@ -70,7 +70,7 @@ def test_the_spiking_network_comes_to_what_keras_computes(name):
     keras.utils.clear_session()
     model = randomized(MODELS[name]())
     x = examples_of(model, 40)
-    network = convert(model, x)
+    network = convert(model, x, "low_latency")
     assert_near(simulate(network, x, timesteps=512), network, model, x)
 
 

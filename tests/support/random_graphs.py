@@ -63,9 +63,10 @@ def recipes(draw: Any) -> Recipe:
     )
 
 
-def model_of(recipe: Recipe) -> Any:
+def model_of(recipe: Recipe, dtype: str = "float32") -> Any:
     """The Keras model of a recipe. Its BatchNormalizations have the statistics of what they get."""
     keras.utils.clear_session()
+    keras.config.set_dtype_policy(dtype)
     keras.utils.set_random_seed(recipe.seed)
     rng, x = np.random.default_rng(recipe.seed), recipe.data()
     image = keras.Input(recipe.shape, name="image")
@@ -91,9 +92,8 @@ def model_of(recipe: Recipe) -> Any:
 def exact_outputs(recipe: Recipe, model: Any) -> list[np.ndarray]:
     """What the model of a recipe computes in float64, with the weights that it has."""
     weights = model.get_weights()
-    keras.config.set_dtype_policy("float64")
     try:
-        exact = model_of(recipe)
+        exact = model_of(recipe, "float64")
     finally:
         keras.config.set_dtype_policy("float32")
     exact.set_weights(weights)
