@@ -259,6 +259,26 @@ def test_an_input_of_whole_numbers_takes_them_as_they_are(tmp_path, library, dty
         assert network.inputs[0].uint8_divisor == 1
 
 
+def test_integer_inputs_take_whole_numbers_and_truth_values_are_refused():
+    def model(dtype):
+        return keras.Sequential([keras.Input((6,), dtype=dtype), of.Dense(3, "relu"), of.Dense(2)], name="m")
+
+    x = np.random.default_rng(0).random((40, 6))
+    for dtype in ("int8", "uint16"):
+        assert convert(model(dtype), method=Method("none")).inputs[0].uint8_divisor == 1
+        assert convert(model(dtype), (100 * x).astype(dtype), Method("data")).inputs[0].uint8_divisor == 1
+        with pytest.raises(TgennError, match=rf"T508\]: the model's input has dtype {dtype}, .* not whole"):
+            convert(model(dtype), x.astype(np.float32), Method("data"))
+    with pytest.raises(TgennError, match=r"T404\]: dtype bool is not supported"):
+        convert(model("bool"), method=Method("none"))
+
+
+def test_a_maximum_of_an_array_of_zeros_may_change_the_shape_and_is_refused():
+    model = model_with(keras, lambda x: ops.maximum(x, np.zeros((2, *x.shape[1:]), np.float32)))
+    with pytest.raises(TgennError, match=r"T404\]: keras.ops.Maximum layers are not supported"):
+        convert(model, method=Method("none"))
+
+
 def test_the_scaled_sum_of_inception_resnet_is_converted(tmp_path):
     from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 

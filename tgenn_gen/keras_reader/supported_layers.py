@@ -169,7 +169,7 @@ def examined(layer: KerasLayer) -> tuple[Chain, list[Reason]]:
         (f"{layer.class_name} called with {name}={value}", f"call it without {name}")
         for name, value in layer.config.get("call_arguments", {}).items()
     ]
-    if layer.inputs and layer.config.get("dtype", "float32") not in FLOATS:
+    if layer.config.get("dtype", "float32") not in FLOATS and not takes_integers(layer):
         message = f"dtype {layer.config['dtype']} is not supported"
         reasons.append((message, "train or load the model in float32"))
     damaged = [name for name, values in layer.weights.items() if not np.isfinite(values).all()]
@@ -217,7 +217,7 @@ def relu_slope(layer: KerasLayer) -> np.ndarray:
 
 def takes_integers(layer: KerasLayer) -> bool:
     """Whether it is an input of an integer type, such as uint8."""
-    return not layer.inputs and "int" in layer.config["dtype"]
+    return not layer.inputs and "int" in str(layer.config.get("dtype"))
 
 
 def axis_of(layer: KerasLayer) -> int:
