@@ -289,6 +289,7 @@ def test_an_offset_is_a_number_or_one_number_a_channel(tmp_path, offset):
     save(network, tmp_path / "net")
     assert load(tmp_path / "net") == network
     wrong = Tensor("weights/image.offset.npy", np.ones(3, np.float32))
-    with pytest.raises(TgennError, match=r"inputs.0.offset: has shape \[3\], expected \[2\]") as caught:
+    match = r"inputs.0.offset: weights/image.offset.npy has shape \[3\], expected \[2\]"
+    with pytest.raises(TgennError, match=match) as caught:
         save(replace(network, inputs=(replace(network.inputs[0], offset=wrong),)), tmp_path / "wrong")
     assert caught.value.diagnostics[0].code == "T206"
