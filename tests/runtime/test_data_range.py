@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from anns import data_file, images
 from sample_networks import small_cnn
 from scripts import run_here, written
 
@@ -48,13 +47,13 @@ def test_images_in_another_range_are_noted_and_those_in_the_same_are_not(test, c
 
 
 def mnist():
-    path = Path(os.environ.get("TGENN_DATA", Path.home() / ".cache/tgenn-data")) / "mnist.npz"
-    if not path.is_file():
-        pytest.skip("MNIST is not there: see CONTRIBUTING.md")
-    with np.load(path) as arrays:
-        return arrays["x_test"]
+    path = data_file("mnist.npz")
+    if path is None:
+        pytest.skip("no mnist.npz in $TGENN_DATA or ~/.cache/tgenn-data")
+    return images(path, "test")[0][..., 0]
 
 
+@pytest.mark.data
 def test_subsets_of_mnist_are_like_it_and_other_readings_are_not():
     digits = mnist()[:2000]
     unit = digits / np.float32(255)

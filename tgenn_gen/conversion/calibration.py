@@ -99,10 +99,7 @@ class Calibration:
 
     def sample(self, size: int) -> Examples:
         """`size` evenly spaced examples, {input: float32 (size, *shape)}; the others are not read."""
-        numbers = self.numbers[self.spaced(size)]
-        with self._opened() as (inputs, _):
-            rows = {name: _rows(read, numbers) for name, read in inputs.items()}
-        return self._currents(rows, numbers)
+        return self._currents(self.labelled(size)[0], self.numbers[self.spaced(size)])
 
     def labelled(self, size: int) -> tuple[Examples, np.ndarray | None]:
         """`size` evenly spaced examples as they are in the file, and their class numbers (size,) or None."""
