@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
 from tgenn_gen import TgennError, simulate
-from tgenn_gen.engine.simulation import made
+from tgenn_gen.engine.simulation import made, simulated_batches
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
@@ -232,6 +232,37 @@ def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(n
             np.testing.assert_array_equal(found[index], counts[population], err_msg=population)
         for population, output in outputs.items():
             np.testing.assert_allclose(result.logits[population][index], output, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", of_all_kinds())
+def test_the_last_outputs_are_the_same_where_no_others_are_asked_for(name):
+    network = of_all_kinds()[name]
+    examples = {key: np.float32(x) for key, x in examples_for(network, 5).items()}
+    for timesteps in (7, 150):
+        if network.few_spike and timesteps > 16:
+            continue
+        every, last = (
+            [*simulated_batches(network, examples, timesteps, details=details)] for details in (True, False)
+        )
+        assert last[0].spike_counts == {}
+        for population, logits in every[0].logits.items():
+            np.testing.assert_array_equal(last[0].logits[population], logits)
+
+
+@given(
+    st.floats(0.015625, 4, width=32),
+    st.lists(st.floats(-100, 10000, width=32), min_size=1, max_size=20),
+    st.integers(1, 12),
+)
+def test_few_spike_neurons_emit_digit_by_digit_for_any_threshold(threshold, currents, steps):
+    """Each comparison and subtraction in float32, as on GeNN."""
+    v = np.float32(0.5) + np.array(currents, np.float32)
+    values = run(FewSpikeNeuron(threshold), np.array(currents, np.float32)[None], steps)
+    for spikes, step in zip(few_spikes(values, steps), range(steps), strict=True):
+        part = np.float32(threshold) * np.float32(2 ** (steps - 1 - step))
+        expected = v >= part
+        v = np.where(expected, v - part, v)
+        np.testing.assert_array_equal(spikes, expected)
 
 
 @pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])

@@ -165,14 +165,17 @@ def simulated_batches(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    *,
+    details: bool = True,
 ) -> Iterator[Result]:
     """Simulate checked examples, and yield the result of each batch.
 
-    Raises TgennError (T503) where a population cannot be recorded.
+    details: whether results have spike counts, and the outputs after each step. Raises TgennError (T503)
+    where a population cannot be recorded.
     """
     net = _in_numpy(network, timesteps, seed, batch_size)
     try:
-        yield from net.batches(examples, timesteps, record, record_v, details=True)
+        yield from net.batches(examples, timesteps, record, record_v, details)
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 
