@@ -17,7 +17,7 @@ import numpy as np
 
 MAX_STEPS = 100_000  # the schema has the same limit
 MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels: their sums are still exact in float32
-BLOCK = 2**14  # neurons that are updated for all steps at a time: their state fits the processor's cache
+BLOCK = 2**15  # neurons that are updated for all steps at a time: their state fits the processor's cache
 
 
 class IntegrateAndFire:
@@ -35,7 +35,7 @@ class IntegrateAndFire:
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         self.v = state_of(self.v, current)
         spikes = np.empty((steps, *self.v.shape), bool)
-        course = None if v_course is None else np.empty(spikes.shape, np.float32)
+        course = np.empty((0 if v_course is None else steps, *self.v.shape), np.float32)
         for v, inputs, emitted, seen in blocks(self.v, current, spikes, course):
             change = np.empty_like(v)
             for step in range(steps):
@@ -48,7 +48,7 @@ class IntegrateAndFire:
                     v -= change
                 else:
                     np.copyto(v, self.v_rest, where=emitted[step])
-                if seen is not None:
+                if len(seen):
                     seen[step] = v
         if v_course is not None:
             v_course.extend(course)
@@ -70,7 +70,7 @@ class SignedIntegrateAndFire:
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         self.v, self.sum = state_of(self.v, current), state_of(self.sum, current)
         spikes = np.empty((steps, *self.v.shape), np.int8)
-        course = None if v_course is None else np.empty(spikes.shape, np.float32)
+        course = np.empty((0 if v_course is None else steps, *self.v.shape), np.float32)
         for v, total, inputs, emitted, seen in blocks(self.v, self.sum, current, spikes, course):
             up, down, some = (np.empty(v.shape, bool) for _ in range(3))
             change = np.empty_like(v)
@@ -85,7 +85,7 @@ class SignedIntegrateAndFire:
                 total += change
                 change *= self.threshold
                 v -= change
-                if seen is not None:
+                if len(seen):
                     seen[step] = v
         if v_course is not None:
             v_course.extend(course)
@@ -188,17 +188,14 @@ def state_of(values: np.ndarray, current: np.ndarray) -> np.ndarray:
     return np.array(np.broadcast_to(values, current.shape[1:]), np.float32, order="C")
 
 
-def blocks(*arrays: np.ndarray | None) -> Iterator[list[np.ndarray]]:
-    """Yield views of some neurons of each array, (neurons,) of the first one, a state (batch, ...).
+def blocks(state: np.ndarray, *others: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Yield views of some neurons of a state (batch, ...), (neurons,), and of arrays with a time axis.
 
-    Arrays with a time axis, (steps, batch, ...), give (steps, neurons).
+    Arrays (steps, batch, ...) give (steps, neurons); other states (batch, ...) give (neurons,).
     """
-    first = arrays[0]
-    flat = [
-        a if a is None else a.reshape(-1) if a.ndim == first.ndim else a.reshape(len(a), -1) for a in arrays
-    ]
-    for start in range(0, first.size, BLOCK):
-        yield [a if a is None else a[..., start : start + BLOCK] for a in flat]
+    flat = [a.reshape(*a.shape[: a.ndim - state.ndim], -1) for a in (state, *others)]
+    for start in range(0, state.size, BLOCK):
+        yield [a[..., start : start + BLOCK] for a in flat]
 
 
 def few_spikes(values: np.ndarray, timesteps: int) -> np.ndarray:

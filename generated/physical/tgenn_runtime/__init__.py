@@ -18,7 +18,6 @@ A module imports only those above it:
     results            the results of a simulation
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run
-    threads            batches in several threads
     numpy_batch        a batch of examples in NumPy
     numpy_network      a network in NumPy: reference.py
     genn_building      builds GeNN models

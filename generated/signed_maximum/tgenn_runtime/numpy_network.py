@@ -1,9 +1,19 @@
-"""A network in NumPy: simulated layer by layer, many time steps at once."""
+"""A network in NumPy: simulated layer by layer, many time steps at once, a batch in each of several threads.
+
+NumPy's products use all processor cores by themselves, everything else only one. So each thread simulates a
+batch of its own, and its products use one core. Without the package threadpoolctl, which sets that, there is
+only one thread.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,10 +23,19 @@ from .neuron_updates import time_blocks
 from .numpy_batch import Batch
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
-from .threads import in_threads
+
+try:
+    from threadpoolctl import threadpool_limits
+except ImportError:
+    threadpool_limits = None
 
 # read(what a population emits (steps, batch, *shape), start, the value of a spike at each step): what is read
 ReadFunction = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
+
+Argument = TypeVar("Argument")
+Value = TypeVar("Value")
+
+BATCH = 2**21  # elements of the currents of a batch: they fit the processor's cache
 
 
 class NumpyNetwork(RunnableNetwork):
@@ -87,7 +106,8 @@ class NumpyNetwork(RunnableNetwork):
     ) -> Iterator[Result]:
         total = count_of(examples)
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-        size = self.batch_size or batch_size_that_fits(timesteps, self.largest, read)
+        steps = 1 if self.few_spike else timesteps  # of currents
+        size = self.batch_size or batch_size_that_fits(steps, self.largest, read * timesteps)
 
         def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
@@ -137,9 +157,34 @@ class NumpyNetwork(RunnableNetwork):
         )
 
 
-def batch_size_that_fits(timesteps: int, neurons: int, outputs: int) -> int:
-    """The number of examples at a time for which the currents of the largest population take some 4 MB.
+def batch_size_that_fits(steps: int, neurons: int, outputs: int) -> int:
+    """The number of examples at a time for which the currents of the largest population take some 8 MB.
 
-    neurons: of that population. outputs: of all output populations, whose values of all steps are kept.
+    neurons: of that population. outputs: of all output populations, times the steps of which they are kept.
     """
-    return max(1, min(256, 2**20 // max(time_blocks(timesteps)[0] * neurons, timesteps * outputs)))
+    return max(1, min(256, BATCH // max(time_blocks(steps)[0] * neurons, outputs)))
+
+
+def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argument]) -> Iterator[Value]:
+    """Yield function(argument) for all arguments, in their order; a few are computed ahead."""
+    threads = usable_cores() if threadpool_limits else 1
+    limited = threadpool_limits(1, "blas") if threadpool_limits else contextlib.nullcontext()
+    running: deque[Future[Value]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with limited:
+            for argument in arguments:
+                running.append(pool.submit(function, argument))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def usable_cores() -> int:
+    """The number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
