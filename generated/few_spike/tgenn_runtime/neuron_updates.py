@@ -193,7 +193,7 @@ def blocks(state: np.ndarray, *others: np.ndarray) -> Iterator[list[np.ndarray]]
 
     Arrays (steps, batch, ...) give (steps, neurons); other states (batch, ...) give (neurons,).
     """
-    flat = [a.reshape(*a.shape[: a.ndim - state.ndim], -1) for a in (state, *others)]
+    flat = [a.reshape(*a.shape[: a.ndim - state.ndim], state.size) for a in (state, *others)]
     for start in range(0, state.size, BLOCK):
         yield [a[..., start : start + BLOCK] for a in flat]
 
