@@ -13,7 +13,7 @@ from tgenn_gen.runtime import numpy_network
 @pytest.mark.parametrize("limits", [numpy_network.threadpool_limits, None], ids=["threads", "one thread"])
 def test_values_come_in_the_order_of_their_arguments(monkeypatch, limits):
     monkeypatch.setattr(numpy_network, "threadpool_limits", limits)
-    monkeypatch.setattr(numpy_network, "usable_cores", lambda: 4)
+    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 4)
 
     def slow_at_first(argument):
         time.sleep(0.02 if argument == 0 else 0.001)
@@ -25,7 +25,7 @@ def test_values_come_in_the_order_of_their_arguments(monkeypatch, limits):
 
 
 def test_an_error_ends_the_work(monkeypatch):
-    monkeypatch.setattr(numpy_network, "usable_cores", lambda: 2)
+    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 2)
     started = []
 
     def fails(argument):
@@ -40,7 +40,7 @@ def test_an_error_ends_the_work(monkeypatch):
 
 
 def test_what_is_not_asked_for_is_not_computed(monkeypatch):
-    monkeypatch.setattr(numpy_network, "usable_cores", lambda: 2)
+    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 2)
     started = []
     values = numpy_network.in_threads(started.append, range(1000))
     next(values)
@@ -57,3 +57,9 @@ def test_matrix_products_use_one_thread_only_meanwhile():
     before = blas_threads()
     assert all(found == {1} for found in numpy_network.in_threads(blas_threads, range(3)))
     assert blas_threads() == before
+
+
+def test_threads_are_as_many_as_products_would_use():
+    limits = pytest.importorskip("threadpoolctl").threadpool_limits
+    with limits(1, "blas"):
+        assert numpy_network.usable_threads() == 1
