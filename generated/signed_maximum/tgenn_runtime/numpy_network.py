@@ -1,8 +1,8 @@
 """A network in NumPy: simulated layer by layer, many time steps at once, a batch in each of several threads.
 
 NumPy's products use all processor cores by themselves, everything else only one. So each thread simulates a
-batch of its own, and its products use one core. Without the package threadpoolctl, which sets that, there is
-only one thread.
+batch of its own, and its products use one core. There are as many threads as products would use: all cores,
+or what OMP_NUM_THREADS says; one without the package threadpoolctl, which sets that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_info, threadpool_limits
 except ImportError:
     threadpool_limits = None
 
@@ -167,7 +167,7 @@ def batch_size_that_fits(steps: int, neurons: int, outputs: int) -> int:
 
 def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argument]) -> Iterator[Value]:
     """Yield function(argument) for all arguments, in their order; a few are computed ahead."""
-    threads = usable_cores() if threadpool_limits else 1
+    threads = usable_threads() if threadpool_limits else 1
     limited = threadpool_limits(1, "blas") if threadpool_limits else contextlib.nullcontext()
     running: deque[Future[Value]] = deque()
     pool = ThreadPoolExecutor(threads)
@@ -183,8 +183,7 @@ def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argume
         pool.shutdown(cancel_futures=True)
 
 
-def usable_cores() -> int:
-    """The number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def usable_threads() -> int:
+    """The number of threads that NumPy's matrix products use."""
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max(pools, default=os.cpu_count() or 1)
