@@ -16,6 +16,7 @@ import numpy as np
 from .data import count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
+from .neuron_settings import parsed
 from .raster import plot_raster, require_plot
 from .results import Result
 from .runnable_network import RunnableNetwork
@@ -70,6 +71,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
             raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text!r}")
         return int(text)
 
+    def setting(text: str) -> tuple[str, str, float]:
+        try:
+            return parsed(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--data",
@@ -99,6 +106,15 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         default=0,
         metavar="S",
         help="seed of random numbers, if the network uses any (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="POP.NAME=VALUE",
+        help="set a parameter of a population's neurons, such as conv2d.threshold=0.9; can be repeated",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -169,6 +185,8 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
     them as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
+    for population, name, value in arguments.settings:
+        net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)
     record = recorded_names(arguments)
     examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)

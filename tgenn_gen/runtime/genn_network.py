@@ -10,7 +10,6 @@ A few-spike population emits after it has seen all time steps of an example: its
 from __future__ import annotations
 
 import re
-import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,25 +20,11 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of
-from .genn_building import build_and_load, build_folder
+from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
 from .messages import RunError
 from .random_numbers import random_keys
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
-
-try:
-    import pygenn
-    from pygenn.genn_model import backend_modules
-except ImportError as error:
-    message = (
-        f"PyGeNN cannot be imported ({error}): "
-        "install it as https://genn-team.github.io/genn/documentation/5/installation.html describes, "
-        "or use reference.py, which gives the same results without it."
-    )
-    if Path(sys.argv[0]).name == "simulate.py":
-        print(f"simulate.py: error: {message}", file=sys.stderr)
-        raise SystemExit(3) from None
-    raise ImportError(message) from None
 
 MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, with more bytes of SPARSE synapses, auto means TOEPLITZ
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
@@ -104,7 +89,7 @@ class GeNNNetwork(RunnableNetwork):
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
         self.build_dir = build_folder(self.folder.path, build_dir)
-        self.model = pygenn.GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
+        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
         self.model.dt = dt
         self._default_timesteps = default_timesteps
         self._names: dict[str, str] = {}
@@ -203,13 +188,35 @@ class GeNNNetwork(RunnableNetwork):
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
         self._check()
-        for group in model.neuron_populations.values():  # so that other timesteps need no new code
-            group.set_param_dynamic("timesteps")
         try:
             build_and_load(model, self.build_dir)
         except Exception as error:
             raise RunError(f"GeNN cannot build the model with backend {self.backend}: {error}", 3) from error
         self._loaded = True
+        for name in self.populations:
+            self._push_parameters(name)
+
+    def set(self, population: str, **values: float) -> None:
+        before = self.settings
+        super().set(population, **values)
+        try:
+            self.settings.require_known(self.populations)
+            if self._loaded:
+                self._push_parameters(population)
+            else:
+                self._parameters(population)
+        except RunError:
+            self.settings = before
+            raise
+
+    def _parameters(self, population: str) -> dict[str, float]:
+        """The values of a population's dynamic parameters, but for timesteps."""
+        given = self.model.parameters[self.populations[population].name]
+        return self.settings.applied(population, {n: v for n, v in given.items() if n != "timesteps"})
+
+    def _push_parameters(self, population: str) -> None:
+        for name, value in self._parameters(population).items():
+            self.populations[population].set_dynamic_param_value(name, value)
 
     def _check(self) -> None:
         """Raise RunError where parts of the network, which may have been edited, do not fit together."""
