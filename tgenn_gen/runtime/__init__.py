@@ -24,6 +24,7 @@ A module imports only those above it:
     genn_network       a network on GeNN: simulate.py
     written_files      writes files completely or not at all
     raster             draws spikes
+    genn_jobs          simulates examples in several processes
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py
     projects           loads scripts of several projects into one process

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,15 @@ def guarded(run: Callable[[], None]) -> None:
         end("there is not enough memory: use a smaller --batch-size, --timesteps or --limit", 3)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, as an argument."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
     """The options that both scripts have. timesteps: the default, from network.yaml."""
-
-    def positive(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-        return int(text)
 
     def seed(text: str) -> int:
         if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
@@ -178,8 +180,15 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
-def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mapping[str, str]) -> None:
-    """Read the examples, simulate them, and report. engine: added to the results of --json.
+def simulate(
+    net: RunnableNetwork,
+    arguments: argparse.Namespace,
+    engine: Mapping[str, str],
+    batches: Callable[..., Iterator[Result]] | None = None,
+) -> None:
+    """Read the examples, simulate them, and report.
+
+    engine: added to the results of --json. batches: what simulates; by default net.batches.
 
     Raises RunError. After an interruption the results are those of the finished examples, and --json marks
     them as incomplete.
@@ -207,7 +216,7 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
     started = time.perf_counter()
     kept = Kept(arguments.save_outputs is not None)
     try:
-        for batch in net.batches(examples, arguments.timesteps, record, (), details):
+        for batch in (batches or net.batches)(examples, arguments.timesteps, record, (), details):
             kept.add(batch)
             for name, logits in batch.logits_per_step.items():
                 if name in scores:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 try:
     import pygenn
-    from pygenn.genn_model import backend_modules  # noqa: F401  (genn_network's)
+    from pygenn.genn_model import backend_modules
 except ImportError as error:
     message = (
         f"PyGeNN cannot be imported ({error}): "
@@ -27,6 +27,8 @@ except ImportError as error:
         print(f"simulate.py: error: {message}", file=sys.stderr)
         raise SystemExit(3) from None
     raise ImportError(message) from None
+
+__all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn"]
 
 
 class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]

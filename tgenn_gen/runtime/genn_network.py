@@ -96,6 +96,7 @@ class GeNNNetwork(RunnableNetwork):
         self._driven: list[_Driven] = []
         self._streams: list[tuple[Any, int]] = []
         self._reads: dict[str, str] = {}
+        self.first_example = 0  # its number: random numbers depend on it
         self._step = 0
         self._shown: deque[Examples] = deque()
         self._loaded = False
@@ -130,9 +131,9 @@ class GeNNNetwork(RunnableNetwork):
         return kernel.flatten() if matrix == "TOEPLITZ" else pygenn.init_var("Kernel")
 
     def connectivity(self, snippets: dict[str, Any], matrix: str) -> Any:
-        """The connectivity of synapses. snippets: the SPARSE and the TOEPLITZ one in connectivity.py."""
+        """The connectivity of synapses. snippets: SPARSE, TOEPLITZ, ROWS in connectivity.py."""
         if matrix == "TOEPLITZ":
-            return pygenn.init_toeplitz_connectivity(snippets[matrix])
+            return pygenn.init_toeplitz_connectivity(snippets["ROWS" if self.backend == CPU else matrix])
         return pygenn.init_sparse_connectivity(snippets[matrix])
 
     def set_kernel(self, synapses: Any, kernel: np.ndarray) -> None:
@@ -400,7 +401,8 @@ class GeNNNetwork(RunnableNetwork):
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
 
     def _set_keys(self, group: Any, stream: int, batch: int) -> None:
-        keys = random_keys(self.seed, stream, batch * self.batch_size + np.arange(self.batch_size))
+        first = self.first_example + batch * self.batch_size
+        keys = random_keys(self.seed, stream, first + np.arange(self.batch_size))
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
 
