@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .command_line import argument_parser, guarded, positive, simulate
 from .genn_jobs import Jobs
-from .genn_network import MAX_SPARSE_BYTES, GeNNNetwork
+from .genn_network import GeNNNetwork
 
 
 def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
@@ -20,8 +20,8 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
         "--connectivity",
         choices=("auto", "sparse", "toeplitz"),
         default="auto",
-        help="how GeNN stores synapses that share weights: sparse: each one; toeplitz: only the kernel; auto "
-        f"(default): sparse on a CPU up to {MAX_SPARSE_BYTES / 2**30:g} GiB, else toeplitz",
+        help="how GeNN stores synapses that share weights: sparse: each one; toeplitz, or auto (default): "
+        "only the kernel",
     )
     parser.add_argument(
         "--build-dir",

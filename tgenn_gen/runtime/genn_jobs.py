@@ -90,7 +90,7 @@ def _received(end: Connection) -> Result:
         raise RunError("a process ended before it was done: there may not be enough memory", 3) from None
     if isinstance(result, BaseException):
         raise result
-    return result  # type: ignore[no-any-return]
+    return result
 
 
 def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:

@@ -26,7 +26,6 @@ from .random_numbers import random_keys
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
-MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, with more bytes of SPARSE synapses, auto means TOEPLITZ
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
 CPU = "single_threaded_cpu"
 
@@ -36,14 +35,13 @@ class GeNNNetwork(RunnableNetwork):
 
     dt                 the length of a time step in ms
     default_timesteps  time steps per example in network.yaml
-    sparse_bytes   memory of the synapses that can be TOEPLITZ, if they are SPARSE; "auto" depends on it
     outputs        the output populations in order, if there are several
     timesteps      time steps per example
     backend        GeNN's backend; by default the fastest that PyGeNN has
     batch_size     examples at a time: 1 on a CPU; by default 128 on a GPU
     seed           seed of random numbers, if the network uses any
-    connectivity   how GeNN stores synapses that share weights: "sparse": each synapse; "toeplitz": only the
-                   kernel; "auto": sparse on a CPU up to 4 GiB, else toeplitz
+    connectivity   how GeNN stores synapses that share weights: "sparse": each synapse; "toeplitz" or
+                   "auto": only the kernel
     build_dir      the folder for GeNN's code; by default the script's folder, or a cache folder if that is
                    read-only
 
@@ -58,7 +56,6 @@ class GeNNNetwork(RunnableNetwork):
         *,
         dt: float,
         default_timesteps: int,
-        sparse_bytes: int = 0,
         few_spike: bool = False,
         outputs: Sequence[str] = (),
         timesteps: int | None = None,
@@ -81,11 +78,9 @@ class GeNNNetwork(RunnableNetwork):
             message = f"{batch_size}: expected 1, because backend {CPU} simulates one example at a time"
             raise RunError(message, option="batch_size")
         self.batch_size = batch_size or 0  # 0: chosen when the model is loaded
-        small = sparse_bytes <= MAX_SPARSE_BYTES
-        automatic = "sparse" if self.backend == CPU and small else "toeplitz"
         if connectivity not in ("auto", "sparse", "toeplitz"):
             raise RunError(f"{connectivity}: expected auto, sparse or toeplitz", option="connectivity")
-        self.matrix = (automatic if connectivity == "auto" else connectivity).upper()
+        self.matrix = "SPARSE" if connectivity == "sparse" else "TOEPLITZ"
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
         self.build_dir = build_folder(self.folder.path, build_dir)
