@@ -11,7 +11,7 @@ import numpy as np
 from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import batch_size_that_fits, time_blocks
-from .random_numbers import random_keys, uniform_between
+from .random_numbers import Drawn, random_keys
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
@@ -87,7 +87,7 @@ class NumpyNetwork(RunnableNetwork):
         """
         batch = self._batch
         if name not in batch.neurons:
-            batch.neurons[name] = neurons(**parameters)
+            batch.neurons[name] = neurons(**self.settings.applied(name, parameters))
             if "v_course" in inspect.signature(batch.neurons[name].run).parameters:
                 batch.with_v.append(name)
         if name in batch.with_v and name in batch.v:
@@ -110,9 +110,9 @@ class NumpyNetwork(RunnableNetwork):
         """The random keys of the batch's examples. stream: the index of the population in the network."""
         return random_keys(self.seed, stream, self._batch.numbers)
 
-    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
-        """Random numbers in [low, high), float32 (batch, *shape)."""
-        return uniform_between(self.keys(stream), low, high, shape)
+    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> Drawn:
+        """Random numbers in [low, high), (batch, *shape): v_init of `population`."""
+        return Drawn(self.keys(stream), low, high, shape)
 
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -135,6 +135,7 @@ class NumpyNetwork(RunnableNetwork):
             self._batch = batch = _Batch(shown, numbers, timesteps, record, record_v)
             for batch.steps in time_blocks(timesteps):
                 self.populations(self)
+                self.settings.require_known(batch.neurons)
                 require_recordable("record", record, batch.counts)
                 require_recordable("record_v", record_v, batch.with_v)
             logits = {}
