@@ -84,7 +84,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net = build(); net.run(x) gives outputs, spike counts and what is recorded: see GeNNNetwork.
     """
-    net = GeNNNetwork("branched", __file__, dt=0.5, default_timesteps=5, sparse_bytes=768, **options)
+    net = GeNNNetwork("branched", __file__, dt=0.5, default_timesteps=5, **options)
     model = net.model
     net.input("in-put", (4, 6, 1), uint8_divisor=16.0)
 
@@ -239,4 +239,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is ddd2865f6989b1bf8a3a94b455453785953de1894fba0c8e2f02e702fcc6696f
+# tgenn_gen: the sha256 of all lines above is e5ffdc5b9cfc02d39fbc12dd889f2cafd66d88387a2e03361bd9d718f27d603b

@@ -5,6 +5,8 @@ fdc36824dec534239b8358a88c56d5d3561895c8aeff952cab34235ee0e04684.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
+ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
+next.
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -22,27 +24,28 @@ stem_to_sum = pygenn.create_sparse_connect_init_snippet(
 )
 
 # stem: conv2d 3x2 same
+stem_to_branch_row = """
+    const int i0 = (int)id_pre;
+    // conv2d 3x2 same: (3, 5, 3) -> (3, 5, 3)
+    const int row0 = i0 / 15;
+    const int column0 = (i0 / 3) % 5;
+    const int channel0 = i0 % 3;
+    for(int out_row0 = max(0, row0 - 1); out_row0 <= min(2, row0 + 1); out_row0++) {
+        const int tap_row0 = row0 + 1 - out_row0;
+        for(int out_column0 = max(0, column0 - 1); out_column0 <= min(4, column0);
+            out_column0++) {
+            const int tap_column0 = column0 - out_column0;
+            for(int filter0 = 0; filter0 <= 2; filter0++) {
+                const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
+                addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 3 + channel0) * 3 + filter0);
+            }
+        }
+    }
+"""
 stem_to_branch = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
         "stem_to_branch_sparse",
-        row_build_code="""
-            const int i0 = (int)id_pre;
-            // conv2d 3x2 same: (3, 5, 3) -> (3, 5, 3)
-            const int row0 = i0 / 15;
-            const int column0 = (i0 / 3) % 5;
-            const int channel0 = i0 % 3;
-            for(int out_row0 = max(0, row0 - 1); out_row0 <= min(2, row0 + 1); out_row0++) {
-                const int tap_row0 = row0 + 1 - out_row0;
-                for(int out_column0 = max(0, column0 - 1); out_column0 <= min(4, column0);
-                    out_column0++) {
-                    const int tap_column0 = column0 - out_column0;
-                    for(int filter0 = 0; filter0 <= 2; filter0++) {
-                        const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                        addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 3 + channel0) * 3 + filter0);
-                    }
-                }
-            }
-        """,
+        row_build_code=stem_to_branch_row,
         calc_max_row_len_func=lambda num_pre, num_post, pars: 18,
         calc_kernel_size_func=lambda pars: [54],
     ),
@@ -75,29 +78,36 @@ stem_to_branch = {
         calc_max_row_len_func=lambda num_pre, num_post, pars: 18,
         calc_kernel_size_func=lambda pars: [54],
     ),
+    "ROWS": pygenn.create_toeplitz_connect_init_snippet(
+        "stem_to_branch_rows",
+        diagonal_build_code="for_each_synapse {" + stem_to_branch_row + "}",
+        calc_max_row_len_func=lambda num_pre, num_post, pars: 1,
+        calc_kernel_size_func=lambda pars: [54],
+    ),
 }
 
 # branch: conv2d 1x1 same
+branch_to_sum_row = """
+    const int i0 = (int)id_pre;
+    // conv2d 1x1 same: (3, 5, 3) -> (3, 5, 3)
+    const int row0 = i0 / 15;
+    const int column0 = (i0 / 3) % 5;
+    const int channel0 = i0 % 3;
+    for(int out_row0 = row0; out_row0 <= min(2, row0); out_row0++) {
+        const int tap_row0 = row0 - out_row0;
+        for(int out_column0 = column0; out_column0 <= min(4, column0); out_column0++) {
+            const int tap_column0 = column0 - out_column0;
+            for(int filter0 = 0; filter0 <= 2; filter0++) {
+                const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
+                addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
+            }
+        }
+    }
+"""
 branch_to_sum = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
         "branch_to_sum_sparse",
-        row_build_code="""
-            const int i0 = (int)id_pre;
-            // conv2d 1x1 same: (3, 5, 3) -> (3, 5, 3)
-            const int row0 = i0 / 15;
-            const int column0 = (i0 / 3) % 5;
-            const int channel0 = i0 % 3;
-            for(int out_row0 = row0; out_row0 <= min(2, row0); out_row0++) {
-                const int tap_row0 = row0 - out_row0;
-                for(int out_column0 = column0; out_column0 <= min(4, column0); out_column0++) {
-                    const int tap_column0 = column0 - out_column0;
-                    for(int filter0 = 0; filter0 <= 2; filter0++) {
-                        const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                        addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
-                    }
-                }
-            }
-        """,
+        row_build_code=branch_to_sum_row,
         calc_max_row_len_func=lambda num_pre, num_post, pars: 3,
         calc_kernel_size_func=lambda pars: [9],
     ),
@@ -128,5 +138,11 @@ branch_to_sum = {
         calc_max_row_len_func=lambda num_pre, num_post, pars: 3,
         calc_kernel_size_func=lambda pars: [9],
     ),
+    "ROWS": pygenn.create_toeplitz_connect_init_snippet(
+        "branch_to_sum_rows",
+        diagonal_build_code="for_each_synapse {" + branch_to_sum_row + "}",
+        calc_max_row_len_func=lambda num_pre, num_post, pars: 1,
+        calc_kernel_size_func=lambda pars: [9],
+    ),
 }
-# tgenn_gen: the sha256 of all lines above is dfdcd7a2b4066f15ab7e1730d5563048a6b4a50f357f1c27a6230eda51959c48
+# tgenn_gen: the sha256 of all lines above is 0ec0fcd2f7e7565bf9cc91a8b118854156b4e20c0368a69b75cce4a567c36d77

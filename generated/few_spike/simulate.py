@@ -80,15 +80,7 @@ def build(**options: Any) -> GeNNNetwork:
 
     net = build(); net.run(x) gives outputs, spike counts and what is recorded: see GeNNNetwork.
     """
-    net = GeNNNetwork(
-        "few_spike",
-        __file__,
-        dt=1.0,
-        default_timesteps=7,
-        sparse_bytes=7560,
-        few_spike=True,
-        **options,
-    )
+    net = GeNNNetwork("few_spike", __file__, dt=1.0, default_timesteps=7, few_spike=True, **options)
     model = net.model
     net.input("image", (6, 5, 2), uint8_divisor=1.0)
 
@@ -199,4 +191,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is e5d61171658c1eece061b279364295f9b64c97006e8f8fa679766aab74f77fc1
+# tgenn_gen: the sha256 of all lines above is bddc89b2bb1f90810f2c5f0b5daf7ea8d02540c1f61e42db6e463ec70de0bc40

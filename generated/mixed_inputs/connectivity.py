@@ -5,6 +5,8 @@ fe63a7c951421ed7d3a6aee19bfe3a2d66f3980699e2120ca22bb0d4bc501847.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
+ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
+next.
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -22,27 +24,28 @@ stem_to_image = pygenn.create_sparse_connect_init_snippet(
 )
 
 # stem: conv2d 2x2 same
+stem_to_deep_row = """
+    const int i0 = (int)id_pre;
+    // conv2d 2x2 same: (2, 3, 2) -> (2, 3, 2)
+    const int row0 = i0 / 6;
+    const int column0 = (i0 / 2) % 3;
+    const int channel0 = i0 % 2;
+    for(int out_row0 = max(0, row0 - 1); out_row0 <= min(1, row0); out_row0++) {
+        const int tap_row0 = row0 - out_row0;
+        for(int out_column0 = max(0, column0 - 1); out_column0 <= min(2, column0);
+            out_column0++) {
+            const int tap_column0 = column0 - out_column0;
+            for(int filter0 = 0; filter0 <= 1; filter0++) {
+                const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
+                addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
+            }
+        }
+    }
+"""
 stem_to_deep = {
     "SPARSE": pygenn.create_sparse_connect_init_snippet(
         "stem_to_deep_sparse",
-        row_build_code="""
-            const int i0 = (int)id_pre;
-            // conv2d 2x2 same: (2, 3, 2) -> (2, 3, 2)
-            const int row0 = i0 / 6;
-            const int column0 = (i0 / 2) % 3;
-            const int channel0 = i0 % 2;
-            for(int out_row0 = max(0, row0 - 1); out_row0 <= min(1, row0); out_row0++) {
-                const int tap_row0 = row0 - out_row0;
-                for(int out_column0 = max(0, column0 - 1); out_column0 <= min(2, column0);
-                    out_column0++) {
-                    const int tap_column0 = column0 - out_column0;
-                    for(int filter0 = 0; filter0 <= 1; filter0++) {
-                        const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
-                        addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
-                    }
-                }
-            }
-        """,
+        row_build_code=stem_to_deep_row,
         calc_max_row_len_func=lambda num_pre, num_post, pars: 8,
         calc_kernel_size_func=lambda pars: [16],
     ),
@@ -75,5 +78,11 @@ stem_to_deep = {
         calc_max_row_len_func=lambda num_pre, num_post, pars: 8,
         calc_kernel_size_func=lambda pars: [16],
     ),
+    "ROWS": pygenn.create_toeplitz_connect_init_snippet(
+        "stem_to_deep_rows",
+        diagonal_build_code="for_each_synapse {" + stem_to_deep_row + "}",
+        calc_max_row_len_func=lambda num_pre, num_post, pars: 1,
+        calc_kernel_size_func=lambda pars: [16],
+    ),
 }
-# tgenn_gen: the sha256 of all lines above is ce3b3918c084c3755fc21cb6d41e3f5045d0cee559ca1db3e0d2bb88fa4db725
+# tgenn_gen: the sha256 of all lines above is 293f54d45933eb3767d08e2c35bac18a9a8a90efe42c75bf6df68abfa381f74d

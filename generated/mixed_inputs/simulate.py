@@ -129,7 +129,6 @@ def build(**options: Any) -> GeNNNetwork:
         __file__,
         dt=1.0,
         default_timesteps=6,
-        sparse_bytes=768,
         outputs=("image", "classes"),
         **options,
     )
@@ -285,4 +284,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 06f1b577f736f35a7c442bbab438f793e2f9364e697d055a54d61b08d986728a
+# tgenn_gen: the sha256 of all lines above is b9de4cccb0ae8e39575b1d48e98c83a321b4b05a93d75507553d889578f0317e

@@ -176,23 +176,16 @@ def test_toeplitz_gives_the_spikes_of_numpy_with_every_map_and_with_maxima(tmp_p
     assert_equal_arrays(found, expected)
 
 
-def test_auto_is_sparse_on_a_cpu_up_to_a_limit_and_toeplitz_elsewhere(fake_genn, monkeypatch):
+def test_auto_is_toeplitz_except_for_signed_spikes_on_a_gpu(fake_genn, monkeypatch):
     np.savez(fake_genn, **synapse_matrices(small_cnn()))
     script = load_script(GENERATED / "small_cnn" / "simulate.py")
     runtime = script.GeNNNetwork.__init__.__globals__
     monkeypatch.setitem(runtime, "backend_modules", ("single_threaded_cpu", "cuda", "hip"))
-    needed = (
-        105 * 3 * 4 * 8
-    )  # of conv2: each neuron has a row for its longest one, of 3 columns and 4 filters
-    for limit, on_cpu in ((needed, "SPARSE"), (needed - 1, "TOEPLITZ")):
-        monkeypatch.setitem(runtime, "MAX_SPARSE_BYTES", limit)
-        assert script.build(backend="single_threaded_cpu").matrix == on_cpu
-        for backend in ("cuda", "hip"):
-            net = script.build(backend=backend)
-            assert (net.matrix, net.signed_matrix) == ("TOEPLITZ", "SPARSE")
-        for backend in ("single_threaded_cpu", "cuda"):
-            for chosen in ("sparse", "toeplitz"):
-                assert script.build(backend=backend, connectivity=chosen).matrix == chosen.upper()
+    for backend, signed in (("single_threaded_cpu", "TOEPLITZ"), ("cuda", "SPARSE"), ("hip", "SPARSE")):
+        net = script.build(backend=backend)
+        assert (net.matrix, net.signed_matrix) == ("TOEPLITZ", signed)
+        for chosen in ("sparse", "toeplitz"):
+            assert script.build(backend=backend, connectivity=chosen).matrix == chosen.upper()
 
 
 def test_show_as_json_holds_exact_numbers(capsys):

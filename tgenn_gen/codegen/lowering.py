@@ -88,7 +88,7 @@ class _Lowering:
             largest_population=network.largest,
             genn_imports=tuple(genn_imports(inputs, genn_populations, synapses)),
             numpy_imports=tuple(numpy_imports(network, inputs, populations)),
-            genn_lines=self.python.genn_lines(synapses),
+            genn_lines=self.python.genn_lines(),
             numpy_lines=self.python.numpy_lines(),
         )
 

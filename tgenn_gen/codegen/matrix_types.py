@@ -20,7 +20,6 @@ from tgenn_gen.network.ops.shared.mixing import Mixing
 
 WEIGHT_BYTES = 4
 SPARSE_SYNAPSE_BYTES = 8  # a weight and the postsynaptic neuron's index
-MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, synapses that would take more than this are TOEPLITZ
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,10 @@ class PythonText:
     def __init__(self, network: Network, names: CodeNames) -> None:
         self.network, self.names, self.dt = network, names, network.simulation.dt
 
-    def genn_lines(self, synapses: Iterable[ConnectionPlan]) -> tuple[str, ...]:
+    def genn_lines(self) -> tuple[str, ...]:
         """The statement that makes the network in simulate.py."""
         network = self.network
         options = [f"dt={self.dt!r}", f"default_timesteps={network.simulation.timesteps}"]
-        if sparse_bytes := sum(c.sparse_bytes for c in synapses if c.matrix == "EITHER"):
-            options.append(f"sparse_bytes={sparse_bytes}")
         options += ["few_spike=True"] if network.few_spike else []
         if len(network.outputs) > 1:
             names = ", ".join(f'"{o.population}"' for o in network.outputs)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 from .data import count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
+from .neuron_settings import parsed
 from .raster import plot_raster, require_plot
 from .results import Result
 from .runnable_network import RunnableNetwork
@@ -57,18 +58,26 @@ def guarded(run: Callable[[], None]) -> None:
         end("there is not enough memory: use a smaller --batch-size, --timesteps or --limit", 3)
 
 
+def positive(text: str) -> int:
+    """A whole number of at least 1, as an argument."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
 def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser:
     """The options that both scripts have. timesteps: the default, from network.yaml."""
-
-    def positive(text: str) -> int:
-        if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-            raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-        return int(text)
 
     def seed(text: str) -> int:
         if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
             raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text!r}")
         return int(text)
+
+    def setting(text: str) -> tuple[str, str, float]:
+        try:
+            return parsed(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
@@ -99,6 +108,15 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         default=0,
         metavar="S",
         help="seed of random numbers, if the network uses any (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="POP.NAME=VALUE",
+        help="set a parameter of a population's neurons, such as conv2d.threshold=0.9; can be repeated",
     )
     parser.add_argument(
         "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
@@ -162,13 +180,22 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
-def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mapping[str, str]) -> None:
-    """Read the examples, simulate them, and report. engine: added to the results of --json.
+def simulate(
+    net: RunnableNetwork,
+    arguments: argparse.Namespace,
+    engine: Mapping[str, str],
+    batches: Callable[..., Iterator[Result]] | None = None,
+) -> None:
+    """Read the examples, simulate them, and report.
+
+    engine: added to the results of --json. batches: what simulates; by default net.batches.
 
     Raises RunError. After an interruption the results are those of the finished examples, and --json marks
     them as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
+    for population, name, value in arguments.settings:
+        net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)
     record = recorded_names(arguments)
     examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
@@ -189,7 +216,7 @@ def simulate(net: RunnableNetwork, arguments: argparse.Namespace, engine: Mappin
     started = time.perf_counter()
     kept = Kept(arguments.save_outputs is not None)
     try:
-        for batch in net.batches(examples, arguments.timesteps, record, (), details):
+        for batch in (batches or net.batches)(examples, arguments.timesteps, record, (), details):
             kept.add(batch)
             for name, logits in batch.logits_per_step.items():
                 if name in scores:

@@ -1,4 +1,4 @@
-"""Builds a GeNN model: optimized, without output, and again where an earlier build is damaged."""
+"""GeNN models, and how they are built: optimized, without output, again where an earlier build is damaged."""
 
 from __future__ import annotations
 
@@ -10,9 +10,53 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
+
+try:
+    import pygenn
+    from pygenn.genn_model import backend_modules
+except ImportError as error:
+    message = (
+        f"PyGeNN cannot be imported ({error}): "
+        "install it as https://genn-team.github.io/genn/documentation/5/installation.html describes, "
+        "or use reference.py, which gives the same results without it."
+    )
+    if Path(sys.argv[0]).name == "simulate.py":
+        print(f"simulate.py: error: {message}", file=sys.stderr)
+        raise SystemExit(3) from None
+    raise ImportError(message) from None
+
+__all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn"]
+
+
+class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
+    """A pygenn.GeNNModel whose code does not contain the values of neurons' parameters.
+
+    They are dynamic parameters in GeNN, which are set after loading. GeNN builds a model again where a value
+    of a parameter changes, so it gets 1 for each. `depth` keeps its value, and so do all parameters but
+    `timesteps` of models with derived parameters, which GeNN computes from them when it builds.
+
+    parameters   {population: {parameter: value}} of the dynamic ones
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.parameters: dict[str, dict[str, float]] = {}
+
+    def add_neuron_population(  # type: ignore[no-untyped-def]
+        self, pop_name, num_neurons, neuron, params: Mapping[str, float], vars: Mapping[str, Any]
+    ):
+        fixed = isinstance(neuron, str) or bool(neuron.get_derived_params())
+        constant = {*params} - {"timesteps"} if fixed else {"depth"}
+        dynamic = {name: value for name, value in params.items() if name not in constant}
+        given = {**params, **dict.fromkeys(dynamic, 1)}
+        group = super().add_neuron_population(pop_name, num_neurons, neuron, given, vars)
+        for name in dynamic:
+            group.set_param_dynamic(name)
+        self.parameters[pop_name] = dynamic
+        return group
 
 
 def build_folder(project: Path, chosen: str | Path | None) -> Path:

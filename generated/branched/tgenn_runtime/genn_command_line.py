@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .command_line import argument_parser, guarded, simulate
-from .genn_network import MAX_SPARSE_BYTES, GeNNNetwork
+from .command_line import argument_parser, guarded, positive, simulate
+from .genn_jobs import Jobs
+from .genn_network import GeNNNetwork
 
 
 def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
@@ -19,8 +20,8 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
         "--connectivity",
         choices=("auto", "sparse", "toeplitz"),
         default="auto",
-        help="how GeNN stores synapses that share weights: sparse: each one; toeplitz: only the kernel; auto "
-        f"(default): sparse on a CPU up to {MAX_SPARSE_BYTES / 2**30:g} GiB, else toeplitz",
+        help="how GeNN stores synapses that share weights: sparse: each one; toeplitz, or auto (default): "
+        "only the kernel",
     )
     parser.add_argument(
         "--build-dir",
@@ -29,10 +30,21 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
         help="folder for GeNN's code (default: this folder, or a cache folder if this one is read-only)",
     )
 
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="simulate in N processes, on a CPU (default: %(default)s)",
+    )
+
     def run() -> None:
         arguments = parser.parse_args()
         options = ("timesteps", "backend", "batch_size", "seed", "connectivity", "build_dir")
-        net = build(**{option: getattr(arguments, option) for option in options})
-        simulate(net, arguments, {"backend": net.backend, "connectivity": net.matrix.lower()})
+        given = {option: getattr(arguments, option) for option in options}
+        net = build(**given)
+        script = str(net.folder.script)
+        jobs = Jobs(net, script, given, arguments.jobs) if arguments.jobs > 1 else net
+        simulate(net, arguments, {"backend": net.backend, "connectivity": net.matrix.lower()}, jobs.batches)
 
     guarded(run)

@@ -131,6 +131,7 @@ class NumpyNetwork(RunnableNetwork):
             examples,
             first + np.arange(count_of(examples)),
             self.seed,
+            settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
             every_step=details or bool(record_v) or not from_start,
@@ -140,6 +141,7 @@ class NumpyNetwork(RunnableNetwork):
         )
         for batch.steps in time_blocks(timesteps):
             self.populations(batch)
+            self.settings.require_known(batch.neurons)
             require_recordable("record", record, batch.spiking)
             require_recordable("record_v", record_v, batch.with_v)
         weights, logits = self.step_weights(timesteps), {}

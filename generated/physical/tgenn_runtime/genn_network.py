@@ -10,7 +10,6 @@ A few-spike population emits after it has seen all time steps of an example: its
 from __future__ import annotations
 
 import re
-import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,27 +20,12 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of
-from .genn_building import build_and_load, build_folder
+from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
 from .messages import RunError
 from .random_numbers import random_keys
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
-try:
-    import pygenn
-    from pygenn.genn_model import backend_modules
-except ImportError as error:
-    message = (
-        f"PyGeNN cannot be imported ({error}): "
-        "install it as https://genn-team.github.io/genn/documentation/5/installation.html describes, "
-        "or use reference.py, which gives the same results without it."
-    )
-    if Path(sys.argv[0]).name == "simulate.py":
-        print(f"simulate.py: error: {message}", file=sys.stderr)
-        raise SystemExit(3) from None
-    raise ImportError(message) from None
-
-MAX_SPARSE_BYTES = 4 * 2**30  # on a CPU, with more bytes of SPARSE synapses, auto means TOEPLITZ
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
 CPU = "single_threaded_cpu"
 
@@ -51,14 +35,13 @@ class GeNNNetwork(RunnableNetwork):
 
     dt                 the length of a time step in ms
     default_timesteps  time steps per example in network.yaml
-    sparse_bytes   memory of the synapses that can be TOEPLITZ, if they are SPARSE; "auto" depends on it
     outputs        the output populations in order, if there are several
     timesteps      time steps per example
     backend        GeNN's backend; by default the fastest that PyGeNN has
     batch_size     examples at a time: 1 on a CPU; by default 128 on a GPU
     seed           seed of random numbers, if the network uses any
-    connectivity   how GeNN stores synapses that share weights: "sparse": each synapse; "toeplitz": only the
-                   kernel; "auto": sparse on a CPU up to 4 GiB, else toeplitz
+    connectivity   how GeNN stores synapses that share weights: "sparse": each synapse; "toeplitz" or
+                   "auto": only the kernel
     build_dir      the folder for GeNN's code; by default the script's folder, or a cache folder if that is
                    read-only
 
@@ -73,7 +56,6 @@ class GeNNNetwork(RunnableNetwork):
         *,
         dt: float,
         default_timesteps: int,
-        sparse_bytes: int = 0,
         few_spike: bool = False,
         outputs: Sequence[str] = (),
         timesteps: int | None = None,
@@ -96,21 +78,20 @@ class GeNNNetwork(RunnableNetwork):
             message = f"{batch_size}: expected 1, because backend {CPU} simulates one example at a time"
             raise RunError(message, option="batch_size")
         self.batch_size = batch_size or 0  # 0: chosen when the model is loaded
-        small = sparse_bytes <= MAX_SPARSE_BYTES
-        automatic = "sparse" if self.backend == CPU and small else "toeplitz"
         if connectivity not in ("auto", "sparse", "toeplitz"):
             raise RunError(f"{connectivity}: expected auto, sparse or toeplitz", option="connectivity")
-        self.matrix = (automatic if connectivity == "auto" else connectivity).upper()
+        self.matrix = "SPARSE" if connectivity == "sparse" else "TOEPLITZ"
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
         self.build_dir = build_folder(self.folder.path, build_dir)
-        self.model = pygenn.GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
+        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
         self.model.dt = dt
         self._default_timesteps = default_timesteps
         self._names: dict[str, str] = {}
         self._driven: list[_Driven] = []
         self._streams: list[tuple[Any, int]] = []
         self._reads: dict[str, str] = {}
+        self.first_example = 0  # its number: random numbers depend on it
         self._step = 0
         self._shown: deque[Examples] = deque()
         self._loaded = False
@@ -145,9 +126,9 @@ class GeNNNetwork(RunnableNetwork):
         return kernel.flatten() if matrix == "TOEPLITZ" else pygenn.init_var("Kernel")
 
     def connectivity(self, snippets: dict[str, Any], matrix: str) -> Any:
-        """The connectivity of synapses. snippets: the SPARSE and the TOEPLITZ one in connectivity.py."""
+        """The connectivity of synapses. snippets: SPARSE, TOEPLITZ, ROWS in connectivity.py."""
         if matrix == "TOEPLITZ":
-            return pygenn.init_toeplitz_connectivity(snippets[matrix])
+            return pygenn.init_toeplitz_connectivity(snippets["ROWS" if self.backend == CPU else matrix])
         return pygenn.init_sparse_connectivity(snippets[matrix])
 
     def set_kernel(self, synapses: Any, kernel: np.ndarray) -> None:
@@ -203,13 +184,35 @@ class GeNNNetwork(RunnableNetwork):
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
         self._check()
-        for group in model.neuron_populations.values():  # so that other timesteps need no new code
-            group.set_param_dynamic("timesteps")
         try:
             build_and_load(model, self.build_dir)
         except Exception as error:
             raise RunError(f"GeNN cannot build the model with backend {self.backend}: {error}", 3) from error
         self._loaded = True
+        for name in self.populations:
+            self._push_parameters(name)
+
+    def set(self, population: str, **values: float) -> None:
+        before = self.settings
+        super().set(population, **values)
+        try:
+            self.settings.require_known(self.populations)
+            if self._loaded:
+                self._push_parameters(population)
+            else:
+                self._parameters(population)
+        except RunError:
+            self.settings = before
+            raise
+
+    def _parameters(self, population: str) -> dict[str, float]:
+        """The values of a population's dynamic parameters, but for timesteps."""
+        given = self.model.parameters[self.populations[population].name]
+        return self.settings.applied(population, {n: v for n, v in given.items() if n != "timesteps"})
+
+    def _push_parameters(self, population: str) -> None:
+        for name, value in self._parameters(population).items():
+            self.populations[population].set_dynamic_param_value(name, value)
 
     def _check(self) -> None:
         """Raise RunError where parts of the network, which may have been edited, do not fit together."""
@@ -393,7 +396,8 @@ class GeNNNetwork(RunnableNetwork):
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
 
     def _set_keys(self, group: Any, stream: int, batch: int) -> None:
-        keys = random_keys(self.seed, stream, batch * self.batch_size + np.arange(self.batch_size))
+        first = self.first_example + batch * self.batch_size
+        keys = random_keys(self.seed, stream, first + np.arange(self.batch_size))
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
 

@@ -5,6 +5,8 @@ only on (seed, stream, example, counter, neuron). So the same example gives the 
 in batches of any size.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 
@@ -34,3 +36,17 @@ def uniform(keys: np.ndarray, counter: int, shape: tuple[int, ...]) -> np.ndarra
 def uniform_between(keys: np.ndarray, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
     """Numbers in [low, high), float32 (batch, *shape), with a counter that no time step uses."""
     return np.float32(low) + np.float32(high - low) * uniform(keys, 2**32 - 1, shape)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Random numbers in [low, high), as uniform_between gives them, that can also be drawn between others."""
+
+    keys: np.ndarray
+    low: float
+    high: float
+    shape: tuple[int, ...]
+
+    def between(self, low: float, high: float) -> np.ndarray:
+        """The numbers in [low, high), float32 (batch, *shape)."""
+        return uniform_between(self.keys, low, high, self.shape)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .data import Examples
+from .neuron_settings import NeuronSettings
 from .neuron_updates import Integrate, few_spike_weights, few_spikes, rate_weights
-from .random_numbers import random_keys, uniform_between
+from .random_numbers import Drawn, random_keys
 from .readout_functions import each_step
 
 Weights = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -24,6 +25,7 @@ class Batch:
     read_weights  a function of a weight file and its shape
     examples     {input: float32 (batch, *shape)}
     numbers      the examples' numbers, on which random numbers depend
+    settings     parameters of neurons that the user set
     few_spike    whether spikes are in the few-spike code: then all time steps are one part
     outputs      the names of the output populations
     every_step   whether outputs are wanted after each step
@@ -39,6 +41,7 @@ class Batch:
         numbers: np.ndarray,
         seed: int,
         *,
+        settings: NeuronSettings,
         few_spike: bool,
         outputs: Sequence[str],
         every_step: bool,
@@ -56,8 +59,9 @@ class Batch:
         self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in record or ()}
         self.v: dict[str, list[np.ndarray]] = {name: [] for name in record_v}
         self._examples, self._numbers, self._seed = examples, numbers, seed
+        self._settings = settings
         self._outputs, self._counted, self._record_all = outputs, counts, record is None
-        self._neurons: dict[str, Any] = {}
+        self.neurons: dict[str, Any] = {}
         self.steps = 0  # of the present part
 
     # What reference.py calls.
@@ -104,12 +108,12 @@ class Batch:
         example begins, and keeps the state for the next time steps of that example. current: of each step,
         or (1, batch, *shape) of a constant current. bias: is added to it at each step.
         """
-        if name not in self._neurons:
-            self._neurons[name] = neurons(**parameters)
-            if "v_course" in inspect.signature(self._neurons[name].run).parameters:
+        if name not in self.neurons:
+            self.neurons[name] = neurons(**self._settings.applied(name, parameters))
+            if "v_course" in inspect.signature(self.neurons[name].run).parameters:
                 self.with_v.append(name)
         if bias is not None:
-            bias = bias * self._steps_of(self._neurons[name], current)
+            bias = bias * self._steps_of(self.neurons[name], current)
             if current.dtype == np.float32:
                 current += bias  # in place: a map has made it
             else:
@@ -118,10 +122,10 @@ class Batch:
             current = current.astype(np.float32)
         if name in self.with_v and name in self.v:
             v_course: list[np.ndarray] = []
-            emitted: np.ndarray = self._neurons[name].run(current, self.steps, v_course)
+            emitted: np.ndarray = self.neurons[name].run(current, self.steps, v_course)
             self.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), self.steps, -1))
         else:
-            emitted = self._neurons[name].run(current, self.steps)
+            emitted = self.neurons[name].run(current, self.steps)
         if emitted.dtype != np.float32:  # not V
             self._count(name, emitted)
         if name in self._outputs:
@@ -132,9 +136,9 @@ class Batch:
         """The random keys of the batch's examples. stream: the index of the population in the network."""
         return random_keys(self._seed, stream, self._numbers)
 
-    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
-        """Random numbers in [low, high), float32 (batch, *shape)."""
-        return uniform_between(self.keys(stream), low, high, shape)
+    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> Drawn:
+        """Random numbers in [low, high), (batch, *shape): v_init of `population`."""
+        return Drawn(self.keys(stream), low, high, shape)
 
     # The rest is for the network.
 

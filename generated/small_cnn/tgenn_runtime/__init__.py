@@ -13,6 +13,7 @@ A module imports only those above it:
     linear_maps        the linear maps of all ops
     kernels            weights that synapses share, for GeNN
     random_numbers     random numbers that depend only on their place
+    neuron_settings    neuron parameters that a user sets
     neuron_updates     the neurons in NumPy, step by step
     input_encodings    examples to currents or spikes
     results            the results of a simulation
@@ -24,6 +25,7 @@ A module imports only those above it:
     genn_network       a network on GeNN: simulate.py
     written_files      writes files completely or not at all
     raster             draws spikes
+    genn_jobs          simulates examples in several processes
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py
     projects           loads scripts of several projects into one process

@@ -19,6 +19,7 @@ from .data import (
 )
 from .input_encodings import values_problem
 from .messages import RunError, note
+from .neuron_settings import NeuronSettings
 from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, few_spike_weights, rate_weights
 from .readout_functions import each_step, steps_so_far
 from .results import Result, joined
@@ -41,6 +42,7 @@ class RunnableNetwork(ABC):
         self.inputs: Table = {}
         self.outputs: Table = {}
         self.readouts: dict[str, ReadoutFunction] = {}
+        self.settings = NeuronSettings()
         self.folder = ProjectFolder(script or __file__)
         if script is not None:
             self.folder.warn_if_outdated()
@@ -77,6 +79,14 @@ class RunnableNetwork(ABC):
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
         """The array in a weight file. Raises RunError if it is not float32 of this shape."""
         return self.folder.weights(file, shape)
+
+    def set(self, population: str, **values: float) -> None:
+        """Set parameters of a population's neurons, by their names in network.yaml, for all later runs.
+
+        For example net.set("conv2d", threshold=0.9). Raises RunError where a value is not possible; in NumPy
+        the names are checked in the next run.
+        """
+        self.settings = self.settings.with_values(population, values)
 
     @abstractmethod
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:

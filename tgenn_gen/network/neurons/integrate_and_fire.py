@@ -55,7 +55,7 @@ class IntegrateAndFireNeuron(Neuron):
     def call(self, dt: float, input_gain: float = 1.0) -> Call:
         v_init = Uniform(self.v_rest, self.threshold) if self.v_init == "uniform" else self.v_init
         arguments = {"threshold": self.threshold, "reset": self.reset, "v_init": v_init}
-        if self.v_rest:
+        if self._names_rest:
             arguments["v_rest"] = self.v_rest
         if self.capacitance is not None or input_gain != 1:
             arguments["gain"] = input_gain * self.gain(dt)
@@ -72,7 +72,7 @@ class IntegrateAndFireNeuron(Neuron):
             start = f"{drawn}\nV = v_rest + ((threshold - v_rest) * u);"
         else:
             params.append(("v_init", float(self.v_init)))
-        if self.v_rest or self.reset == "to_rest" or self.v_init == "uniform":
+        if self._names_rest:
             params.append(("v_rest", self.v_rest))
             reset = "V -= threshold - v_rest;"
         update = "V += I;"
@@ -91,6 +91,11 @@ class IntegrateAndFireNeuron(Neuron):
             tensors=tensors,
             random=self.v_init == "uniform",
         )
+
+    @property
+    def _names_rest(self) -> bool:
+        """Whether v_rest is a parameter in code: elsewhere it is 0."""
+        return bool(self.v_rest) or self.reset == "to_rest" or self.v_init == "uniform"
 
     def unit(self, dt: float) -> float:
         return (self.threshold - self.v_rest) / self.gain(dt)

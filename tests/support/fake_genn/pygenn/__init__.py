@@ -31,6 +31,7 @@ def create_neuron_model(name, params, vars, **code):  # GeNN's name
         params=[p for p, _ in params],
         vars={v[0]: v[1:] for v in vars},
         code="".join(code.values()),
+        get_derived_params=list,
     )
 
 

@@ -1,0 +1,110 @@
+"""Simulates examples in several processes: GeNN's CPU backend uses one core, and one example at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import runpy
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from .data import Examples, count_of
+from .genn_network import CPU, GeNNNetwork
+from .messages import RunError
+from .results import Result, joined
+
+MOST, LEAST = 256, 16  # examples that a process simulates and sends at a time
+
+
+class Jobs:
+    """Processes that each build the network of a script again, and simulate some of the blocks of examples.
+
+    net      the network: its settings hold in all processes
+    script   the path of simulate.py
+    options  of its function build
+    jobs     the number of processes
+    """
+
+    def __init__(self, net: GeNNNetwork, script: str, options: Mapping[str, Any], jobs: int) -> None:
+        if net.backend != CPU:
+            message = (
+                f"{jobs}: expected 1 with backend {net.backend}, which simulates many examples at a time"
+            )
+            raise RunError(f"{message}: see --batch-size", option="jobs")
+        self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
+
+    def batches(
+        self,
+        examples: Examples,
+        timesteps: int,
+        record: Sequence[str] | None,
+        record_v: Sequence[str],
+        details: bool,
+    ) -> Iterator[Result]:
+        """As GeNNNetwork.batches, with a result for each block. Only the first block is recorded."""
+        total = count_of(examples)
+        size = max(LEAST, min(MOST, -(-total // (4 * self.jobs))))
+        starts = range(0, total, size)
+        jobs = min(self.jobs, len(starts))
+        context = multiprocessing.get_context(
+            "spawn"
+        )  # a forked process would share GeNN's threads and locks
+        processes, ends = [], []
+        # Ctrl-C reaches all processes. The others inherit that they ignore it: this one ends them.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            for job in range(jobs):
+                blocks = [
+                    (start, {name: x[start : start + size] for name, x in examples.items()})
+                    for start in starts[job::jobs]
+                ]
+                end, far_end = context.Pipe(duplex=False)
+                arguments = (self.script, self.options, self.net.settings.values)
+                call = (timesteps, record, record_v, details)
+                process = context.Process(
+                    target=_simulate, args=(far_end, arguments, blocks, call), daemon=True
+                )
+                process.start()
+                far_end.close()
+                processes.append(process)
+                ends.append(end)
+            signal.signal(signal.SIGINT, handler)
+            for block in range(len(starts)):
+                yield _received(ends[block % jobs])
+        finally:
+            signal.signal(signal.SIGINT, handler)
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
+
+
+def _received(end: Connection) -> Result:
+    """The next result of a process. Raises its error."""
+    try:
+        result = end.recv()
+    except EOFError:
+        raise RunError("a process ended before it was done: there may not be enough memory", 3) from None
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
+    """What a process runs: it sends a result for each block, or an error."""
+    script, options, settings = arguments
+    timesteps, record, record_v, details = call
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # notes, which the first process has printed
+            net = runpy.run_path(script, run_name="simulate")["build"](**options)
+        for population, values in settings.items():
+            net.set(population, **values)
+        for start, examples in blocks:
+            net.first_example = start
+            recorded = record if start == 0 else ()
+            end.send(joined(net.batches(examples, timesteps, recorded, record_v, details)))
+    except Exception as error:
+        end.send(error if isinstance(error, (RunError, MemoryError)) else RunError(repr(error), 3))

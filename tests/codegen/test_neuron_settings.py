@@ -1,0 +1,134 @@
+"""Parameters of neurons set by hand: the same as in an edited document, and no reason to build anew."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden import golden_networks
+from sample_networks import examples_for, pooled_dense
+from scripts import assert_equal_arrays, results, run_here, written
+
+from tgenn_gen import generate, save
+from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.projects import load_script
+
+SETTINGS = {
+    "few_spike": {"branch": {"threshold": 1.5, "v_init": 0.25}, "sum": {"threshold": 0.5}},
+    "signed_maximum": {"stem": {"threshold": 0.75, "negative_threshold": -0.5, "v_init": 0.25}},
+    "physical": {"image": {"threshold": -56.0, "v_rest": -61.0}, "stem": {"threshold": -58.0}},
+}
+
+
+def edited(network: Network, settings: dict[str, dict[str, float]]) -> Network:
+    """The network with other parameters in its document."""
+
+    def neuron_of(population):
+        return replace(population.neuron, **settings.get(population.name, {}))
+
+    return replace(
+        network,
+        inputs=tuple(
+            replace(i, encoding=replace(i.encoding, **settings.get(i.name, {}))) for i in network.inputs
+        ),
+        populations=tuple(replace(p, neuron=neuron_of(p)) for p in network.populations),
+    )
+
+
+def library_state(folder: Path) -> tuple[int, int]:
+    (library,) = folder.glob("*_CODE/librunner.so")
+    return library.stat().st_ino, library.stat().st_mtime_ns
+
+
+def as_options(settings: dict[str, dict[str, float]]) -> list[str]:
+    values = [f"{name}.{key}={value}" for name, given in settings.items() for key, value in given.items()]
+    return [text for value in values for text in ("--set", value)]
+
+
+@pytest.mark.genn
+@pytest.mark.parametrize(
+    "name", ["signed_maximum", *(pytest.param(n, marks=pytest.mark.slow) for n in ("few_spike", "physical"))]
+)
+def test_set_gives_what_an_edited_document_gives_and_neither_is_built_anew(tmp_path, name):
+    network, settings = golden_networks()[name], SETTINGS[name]
+    examples = examples_for(network, 4)
+    folder = written(network, tmp_path / "n", **examples)
+    first = results(folder / "simulate.py", folder / "data.npz")[1]
+    state = library_state(folder)
+    on_genn, in_numpy = (
+        results(folder / f"{script}.py", folder / "data.npz", *as_options(settings))[1]
+        for script in ("simulate", "reference")
+    )
+    changed = edited(network, settings)
+    save(changed, folder, force=True)
+    generate(changed, folder)
+    by_document = results(folder / "simulate.py", folder / "data.npz")[1]
+    assert library_state(folder) == state
+    assert_equal_arrays(on_genn, by_document)
+    assert_equal_arrays(in_numpy, by_document)
+    assert any(
+        (by_document[key] != array).any() for key, array in first.items() if key.startswith("spike_counts")
+    )
+
+
+@pytest.mark.genn
+def test_set_in_python_holds_for_later_runs_and_can_be_set_back(tmp_path):
+    network = pooled_dense()
+    x = examples_for(network, 3)
+    name = network.spiking[0]
+    folder = written(network, tmp_path / "n")
+    on_genn, in_numpy = (load_script(folder / f"{script}.py").build() for script in ("simulate", "reference"))
+    first = on_genn.run(x).spike_counts
+    counts = []
+    for threshold in (1.5, 1.0):
+        for net in (on_genn, in_numpy):
+            net.set(name, threshold=threshold)
+            counts.append(net.run(x).spike_counts)
+    for population, array in first.items():
+        np.testing.assert_array_equal(counts[0][population], counts[1][population])
+        np.testing.assert_array_equal(counts[2][population], array)
+        np.testing.assert_array_equal(counts[3][population], array)
+    assert (counts[0][name] != first[name]).any()
+    for wrong in ({"threshold": -1.0}, {"thresholt": 1.0}, {"threshold": "high"}, {"threshold": True}):
+        with pytest.raises(ValueError, match=f"^set {name}.threshol[dt]="):
+            on_genn.set(name, **wrong)
+    np.testing.assert_array_equal(on_genn.run(x).spike_counts[name], first[name])  # as before the errors
+
+
+ERRORS = {
+    "nobody.threshold=1": "--set nobody.threshold=1: expected one of image, stem, branch, sum, classes",
+    "stem.treshold=1": "--set stem.treshold=1: expected one of threshold, v_rest, gain",
+    "stem.threshold=-61": "--set stem.threshold=-61: expected a threshold above v_rest, -60",
+    "stem.v_rest=-50": "--set stem.threshold=-57: expected a threshold above v_rest, -50",
+    "stem.threshold=nan": "--set stem.threshold=nan: expected a number",
+    "stem.threshold=1e40": "--set stem.threshold=1e+40: expected a number",
+    "stem.threshold=high": "argument --set: expected a number after =, got 'stem.threshold=high'",
+    "stem=1": "argument --set: expected POPULATION.NAME=VALUE, such as conv2d.threshold=0.9, got 'stem=1'",
+}
+
+
+@pytest.fixture(scope="module")
+def physical(tmp_path_factory):
+    network = golden_networks()["physical"]
+    return written(network, tmp_path_factory.mktemp("physical") / "n", **examples_for(network, 1))
+
+
+@pytest.mark.parametrize("script", [pytest.param("simulate.py", marks=pytest.mark.genn), "reference.py"])
+@pytest.mark.parametrize(("setting", "message"), ERRORS.items(), ids=ERRORS)
+def test_wrong_settings_are_errors_that_say_what_is_possible(physical, script, setting, message):
+    done = run_here(physical / script, "--data", physical / "data.npz", "--set", setting)
+    assert done.returncode == 2 and done.stderr.splitlines()[-1] == f"{script}: error: {message}"
+    assert not re.search("Traceback", done.stderr)
+
+
+def test_a_population_without_parameters_has_none_to_set(tmp_path):
+    network = pooled_dense()
+    folder = written(network, tmp_path / "n", **examples_for(network, 1))
+    name = network.outputs[0].population
+    options = ("--data", folder / "data.npz", "--set", f"{name}.threshold=1")
+    assert (
+        f"--set {name}.threshold=1: has no parameters\n" in run_here(folder / "reference.py", *options).stderr
+    )
