@@ -76,7 +76,8 @@ public:
                 const int tap_column0 = column0 - out_column0 * 2;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 2 + channel0) * 2
+                        + filter0);
                 }
             }
         }
@@ -157,7 +158,7 @@ public:
                 // dense: (12,) -> (4,)
                 for(int unit2 = 0; unit2 <= 3; unit2++) {
                     const int i3 = unit2;
-                    addSynapse(i3, ((rows0 * 3 + columns0) * 12 + i2) * 4 + unit2);
+                    addSynapse(i3, max(0, (rows0 * 3 + columns0) * 12 + i2) * 4 + unit2);
                 }
             }
         }
@@ -187,7 +188,8 @@ void in_put_to__1st(const float *x, const Kernel &kernel, double *current)
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 6 + out_column0) * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 1 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 1 + channel0) * 2
+                        + filter0);
                 }
             }
         }
@@ -220,8 +222,8 @@ void in_put_to_a_b_2(const float *x, const Kernel &kernel, double *current)
                         const int tap_column1 = column1 - out_column1;
                         for(int filter1 = 0; filter1 <= 1; filter1++) {
                             const int i2 = (out_row1 * 3 + out_column1) * 2 + filter1;
-                            addSynapse(i2, ((tap_row1 * 1 + tap_column1) * 1 + channel1) * 2
-                                + filter1);
+                            addSynapse(i2, max(0, (tap_row1 * 1 + tap_column1) * 1
+                                + channel1) * 2 + filter1);
                         }
                     }
                 }
@@ -230,4 +232,4 @@ void in_put_to_a_b_2(const float *x, const Kernel &kernel, double *current)
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is 4ade4e55326315ad3d37fb500d24509c3a432bcc91a60ea8a0c4c10f6f42daee
+// tgenn_gen: the sha256 of all lines above is 0082daf8c0b12ce71e3bf90f631be004fd7886ed0418914abc74989388896974

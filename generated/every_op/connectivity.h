@@ -37,7 +37,8 @@ public:
                 const int tap_column0 = column0 - out_column0 * 2;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 4 + out_column0) * 8 + channel0 * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 4 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 4 + channel0) * 2
+                        + filter0);
                 }
             }
         }
@@ -101,8 +102,8 @@ public:
                         for(int filter0 = 0; filter0 <= 0; filter0++) {
                             const int i1 = (out_row0 * 5 + out_column0) * 4 + channel0 * 1
                                 + filter0;
-                            addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 4 + channel0) * 1
-                                + filter0);
+                            addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 4
+                                + channel0) * 1 + filter0);
                         }
                     }
                 }
@@ -167,8 +168,8 @@ public:
                     if(out_column0 >= 0 && out_column0 < 7) {
                         for(int filter0 = 0; filter0 <= 2; filter0++) {
                             const int i1 = (out_row0 * 7 + out_column0) * 3 + filter0;
-                            addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 8 + channel0) * 3
-                                + filter0);
+                            addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 8
+                                + channel0) * 3 + filter0);
                         }
                     }
                 }
@@ -396,7 +397,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 4 + out_column0) * 12 + channel0 * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 6 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 6 + channel0) * 2
+                        + filter0);
                 }
             }
         }
@@ -459,8 +461,8 @@ public:
                     if(out_column0 >= 0 && out_column0 < 9) {
                         for(int filter0 = 0; filter0 <= 3; filter0++) {
                             const int i1 = (out_row0 * 9 + out_column0) * 4 + filter0;
-                            addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 12 + channel0) * 4
-                                + filter0);
+                            addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 12
+                                + channel0) * 4 + filter0);
                         }
                     }
                 }
@@ -525,7 +527,7 @@ public:
             // dense: (9, 6) -> (9, 4)
             for(int unit2 = 0; unit2 <= 3; unit2++) {
                 const int i3 = i2 / 6 * 4 + unit2;
-                addSynapse(i3, (i2 % 6) * 4 + unit2);
+                addSynapse(i3, max(0, i2 % 6) * 4 + unit2);
             }
         }
     )");
@@ -713,4 +715,4 @@ void image_to_grouped(const float *x, const Kernel &kernel, double *current)
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is e835ce38c617706bcc6b326a10346660050f45a1d54a2262b35c8c72b8b866a6
+// tgenn_gen: the sha256 of all lines above is ffb6410b9ab8138422c771c9d0038c57cde7d925589e4c1e86b44bd1630792dd

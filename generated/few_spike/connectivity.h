@@ -37,7 +37,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 3 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 3 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -115,7 +116,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 1 + tap_column0) * 3 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -177,11 +179,12 @@ void image_to_stem(const float *x, const Kernel &kernel, double *current)
                 const int tap_column0 = column0 + 1 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 2 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 2 + channel0) * 3
+                        + filter0);
                 }
             }
         }
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is aa5bc2691e0184243476c083b3de14452140ece0f059c3e2c436419da98246ce
+// tgenn_gen: the sha256 of all lines above is 009dbbd84423a36a52ed21ce56e9e10ad1d21cd131f36e25bffd7f5a75538988

@@ -5,8 +5,12 @@ fdc36824dec534239b8358a88c56d5d3561895c8aeff952cab34235ee0e04684.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
+<<<<<<< HEAD
 ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
 next.
+=======
+ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
+>>>>>>> f386bcb5be72cf0e114b17bea415aacfd2c8d8fc
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -37,7 +41,8 @@ stem_to_branch_row = """
             const int tap_column0 = column0 - out_column0;
             for(int filter0 = 0; filter0 <= 2; filter0++) {
                 const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 3 + channel0) * 3 + filter0);
+                addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 3 + channel0) * 3
+                    + filter0);
             }
         }
     }
@@ -99,7 +104,8 @@ branch_to_sum_row = """
             const int tap_column0 = column0 - out_column0;
             for(int filter0 = 0; filter0 <= 2; filter0++) {
                 const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
+                addSynapse(i1, max(0, (tap_row0 * 1 + tap_column0) * 3 + channel0) * 3
+                    + filter0);
             }
         }
     }
@@ -145,4 +151,4 @@ branch_to_sum = {
         calc_kernel_size_func=lambda pars: [9],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 0ec0fcd2f7e7565bf9cc91a8b118854156b4e20c0368a69b75cce4a567c36d77
+# tgenn_gen: the sha256 of all lines above is c4fa18870b43ae40564af3ea085e017467c78fcd4144e734754ccdb9399187b6

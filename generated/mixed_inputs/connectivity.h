@@ -37,7 +37,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 2 + channel0) * 2
+                        + filter0);
                 }
             }
         }
@@ -117,11 +118,12 @@ void left_to_stem(const float *x, const Kernel &kernel, double *current)
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 1; filter0++) {
                     const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 1 + channel0) * 2 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 1 + channel0) * 2
+                        + filter0);
                 }
             }
         }
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is 5fd51d1b20a3f8b25d452dc03f27cc9c5f0079e905a906ff95dfd2faaa082c59
+// tgenn_gen: the sha256 of all lines above is 0508fc65e2173314cc6a75f244464f9f6902c800cdce81384c964c332d2abdff

@@ -5,8 +5,12 @@ fe63a7c951421ed7d3a6aee19bfe3a2d66f3980699e2120ca22bb0d4bc501847.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
+<<<<<<< HEAD
 ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
 next.
+=======
+ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
+>>>>>>> f386bcb5be72cf0e114b17bea415aacfd2c8d8fc
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -37,7 +41,8 @@ stem_to_deep_row = """
             const int tap_column0 = column0 - out_column0;
             for(int filter0 = 0; filter0 <= 1; filter0++) {
                 const int i1 = (out_row0 * 3 + out_column0) * 2 + filter0;
-                addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 2 + channel0) * 2 + filter0);
+                addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 2 + channel0) * 2
+                    + filter0);
             }
         }
     }
@@ -85,4 +90,4 @@ stem_to_deep = {
         calc_kernel_size_func=lambda pars: [16],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 293f54d45933eb3767d08e2c35bac18a9a8a90efe42c75bf6df68abfa381f74d
+# tgenn_gen: the sha256 of all lines above is aadda86b4af4fe4f3ed1efadfae3f6e7142d800a655a8d1fa17412391a16aa9d

@@ -37,7 +37,8 @@ public:
                 const int tap_column0 = column0 + 1 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 2 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 2 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -99,7 +100,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 2 + tap_column0) * 3 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 2 + tap_column0) * 3 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -177,7 +179,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 1 + tap_column0) * 3 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -219,4 +222,4 @@ public:
 };
 IMPLEMENT_SNIPPET(branch_to_sum_toeplitz);
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is 9e600719ac68884af873792c5b692e8f6a7bd4ed9cfda3b7ed0e56f2dd236feb
+// tgenn_gen: the sha256 of all lines above is 28e652e8272e500388f5f8591c4784f927094b3c2b82e1993c7924a0ba46cf37

@@ -154,7 +154,8 @@ public:
                 const int tap_column0 = column0 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 3 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 1 + tap_column0) * 3 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 1 + tap_column0) * 3 + channel0) * 3
+                        + filter0);
                 }
             }
         }
@@ -262,11 +263,12 @@ void image_to_stem(const float *x, const Kernel &kernel, double *current)
                 const int tap_column0 = column0 + 1 - out_column0;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 2 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 2 + channel0) * 3
+                        + filter0);
                 }
             }
         }
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is d885cb95b8bb04aef51ca8020fbbb8c566e28f295453e1397f3628a04a4f253f
+// tgenn_gen: the sha256 of all lines above is cf7a9405839a8f9a48f5b1b11b5f9f549ef2e406c5f3afab9617056a4bb2fcbb

@@ -47,7 +47,7 @@ public:
                         const int tap_column1 = column1 + 1 - out_column1;
                         for(int filter1 = 0; filter1 <= 3; filter1++) {
                             const int i2 = (out_row1 * 3 + out_column1) * 4 + filter1;
-                            addSynapse(i2, ((((rows0 * 2 + columns0) * 2 + tap_row1) * 3
+                            addSynapse(i2, max(0, (((rows0 * 2 + columns0) * 2 + tap_row1) * 3
                                 + tap_column1) * 3 + channel1) * 4 + filter1);
                         }
                     }
@@ -128,11 +128,12 @@ void image_to_conv1(const float *x, const Kernel &kernel, double *current)
                 const int tap_column0 = column0 - out_column0 * 2;
                 for(int filter0 = 0; filter0 <= 2; filter0++) {
                     const int i1 = (out_row0 * 5 + out_column0) * 3 + filter0;
-                    addSynapse(i1, ((tap_row0 * 3 + tap_column0) * 2 + channel0) * 3 + filter0);
+                    addSynapse(i1, max(0, (tap_row0 * 3 + tap_column0) * 2 + channel0) * 3
+                        + filter0);
                 }
             }
         }
     }
 }
 }  // Anonymous namespace
-// tgenn_gen: the sha256 of all lines above is 6a752a9ef78b175adc87dea65503c2e653c71d448a23ac3133f9c3d372b57615
+// tgenn_gen: the sha256 of all lines above is a3922297a5bf5d640e351186adfde17303f512d6a816f84d965c5aaa018b30e7

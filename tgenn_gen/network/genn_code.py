@@ -202,7 +202,8 @@ def row_build_code(scatters: tuple[Scatter, ...]) -> str:
     lines = ["const int i0 = (int)id_pre;"]
     for scatter in scatters:
         lines += [line.row_line if isinstance(line, Loop) else line for line in scatter.lines]
-    return _indented([*lines, _add_synapse(scatters)])
+    loops = [line.index for scatter in scatters for line in scatter.lines if isinstance(line, Loop)]
+    return _indented([*lines, _add_synapse(scatters, *loops[-1:])])
 
 
 def diagonal_build_code(scatters: tuple[Scatter, ...]) -> str:
@@ -235,12 +236,19 @@ def fan_out(scatters: tuple[Scatter, ...]) -> int:
     return prod(line.count for scatter in scatters for line in scatter.lines if isinstance(line, Loop))
 
 
-def _add_synapse(scatters: tuple[Scatter, ...]) -> str:
+def _add_synapse(scatters: tuple[Scatter, ...], innermost: str = "") -> str:
+    """The call for one synapse. innermost: the index of the innermost loop.
+
+    Where the weights of that loop are consecutive, max(0, ...) tells the C++ compiler that their index, an
+    unsigned int, does not wrap around: only then it uses vector instructions.
+    """
     # One flat index: GeNN cannot build a model whose connections have kernels of different rank.
     flat = "0"
     for scatter in scatters:
         for index, length in zip(scatter.kernel_index, scatter.kernel_shape, strict=True):
             nested = f"({flat})" if " " in flat else flat
+            if index == innermost and nested != flat:
+                nested = f"max(0, {flat})"
             flat = index if flat == "0" else f"{nested} * {length} + {index}"
     return f"addSynapse(i{len(scatters)}, {flat});"
 

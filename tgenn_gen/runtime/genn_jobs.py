@@ -16,7 +16,8 @@ from .genn_network import CPU, GeNNNetwork
 from .messages import RunError
 from .results import Result, joined
 
-MOST, LEAST = 256, 16  # examples that a process simulates and sends at a time
+MOST = 256  # examples that a process simulates and sends at a time
+MOST_COUNTS = 2**22  # spike counts of all their neurons
 
 
 class Jobs:
@@ -44,21 +45,22 @@ class Jobs:
         record_v: Sequence[str],
         details: bool,
     ) -> Iterator[Result]:
-        """As GeNNNetwork.batches, with a result for each block. Only the first block is recorded."""
+        """As GeNNNetwork.batches, with a result for each block. Only the first example is recorded."""
         total = count_of(examples)
-        size = max(LEAST, min(MOST, -(-total // (4 * self.jobs))))
-        starts = range(0, total, size)
+        neurons = sum(group.num_neurons for group in self.net.populations.values())
+        size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
+        recording = record is None or len(record) > 0
+        starts = [0, *range(1 if recording else size, total, size)]
+        stops = dict(zip(starts, [*starts[1:], total]))
         jobs = min(self.jobs, len(starts))
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # a forked process would share GeNN's threads and locks
-        processes, ends = [], []
+        context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
+        processes, results = [], []
         # Ctrl-C reaches all processes. The others inherit that they ignore it: this one ends them.
         handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             for job in range(jobs):
                 blocks = [
-                    (start, {name: x[start : start + size] for name, x in examples.items()})
+                    (start, {name: x[start : stops[start]] for name, x in examples.items()})
                     for start in starts[job::jobs]
                 ]
                 end, far_end = context.Pipe(duplex=False)
@@ -70,10 +72,10 @@ class Jobs:
                 process.start()
                 far_end.close()
                 processes.append(process)
-                ends.append(end)
+                results.append(end)
             signal.signal(signal.SIGINT, handler)
             for block in range(len(starts)):
-                yield _received(ends[block % jobs])
+                yield _received(results[block % jobs])
         finally:
             signal.signal(signal.SIGINT, handler)
             for process in processes:
