@@ -1,0 +1,77 @@
+"""Measures the figures of docs/results.md, and writes them to a JSON file in results/.
+
+    python tests/benchmarks/run.py [PART ...] [--only NETWORK] [--quick] [--peers PYTHON]
+
+PARTs (default: all): see PARTS. Needs mnist.npz and cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data, and
+TensorFlow; trains the networks that are not in ~/.cache/tgenn-models yet (hours on two cores). Contestants in
+PyTorch run in an environment of their own:
+
+    python -m venv PEERS && PEERS/bin/pip install -r tests/benchmarks/peers/requirements.txt
+
+`python tests/benchmarks/render.py` then writes docs/results.md from all files in results/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import measuring
+from measuring import Settings
+from networks import NETWORKS, MissingData, Network
+from results import RESULTS, Run
+
+PARTS = {
+    "speed": "examples/s of Keras, this package's engines, GeNN and the peers, in turns",
+    "accuracy": "the loss of exports for T = 4, 8, 16, 32, and of few_spike for K = 4, 5, 6, 8",
+    "peers": "accuracy and time of SpikingJelly's recipes and snnTorch at T = 8, 16, 32",
+}
+SPEED_NETWORKS = ("mnist", "resnet8", "resnet20")
+TRAININGS = {"mnist": (1, 2, 3)}  # for accuracy; the others are trained once
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
+    parser.add_argument("parts", nargs="*", metavar="PART", help=parts)
+    parser.add_argument("--only", action="append", choices=[*NETWORKS], help="a network; can be repeated")
+    parser.add_argument("--quick", action="store_true", help="200 images, one round: tries the suite itself")
+    parser.add_argument("--images", type=int, default=10_000, help="at most so many test images (10,000)")
+    parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has PyTorch, see above")
+    parser.add_argument("--output", type=Path, help="the JSON file (default: one in results/)")
+    parser.add_argument("--folder", type=Path, help="where exports are kept for the next run")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}, expected {', '.join(PARTS)}")
+    settings = Settings(arguments.images, peers=arguments.peers)
+    if arguments.quick:
+        settings = Settings(200, rounds=1, seconds=1.0, tuned_on=64, peers=arguments.peers)
+    chosen = arguments.parts or [*PARTS]
+    name = f"{datetime.now(timezone.utc):%Y-%m-%d-%H%M%S}.json"
+    run = Run(arguments.output or RESULTS / name, ["run.py", *sys.argv[1:]], arguments.peers)
+    with tempfile.TemporaryDirectory() as folder:
+        for part in chosen:
+            measure(run, part, arguments.only, settings, arguments.folder or Path(folder))
+    print(f"wrote {run.path}", file=sys.stderr)
+
+
+def measure(run: Run, part: str, only: list[str] | None, settings: Settings, folder: Path) -> None:
+    """All networks of a part."""
+    if part == "peers" and not settings.peers:
+        print("peers: left out, because --peers names no interpreter", file=sys.stderr)
+        return
+    for name in only or (SPEED_NETWORKS if part == "speed" else NETWORKS):
+        for training in TRAININGS.get(name, (1,)) if part == "accuracy" else (1,):
+            try:
+                network = Network(name, folder, training)
+            except MissingData as error:
+                print(f"{part} of {name}: left out, because {error}", file=sys.stderr)
+                continue
+            getattr(measuring, part)(run, network, settings)
+
+
+if __name__ == "__main__":
+    main()
