@@ -44,7 +44,9 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
 def speed(run: Run, network: Network, settings: Settings) -> None:
     """Examples/s of all contestants, which take turns, each in its own process with two threads."""
     steps = SPEED_STEPS.get(network.name, 8)
-    asked: list[tuple[str, str, int, dict[str, Any], str]] = [("keras", "", 0, {"model": str(network.model)}, "")]
+    asked: list[tuple[str, str, int, dict[str, Any], str]] = []
+    if network.model:
+        asked.append(("keras", "", 0, {"model": str(network.model)}, ""))
     for method, timesteps in ((FEW, 8), (RATE, steps)):
         project = {"project": str(network.export(method, timesteps))}
         kinds = ["numpy", "reference"]
@@ -53,7 +55,7 @@ def speed(run: Run, network: Network, settings: Settings) -> None:
         if importlib.util.find_spec("pygenn") and network.name in GENN_NETWORKS:
             kinds.append("genn")
         asked += [(kind, method, timesteps, project, "") for kind in kinds]
-    if settings.peers:
+    if settings.peers and network.model:
         file = {"network": str(network.for_torch), "timesteps": steps}
         peers = ("spikingjelly rate", "spikingjelly rate_channels", "snntorch")
         asked += [(name, "peer", steps, file, settings.peers) for name in peers]
@@ -119,8 +121,9 @@ def accuracy(run: Run, network: Network, settings: Settings) -> None:
     about = {"part": "accuracy", "network": network.name, "training": network.training}
     count = min(settings.examples, len(network.test_images[1]))
     compiled = "numba" if importlib.util.find_spec("numba") else "numpy"
-    keras = {"contestant": "keras", "model": str(network.model)}
-    ann = _all_of(network, keras, count)
+    if network.model is None:
+        return
+    ann = _all_of(network, {"contestant": "keras", "model": str(network.model)}, count)
     run.add(**about, contestant="keras", **figures(ann))
     for method, all_steps in ACCURACY.items():
         for steps in all_steps:

@@ -44,6 +44,8 @@ class MissingData(Exception):
 class Network:
     """A trained network and its files in a folder of this run."""
 
+    model: Path | None
+
     def __init__(self, name: str, folder: Path, training: int = 1) -> None:
         self.name, self.training = name, training
         self.folder = folder / f"{name}-{training}"
@@ -86,6 +88,22 @@ class Network:
             chosen = np.random.default_rng(0).choice(len(x), CALIBRATION, replace=False)
             write_for_torch(self.model, path, x[np.sort(chosen)])
         return path
+
+
+class Golden(Network):
+    """generated/small_cnn with random images: tries the suite itself, without TensorFlow and in seconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name, self.training, self.model = "small_cnn", 1, None
+        self.folder = folder
+
+    @cached_property
+    def test_images(self) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 256, (100, 7, 10, 2), np.uint8), rng.integers(0, 5, 100)
+
+    def export(self, method: str, steps: int) -> Path:
+        return ROOT / "generated/small_cnn"
 
 
 def tgenn(*arguments: str) -> str:

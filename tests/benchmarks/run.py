@@ -21,7 +21,7 @@ from pathlib import Path
 
 import measuring
 from measuring import Settings
-from networks import NETWORKS, MissingData, Network
+from networks import NETWORKS, Golden, MissingData, Network
 from results import RESULTS, Run
 
 PARTS = {
@@ -37,7 +37,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=parts)
-    parser.add_argument("--only", action="append", choices=[*NETWORKS], help="a network; can be repeated")
+    parser.add_argument("--only", action="append", choices=[*NETWORKS, "small_cnn"], help="a network; can be repeated")
     parser.add_argument("--quick", action="store_true", help="200 images, one round: tries the suite itself")
     parser.add_argument("--images", type=int, default=10_000, help="at most so many test images (10,000)")
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has PyTorch, see above")
@@ -48,7 +48,7 @@ def main() -> None:
         parser.error(f"unknown part {', '.join(sorted(unknown))}, expected {', '.join(PARTS)}")
     settings = Settings(arguments.images, peers=arguments.peers)
     if arguments.quick:
-        settings = Settings(200, rounds=1, seconds=1.0, tuned_on=64, peers=arguments.peers)
+        settings = Settings(200, rounds=1, seconds=0.3, tuned_on=32, peers=arguments.peers)
     chosen = arguments.parts or [*PARTS]
     name = f"{datetime.now(timezone.utc):%Y-%m-%d-%H%M%S}.json"
     run = Run(arguments.output or RESULTS / name, ["run.py", *sys.argv[1:]], arguments.peers)
@@ -66,7 +66,7 @@ def measure(run: Run, part: str, only: list[str] | None, settings: Settings, fol
     for name in only or (SPEED_NETWORKS if part == "speed" else NETWORKS):
         for training in TRAININGS.get(name, (1,)) if part == "accuracy" else (1,):
             try:
-                network = Network(name, folder, training)
+                network = Golden(folder) if name == "small_cnn" else Network(name, folder, training)
             except MissingData as error:
                 print(f"{part} of {name}: left out, because {error}", file=sys.stderr)
                 continue

@@ -1,9 +1,11 @@
 """The contestants in PyTorch, each in a process of its own: see ../serving.py.
 
+device       cpu (the default) or cuda
 contestant   spikingjelly RECIPE  its ann2snn recipes: rate, rate_channels or ltb
              snntorch             Leaky neurons with beta 1; scales as with rate_channels
              torch                the ANN
 network, timesteps   the file of the network, and T
+batch_sizes  those to choose from
 """
 
 from __future__ import annotations
@@ -24,16 +26,17 @@ PERCENTILE = 0.999
 
 
 class Ann:
-    batch_sizes = (32, 128, 512)
-
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.network, _ = load(settings["network"])
+        self.batch_sizes = tuple(settings.get("batch_sizes", (32, 128, 512)))
+        self.device, self.steps = settings.get("device", "cpu"), settings["timesteps"]
+        self.network, self.calibration = load(settings["network"])
 
     def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
         found = []
         with torch.inference_mode():
             for start in range(0, len(x), batch_size):
-                found.append(self.scores(as_tensor(x[start : start + batch_size])).argmax(-1).numpy())
+                part = as_tensor(x[start : start + batch_size]).to(self.device)
+                found.append(self.scores(part).argmax(-1).cpu().numpy())
         return np.concatenate(found)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
@@ -49,11 +52,11 @@ class SpikingJelly(Ann):
     def __init__(self, settings: dict[str, Any]) -> None:
         from spikingjelly.activation_based import ann2snn, functional
 
-        self.functional, self.steps = functional, settings["timesteps"]
-        network, calibration = load(settings["network"])
-        if any(isinstance(m, nn.ReLU6) for m in network.modules()):
+        super().__init__(settings)
+        self.functional = functional
+        if any(isinstance(m, nn.ReLU6) for m in self.network.modules()):
             raise NotImplementedError("its recipes convert nn.ReLU only, and this network has ReLU6")
-        batches = [(part, torch.zeros(len(part))) for part in calibration.split(100)]
+        batches = [(part, torch.zeros(len(part))) for part in self.calibration.split(100)]
         recipe = settings["contestant"].split()[1]
         made = {
             "rate": lambda: ann2snn.RateCodingRecipe(batches, mode="99.9%"),
@@ -62,7 +65,7 @@ class SpikingJelly(Ann):
             ),
             "ltb": lambda: ann2snn.LocalThresholdBalancingRecipe(batches),
         }[recipe]()
-        self.network = ann2snn.Converter(recipe=made, device="cpu").convert(network)
+        self.network = ann2snn.Converter(recipe=made, device=self.device).convert(self.network)
         self.network.eval()
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
@@ -80,7 +83,7 @@ class Firing(nn.Module):
         super().__init__()
         import snntorch
 
-        self.scale = scale
+        self.register_buffer("scale", scale)
         self.neuron = snntorch.Leaky(beta=1.0, threshold=scale, reset_mechanism="subtract")
         self.v: torch.Tensor | None = None
 
@@ -95,8 +98,8 @@ class SnnTorch(Ann):
     """The network with snnTorch's neurons. It has no converter: scales are 99.9 % percentiles of channels."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self.steps = settings["timesteps"]
-        network, calibration = load(settings["network"])
+        super().__init__(settings)
+        network = self.network
         _pool_before_activation(network)
         activations = [n for n in network.nodes if n["op"] in ("relu", "relu6")]
         scales: dict[str, torch.Tensor] = {}
@@ -112,12 +115,12 @@ class SnnTorch(Ann):
 
         hooks = [network.layers[n["name"]].register_forward_hook(measure(n["name"])) for n in activations]
         with torch.inference_mode():
-            network(calibration[:500])
+            network(self.calibration[:500])
         for hook in hooks:
             hook.remove()
         for name, scale in scales.items():
             network.layers[name] = Firing(scale)
-        self.network = network
+        network.to(self.device)
 
     def scores(self, x: torch.Tensor) -> torch.Tensor:
         for module in self.network.modules():
