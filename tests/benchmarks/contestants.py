@@ -28,7 +28,7 @@ def environment(threads: int = THREADS) -> dict[str, str]:
     }
 
 
-class Failed(Exception):
+class ContestantError(Exception):
     """A contestant that ended, and the reason that it gave."""
 
 
@@ -41,7 +41,9 @@ class Process:
 
     def __init__(self, script: str, settings: dict[str, Any], python: str = sys.executable) -> None:
         self.name = settings["contestant"]
-        self.log = Path(settings["examples"]).with_name(f"{self.name}.log".replace("/", "_").replace(" ", "_"))
+        self.log = Path(settings["examples"]).with_name(
+            f"{self.name}.log".replace("/", "_").replace(" ", "_")
+        )
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [python, str(HERE / script)],
@@ -55,7 +57,7 @@ class Process:
         self.baseline_mib = self.ask(**settings)["baseline_mib"]
 
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and wait for its answer. Raises Failed."""
+        """Send a request and wait for its answer. Raises ContestantError."""
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
@@ -65,7 +67,7 @@ class Process:
         answer: dict[str, Any] = json.loads(line) if line else {"error": _last_line(self.log)}
         if "error" in answer:
             self.close()
-            raise Failed(answer["error"])
+            raise ContestantError(answer["error"])
         return answer
 
     def close(self) -> None:
@@ -90,7 +92,8 @@ def alternate(
 ) -> dict[str, dict[str, Any]]:
     """Let the processes run one after the other, `rounds` times: {name: its fastest run}.
 
-    Each runs as many examples as take it about `seconds`, at most `examples`. Those that fail have an "error".
+    Each runs as many examples as take it about `seconds`, at most `examples`. Those that fail have an
+    "error".
     """
     counts: dict[str, int] = {}
     best: dict[str, dict[str, Any]] = {}
@@ -106,7 +109,7 @@ def alternate(
                     counts[process.name] = max(1, min(examples, int(rate * seconds)))
                     continue
                 found = process.ask(start=0, stop=counts[process.name])
-            except Failed as error:
+            except ContestantError as error:
                 best[process.name] = {"error": str(error)}
                 running.remove(process)
                 continue

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from contestants import Failed, Process, alternate
+from contestants import ContestantError, Process, alternate
 from networks import Network
 from results import Run
 
@@ -19,12 +19,20 @@ ACCURACY = {RATE: (4, 8, 16, 32), FEW: (4, 5, 6, 8)}
 PEER_STEPS = (8, 16, 32)
 RECIPES = ("rate", "rate_channels", "ltb")
 GENN_NETWORKS = ("mnist",)  # GeNN's CPU backend takes seconds an image for the others
-FIGURES = "per_second seconds n correct batch_size peak_mib baseline_mib spikes synaptic_events latency error".split()
+FIGURES = """
+    per_second seconds n correct batch_size peak_mib baseline_mib spikes synaptic_events latency error
+""".split()
 
 
 @dataclass(frozen=True)
 class Settings:
-    """examples: at most so many test images; rounds and seconds: of each contestant; peers: their interpreter."""
+    """How much is measured.
+
+    examples            test images at most
+    rounds, seconds     of each contestant
+    tuned_on            examples for the choice of a batch size
+    peers               the interpreter with PyTorch
+    """
 
     examples: int = 10_000
     rounds: int = 3
@@ -94,7 +102,7 @@ def _race(
             given = {"contestant": label, "examples": str(network.examples), **more}
             try:
                 process = Process(script, given, python or sys.executable)
-            except Failed as error:
+            except ContestantError as error:
                 rows[label]["error"] = str(error)
                 continue
             processes.append(stack.enter_context(process))
@@ -110,9 +118,12 @@ def _race(
     for label, found in best.items():
         rows[label] |= figures(found)
     keras = best.get("keras", {}).get("per_second")
+    peer = max((f.get("per_second", 0) for n, f in best.items() if n.startswith("spikingjelly")), default=0)
     for row in rows.values():
         if keras and "per_second" in row:
             row["of_keras"] = row["per_second"] / keras
+        if peer and "per_second" in row and row["method"] == RATE:
+            row["of_spikingjelly"] = row["per_second"] / peer
         run.add(**row)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests/support"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "support"))
 
 from anns import examples_file, images, images_file, trained
 
+ROOT = Path(__file__).parent.parent.parent
 CALIBRATION = 2000  # training images that all contestants get for scales
 # {name on the command line: the name in tests/support/anns.py}
 NETWORKS = {
@@ -33,11 +33,12 @@ SHOWN = {
     "mobilenet": "CIFAR-10, MobileNet (depthwise, ReLU6)",
     "vgg": "CIFAR-10, VGG with max-pooling",
     "batch_norm": "CIFAR-10, 6 convolutions with BatchNormalization",
+    "vgg16": "CIFAR-10, VGG-16, random weights",
     "small_cnn": "the golden network small_cnn, random images",
 }
 
 
-class MissingData(Exception):
+class MissingDataError(Exception):
     """The data of a network are not on this machine."""
 
 
@@ -53,7 +54,9 @@ class Network:
         ann = NETWORKS[name]
         data = examples_file(ann)
         if data is None:
-            raise MissingData("there is no mnist.npz or cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data")
+            raise MissingDataError(
+                "there is no mnist.npz or cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data"
+            )
         self.data = data
         self.model = trained(ann, images_file(ann), training)
 
@@ -118,7 +121,7 @@ def tgenn(*arguments: str) -> str:
 def write_for_torch(model: Path, path: Path, calibration: np.ndarray) -> None:
     """Write a Keras model's graph and weights as PyTorch has them, in a process with TensorFlow.
 
-    path         an .npz: `graph`, JSON; the weights; `calibration`; some images and the model's logits for them
+    path         an .npz: `graph`, JSON; the weights; `calibration`; the model's `logits` for some of these
     calibration  uint8 images (n, rows, columns, channels)
     """
     np.savez(path.with_suffix(".calibration.npz"), x=calibration)
@@ -180,7 +183,9 @@ def _torch_nodes(model: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray
         elif kind == "ReLU":
             node = add("relu6" if layer.max_value == 6 else "relu", [node], name)
         elif kind in ("AveragePooling2D", "MaxPooling2D"):
-            node = add("avg_pool" if kind.startswith("A") else "max_pool", [node], name, size=layer.pool_size[0])
+            node = add(
+                "avg_pool" if kind.startswith("A") else "max_pool", [node], name, size=layer.pool_size[0]
+            )
         elif kind == "GlobalAveragePooling2D":
             node = add("global_average", [node], name)
         elif kind == "Flatten":

@@ -1,7 +1,7 @@
 """Measured figures: one JSON file a run, in results/, and what all of them say together.
 
-A file: {"date", "command", "machine", "versions", "rows"}. A row is a dict; KEYS name what it is about, its other
-values are figures. Where two files have rows of the same keys, the later run counts.
+A file: {"date", "command", "machine", "versions", "rows"}. A row is a dict; KEYS name what it is about, its
+other values are figures. Where two files have rows of the same keys, the later run counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-KEYS = ("part", "network", "training", "contestant", "method", "timesteps", "case")
+KEYS = "part network training contestant method timesteps case seed batch".split()
 Row = dict[str, Any]
 
 
@@ -36,7 +36,8 @@ def versions(peers: str | None = None) -> dict[str, str]:
         code = (
             "import json, importlib.metadata as m\n"
             "names = [d.metadata['Name'].lower() for d in m.distributions()]\n"
-            "print(json.dumps({n: m.version(n) for n in ('torch', 'spikingjelly', 'snntorch') if n in names}))"
+            "wanted = [n for n in ('torch', 'spikingjelly', 'snntorch') if n in names]\n"
+            "print(json.dumps({n: m.version(n) for n in wanted}))"
         )
         done = subprocess.run([peers, "-c", code], capture_output=True, text=True, check=True)
         found |= json.loads(done.stdout)
@@ -89,7 +90,7 @@ def key(row: Row) -> tuple[Any, ...]:
 
 
 def merged(runs: list[dict[str, Any]]) -> list[Row]:
-    """The rows of all runs, each with its run's "date"; of equal keys the latest, in the place of the first."""
+    """The rows of all runs, with their run's "date"; of equal keys the latest, in the place of the first."""
     rows: dict[tuple[Any, ...], Row] = {}
     for run in sorted(runs, key=lambda run: run["date"]):
         for row in run["rows"]:

@@ -1,6 +1,6 @@
 """Measures the figures of docs/results.md, and writes them to a JSON file in results/.
 
-    python tests/benchmarks/run.py [PART ...] [--only NETWORK] [--quick] [--peers PYTHON]
+    python tests/benchmarks/run.py [PART ...] [--only NAME] [--quick] [--peers PYTHON]
 
 PARTs (default: all): see PARTS. Needs mnist.npz and cifar10.npz in $TGENN_DATA or ~/.cache/tgenn-data, and
 TensorFlow; trains the networks that are not in ~/.cache/tgenn-models yet (hours on two cores). Contestants in
@@ -19,16 +19,22 @@ import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
+import exports
 import measuring
+from cases import CASES, curves
 from measuring import Settings
-from networks import NETWORKS, Golden, MissingData, Network
+from networks import NETWORKS, Golden, MissingDataError, Network
 from results import RESULTS, Run
 
 PARTS = {
     "speed": "examples/s of Keras, this package's engines, GeNN and the peers, in turns",
     "accuracy": "the loss of exports for T = 4, 8, 16, 32, and of few_spike for K = 4, 5, 6, 8",
     "peers": "accuracy and time of SpikingJelly's recipes and snnTorch at T = 8, 16, 32",
+    "curves": "accuracy after every step of one export; TensorGeNN's conversion",
+    "export": "time and memory of exports",
+    "memory": "a VGG-16 on GeNN's CPU backend",
 }
+OF_NETWORKS = ("speed", "accuracy", "peers")
 SPEED_NETWORKS = ("mnist", "resnet8", "resnet20")
 TRAININGS = {"mnist": (1, 2, 3)}  # for accuracy; the others are trained once
 
@@ -37,7 +43,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
     parser.add_argument("parts", nargs="*", metavar="PART", help=parts)
-    parser.add_argument("--only", action="append", choices=[*NETWORKS, "small_cnn"], help="a network; can be repeated")
+    known = [*NETWORKS, "small_cnn", *CASES, *exports.CASES]
+    parser.add_argument(
+        "--only", action="append", choices=known, metavar="NAME", help="a network or case; can be repeated"
+    )
     parser.add_argument("--quick", action="store_true", help="200 images, one round: tries the suite itself")
     parser.add_argument("--images", type=int, default=10_000, help="at most so many test images (10,000)")
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has PyTorch, see above")
@@ -52,25 +61,38 @@ def main() -> None:
     chosen = arguments.parts or [*PARTS]
     name = f"{datetime.now(timezone.utc):%Y-%m-%d-%H%M%S}.json"
     run = Run(arguments.output or RESULTS / name, ["run.py", *sys.argv[1:]], arguments.peers)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary)
         for part in chosen:
-            measure(run, part, arguments.only, settings, arguments.folder or Path(folder))
+            try:
+                measure(run, part, arguments.only, settings, folder)
+            except MissingDataError as error:
+                print(f"{part}: left out, because {error}", file=sys.stderr)
     print(f"wrote {run.path}", file=sys.stderr)
 
 
 def measure(run: Run, part: str, only: list[str] | None, settings: Settings, folder: Path) -> None:
-    """All networks of a part."""
+    """All networks or cases of a part, or those of `only` that it has."""
     if part == "peers" and not settings.peers:
         print("peers: left out, because --peers names no interpreter", file=sys.stderr)
-        return
-    for name in only or (SPEED_NETWORKS if part == "speed" else NETWORKS):
-        for training in TRAININGS.get(name, (1,)) if part == "accuracy" else (1,):
-            try:
-                network = Golden(folder) if name == "small_cnn" else Network(name, folder, training)
-            except MissingData as error:
-                print(f"{part} of {name}: left out, because {error}", file=sys.stderr)
-                continue
-            getattr(measuring, part)(run, network, settings)
+    elif part in OF_NETWORKS:
+        of_part = SPEED_NETWORKS if part == "speed" else NETWORKS
+        for name in only or of_part:
+            if name == "small_cnn":
+                getattr(measuring, part)(run, Golden(folder), settings)
+            elif name in NETWORKS:
+                for training in TRAININGS.get(name, (1,)) if part == "accuracy" else (1,):
+                    getattr(measuring, part)(run, Network(name, folder, training), settings)
+    elif part == "memory":
+        if not only:
+            exports.memory(run, folder)
+    else:
+        cases = CASES if part == "curves" else exports.CASES
+        for name in (case for case in cases if not only or case in only):
+            if part == "curves":
+                curves(run, name, folder, settings.examples)
+            else:
+                exports.export(run, name, folder)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,9 @@ class Script:
 
 def make(settings: dict[str, Any]) -> Contestant:
     kind = settings["contestant"].split()[0]
-    return {"keras": Keras, "numba": Engine, "numpy": Engine, "reference": Script, "genn": Script}[kind](settings)
+    return {"keras": Keras, "numba": Engine, "numpy": Engine, "reference": Script, "genn": Script}[kind](
+        settings
+    )
 
 
 if __name__ == "__main__":

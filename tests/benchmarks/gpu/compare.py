@@ -1,7 +1,7 @@
 """Small works of `run` that need NumPy, each in a process of the environment that `run` makes.
 
-    compare.py compare A.npz B.npz   JSON: {array: how many numbers differ}, the arrays that differ only
-    compare.py unpack FOLDER         the kernels that prepare.py packed
+compare.py compare A.npz B.npz   JSON: {array: how many numbers differ}, the arrays that differ only
+compare.py unpack FOLDER         the kernels that prepare.py packed
 """
 
 from __future__ import annotations

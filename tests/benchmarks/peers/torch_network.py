@@ -91,7 +91,9 @@ def load(path: str) -> tuple[TorchNetwork, torch.Tensor]:
     with torch.inference_mode():
         own = network(calibration[: len(logits)]).reshape(len(logits), -1).numpy()
     different = float(np.abs(own - logits).max() / np.abs(logits).max())
-    assert different < 1e-4, f"the logits in PyTorch differ from those of Keras by {different:.2g} of the largest"
+    assert different < 1e-4, (
+        f"the logits in PyTorch differ from those of Keras by {different:.2g} of the largest"
+    )
     return network, calibration
 
 
