@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from contestants import ContestantError, Process, alternate
@@ -32,6 +32,7 @@ class Settings:
     rounds, seconds     of each contestant
     tuned_on            examples for the choice of a batch size
     peers               the interpreter with PyTorch
+    ml_genn             a checkout of ml_genn
     """
 
     examples: int = 10_000
@@ -39,6 +40,7 @@ class Settings:
     seconds: float = 4.0
     tuned_on: int = 512
     peers: str | None = None
+    ml_genn: Path | None = None
 
 
 def figures(found: dict[str, Any]) -> dict[str, Any]:
@@ -49,59 +51,78 @@ def figures(found: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A contestant; settings: what its worker gets; script and python: the worker, and what runs it."""
+
+    contestant: str
+    method: str
+    timesteps: int
+    settings: dict[str, Any]
+    script: str = "worker.py"
+    python: str = sys.executable
+
+
+def installed(name: str) -> bool:
+    """Whether this interpreter has a package."""
+    return importlib.util.find_spec(name) is not None
+
+
 def speed(run: Run, network: Network, settings: Settings) -> None:
     """Examples/s of all contestants, which take turns, each in its own process with two threads."""
     steps = SPEED_STEPS.get(network.name, 8)
-    asked: list[tuple[str, str, int, dict[str, Any], str]] = []
+    entries = []
     if network.model:
-        asked.append(("keras", "", 0, {"model": str(network.model)}, ""))
+        entries.append(Entry("keras", "", 0, {"model": str(network.model)}))
     for method, timesteps in ((FEW, 8), (RATE, steps)):
         project = {"project": str(network.export(method, timesteps))}
-        kinds = ["numpy", "reference"]
-        if importlib.util.find_spec("numba"):
-            kinds.insert(0, "numba")
-        if importlib.util.find_spec("pygenn") and network.name in GENN_NETWORKS:
+        kinds = [*(["numba"] if installed("numba") else []), "numpy", "reference"]
+        if installed("pygenn") and network.name in GENN_NETWORKS:
             kinds.append("genn")
-        asked += [(kind, method, timesteps, project, "") for kind in kinds]
+        entries += [Entry(kind, method, timesteps, project) for kind in kinds]
     if settings.peers and network.model:
         file = {"network": str(network.for_torch), "timesteps": steps}
-        peers = ("spikingjelly rate", "spikingjelly rate_channels", "snntorch")
-        asked += [(name, "peer", steps, file, settings.peers) for name in peers]
-    _race(run, "speed", network, asked, settings)
+        names = ("spikingjelly rate", "spikingjelly rate_channels", "snntorch")
+        entries += [Entry(name, "", steps, file, "peers/worker.py", settings.peers) for name in names]
+    if settings.ml_genn and network.name in GENN_NETWORKS:
+        given = {"model": str(network.model), "timesteps": 8, "checkout": str(settings.ml_genn)}
+        given["calibration"] = str(network.calibration)
+        entries.append(Entry("ml_genn", FEW, 8, given, "peers/ml_genn_worker.py"))
+    _race(run, "speed", network, entries, settings)
 
 
 def peers(run: Run, network: Network, settings: Settings) -> None:
     """Accuracy and time of SpikingJelly's recipes and of snnTorch, beside this package's, at each T."""
     assert settings.peers
     names = [*(f"spikingjelly {recipe}" for recipe in RECIPES), "snntorch"]
-    compiled = "numba" if importlib.util.find_spec("numba") else "numpy"
     for steps in PEER_STEPS:
         file = {"network": str(network.for_torch), "timesteps": steps}
-        asked = [(name, "peer", steps, file, settings.peers) for name in names]
-        asked.append((compiled, RATE, steps, {"project": str(network.export(RATE, steps))}, ""))
-        _race(run, "peers", network, asked, settings, all_examples=True)
+        entries = [Entry(name, "", steps, file, "peers/worker.py", settings.peers) for name in names]
+        fastest = "numba" if installed("numba") else "numpy"
+        entries.append(Entry(fastest, RATE, steps, {"project": str(network.export(RATE, steps))}))
+        _race(run, "peers", network, entries, settings, all_examples=True)
 
 
 def _race(
     run: Run,
     part: str,
     network: Network,
-    asked: Iterable[tuple[str, str, int, dict[str, Any], str]],
+    entries: list[Entry],
     settings: Settings,
     all_examples: bool = False,
 ) -> None:
     """Let contestants take turns; a row for each. With all_examples, accuracy is that of all of them."""
-    about = {"part": part, "network": network.name, "training": network.training}
     rows: dict[str, dict[str, Any]] = {}
     with ExitStack() as stack:
         processes = []
-        for name, method, steps, more, python in asked:
-            label = f"{name} {method} {steps}" if method not in ("", "peer") else name
-            rows[label] = {**about, "contestant": name, "method": method, "timesteps": steps}
-            script = "peers/worker.py" if python else "worker.py"
-            given = {"contestant": label, "examples": str(network.examples), **more}
+        for entry in entries:
+            label = " ".join(filter(None, (entry.contestant, entry.method)))
+            about = {"part": part, "network": network.name, "training": network.training}
+            which = {"contestant": entry.contestant, "method": entry.method, "timesteps": entry.timesteps}
+            rows[label] = {**about, **which}
+            given = {"contestant": label, "examples": str(network.examples), **entry.settings}
             try:
-                process = Process(script, given, python or sys.executable)
+                process = Process(entry.script, given, entry.python)
             except ContestantError as error:
                 rows[label]["error"] = str(error)
                 continue
@@ -131,15 +152,15 @@ def accuracy(run: Run, network: Network, settings: Settings) -> None:
     """Accuracy of exports, each for its own T, and of the ANN, on the same test images."""
     about = {"part": "accuracy", "network": network.name, "training": network.training}
     count = min(settings.examples, len(network.test_images[1]))
-    compiled = "numba" if importlib.util.find_spec("numba") else "numpy"
     if network.model is None:
         return
+    fastest = "numba" if installed("numba") else "numpy"
     ann = _all_of(network, {"contestant": "keras", "model": str(network.model)}, count)
     run.add(**about, contestant="keras", **figures(ann))
     for method, all_steps in ACCURACY.items():
         for steps in all_steps:
             project = network.export(method, steps)
-            found = _all_of(network, {"contestant": compiled, "project": str(project)}, count)
+            found = _all_of(network, {"contestant": fastest, "project": str(project)}, count)
             loss = 100 * (ann["correct"] - found["correct"]) / count
             run.add(**about, contestant="ours", method=method, timesteps=steps, loss=loss, **figures(found))
 

@@ -83,13 +83,24 @@ class Network:
         return folder
 
     @property
-    def for_torch(self) -> Path:
-        """What peers/torch_network.py reads."""
-        path = self.folder / "torch.npz"
+    def calibration(self) -> Path:
+        """The training images that peers get, as an .npz with x, uint8 (n, rows, columns, channels)."""
+        path = self.folder / "calibration.npz"
         if not path.exists():
             x, _ = images(self.data, "train")
             chosen = np.random.default_rng(0).choice(len(x), CALIBRATION, replace=False)
-            write_for_torch(self.model, path, x[np.sort(chosen)])
+            np.savez(path, x=x[np.sort(chosen)])
+        return path
+
+    @property
+    def for_torch(self) -> Path:
+        """What peers/torch_network.py reads: made in a process with TensorFlow."""
+        path = self.folder / "torch.npz"
+        if not path.exists():
+            command = [sys.executable, __file__, *map(str, (self.model, self.calibration, path))]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise RuntimeError(f"{self.model} in PyTorch: {done.stderr.strip()[-500:]}")
         return path
 
 
@@ -116,19 +127,6 @@ def tgenn(*arguments: str) -> str:
     if done.returncode:
         raise RuntimeError(f"tgenn {arguments[0]}: {done.stderr.strip()[-500:]}")
     return done.stdout
-
-
-def write_for_torch(model: Path, path: Path, calibration: np.ndarray) -> None:
-    """Write a Keras model's graph and weights as PyTorch has them, in a process with TensorFlow.
-
-    path         an .npz: `graph`, JSON; the weights; `calibration`; the model's `logits` for some of these
-    calibration  uint8 images (n, rows, columns, channels)
-    """
-    np.savez(path.with_suffix(".calibration.npz"), x=calibration)
-    command = [sys.executable, __file__, str(model), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{model} in PyTorch: {done.stderr.strip()[-500:]}")
 
 
 def _padding(layer: Any, rows: tuple[int, ...], size: tuple[int, ...]) -> list[int]:
@@ -209,12 +207,16 @@ def _torch_nodes(model: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray
     return nodes, weights
 
 
-def _write_for_torch(model_file: str, path: str) -> None:
+def write_for_torch(model_file: str, calibration: str, path: str) -> None:
+    """Write a Keras model's graph and weights as PyTorch has them.
+
+    path    an .npz: `graph`, JSON; the weights; `calibration`; the model's `logits` for the first 64 of these
+    """
     import keras
 
     model = keras.models.load_model(model_file, compile=False)
     nodes, weights = _torch_nodes(model)
-    with np.load(Path(path).with_suffix(".calibration.npz")) as arrays:
+    with np.load(calibration) as arrays:
         x = arrays["x"]
     last = model.layers[-1]
     if getattr(last, "activation", None) is not None and last.activation.__name__ == "softmax":
@@ -226,4 +228,4 @@ def _write_for_torch(model_file: str, path: str) -> None:
 
 
 if __name__ == "__main__":
-    _write_for_torch(*sys.argv[1:])
+    write_for_torch(*sys.argv[1:])

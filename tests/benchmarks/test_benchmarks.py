@@ -50,7 +50,7 @@ def test_speed_has_ratios_to_keras_and_the_rate_code_its_cost_in_inferences():
         {
             **ABOUT,
             "contestant": "snntorch",
-            "method": "peer",
+            "method": "",
             "timesteps": 16,
             "error": "Traceback\nno torch",
         },
