@@ -129,13 +129,22 @@ def tgenn(*arguments: str) -> str:
     return done.stdout
 
 
-def _padding(layer: Any, rows: tuple[int, ...], size: tuple[int, ...]) -> list[int]:
-    """TensorFlow's `same` padding, as torch.nn.ZeroPad2d takes it: left, right, top, bottom."""
+def _padding(layer: Any, rows: tuple[int, ...], size: tuple[int, ...]) -> list[tuple[int, int]]:
+    """TensorFlow's padding: before and after, for rows and columns."""
     if layer.padding == "valid":
-        return [0, 0, 0, 0]
+        return [(0, 0), (0, 0)]
     total = [max((-(-n // s) - 1) * s + k - n, 0) for n, s, k in zip(rows, layer.strides, size, strict=True)]
-    (top, bottom), (left, right) = ((t // 2, t - t // 2) for t in total)
-    return [left, right, top, bottom]
+    return [(t // 2, t - t // 2) for t in total]
+
+
+def _evenly_padded(kernel: np.ndarray, padding: list[tuple[int, int]]) -> tuple[np.ndarray, list[int]]:
+    """The same convolution with as much padding before as after, as PyTorch has it: zeros join the kernel.
+
+    SpikingJelly's recipes convert no padding layers. A 3x3 kernel with strides of 2 becomes 4x4.
+    """
+    most = [max(pair) for pair in padding]
+    zeros = [(m - before, m - after) for m, (before, after) in zip(most, padding, strict=True)]
+    return np.pad(kernel, [(0, 0), (0, 0), *zeros]), most
 
 
 def _torch_nodes(model: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -163,8 +172,9 @@ def _torch_nodes(model: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray
         if kind in ("Conv2D", "DepthwiseConv2D"):
             kernel, depthwise = arrays[0], kind == "DepthwiseConv2D"
             kernel = kernel.transpose(2, 3, 0, 1) if depthwise else kernel.transpose(3, 2, 0, 1)
-            weights[f"{name}.weight"] = kernel.reshape(-1, 1, *kernel.shape[2:]) if depthwise else kernel
-            padding = _padding(layer, shape[:2], kernel.shape[2:])
+            kernel = kernel.reshape(-1, 1, *kernel.shape[2:]) if depthwise else kernel
+            kernel, padding = _evenly_padded(kernel, _padding(layer, shape[:2], kernel.shape[2:]))
+            weights[f"{name}.weight"] = kernel
             groups = shape[2] if depthwise else 1
             how = {"strides": list(layer.strides), "padding": padding, "groups": groups}
             node = add("conv2d", [node], name, bias=layer.use_bias, **how)
@@ -185,7 +195,7 @@ def _torch_nodes(model: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray
                 "avg_pool" if kind.startswith("A") else "max_pool", [node], name, size=layer.pool_size[0]
             )
         elif kind == "GlobalAveragePooling2D":
-            node = add("global_average", [node], name)
+            node = add("global_average", [node], name, flat=not layer.keepdims)
         elif kind == "Flatten":
             node = add("flatten", [node], name)
             flattened[node] = tuple(shape)

@@ -26,7 +26,7 @@ from networks import ROOT, MissingDataError, Network, tgenn
 HERE = Path(__file__).parent
 BENCHMARKS = HERE.parent
 GENN_TAG = "5.4.0"
-WHEELS = "numpy psutil pybind11 pkgconfig setuptools".split()
+WHEELS = "numpy psutil pybind11 pkgconfig setuptools wheel packaging".split()
 SOURCE = "include src pygenn setup.py pyproject.toml version.txt Makefile README.md LICENSE".split()
 GOLDEN_EXAMPLES = 150  # more than a batch of 128, so that there is a smaller one too
 STEPS = {"few_spike": 8, "low_latency": 8}

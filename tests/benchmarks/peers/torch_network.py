@@ -19,11 +19,11 @@ class TorchNetwork(nn.Module):
         self.nodes = nodes
         self.layers = nn.ModuleDict({node["name"]: _module(node, weights) for node in nodes[1:]})
         state = {f"layers.{name}": torch.from_numpy(np.ascontiguousarray(w)) for name, w in weights.items()}
-        known = self.state_dict()
-        inner = {key: next(k for k in (key, _inside(key)) if k in known) for key in state}
-        self.load_state_dict({inner[k]: v for k, v in state.items()}, strict=False)
-        missing = {k for k in known if not k.endswith("num_batches_tracked")} - set(inner.values())
-        assert not missing, missing
+        missing, unknown = self.load_state_dict(state, strict=False)
+        assert not unknown and all(name.endswith("num_batches_tracked") for name in missing), (
+            missing,
+            unknown,
+        )
         self.eval()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -31,12 +31,6 @@ class TorchNetwork(nn.Module):
         for node in self.nodes[1:]:
             values[node["name"]] = self.layers[node["name"]](*(values[i] for i in node["inputs"]))
         return values[self.nodes[-1]["name"]]
-
-
-def _inside(key: str) -> str:
-    """The same key where the module is a Sequential of padding and convolution."""
-    name, _, what = key.rpartition(".")
-    return f"{name}.1.{what}"
 
 
 class Add(nn.Module):
@@ -48,18 +42,15 @@ def _module(node: dict[str, Any], weights: dict[str, np.ndarray]) -> nn.Module:
     op, name = node["op"], node["name"]
     if op == "conv2d":
         shape = weights[f"{name}.weight"].shape
-        left, right, top, bottom = node["padding"]
-        even = left == right and top == bottom
-        layer = nn.Conv2d(
+        return nn.Conv2d(
             shape[1] * node["groups"],
             shape[0],
             shape[2:],
             node["strides"],
-            (top, left) if even else 0,
+            node["padding"],
             groups=node["groups"],
             bias=node["bias"],
         )
-        return layer if even else nn.Sequential(nn.ZeroPad2d(node["padding"]), layer)
     if op == "dense":
         rows, columns = weights[f"{name}.weight"].shape
         return nn.Linear(columns, rows, bias=node["bias"])
@@ -73,7 +64,9 @@ def _module(node: dict[str, Any], weights: dict[str, np.ndarray]) -> nn.Module:
         "avg_pool": lambda: nn.AvgPool2d(node["size"]),
         "max_pool": lambda: nn.MaxPool2d(node["size"]),
         "pad": lambda: nn.ZeroPad2d(node["padding"]),
-        "global_average": lambda: nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        "global_average": lambda: nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), *([nn.Flatten()] if node["flat"] else [])
+        ),
     }
     return makers[op]()
 
