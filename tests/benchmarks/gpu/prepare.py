@@ -66,8 +66,6 @@ def genn(folder: Path) -> None:
     target.mkdir()
     with subprocess.Popen(archive, stdout=subprocess.PIPE) as process:
         subprocess.run(["tar", "-x", "-C", str(target)], stdin=process.stdout, check=True)
-    # setuptools then compiles the extension modules at the same time
-    (target / "setup.cfg").write_text("[build_ext]\nparallel = 16\n")
 
 
 def wheels(folder: Path, python: str) -> None:
