@@ -134,7 +134,8 @@ def peers(rows: list[Row]) -> str:
 def _accuracy_and_speed(row: Row) -> str:
     if "error" in row:
         return _short(row["error"])
-    return f"{row['accuracy']:.2f} %, {row['per_second']:,.0f}/s"
+    spikes = f", {row['spikes']:,.0f} spikes" if "spikes" in row else ""
+    return f"{row['accuracy']:.2f} %, {row['per_second']:,.0f}/s{spikes}"
 
 
 def curves(rows: list[Row]) -> str:

@@ -46,14 +46,51 @@ class Ann:
         return {}
 
 
-class SpikingJelly(Ann):
+class Spiking(Ann):
+    """A network whose `scores` sum the outputs of all time steps.
+
+    firing: the class of its spiking neurons, whose outputs are 0 where there is no spike
+    """
+
+    firing: type[nn.Module]
+    spikes: float | None = None
+
+    def reset(self) -> None:
+        """Before each batch."""
+        raise NotImplementedError
+
+    def scores(self, x: torch.Tensor) -> torch.Tensor:
+        self.reset()
+        total = self.network(x)
+        for _ in range(self.steps - 1):
+            total = total + self.network(x)
+        return total.flatten(1)
+
+    def facts(self) -> dict[str, Any]:
+        """The latency in steps: all layers are updated in one. Spikes an example, of 64 calibration images."""
+        if self.spikes is None:
+            counts: list[int] = []
+            neurons = [m for m in self.network.modules() if isinstance(m, self.firing)]
+            hooks = [
+                m.register_forward_hook(lambda _m, _i, spikes: counts.append(int(spikes.count_nonzero())))
+                for m in neurons
+            ]
+            with torch.inference_mode():
+                self.scores(self.calibration[:64].to(self.device))
+            for hook in hooks:
+                hook.remove()
+            self.spikes = sum(counts) / 64
+        return {"latency": self.steps, "spikes": self.spikes}
+
+
+class SpikingJelly(Spiking):
     """A network converted by one of SpikingJelly's recipes, simulated step by step."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        from spikingjelly.activation_based import ann2snn, functional
+        from spikingjelly.activation_based import ann2snn, functional, neuron
 
         super().__init__(settings)
-        self.functional = functional
+        self.functional, self.firing = functional, neuron.BaseNode
         if any(isinstance(m, nn.ReLU6) for m in self.network.modules()):
             raise NotImplementedError("its recipes convert nn.ReLU only, and this network has ReLU6")
         batches = [(part, torch.zeros(len(part))) for part in self.calibration.split(100)]
@@ -68,12 +105,8 @@ class SpikingJelly(Ann):
         self.network = ann2snn.Converter(recipe=made, device=self.device).convert(self.network)
         self.network.eval()
 
-    def scores(self, x: torch.Tensor) -> torch.Tensor:
+    def reset(self) -> None:
         self.functional.reset_net(self.network)
-        total = self.network(x)
-        for _ in range(self.steps - 1):
-            total = total + self.network(x)
-        return total.flatten(1)
 
 
 class Firing(nn.Module):
@@ -94,11 +127,12 @@ class Firing(nn.Module):
         return spikes * self.scale
 
 
-class SnnTorch(Ann):
+class SnnTorch(Spiking):
     """The network with snnTorch's neurons. It has no converter: scales are 99.9 % percentiles of channels."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
+        self.firing = Firing
         network = self.network
         _pool_before_activation(network)
         activations = [n for n in network.nodes if n["op"] in ("relu", "relu6")]
@@ -122,14 +156,10 @@ class SnnTorch(Ann):
             network.layers[name] = Firing(scale)
         network.to(self.device)
 
-    def scores(self, x: torch.Tensor) -> torch.Tensor:
+    def reset(self) -> None:
         for module in self.network.modules():
             if isinstance(module, Firing):
                 module.v = None
-        total = self.network(x)
-        for _ in range(self.steps - 1):
-            total = total + self.network(x)
-        return total.flatten(1)
 
 
 def _pool_before_activation(network: TorchNetwork) -> None:
