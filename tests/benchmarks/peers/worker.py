@@ -67,7 +67,7 @@ class Spiking(Ann):
         return total.flatten(1)
 
     def facts(self) -> dict[str, Any]:
-        """The latency in steps: all layers are updated in one. Spikes an example, of 64 calibration images."""
+        """The latency in steps: all layers are updated in one. Spikes an example, of 64 images."""
         if self.spikes is None:
             counts: list[int] = []
             neurons = [m for m in self.network.modules() if isinstance(m, self.firing)]
