@@ -5,12 +5,7 @@ fe63a7c951421ed7d3a6aee19bfe3a2d66f3980699e2120ca22bb0d4bc501847.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
-<<<<<<< HEAD
-ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
-next.
-=======
 ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
->>>>>>> f386bcb5be72cf0e114b17bea415aacfd2c8d8fc
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -90,4 +85,4 @@ stem_to_deep = {
         calc_kernel_size_func=lambda pars: [16],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is aadda86b4af4fe4f3ed1efadfae3f6e7142d800a655a8d1fa17412391a16aa9d
+# tgenn_gen: the sha256 of all lines above is d3f51af0d4534c5adfef4d37e79c9b5c9c49dcc93c11da0e512cb189e518f709

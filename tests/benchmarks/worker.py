@@ -1,0 +1,110 @@
+"""The contestants of this package and of Keras, each in a process of its own: see serving.py.
+
+contestant   keras       Keras predict
+             numba       tgenn_gen.simulate, with the package's optional compiled loops
+             numpy       tgenn_gen.simulate in NumPy alone
+             reference   the generated reference.py as a module, on its own
+             genn        the generated simulate.py on GeNN's CPU backend
+model, project   the .keras file and the exported folder
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from serving import Contestant, serve
+
+
+class Keras:
+    batch_sizes = (64, 256, 1024)
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        import keras
+
+        self.model = keras.models.load_model(settings["model"], compile=False)
+
+    def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
+        scores = self.model.predict(x / np.float32(255), batch_size=batch_size, verbose=0)
+        return scores.reshape(len(x), -1).argmax(-1)
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
+class Engine:
+    """The package's engine. Examples are given in parts: all spike counts of 10,000 would fill the memory."""
+
+    batch_sizes = ()
+    part = 500
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        if settings["contestant"].startswith("numpy"):
+            sys.modules["numba"] = None  # type: ignore[assignment] - its import then fails
+        import tgenn_gen
+
+        self.simulate, self.network = tgenn_gen.simulate, tgenn_gen.load(settings["project"])
+        self.counts: dict[str, np.ndarray] = {}
+        self.examples = 0
+
+    def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
+        predictions = []
+        self.counts, self.examples = {}, len(x)
+        for start in range(0, len(x), self.part):
+            result = self.simulate(self.network, x[start : start + self.part])
+            predictions.append(result.predictions)
+            for name, counts in result.spike_counts.items():
+                self.counts[name] = self.counts.get(name, 0) + counts.sum(axis=0, dtype=np.float64)
+        return np.concatenate(predictions)
+
+    def facts(self) -> dict[str, Any]:
+        """Spikes and synaptic events an example: an event is a spike that arrives at one synapse."""
+        network, shapes = self.network, self.network.shapes
+        mean = {name: np.reshape(c / self.examples, shapes[name]) for name, c in self.counts.items()}
+        events = 0.0
+        for population in network.populations:
+            for connection in population.inputs:
+                if connection.source in mean:
+                    paths = mean[connection.source]
+                    for linear_map in connection.through:
+                        paths = linear_map.paths(paths)
+                    events += float(paths.sum(dtype=np.float64))
+        steps = network.simulation.timesteps
+        depth = network.depths[network.outputs[0].population]
+        return {
+            "spikes": sum(float(m.sum()) for m in mean.values()),
+            "synaptic_events": events,
+            "latency": steps + depth * (steps if network.few_spike else 1),
+        }
+
+
+class Script:
+    """A script of the generated project, as a module."""
+
+    batch_sizes = ()
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        from tgenn_gen.runtime.projects import load_script
+
+        genn = settings["contestant"].startswith("genn")
+        script = load_script(Path(settings["project"]) / ("simulate.py" if genn else "reference.py"))
+        self.net = script.build(backend="single_threaded_cpu") if genn else script.build()
+
+    def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
+        return self.net.run(x).predictions
+
+    def facts(self) -> dict[str, Any]:
+        return {}
+
+
+def make(settings: dict[str, Any]) -> Contestant:
+    kind = settings["contestant"].split()[0]
+    return {"keras": Keras, "numba": Engine, "numpy": Engine, "reference": Script, "genn": Script}[kind](
+        settings
+    )
+
+
+if __name__ == "__main__":
+    serve(make)
