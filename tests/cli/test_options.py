@@ -163,10 +163,10 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
         (
             Method(
                 neuron=IntegrateAndFireNeuron(v_init="uniform"),
-                corrections=("potential", "weights"),
+                corrections=("potential", "kernels"),
                 pooling="max",
             ),
-            ["unknown pooling 'max'", "correction 'potential' needs", "unknown correction 'weights'"],
+            ["unknown pooling 'max'", "correction 'potential' needs", "unknown correction 'kernels'"],
         ),
     ],
 )

@@ -25,7 +25,7 @@ from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateA
 NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
 WITHOUT_DATA = ("none", "model", "as_trained")
 WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods with one scale per layer
-CORRECTIONS = ("offset", "bias", "potential")
+CORRECTIONS = ("offset", "weights", "bias", "potential")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Method:
         pooling: Average pooling: "folded", part of the next chain; or "spiking", a population of its own.
         max_pool: Max-pooling: "spiking", a population of `maximum` neurons; or "average", average
             pooling, which is another function than the model's.
-        corrections: Of "offset", "bias" and "potential", in this order.
+        corrections: Of "offset", "weights", "bias" and "potential", in this order.
         readout: How the output population is read: "membrane", "spike_count" or "first_spike".
         readout_start: The readout leaves out this number of first time steps.
         timesteps: How many time steps each example is shown.
