@@ -3,10 +3,6 @@
 Spikes are rounded and clipped activations, so the current of the next population is not the ANN's. The least
 squares of the difference, over examples and positions, give the kernels that come nearest to it: a linear
 regression with a penalty on the change of the kernels. Held-out examples decide how strong the penalty is.
-
-A current below 0 gives no spikes, whatever its value: where both the ANN's and the fitted current are below 0
-there is no error (Zhang et al. 2016, "Accelerating very deep convolutional networks for classification and
-detection", section 3.2, fit the layers of an ANN to its ReLUs in this way).
 """
 
 from __future__ import annotations
@@ -30,7 +26,6 @@ ROWS, ELEMENTS = 2**15, 2**25  # that a fit reads at most: positions of examples
 COLUMNS = 4096  # at most: the time of a fit grows with their cube
 PENALTIES = (0.01, 0.1, 1.0, 10.0)  # on the change by a column, relative to the column's variance
 HELD_OUT = 4  # one example in so many
-ROUNDS = 3  # of the regression; each takes the signs of the current from the one before
 
 
 @dataclass(frozen=True)
@@ -57,16 +52,15 @@ def fitted(population: Population, values: Mapping[str, np.ndarray], wanted: np.
     Grouped, dilated and transposed convolutions, and kernels with pooling behind them, stay as they are.
     """
     channels = population.shape[-1]
-    current = population.current(values)
-    before, missing = (a.reshape(-1, channels) for a in (current, wanted - current))
+    missing = (wanted - population.current(values)).reshape(-1, channels)
     kernels = _kernels(population, values)
     columns = sum(k.values[..., 0].size for k in kernels)
-    chosen = np.random.default_rng(0).permutation(len(before))[: min(ROWS, ELEMENTS // max(columns, 1))]
-    held_out = chosen * len(current) // len(before) % HELD_OUT == HELD_OUT - 1
+    chosen = np.random.default_rng(0).permutation(len(missing))[: min(ROWS, ELEMENTS // max(columns, 1))]
+    held_out = chosen * len(wanted) // len(missing) % HELD_OUT == HELD_OUT - 1
     read = [_columns(k, chosen) for k in kernels]
     x = np.concatenate(read or [np.zeros((1, len(chosen), 0), np.float32)], axis=2, dtype=np.float32)
-    before, missing = (a[chosen].reshape(len(chosen), len(x), -1).swapaxes(0, 1) for a in (before, missing))
-    change, shift = _regression(x, before, missing, held_out, population.neuron.spikes)
+    y = missing[chosen].reshape(len(chosen), len(x), -1).swapaxes(0, 1)
+    change, shift = _regression(x, y, held_out)
     inputs, first = list(population.inputs), 0
     for k, part in zip(kernels, read, strict=True):
         added = change[:, first : first + part.shape[2]].swapaxes(0, 1).reshape(k.values.shape)
@@ -127,45 +121,30 @@ def _columns(k: _Kernel, chosen: np.ndarray) -> np.ndarray:
     return taken.swapaxes(1, 2).reshape(1, len(chosen), -1)
 
 
-def _regression(
-    x: np.ndarray, before: np.ndarray, missing: np.ndarray, held_out: np.ndarray, rectified: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _regression(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The change of the kernel, (groups, columns, outputs), and that of the bias, (all outputs,).
 
-    x: (groups, rows, columns). before, missing: (groups, rows, outputs), the current and what it lacks.
+    x: (groups, rows, columns). y: (groups, rows, outputs), what the current lacks. The penalty is the one
+    with the least error on held-out rows; no change of the kernel where no penalty makes that error smaller.
     """
     mean, deviation = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
     deviation[deviation == 0] = 1
-    x = (x - mean) / deviation
-    target = np.where(before + missing > 0, missing, np.minimum(0, -before)) if rectified else missing
-    inverse = _inverse(x, target, held_out)
-    for _ in range(ROUNDS if rectified else 1):
-        shift = target.mean(axis=1, keepdims=True)
-        change = inverse @ (x.swapaxes(1, 2) @ (target - shift))
-        target = np.where(before + missing > 0, missing, np.minimum(x @ change + shift, -before))
+    shift = y.mean(axis=1, keepdims=True)
+    x, y = (x - mean) / deviation, y - shift
+    (products, wanted), (test_products, test_wanted) = (
+        (x[:, rows].swapaxes(1, 2) @ x[:, rows], x[:, rows].swapaxes(1, 2) @ y[:, rows])
+        for rows in (~held_out, held_out)
+    )
+    change, least = np.zeros_like(wanted), 0.0
+    for penalty in PENALTIES:
+        candidate = _solved(products, wanted, penalty * np.count_nonzero(~held_out))
+        error = (candidate * (test_products @ candidate - 2 * test_wanted)).sum()  # less that of no change
+        if error < least:
+            least = error
+            change = _solved(products + test_products, wanted + test_wanted, penalty * len(held_out))
     change = change / deviation.swapaxes(1, 2)
     return change, (shift - mean @ change).reshape(-1)
 
 
-def _inverse(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """(x' x + rows penalty)^-1 for the penalty with the least error on rows that are held out.
-
-    It is 0 where no regression of y has a smaller error there than the mean of y.
-    """
-    fitted, test = x[:, ~held_out], x[:, held_out]
-    of_fitted = fitted.swapaxes(1, 2) @ fitted
-    mean = y[:, ~held_out].mean(axis=1, keepdims=True)
-    wanted, test_y = fitted.swapaxes(1, 2) @ (y[:, ~held_out] - mean), y[:, held_out] - mean
-    best, least = np.inf, np.square(test_y).sum()
-    for penalty in PENALTIES:
-        change = _solved(of_fitted, penalty * fitted.shape[1]) @ wanted
-        error = np.square(test_y - test @ change).sum()
-        if error < least:
-            best, least = penalty, error
-    if best == np.inf:
-        return np.zeros_like(of_fitted)
-    return _solved(of_fitted + test.swapaxes(1, 2) @ test, best * x.shape[1])
-
-
-def _solved(products: np.ndarray, penalty: float) -> np.ndarray:
-    return np.linalg.inv(products + penalty * np.eye(products.shape[1])).astype(np.float32)
+def _solved(products: np.ndarray, wanted: np.ndarray, penalty: float) -> np.ndarray:
+    return np.linalg.solve(products + penalty * np.eye(products.shape[1]), wanted)
