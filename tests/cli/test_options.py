@@ -69,7 +69,7 @@ def test_tensor_genn_takes_its_parameters_as_options():
         ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFireNeuron(negative_threshold=-1.0)}),
         ("--encoding poisson --signed", {"encoding": PoissonInput(True)}),
         ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
-        ("--normalize none", {"normalize": "none", "per_channel": False}),
+        ("--normalize none", {"normalize": "none", "per_channel": False, "corrections": ()}),
         ("--correct bias,potential", {"corrections": ("bias", "potential")}),
         ("--correct none", {"corrections": ()}),
         (
@@ -163,10 +163,10 @@ def test_the_capacitance_of_dense_layers_stays_as_the_preset_has_it():
         (
             Method(
                 neuron=IntegrateAndFireNeuron(v_init="uniform"),
-                corrections=("potential", "weights"),
+                corrections=("potential", "kernels"),
                 pooling="max",
             ),
-            ["unknown pooling 'max'", "correction 'potential' needs", "unknown correction 'weights'"],
+            ["unknown pooling 'max'", "correction 'potential' needs", "unknown correction 'kernels'"],
         ),
     ],
 )

@@ -350,7 +350,10 @@ def test_the_choices_of_a_conversion_are_recorded(tmp_path):
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
     low = convert(model, x).provenance
     assert (low["preset"], low["normalization"], low["per_channel"]) == ("low_latency", "mse", True)
-    assert low["for_timesteps"] == 16 and "sample" not in low["calibration"]
+    assert (low["corrections"], low["for_timesteps"], low["calibration"]["sample"]) == (["weights"], 16, 40)
+    assert "weights and biases of all populations corrected against the ANN for 16 steps" in low["changes"]
+    uncorrected = convert(model, x, replace(PRESETS["low_latency"], corrections=())).provenance
+    assert "corrections" not in uncorrected and "sample" not in uncorrected["calibration"]
     corrected = convert(model, x, Method("data", corrections=("bias",), timesteps=9)).provenance
     assert "preset" not in corrected
     assert (corrected["corrections"], corrected["for_timesteps"]) == (["bias"], 9)
@@ -389,8 +392,9 @@ def test_spiking_pooling_of_what_may_be_negative_is_refused_by_layer():
 
 @pytest.mark.parametrize("method", [*PRESETS.values(), Method("mse", True, FewSpikeNeuron(), timesteps=8)])
 @pytest.mark.parametrize("pool", [False, True])
-def test_methods_leave_the_ann_as_it_is(method, pool):
+def test_methods_leave_the_ann_as_it_is_but_for_corrections(method, pool):
     """The document with ReLUs for neurons computes what the Keras model does, with scales a channel too."""
+    method = replace(method, corrections=())
     model = with_random_weights(chain(pool), 1)
     x = np.random.default_rng(0).random((40, *model.input_shape[1:]), np.float32)
     network = convert(model, x, method)

@@ -92,6 +92,8 @@ def section(command: CommandParser) -> list[str]:
 def setting(value: object) -> str:
     """A value of a preset; of neurons and encodings all fields."""
     if not is_dataclass(value):
+        if isinstance(value, tuple) and value:
+            return ",".join(value)
         return {"None": "as `neuron`", "()": "none", "True": "yes", "False": "no"}.get(str(value), str(value))
     named = {f.name: getattr(value, f.name) for f in fields(value)}
     return ", ".join([value.kind, *(f"{name} {field}" for name, field in named.items() if field is not None)])

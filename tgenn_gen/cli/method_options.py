@@ -7,7 +7,15 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tgenn_gen.cli.argument_types import finite_number, positive_number, whole_number
-from tgenn_gen.conversion.methods import AUTO, CORRECTIONS, PRESETS, WHOLE_LAYERS, Method, automatic
+from tgenn_gen.conversion.methods import (
+    AUTO,
+    CORRECTIONS,
+    PRESETS,
+    WHOLE_LAYERS,
+    WITHOUT_DATA,
+    Method,
+    automatic,
+)
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.encodings import ENCODINGS
 from tgenn_gen.network.encodings.encoding import Encoding
@@ -150,6 +158,8 @@ def _method(method: Method, arguments: argparse.Namespace) -> Method:
     changes = {field: given[option] for option, field in names.items() if option in given}
     if changes.get("normalize") in WHOLE_LAYERS:
         changes.setdefault("per_channel", False)
+    if changes.get("normalize") in WITHOUT_DATA:
+        changes.setdefault("corrections", ())
     return replace(method, neuron=neuron, dense_neuron=dense, encoding=encoding, **changes)
 
 

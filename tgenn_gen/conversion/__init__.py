@@ -18,7 +18,8 @@ A module imports only those above it:
     input_scaling          decides what uint8 data is divided by
     shifts                 shifts max-pooling of values that may be negative
     normalization          chooses the scale of each population, and scales the weights
-    corrections            corrects biases and initial potentials
+    least_squares          fits kernels to the spikes that a population gets
+    corrections            corrects weights, biases and initial potentials
     layer_table            tgenn layers, tgenn check MODEL
     keras_scores           the Keras model's own scores, for tgenn evaluate
     keras_check            compares the folded network with the Keras model

@@ -267,7 +267,11 @@ def _choices(method: Method) -> dict[str, Any]:
 
 
 def _correction_notes(method: Method) -> list[str]:
-    words = {"bias": "biases of all populations", "potential": "initial potentials of all neurons"}
+    words = {
+        "weights": "weights and biases of all populations",
+        "bias": "biases of all populations",
+        "potential": "initial potentials of all neurons",
+    }
     return [
         f"{words[correction]} corrected against the ANN for {method.timesteps} steps"
         for correction in method.corrections

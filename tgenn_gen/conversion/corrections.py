@@ -3,13 +3,15 @@
     offset     before normalization: one number is added to all logits of an output, so that none is below
                0, because a spike count cannot be negative; the largest logit stays the largest
 
-After normalization, layer by layer against the ANN (Li et al. 2021):
+After normalization, layer by layer against the ANN:
 
+    weights    the kernels and the biases for which the currents are nearest to the ANN's, by least squares
+               (:mod:`tgenn_gen.conversion.least_squares`; Li et al. 2021 find weights by gradient descent)
     bias       the mean error of each channel is added to its bias (their bias calibration)
     potential  the mean error of each neuron is added to its initial potential (their potential calibration)
 
-error = ANN activation - scale x spikes per step, on the same calibration examples. Layers are corrected in
-order, from the input on; each one gets the spikes of the corrected layers before it.
+error = ANN activation - scale x spikes per step, on the same calibration examples (Li et al. 2021). Layers
+are corrected in order, from the input on; each one gets the spikes of the corrected layers before it.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import replace
 import numpy as np
 
 from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
+from tgenn_gen.conversion.least_squares import fitted
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.simulation import step_weights
 from tgenn_gen.network.model import Network, Population
@@ -58,6 +61,8 @@ def corrected(network: Network, folded: Network, examples: Examples, corrections
     """Apply these corrections to `network`, which is `folded` after normalization, one after the other."""
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
     weights = step_weights(network, timesteps)
+    if "weights" in corrections:
+        network = _with_fitted_weights(network, folded, examples, weights)
     means = _mean_activations(folded, examples)
     for correction in (c for c in corrections if c in _CORRECT):
 
@@ -69,6 +74,30 @@ def corrected(network: Network, folded: Network, examples: Examples, corrections
 
         network = adjusted_layerwise(network, examples, timesteps, adjust)
     return network
+
+
+def _with_fitted_weights(
+    network: Network, folded: Network, examples: Examples, weights: np.ndarray
+) -> Network:
+    """Fit one population after the other, on the spikes that it gets, to the ANN's current."""
+    dt, analog = network.simulation.dt, {i.name for i in network.inputs if not i.encoding.spikes}
+    wanted = ann_currents(folded, examples)
+
+    def mean(course: np.ndarray) -> np.ndarray:
+        """What a source emits a step."""
+        if len(course) > 1:
+            return np.tensordot(weights, course, 1) / weights.sum()
+        return course[0] / weights.sum() if network.few_spike else course[0].astype(np.float32)
+
+    def adjust(population: Population, trial: Trial) -> Population:
+        _, current = next(wanted)
+        sources = {c.source for c in population.inputs}
+        if population.neuron.relays or sources <= analog:
+            return population
+        values = {source: mean(trial.courses[source]) for source in sources}
+        return fitted(population, values, current * (population.neuron.unit(dt) / population.scales))
+
+    return adjusted_layerwise(network, examples, len(weights), adjust)
 
 
 def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,12 +24,14 @@ PART = 2**24  # elements of a part of currents, at most
 class Trial:
     """Runs candidates for one population on the spikes of the populations before it.
 
+    courses              {source: what it emits, (steps, examples, *shape)}; of constant currents one step
     currents(candidate)  its input current
     emitted(candidate)   what it emits
-    Both give all examples in order, in parts (steps, examples, *shape). In the few-spike code these are sums
-    over an example, (1, examples, *shape).
+    Both functions give all examples in order, in parts (steps, examples, *shape). In the few-spike code all
+    of these are sums over an example, (1, examples, *shape).
     """
 
+    courses: Mapping[str, np.ndarray]
     currents: Callable[[Population], Iterator[np.ndarray]]
     emitted: Callable[[Population], Iterator[np.ndarray]]
 
@@ -88,7 +90,7 @@ def _trial(
             neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
             yield _run(neurons, current, timesteps)
 
-    return Trial(currents, emitted)
+    return Trial(courses, currents, emitted)
 
 
 def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:

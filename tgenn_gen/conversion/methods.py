@@ -25,7 +25,7 @@ from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateA
 NORMALIZATIONS = tuple("none model data percentile:P mse ltb spike_norm tensor_genn as_trained".split())
 WITHOUT_DATA = ("none", "model", "as_trained")
 WHOLE_LAYERS = (*WITHOUT_DATA, "spike_norm", "tensor_genn")  # methods with one scale per layer
-CORRECTIONS = ("offset", "bias", "potential")
+CORRECTIONS = ("offset", "weights", "bias", "potential")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Method:
         pooling: Average pooling: "folded", part of the next chain; or "spiking", a population of its own.
         max_pool: Max-pooling: "spiking", a population of `maximum` neurons; or "average", average
             pooling, which is another function than the model's.
-        corrections: Of "offset", "bias" and "potential", in this order.
+        corrections: Of "offset", "weights", "bias" and "potential", in this order.
         readout: How the output population is read: "membrane", "spike_count" or "first_spike".
         readout_start: The readout leaves out this number of first time steps.
         timesteps: How many time steps each example is shown.
@@ -127,12 +127,14 @@ def tensor_genn(
 PRESETS = {
     "plain": Method(),
     "tensor_genn": tensor_genn(),
-    "low_latency": Method("mse", per_channel=True, neuron=SignedIntegrateAndFireNeuron()),
+    "low_latency": Method(
+        "mse", per_channel=True, neuron=SignedIntegrateAndFireNeuron(), corrections=("weights",)
+    ),
     "few_spike": Method("mse", per_channel=True, neuron=FewSpikeNeuron(), timesteps=8),
 }
 """Methods by name: "plain" (integrate-and-fire neurons, percentiles; Rueckauer et al. 2017), "tensor_genn"
-(TensorGeNN 2019, in mV and nF), "low_latency" (signed neurons, least squared error) and "few_spike" (binary
-code of 8 steps; Stöckl and Maass 2021)."""
+(TensorGeNN 2019, in mV and nF), "low_latency" (signed neurons, least squared error, corrected weights) and
+"few_spike" (binary code of 8 steps; Stöckl and Maass 2021)."""
 AUTO = "auto"
 """The default: "low_latency", or "few_spike" where that agrees better with the model; see `automatic`."""
 
@@ -141,7 +143,9 @@ def automatic(method: Method) -> tuple[Method, ...]:
     """A method, then the same one with few-spike neurons of 8 and of 10 bits, where these are possible."""
     if method.encoding.spikes or method.readout_start:
         return (method,)
-    few_spike = replace(method, neuron=PRESETS["few_spike"].neuron)
+    preset, other = PRESETS["low_latency"], PRESETS["few_spike"]
+    corrections = other.corrections if method.corrections == preset.corrections else method.corrections
+    few_spike = replace(method, neuron=other.neuron, corrections=corrections)
     return method, *(replace(few_spike, timesteps=bits) for bits in (8, 10))
 
 
