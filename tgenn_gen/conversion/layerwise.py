@@ -13,11 +13,12 @@ from tgenn_gen.engine.simulation import made
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.neuron_updates import few_spike_weights, time_blocks
+from tgenn_gen.runtime.numpy_network import in_threads
 from tgenn_gen.runtime.random_numbers import random_keys
 
 SAMPLE = 256  # examples at most
 MEMORY = 2**28  # bytes at most for the spikes of one population, one byte per spike
-PART = 2**24  # elements of a part of currents, at most
+PART = 2**21  # elements of a part of currents, at most: they fit the processor's cache
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,18 @@ def _trial(
     size = max(1, PART // (timesteps * largest))
     parts = [slice(start, start + size) for start in range(0, len(keys), size)]
 
+    def current(candidate: Population, part: slice) -> np.ndarray:
+        return candidate.current({name: course[:, part] for name, course in courses.items()}, steps)
+
     def currents(candidate: Population) -> Iterator[np.ndarray]:
-        for part in parts:
-            yield candidate.current({name: course[:, part] for name, course in courses.items()}, steps)
+        return in_threads(lambda part: current(candidate, part), parts)
 
     def emitted(candidate: Population) -> Iterator[np.ndarray]:
-        for part, current in zip(parts, currents(candidate), strict=True):
+        def of_part(part: slice) -> np.ndarray:
             neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
-            yield _run(neurons, current, timesteps)
+            return _run(neurons, current(candidate, part), timesteps)
+
+        return in_threads(of_part, parts)
 
     return Trial(courses, currents, emitted)
 
