@@ -114,9 +114,10 @@ class _Convolution:
         """`width`, `at_once` and `kernel` of `convolve`, for sums of this type."""
         wide = np.dtype(dtype).itemsize // 4
         lanes = next(n for n in (64, 32, 16, 8) if self.padded % n == 0 and n * wide <= 64)
-        # the sums of 96 float32 fill 12 of the 16 vector registers that most processors have
-        rows, most = self.window[0], min(6, 96 // (lanes * wide))
-        at_once = 1 if lanes > 32 or self.strides[0] > 1 else -(-rows // -(-rows // most))
+        # the sums of 96 float32 fill 12 of the 16 vector registers that most processors have; few different
+        # numbers, since `convolve` is compiled for each
+        most = 1 if lanes > 32 or self.strides[0] > 1 or self.window[0] == 1 else 96 // (lanes * wide)
+        at_once = 5 if most >= 5 and self.window[0] > 3 else 3 if most >= 3 else 1
         kernel = np.zeros((*self.kernel.shape[:3], self.padded), dtype)
         kernel[..., : self.filters] = self.kernel
         kernel = np.moveaxis(kernel.reshape(*kernel.shape[:3], -1, lanes), -2, 0).reshape(-1)
@@ -160,7 +161,7 @@ def _add_values(y: np.ndarray, total: np.ndarray, bias: np.ndarray | None) -> No
 
 def _flat(x: np.ndarray) -> np.ndarray:
     """All values in a row: int8, of spikes, or floats."""
-    flat = np.ascontiguousarray(x).reshape(-1)
+    flat = np.ascontiguousarray(x, np.float32 if x.dtype == np.uint16 else x.dtype).reshape(-1)
     return flat.view(np.int8) if flat.dtype == bool else flat
 
 
