@@ -102,7 +102,9 @@ def test_with_weights_of_any_value_few_spikes_differ(monkeypatch, name):
             inputs=tuple(
                 replace(
                     c,
-                    through=tuple(replace(m, **{k: changed(t) for k, t in m.tensors.items()}) for m in c.through),
+                    through=tuple(
+                        replace(m, **{k: changed(t) for k, t in m.tensors.items()}) for m in c.through
+                    ),
                 )
                 for c in p.inputs
             ),
@@ -170,7 +172,10 @@ def test_any_chain_is_that_of_numpy_up_to_rounding(kind, case, seed):
         (IntegrateAndFire, {"threshold": -50, "reset": "subtract", "v_init": -60, "v_rest": -60}),
         (SignedIntegrateAndFire, {"threshold": 0.7, "negative_threshold": -0.01, "v_init": 0.35}),
         (FewSpike, {"threshold": 0.7, "v_init": 0.35}),
-        (FewSpike, {"threshold": 1.0, "v_init": np.linspace(0, 1, 13 * 100, dtype=np.float32).reshape(13, 100)}),
+        (
+            FewSpike,
+            {"threshold": 1.0, "v_init": np.linspace(0, 1, 13 * 100, dtype=np.float32).reshape(13, 100)},
+        ),
     ],
 )
 def test_neurons_are_those_of_numpy_bit_for_bit(cls, arguments, steps):

@@ -21,9 +21,8 @@ class CompiledIntegrateAndFire(neuron_updates.IntegrateAndFire):
         self.v = state_of(self.v, current)
         spikes = np.empty((steps, *self.v.shape), bool)
         subtract, fall = self.reset == "subtract", self.threshold - self.v_rest
-        _integrate_and_fire(
-            _flat(current), self.v.reshape(-1), _flat(spikes), self.threshold, self.gain, subtract, fall, self.v_rest
-        )  # fmt: skip
+        how = (self.threshold, self.gain, subtract, fall, self.v_rest)
+        _integrate_and_fire(_flat(current), self.v.reshape(-1), _flat(spikes), *how)
         return spikes
 
 
@@ -46,7 +45,9 @@ class CompiledFewSpike(neuron_updates.FewSpike):
             return super().run(current, steps, v_course)
         v = state_of(self.v_init, current)
         values = np.empty((1, *v.shape), np.uint16)
-        _few_spike(_flat(current)[0], v.reshape(-1), values.reshape(-1), float(self.threshold), 2.0**steps - 1)
+        _few_spike(
+            _flat(current)[0], v.reshape(-1), values.reshape(-1), float(self.threshold), 2.0**steps - 1
+        )
         return values
 
 

@@ -1,13 +1,14 @@
-"""Convolutions that skip zeros, compiled: each element that is not zero adds rows of the kernel to the output.
+"""Convolutions that skip zeros, compiled: each element that is not zero adds rows of the kernel to the sums.
 
-At a time step 5 to 30 % of the neurons spike. The elements that are not zero ("events") of an image are listed
-once. Then the sums for one pixel of the output (of up to three rows) stay in vector registers, while the events
-of its window add their rows of the kernel. Loops in Python's terms would load and store the sums at each event,
-which takes three times as long; so the two innermost loops are written as vector instructions of LLVM.
+At a time step 5 to 30 % of the neurons spike. The elements of an image that are not zero ("events") are listed
+once. Then the sums for one pixel of up to five rows of the output stay in vector registers, while the events of
+its window add their weights. A compiled loop over an array would load and store the sums at each event, which
+takes two to three times as long; so the two innermost loops are given as vector instructions of LLVM.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ from numba.extending import intrinsic
 
 from tgenn_gen.engine.compilation import compiled
 
+
+def _instructions(code: Callable[..., Any]) -> Any:
+    """A function for compiled functions, of which `code` makes the LLVM instructions."""
+    return intrinsic(code)
+
+
 # [mask]: the places of the bits that are set in a mask of 8, then anything
 PLACES = np.array(
     [(*(b for b in range(8) if mask >> b & 1), *[0] * (8 - mask.bit_count())) for mask in range(256)],
@@ -24,7 +31,7 @@ PLACES = np.array(
 )
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def _list_events(typing: Any, x: Any, first: Any, place: Any, places: Any, index: Any, count: Any) -> Any:
     """Write `place` + i, for each i in 0 to 7 where x[first + i] is not zero, to index[count:].
 
@@ -39,7 +46,11 @@ def _list_events(typing: Any, x: Any, first: Any, place: Any, places: Any, index
         element = start.type.pointee
         values = _load(builder, start, 8, align=1)
         zeros = ir.Constant(values.type, None)
-        differ = builder.fcmp_unordered if isinstance(element, (ir.FloatType, ir.DoubleType)) else builder.icmp_signed
+        differ = (
+            builder.fcmp_unordered
+            if isinstance(element, (ir.FloatType, ir.DoubleType))
+            else builder.icmp_signed
+        )
         mask = builder.zext(builder.bitcast(differ("!=", values, zeros), ir.IntType(8)), int64)
         row = builder.mul(mask, ir.Constant(int64, 8))
         found = _load(builder, builder.gep(_data(context, builder, signature.args[3], places), [row]), 8)
@@ -51,7 +62,7 @@ def _list_events(typing: Any, x: Any, first: Any, place: Any, places: Any, index
     return signature, code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@_instructions
 def _add_events(
     typing: Any,
     width: Any,
@@ -142,7 +153,10 @@ def _store(builder: Any, vector: Any, start: Any) -> None:
 
 def _repeated(builder: Any, number: Any, n: int) -> Any:
     """A vector of n times a number."""
-    nothing, places = ir.Constant(ir.VectorType(number.type, n), ir.Undefined), ir.VectorType(ir.IntType(32), n)
+    nothing, places = (
+        ir.Constant(ir.VectorType(number.type, n), ir.Undefined),
+        ir.VectorType(ir.IntType(32), n),
+    )
     one = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
     return builder.shuffle_vector(one, nothing, ir.Constant(places, None))
 
@@ -211,9 +225,7 @@ def convolve(  # type: ignore[no-untyped-def]
                         distance = row + before[0] - (kernel_row + i) * dilation[0]
                         to = distance // strides[0]
                         inside = (
-                            kernel_row + i < rows
-                            and distance == to * strides[0]
-                            and 0 <= to < out_size[0]
+                            kernel_row + i < rows and distance == to * strides[0] and 0 <= to < out_size[0]
                         )
                         used += inside
                         targets[i] = image * elements + block * lanes + to * out_row if inside else -1
@@ -230,6 +242,37 @@ def convolve(  # type: ignore[no-untyped-def]
                                 width, at_once, out, targets, column * out_size[2], spare,
                                 kernel, weights, shift, index, value, start, end,
                             )  # fmt: skip
+
+
+@compiled
+def add_depthwise(  # type: ignore[no-untyped-def]
+    x, size, kernel, window, strides, dilation, before, bias, out, out_size
+):
+    """Convolve each channel of images x with its kernel, (rows, columns, channels). As in `convolve`."""
+    height, pixels, channels = size
+    elements, values = height * pixels * channels, np.empty(height * pixels * channels, out.dtype)
+    for image in range(len(x) // elements):
+        values[:] = x[image * elements : (image + 1) * elements]
+        base = image * out_size[0] * out_size[1] * channels
+        if len(bias):
+            for start in range(base, base + out_size[0] * out_size[1] * channels, len(bias)):
+                out[start : start + len(bias)] = bias
+        for row in range(out_size[0]):
+            for column in range(out_size[1]):
+                target = base + (row * out_size[1] + column) * channels
+                total = out[target : target + channels]
+                for i in range(window[0]):
+                    top = row * strides[0] + i * dilation[0] - before[0]
+                    for j in range(window[1]):
+                        left = column * strides[1] + j * dilation[1] - before[1]
+                        if 0 <= top < height and 0 <= left < pixels:
+                            source, weight = (top * pixels + left) * channels, (i * window[1] + j) * channels
+                            part, factor = (
+                                values[source : source + channels],
+                                kernel[weight : weight + channels],
+                            )
+                            for channel in range(channels):
+                                total[channel] += factor[channel] * part[channel]
 
 
 @compiled
@@ -252,7 +295,7 @@ def add_scaled(x, factor, bias, out):  # type: ignore[no-untyped-def]
 def average(  # type: ignore[no-untyped-def]
     x, size, pool, strides, before, out, out_size
 ):
-    """Average images x, of `size` (height, width, channels), over windows, without the padding, into `out`."""
+    """Average images x, of `size` (height, width, channels), over windows without the padding, into `out`."""
     height, pixels, channels = size
     for image in range(len(out) // (out_size[0] * out_size[1] * out_size[2])):
         for row in range(out_size[0]):

@@ -1,4 +1,4 @@
-"""The two ways to compute a network in NumPy's arrays: with NumPy alone, and compiled by numba, if installed."""
+"""The two ways to compute a network: with NumPy alone, or compiled by numba where that is installed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def fastest() -> Engine:
     from tgenn_gen.engine import compiled_maps, compiled_neurons
     from tgenn_gen.runtime import neuron_updates
 
-    neurons = {
+    neurons: dict[Callable[..., Any], Callable[..., Any]] = {
         neuron_updates.IntegrateAndFire: compiled_neurons.CompiledIntegrateAndFire,
         neuron_updates.SignedIntegrateAndFire: compiled_neurons.CompiledSignedIntegrateAndFire,
         neuron_updates.FewSpike: compiled_neurons.CompiledFewSpike,
