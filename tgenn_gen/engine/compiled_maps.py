@@ -1,9 +1,9 @@
 """The currents of populations, computed event by event by compiled functions; other maps are those of NumPy.
 
 With 20 % of the elements not zero a 3x3 convolution takes 0.3 (64 channels) to 0.6 (16) of the time of
-TensorFlow's dense one, one thread each. Why numba: it is one package without a framework, and compiles for the
-processor at hand. Dense convolutions of TensorFlow or PyTorch cannot skip zeros, and sparse matrices of SciPy
-would hold one number and one index for each synapse instead of a kernel.
+TensorFlow's dense one, one thread each. Why numba: it is one package without a framework, and compiles for
+the processor at hand. Dense convolutions of TensorFlow or PyTorch cannot skip zeros, and sparse matrices of
+SciPy would hold a number and an index for each synapse instead of a kernel.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.scale import Scale
 from tgenn_gen.runtime.linear_maps import axis_padding, dilated
 
-# add(x, total, bias): add what a map makes of x (..., *shape) to total. With a bias, (channels,) or (*shape,),
-# total becomes the bias plus that, whatever it was.
+# add(x, total, bias): add what a map makes of x (..., *shape) to total. With a bias, (channels,) or
+# (*shape,), total becomes the bias plus that, whatever it was.
 Adder = Callable[[np.ndarray, np.ndarray, "np.ndarray | None"], None]
 Values = Mapping[str, np.ndarray]
 Pair = tuple[int, int]

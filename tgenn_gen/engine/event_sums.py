@@ -1,9 +1,9 @@
 """Convolutions that skip zeros, compiled: each element that is not zero adds rows of the kernel to the sums.
 
-At a time step 5 to 30 % of the neurons spike. The elements of an image that are not zero ("events") are listed
-once. Then the sums for one pixel of up to five rows of the output stay in vector registers, while the events of
-its window add their weights. A compiled loop over an array would load and store the sums at each event, which
-takes two to three times as long; so the two innermost loops are given as vector instructions of LLVM.
+At a time step 5 to 30 % of the neurons spike. The elements of an image that are not zero ("events") are
+listed once. Then the sums for one pixel of up to five rows of the output stay in vector registers, while the
+events of its window add their weights. A compiled loop over an array would load and store the sums at each
+event, which takes two to three times as long; so the innermost loops are vector instructions of LLVM.
 """
 
 from __future__ import annotations
