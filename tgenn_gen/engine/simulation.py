@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.document.canonical_text import require_valid
+from tgenn_gen.engine.numpy_engines import fastest
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.argument_checks import (
     Wrong,
@@ -183,13 +184,21 @@ def simulated_batches(
 def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | None) -> NumpyNetwork:
     """The network in the form that runs in NumPy."""
     dt, last_read_by = network.simulation.dt, network.last_read_by
+    engine = fastest()
     biases = {p.name: p.bias.values for p in network.populations if p.bias is not None}
+    currents = {}
+    for p in network.populations:
+        each_step = p.neuron.spikes and not network.few_spike  # else the batch adds several steps' bias
+        compiled = engine.current(p, biases.get(p.name) if each_step else None)
+        currents[p.name] = compiled or p.mapped
+        if compiled and each_step:
+            biases.pop(p.name, None)
 
     def populations(batch: Batch) -> None:
         def emitted(name: str, call: Call, current: np.ndarray, stream: int, shape: Shape) -> np.ndarray:
             arguments = _arguments(call, batch.keys(stream), shape)
-            bias = biases.get(name)
-            return batch.population(name, call.function, current, bias=bias, **arguments)
+            neurons = engine.neurons.get(call.function, call.function)
+            return batch.population(name, neurons, current, bias=biases.get(name), **arguments)
 
         courses: dict[str, np.ndarray] = {}
         for stream, i in enumerate(network.inputs):
@@ -202,7 +211,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
             sources = {c.source: courses[c.source] for c in p.inputs}
             if not p.neuron.spikes:
                 sources = {name: batch.course(course) for name, course in sources.items()}
-            courses[p.name] = emitted(p.name, p.neuron.call(dt), p.mapped(sources), stream, p.shape)
+            courses[p.name] = emitted(p.name, p.neuron.call(dt), currents[p.name](sources), stream, p.shape)
             for source in last_read_by[p.name]:
                 del courses[source]  # nothing reads it any more
 
@@ -216,6 +225,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
         batch_size=batch_size,
         seed=seed,
     )
+    net.spike_counts = engine.counts
     net.inputs.update(input_table(network))
     for output in network.outputs:
         population, readout = network.population(output.population), READOUTS[output.readout]

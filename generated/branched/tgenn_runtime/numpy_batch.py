@@ -15,6 +15,7 @@ from .random_numbers import Drawn, random_keys
 from .readout_functions import each_step
 
 Weights = Callable[[str, tuple[int, ...]], np.ndarray]
+SpikeCounts = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]
 
 
 class Batch:
@@ -32,6 +33,7 @@ class Batch:
     counts       whether spikes are counted
     record       populations to record spikes of; None: all that spike
     record_v     populations to record V of
+    spike_counts  the function of that name, or one that does the same
     """
 
     def __init__(
@@ -48,8 +50,9 @@ class Batch:
         counts: bool,
         record: Sequence[str] | None,
         record_v: Sequence[str],
+        spike_counts: SpikeCounts,
     ) -> None:
-        self.weights = read_weights
+        self.weights, self._spike_counts = read_weights, spike_counts
         self.few_spike, self.every_step = few_spike, every_step
         self.spiking: list[str] = []
         self.with_v: list[str] = []
@@ -161,13 +164,10 @@ class Batch:
                 self.spikes[name] = []
         flat = emitted.reshape(*emitted.shape[:2], -1)
         if self._counted:
-            if emitted.dtype == np.uint16:
-                counts = SPIKES_OF_VALUE[flat[0]].astype(np.uint32)
-            else:
-                counts = np.count_nonzero(flat, axis=0).astype(np.uint32)
+            counts, sums = self._spike_counts(flat)
             self.counts[name] = self.counts.get(name, 0) + counts
             if emitted.dtype == np.int8:
-                self.net_counts[name] = self.net_counts.get(name, 0) + flat.sum(axis=0, dtype=np.int32)
+                self.net_counts[name] = self.net_counts.get(name, 0) + sums
         if name in self.spikes:
             self.spikes[name].append(self._spikes_of(flat).swapaxes(0, 1).astype(np.int8))
 
@@ -176,3 +176,16 @@ SPIKES_OF_VALUE = np.zeros(2**16, np.uint8)
 """The number of spikes of each value in the few-spike code."""
 for _bit in range(16):
     SPIKES_OF_VALUE += (np.arange(2**16) >> _bit & 1).astype(np.uint8)
+
+
+def spike_counts(emitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The number of spikes of each neuron, uint32, and the sum of their signs, int32: (batch, neurons).
+
+    emitted: as neuron_updates says, (steps, batch, neurons).
+    """
+    if emitted.dtype == np.uint16:
+        counts = SPIKES_OF_VALUE[emitted[0]].astype(np.uint32)
+    else:
+        counts = np.count_nonzero(emitted, axis=0).astype(np.uint32)
+    signed = emitted.dtype == np.int8
+    return counts, emitted.sum(axis=0, dtype=np.int32) if signed else counts.astype(np.int32)

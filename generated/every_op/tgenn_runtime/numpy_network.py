@@ -20,7 +20,7 @@ import numpy as np
 from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import time_blocks
-from .numpy_batch import Batch
+from .numpy_batch import Batch, SpikeCounts, spike_counts
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
@@ -69,6 +69,7 @@ class NumpyNetwork(RunnableNetwork):
         self._read: dict[str, ReadFunction] = {}
         self._loaded: dict[str, np.ndarray] = {}
         self._loading = Lock()
+        self.spike_counts: SpikeCounts = spike_counts
 
     def output(
         self,
@@ -138,6 +139,7 @@ class NumpyNetwork(RunnableNetwork):
             counts=details,
             record=record,
             record_v=record_v,
+            spike_counts=self.spike_counts,
         )
         for batch.steps in time_blocks(timesteps):
             self.populations(batch)

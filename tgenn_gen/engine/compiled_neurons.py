@@ -1,0 +1,137 @@
+"""The neurons of :mod:`tgenn_gen.runtime.neuron_updates`, compiled: the same numbers, bit for bit.
+
+Each class runs as the one that it extends, which records V: a compiled function does not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tgenn_gen.engine.compilation import compiled
+from tgenn_gen.runtime import neuron_updates
+from tgenn_gen.runtime.neuron_updates import state_of
+
+BLOCK = 2**10  # neurons that are updated for all steps at a time: their state fits the nearest cache
+
+
+class CompiledIntegrateAndFire(neuron_updates.IntegrateAndFire):
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        if v_course is not None:
+            return super().run(current, steps, v_course)
+        self.v = state_of(self.v, current)
+        spikes = np.empty((steps, *self.v.shape), bool)
+        subtract, fall = self.reset == "subtract", self.threshold - self.v_rest
+        how = (self.threshold, self.gain, subtract, fall, self.v_rest)
+        _integrate_and_fire(_flat(current), self.v.reshape(-1), _flat(spikes), *how)
+        return spikes
+
+
+class CompiledSignedIntegrateAndFire(neuron_updates.SignedIntegrateAndFire):
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        if v_course is not None:
+            return super().run(current, steps, v_course)
+        self.v, self.sum = state_of(self.v, current), state_of(self.sum, current)
+        spikes = np.empty((steps, *self.v.shape), np.int8)
+        state = self.v.reshape(-1), self.sum.reshape(-1)
+        _signed_integrate_and_fire(
+            _flat(current), *state, _flat(spikes), self.threshold, self.negative_threshold
+        )
+        return spikes
+
+
+class CompiledFewSpike(neuron_updates.FewSpike):
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        if v_course is not None:
+            return super().run(current, steps, v_course)
+        v = state_of(self.v_init, current)
+        values = np.empty((1, *v.shape), np.uint16)
+        _few_spike(
+            _flat(current)[0], v.reshape(-1), values.reshape(-1), float(self.threshold), 2.0**steps - 1
+        )
+        return values
+
+
+def spike_counts(emitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`tgenn_gen.runtime.numpy_batch.spike_counts`."""
+    counts, sums = np.empty(emitted.shape[1:], np.uint32), np.empty(emitted.shape[1:], np.int32)
+    if emitted.dtype == np.uint16:
+        _count_digits(emitted.reshape(-1), counts.reshape(-1))
+        return counts, counts.view(np.int32)
+    _count(_flat(emitted), counts.reshape(-1), sums.reshape(-1))
+    return counts, sums
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """x (steps, batch, ...) as (steps, neurons of all examples); spikes as int8."""
+    flat = np.ascontiguousarray(x).reshape(len(x), -1)
+    return flat.view(np.int8) if flat.dtype == bool else flat
+
+
+@compiled
+def _integrate_and_fire(  # type: ignore[no-untyped-def]
+    current, v, spikes, threshold, gain, subtract, fall, rest
+):
+    for start in range(0, len(v), BLOCK):
+        potential = v[start : start + BLOCK]
+        for step in range(len(spikes)):
+            arriving = current[step % len(current), start : start + BLOCK]
+            emitted = spikes[step, start : start + BLOCK]
+            if subtract:
+                for i in range(len(potential)):
+                    level = potential[i] + gain * arriving[i]
+                    spike = level >= threshold
+                    emitted[i] = spike
+                    potential[i] = level - fall * np.float32(spike)
+            else:
+                for i in range(len(potential)):
+                    level = potential[i] + gain * arriving[i]
+                    spike = level >= threshold
+                    emitted[i] = spike
+                    potential[i] = rest if spike else level
+
+
+@compiled
+def _signed_integrate_and_fire(  # type: ignore[no-untyped-def]
+    current, v, total, spikes, threshold, negative_threshold
+):
+    for start in range(0, len(v), BLOCK):
+        potential, balance = v[start : start + BLOCK], total[start : start + BLOCK]
+        for step in range(len(spikes)):
+            arriving = current[step % len(current), start : start + BLOCK]
+            emitted = spikes[step, start : start + BLOCK]
+            for i in range(len(potential)):
+                level = potential[i] + arriving[i]
+                back = (level < negative_threshold) & (balance[i] > 0)
+                spike = np.float32(level >= threshold) - np.float32(back)
+                emitted[i] = np.int8(spike)
+                potential[i] = level - threshold * spike
+                balance[i] += spike
+
+
+@compiled
+def _few_spike(current, v, values, threshold, largest):  # type: ignore[no-untyped-def]
+    for i in range(len(v)):
+        level = np.float64(v[i] + current[i]) / threshold
+        values[i] = np.uint16(min(max(level, 0.0), largest))
+
+
+@compiled
+def _count_digits(values, counts):  # type: ignore[no-untyped-def]
+    for i in range(len(values)):
+        pairs = values[i] - ((values[i] >> 1) & 0x5555)
+        fours = (pairs & 0x3333) + ((pairs >> 2) & 0x3333)
+        eights = (fours + (fours >> 4)) & 0x0F0F
+        counts[i] = (eights + (eights >> 8)) & 0x1F
+
+
+@compiled
+def _count(spikes, counts, sums):  # type: ignore[no-untyped-def]
+    for start in range(0, len(counts), BLOCK):
+        count, total = counts[start : start + BLOCK], sums[start : start + BLOCK]
+        count[:] = 0
+        total[:] = 0
+        for step in range(len(spikes)):
+            emitted = spikes[step, start : start + BLOCK]
+            for i in range(len(count)):
+                count[i] += emitted[i] != 0
+                total[i] += emitted[i]
