@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tgenn_gen.conversion.calibration import Calibration
+from tgenn_gen.engine.numpy_engines import fastest
 from tgenn_gen.engine.simulation import made
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
@@ -82,18 +84,18 @@ def _trial(
     size = max(1, PART // (timesteps * largest))
     parts = [slice(start, start + size) for start in range(0, len(keys), size)]
 
-    def current(candidate: Population, part: slice) -> np.ndarray:
-        return candidate.current({name: course[:, part] for name, course in courses.items()}, steps)
-
     def currents(candidate: Population) -> Iterator[np.ndarray]:
-        return in_threads(lambda part: current(candidate, part), parts)
+        bias = None if candidate.bias is None else candidate.bias.values * np.float32(steps)
+        current = fastest().current(candidate, bias) or partial(candidate.current, steps=steps)
+        sources = {c.source: courses[c.source] for c in candidate.inputs}
+        return in_threads(
+            lambda part: current({name: course[:, part] for name, course in sources.items()}), parts
+        )
 
     def emitted(candidate: Population) -> Iterator[np.ndarray]:
-        def of_part(part: slice) -> np.ndarray:
+        for part, current in zip(parts, currents(candidate), strict=True):
             neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
-            return _run(neurons, current(candidate, part), timesteps)
-
-        return in_threads(of_part, parts)
+            yield _run(neurons, current, timesteps)
 
     return Trial(courses, currents, emitted)
 

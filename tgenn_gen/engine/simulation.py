@@ -247,7 +247,8 @@ def step_weights(network: Network, timesteps: int) -> np.ndarray:
 
 def made(call: Call, keys: np.ndarray, shape: Shape) -> Any:
     """Make the neurons or the encoding of a call, an object of the runtime, for examples with these keys."""
-    return call.function(**_arguments(call, keys, shape))
+    neurons = fastest().neurons.get(call.function, call.function)
+    return neurons(**_arguments(call, keys, shape))
 
 
 def _arguments(call: Call, keys: np.ndarray, shape: Shape) -> dict[str, Any]:
