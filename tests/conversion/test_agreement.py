@@ -12,6 +12,7 @@ keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
 from tgenn_gen import PRESETS, TgennError, convert, load, simulate  # noqa: E402
 from tgenn_gen.cli.main import main  # noqa: E402
+from tgenn_gen.conversion.activation_statistics import measure  # noqa: E402
 from tgenn_gen.conversion.agreement import PRODUCTS, SECONDS, UPDATES, _same_class, affordable  # noqa: E402
 from tgenn_gen.conversion.methods import automatic  # noqa: E402
 from tgenn_gen.runtime.readout_functions import activated  # noqa: E402
@@ -32,6 +33,14 @@ def deep_classifier():
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(32, activation="relu", use_bias=False) for _ in range(20)]
     return keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(4, activation="softmax")], name="deep")
+
+
+def pooled_classifier():
+    """Max-pooling of values that may be negative: they are shifted by what the data shows."""
+    keras.utils.set_random_seed(0)
+    stack = [layers.Conv2D(3, 3), layers.MaxPooling2D(2), layers.ReLU(), layers.Flatten()]
+    hidden = [layers.Dense(32, "relu") for _ in range(3)]
+    return keras.Sequential([keras.Input((6, 7, 2)), *stack, *hidden, layers.Dense(4, "softmax")])
 
 
 def examples(n=200, inputs=8):
@@ -151,6 +160,36 @@ def test_auto_is_few_spike_where_that_agrees_better_with_more_bits_where_8_are_n
     assert all(f", {100 * f:.2f} % of" in line for f, line in zip(others, lines, strict=True))
     assert lines[0].startswith("signed_integrate_and_fire, 16 time steps, ")
     assert network.provenance == again.provenance
+
+
+def test_activations_are_measured_once_for_all_methods_of_auto(monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        "tgenn_gen.conversion.convert.measure", lambda *given: measured.append(given) or measure(*given)
+    )
+    network = convert(deep_classifier(), examples(), "auto")
+    assert len(network.provenance["also_tried"]) == 2
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(LOW_LATENCY, neuron="few_spike", timesteps=8, corrections=("bias",)),
+        replace(LOW_LATENCY, normalize="data"),
+        replace(LOW_LATENCY, per_channel=False),
+        replace(LOW_LATENCY, readout="spike_count", corrections=("offset",)),
+    ],
+    ids=["neuron and corrections", "normalization", "per population", "offset"],
+)
+def test_a_second_method_gives_the_network_that_it_gives_alone(other):
+    first = replace(LOW_LATENCY, timesteps=1, readout=other.readout)  # agrees less than the other
+    model, x = pooled_classifier(), np.random.default_rng(1).normal(size=(200, 6, 7, 2)).astype(np.float32)
+    network, alone = convert(model, x, [first, other]), convert(model, x, other)
+    assert "also_tried" in network.provenance
+    assert network.populations == alone.populations and network.inputs == alone.inputs
+    assert network.provenance["changes"] == alone.provenance["changes"]
+    assert network.simulation == alone.simulation
 
 
 def test_of_several_methods_the_first_of_equals_is_used():

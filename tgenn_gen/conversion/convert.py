@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen.conversion.activation_statistics import Progress, measure
+from tgenn_gen.conversion.activation_statistics import Measurement, Progress, measure
 from tgenn_gen.conversion.agreement import (
     ENOUGH,
     Test,
@@ -24,7 +24,6 @@ from tgenn_gen.conversion.agreement import (
 from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
-from tgenn_gen.conversion.folding_state import FoldedOutput
 from tgenn_gen.conversion.input_scaling import scaled_inputs
 from tgenn_gen.conversion.keras_check import check_against_keras, check_without_data
 from tgenn_gen.conversion.layerwise import sample_size
@@ -93,17 +92,18 @@ def convert(
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     task = _Task(keras_model, path, calibration, check, uint8_divisor, name, progress)
-    first = _converted(task, methods[0])
+    first = _measured(task, methods[0])
+    network = _converted(task, first)
     if first.test is None:
-        return first.network
+        return network
     answers = keras_answers(
-        keras_model, first.read, first.outputs, first.network, first.test, first.shifted_outputs
+        keras_model, first.read, first.folded.outputs, network, first.test, tuple(first.offsets)
     )
     log.info("comparing the spikes with the Keras model on %d examples", count_of(answers.examples))
-    tried = [(first.network, agreement(first.network, answers))]
+    tried = [(network, agreement(network, answers))]
     for other in methods[1:]:
         if least(tried[-1][1]) < ENOUGH:
-            network = _converted(task, other).network
+            network = _converted(task, _with_neurons_of(other, first, task) or _measured(task, other))
             tried.append((network, agreement(network, answers)))
     best = with_agreement(tried, count_of(answers.examples), first.test.held_out)
     if problem := low_agreement(best, [network for network, _ in tried]):
@@ -125,25 +125,28 @@ class _Task:
 
 
 @dataclass(frozen=True)
-class _Converted:
-    """A converted network, the examples to test it on, and the outputs of the model and of the network.
+class _Measured:
+    """A folded model that agrees with the Keras model, and what calibration data shows about it.
 
-    shifted_outputs: those to which the correction "offset" added a number.
+    method: the one it is folded for. folded: with the inputs' scaling and the outputs' offsets.
+    scaling: notes on the inputs. used: the calibration data, None where it is not needed. test: examples to
+    test the network on. offsets: {output: the number that the correction "offset" added}.
     """
 
-    network: Network
-    test: Test | None
+    method: Method
     read: KerasModel
-    outputs: tuple[FoldedOutput, ...]
-    shifted_outputs: tuple[str, ...]
+    folded: FoldedModel
+    scaling: Sequence[str]
+    used: Calibration | None
+    test: Test | None
+    measured: Measurement | None
+    offsets: Mapping[str, float]
 
 
-def _converted(task: _Task, method: Method) -> _Converted:
-    """Convert by one method."""
-    keras_model, path = task.keras_model, task.path
-    read = read_model(keras_model, str(path) if path is not None else "")
-    calibration = task.calibration
-    folded = fold(read, method, calibration is not None)
+def _measured(task: _Task, method: Method) -> _Measured:
+    """Fold the model, compare the result with it, and measure activations."""
+    keras_model, calibration = task.keras_model, task.calibration
+    read, folded = _folded(task, method)
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     require_valid(with_weight_names(folded.network))  # before the calibration data is read through
     require_comparable(folded.network, method.per_channel)
@@ -175,23 +178,70 @@ def _converted(task: _Task, method: Method) -> _Converted:
         # The pass below measures the network with the offset, so the offset is found first.
         examples = used.sample(sample_size(network, used, 1))
         network, offsets = with_offset(network, examples, _logits(folded))
-    sampled = method.corrections or method.normalize == "spike_norm"
-    size = sample_size(network, used, method.timesteps) if used is not None and sampled else 0
+        folded = replace(folded, network=network)
+    measured = None
     if used is not None:
         log.info("measuring activations on %d examples of %s", used.count, used.file)
-    measured = measure(network, used, method.per_channel, size, task.progress) if used is not None else None
+        size = _sample_size(network, used, method)
+        measured = measure(network, used, method.per_channel, size, task.progress)
+    return _Measured(method, read, folded, scaling, used, test, measured, offsets)
+
+
+def _folded(task: _Task, method: Method) -> tuple[KerasModel, FoldedModel]:
+    read = read_model(task.keras_model, str(task.path) if task.path is not None else "")
+    return read, fold(read, method, task.calibration is not None)
+
+
+def _sample_size(network: Network, used: Calibration, method: Method) -> int:
+    """How many examples corrections and spike_norm see; 0 where there are none."""
+    sampled = method.corrections or method.normalize == "spike_norm"
+    return sample_size(network, used, method.timesteps) if sampled else 0
+
+
+def _with_neurons_of(method: Method, first: _Measured, task: _Task) -> _Measured | None:
+    """What is measured for one method, for another one with other neurons, time steps or corrections.
+
+    The ANN is the same then, and so are its activations. None where the methods differ in more.
+    """
+    both, changed = first.method, ("neuron", "dense_neuron", "timesteps", "corrections")
+    same = replace(method, **{name: getattr(both, name) for name in changed}) == both
+    if not same or "offset" in (*both.corrections, *method.corrections):
+        return None
+    if first.used is None or first.measured is None:
+        return None
+    kinds = _folded(task, method)[1].network
+    network = replace(
+        first.folded.network,
+        populations=tuple(
+            replace(p, neuron=kinds.population(p.name).neuron) for p in first.folded.network.populations
+        ),
+        simulation=kinds.simulation,
+    )
+    size = _sample_size(network, first.used, method)
+    sample = first.used.sample(size) if size else {}
+    return replace(
+        first,
+        method=method,
+        folded=replace(first.folded, network=network),
+        measured=replace(first.measured, sample=sample),
+    )
+
+
+def _converted(task: _Task, found: _Measured) -> Network:
+    """Choose scales, normalize and correct."""
+    method, network, path = found.method, found.folded.network, task.path
+    used, measured, offsets = found.used, found.measured, found.offsets
+    size = _sample_size(network, used, method) if used is not None else 0
     log.info("choosing scales: normalization %s", method.normalize)
     scales, notes = find_scales(network, method, measured, used, task.progress)
-    if measured is not None:
-        measured = replace(measured, histograms={})  # large, and not needed any more
     normalized = rescale(network, scales)
     if measured is not None and method.corrections:
         log.info("correcting %s on %d examples", ", ".join(method.corrections), size)
         normalized = corrected(normalized, network, measured.sample, method.corrections)
     provenance: dict[str, Any] = {
-        "model": Path(read.file).name if path is not None else read.name,
+        "model": Path(found.read.file).name if path is not None else found.read.name,
         **({"model_sha256": file_sha256(path)} if path is not None else {}),
-        "keras_version": read.keras_version,
+        "keras_version": found.read.keras_version,
         **_choices(method),
     }
     if used is not None and measured is not None:
@@ -213,10 +263,9 @@ def _converted(task: _Task, method: Method) -> _Converted:
         f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
     ]
-    if changes := [*folded.notes, *scaling, *notes, *_correction_notes(method)]:
+    if changes := [*found.folded.notes, *found.scaling, *notes, *_correction_notes(method)]:
         provenance["changes"] = changes
-    network = with_weight_names(replace(normalized, provenance=provenance))
-    return _Converted(network, test, read, folded.outputs, tuple(offsets))
+    return with_weight_names(replace(normalized, provenance=provenance))
 
 
 def _examples(data: Calibration, network: Network, progress: Progress | None) -> Iterator[Examples]:

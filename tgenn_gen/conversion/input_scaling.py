@@ -24,6 +24,7 @@ from tgenn_gen.runtime.data import Examples, as_current, count_of, named
 
 EXAMPLES, FEWEST = 1024, 64  # on which the accuracy is compared
 ELEMENTS = 2**21  # of the inputs of these examples: fewer where they are large
+FIRST = 128  # of them are tried first: most often they decide
 BATCH = 64  # examples that Keras runs at a time
 STATISTICS = 64  # examples whose mean and standard deviation are compared with a layer's
 SURE = 2.0  # ranges whose distance to a layer's statistics is larger by this are excluded; a factor of 7.4
@@ -234,25 +235,37 @@ def _by_accuracy(
     """
     if labels is None:
         return None
-    right = {}
-    for r, examples in values.items():
-        parts = []
-        for start in range(0, count_of(examples), BATCH):
-            batch = [x[start : start + BATCH] for x in examples.values()]
-            parts.append(predict(keras_model, batch)[0])
-        outputs = np.concatenate(parts)
-        if outputs.ndim != 2 or labels.max() >= max(outputs.shape[1], 2):
-            return None
-        found = outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > boundary
-        right[r] = found == labels
-    ordered = sorted(right, key=lambda r: -right[r].mean())
-    best, possible = right[ordered[0]], []
-    for r in ordered:
-        better, worse = int((best & ~right[r]).sum()), int((~best & right[r]).sum())
-        if better - worse <= DEVIATIONS * sqrt(better + worse):
-            possible.append(r)
+    for size in dict.fromkeys((min(FIRST, len(labels)), len(labels))):
+        # Not evenly spaced ones, which could all be of one class.
+        part = np.sort(np.random.default_rng(0).permutation(len(labels))[:size])
+        right = {}
+        for r, examples in values.items():
+            outputs = _outputs({name: x[part] for name, x in examples.items()}, keras_model)
+            if outputs.ndim != 2 or labels.max() >= max(outputs.shape[1], 2):
+                return None
+            found = outputs.argmax(axis=1) if outputs.shape[1] > 1 else outputs[:, 0] > boundary
+            right[r] = found == labels[part]
+        ordered = sorted(right, key=lambda r: -right[r].mean())
+        possible = [r for r in ordered if not _surely_less(right[r], right[ordered[0]])]
+        if len(possible) == 1:
+            break
     figures = ", ".join(f"{100 * right[r].mean():.1f} % on values of {r}" for r in ordered)
-    return _Evidence(possible, f"the model's accuracy is {figures} ({len(labels)} calibration examples)")
+    return _Evidence(possible, f"the model's accuracy is {figures} ({size} calibration examples)")
+
+
+def _outputs(examples: Examples, keras_model: Any) -> np.ndarray:
+    """The model's first output."""
+    parts = [
+        predict(keras_model, [x[start : start + BATCH] for x in examples.values()])[0]
+        for start in range(0, count_of(examples), BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _surely_less(right: np.ndarray, best: np.ndarray) -> bool:
+    """Whether fewer examples are right than with the best range, beyond chance."""
+    better, worse = int((best & ~right).sum()), int((~best & right).sum())
+    return better - worse > DEVIATIONS * sqrt(better + worse)
 
 
 def _by_statistics(values: Mapping[Range, Examples], layer: TrainingStatistics) -> _Evidence:
