@@ -108,7 +108,7 @@ def test_no_command_imports_another():
 def test_folders_are_small_and_no_two_modules_or_classes_have_one_name():
     assert len([*PACKAGE.glob("*.py")]) <= 4
     for folder in {p.parent for p in modules().values()}:
-        assert len([*folder.glob("*.py")]) <= 22, folder
+        assert len([*folder.glob("*.py")]) <= 24, folder
     names = Counter(name.split(".")[-1] for name in modules())
     assert not [name for name, count in names.items() if count > 1]
     classes = Counter(
@@ -135,7 +135,11 @@ def test_one_module_imports_keras_and_only_when_called():
 
 
 def test_run_time_modules_import_the_standard_library_numpy_and_where_it_is_needed_pygenn_and_matplotlib():
-    allowed = {"genn_network": {"pygenn"}, "raster": {"matplotlib"}}
+    allowed = {
+        "genn_building": {"pygenn"},
+        "raster": {"matplotlib"},
+        "numpy_network": {"threadpoolctl"},  # if it is there
+    }
     for path in (PACKAGE / "runtime").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

@@ -18,11 +18,12 @@ from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.input_encodings import Spikes
 from tgenn_runtime.neuron_updates import Integrate, IntegrateAndFire, SignedIntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_membrane
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
     image = net.population("image", Spikes, net.example("image"))
 
@@ -47,7 +48,8 @@ def populations(net: NumpyNetwork) -> None:
     branch = net.population(
         "branch",
         IntegrateAndFire,
-        current + branch_bias,
+        current,
+        bias=branch_bias,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -71,9 +73,9 @@ def populations(net: NumpyNetwork) -> None:
     # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
-    current = maps.reshape(sum, (3, 5, 3), (45,))
+    current = maps.reshape(net.course(sum), (3, 5, 3), (45,))
     current = maps.dense(current, classes_kernel)
-    net.population("classes", Integrate, current + classes_bias)
+    net.population("classes", Integrate, current, bias=classes_bias)
     del sum
 
 
@@ -90,4 +92,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is b48d1a018398dc04e3e26bdf12022d9cc50444629508a681f53338626221fa69
+# tgenn_gen: the sha256 of all lines above is 4d69d71786f6efa8c99225df458a47bd743cf397ac59fc54ca6d456b096b025e

@@ -14,30 +14,22 @@ example. Its input at local step k is bias + linear maps(spikes that its sources
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import IntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    in_put = net.example("in-put").astype(np.float64)
+    in_put = net.current("in-put")
 
     # 1st: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_kernel = net.weights("weights/a.kernel.npy", (2, 2, 1, 2))
     current = maps.conv2d(in_put, a_kernel, strides=(1, 1), padding="same")
-    _1st = net.population(
-        "1st",
-        IntegrateAndFire,
-        current.astype(np.float32),
-        threshold=0.75,
-        reset="zero",
-        v_init=0.25,
-    )
+    _1st = net.population("1st", IntegrateAndFire, current, threshold=0.75, reset="zero", v_init=0.25)
 
     # a.b: 4 x 6 x 2 neurons. ANN activation = 1.0 x spikes per step
     a_b_factor = net.weights("weights/a.b.factor.npy", (2,))
@@ -46,7 +38,8 @@ def populations(net: NumpyNetwork) -> None:
     a_b = net.population(
         "a.b",
         IntegrateAndFire,
-        current + a_b_bias_2,
+        current,
+        bias=a_b_bias_2,
         threshold=0.75,
         reset="zero",
         v_init=0.25,
@@ -63,7 +56,8 @@ def populations(net: NumpyNetwork) -> None:
     a_b_2 = net.population(
         "a-b",
         IntegrateAndFire,
-        (maps.added(a_b_to_a_b_2, _1st_to_a_b_2, in_put_to_a_b_2) + a_b_bias).astype(np.float32),
+        maps.added(a_b_to_a_b_2, _1st_to_a_b_2, in_put_to_a_b_2),
+        bias=a_b_bias,
         threshold=0.75,
         reset="zero",
         v_init=0.25,
@@ -106,4 +100,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 102ace8140dc1de348102228edcb31ddee6f45b61036c99d8a025663758ee342
+# tgenn_gen: the sha256 of all lines above is 19ddcf85c6ed0549761476db39de4c6e6d746c62d0ea0ae22c849653c4e9cee5

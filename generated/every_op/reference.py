@@ -14,18 +14,17 @@ example. Its input at local step k is bias + linear maps(spikes that its sources
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import IntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    image = net.example("image").astype(np.float64)
+    image = net.current("image")
 
     # grouped: 6 x 8 x 4 neurons. ANN activation = 1.0 x spikes per step
     grouped_kernel = net.weights("weights/grouped.kernel.npy", (2, 3, 1, 4))
@@ -33,7 +32,7 @@ def populations(net: NumpyNetwork) -> None:
     grouped = net.population(
         "grouped",
         IntegrateAndFire,
-        current.astype(np.float32),
+        current,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -180,4 +179,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 14c35d37d2585bf5c6f94787018985518b0e43055fc248552681f77d02e55cc9
+# tgenn_gen: the sha256 of all lines above is f2dfddf9444cca61ec4462c2f8e129bad2365983eddf65346e67243161f0d439

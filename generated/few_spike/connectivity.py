@@ -5,7 +5,8 @@ fdc36824dec534239b8358a88c56d5d3561895c8aeff952cab34235ee0e04684.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
-ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
+ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
+next.
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -146,4 +147,4 @@ branch_to_sum = {
         calc_kernel_size_func=lambda pars: [9],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is df3450456d51d8fc92b8d8cc38c6c63b3ce381a17f809581f2e8c6411b954126
+# tgenn_gen: the sha256 of all lines above is 05be94d39d3c32ec9b213a353d4e217f799ca8ac7866c5377edca9d29af3a386

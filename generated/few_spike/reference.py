@@ -8,30 +8,30 @@ as it is, and later changes of network.yaml do not reach it.
 
     python reference.py --data examples.npz        # --help lists all options
 
-It simulates layer by layer, up to 64 time steps at once. Every population runs `timesteps` local steps per
-example. Its input at local step k is bias + linear maps(spikes that its sources emitted at local step k).
+It simulates layer by layer, all time steps at once. A spike at step k of an example has the value
+2^(timesteps - 1 - k). A population emits its spikes after it has seen those of its sources, so one number for
+each neuron, the sum of these values, goes through the linear maps.
 """
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import FewSpike, Integrate
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_membrane
 
 
-def populations(net: NumpyNetwork) -> None:
-    """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    image = net.example("image").astype(np.float64)
+def populations(net: Batch) -> None:
+    """Simulate all populations. Arrays are (1, batch, *shape), and deleted after their last use."""
+    image = net.current("image")
 
     # stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x 2^(timesteps - 1 - k) of its spikes'
     #     steps k / (2^timesteps - 1)
     conv_kernel = net.weights("weights/conv.kernel.npy", (2, 3, 2, 3))
     current = maps.conv2d(image, conv_kernel, strides=(2, 1), padding="same")
-    stem = net.population("stem", FewSpike, current.astype(np.float32), threshold=1.0, v_init=0.5)
+    stem = net.population("stem", FewSpike, current, threshold=1.0, v_init=0.5)
     del image
 
     # branch: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
@@ -39,7 +39,7 @@ def populations(net: NumpyNetwork) -> None:
     branch_kernel = net.weights("weights/branch.kernel.npy", (3, 2, 3, 3))
     branch_bias = net.weights("weights/branch.bias.npy", (3,))
     current = maps.conv2d(stem, branch_kernel, strides=(1, 1), padding="same")
-    branch = net.population("branch", FewSpike, current + branch_bias, threshold=1.0, v_init=0.5)
+    branch = net.population("branch", FewSpike, current, bias=branch_bias, threshold=1.0, v_init=0.5)
 
     # sum: 3 x 5 x 3 neurons. ANN activation = 1.0 x 2^(timesteps - 1 - k) of its spikes' steps k /
     #     (2^timesteps - 1)
@@ -53,9 +53,9 @@ def populations(net: NumpyNetwork) -> None:
     # classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
     classes_bias = net.weights("weights/classes.bias.npy", (5,))
-    current = maps.reshape(sum, (3, 5, 3), (45,))
+    current = maps.reshape(net.course(sum), (3, 5, 3), (45,))
     current = maps.dense(current, classes_kernel)
-    net.population("classes", Integrate, current + classes_bias, weights=net.spike_weights())
+    net.population("classes", Integrate, current, bias=classes_bias)
     del sum
 
 
@@ -80,4 +80,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is f19a0c1fb5254171c9e2af95da38d6979457be7a50a2b9e92088dd9f8785b85b
+# tgenn_gen: the sha256 of all lines above is 4fc7a6f3ba996bc472549bc9a79bf1d674518ea228bfca70aaf2d0947e2fec3e

@@ -5,7 +5,8 @@ fe63a7c951421ed7d3a6aee19bfe3a2d66f3980699e2120ca22bb0d4bc501847.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
-ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
+ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
+next.
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -85,4 +86,4 @@ stem_to_deep = {
         calc_kernel_size_func=lambda pars: [16],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is d3f51af0d4534c5adfef4d37e79c9b5c9c49dcc93c11da0e512cb189e518f709
+# tgenn_gen: the sha256 of all lines above is b71b4db490fe5b93bc1ffa1cd4ab243acb7ab4471f6b97f6dee8c42f6004394b

@@ -14,19 +14,18 @@ example. Its input at local step k is bias + linear maps(spikes that its sources
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.input_encodings import Spikes
 from tgenn_runtime.neuron_updates import Integrate, IntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_membrane, read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    left = net.example("left").astype(np.float64)
+    left = net.current("left")
     right = net.population("right", Spikes, net.example("right"))
 
     # stem: 2 x 3 x 2 neurons. ANN activation = 1.5 x spikes per step
@@ -36,7 +35,8 @@ def populations(net: NumpyNetwork) -> None:
     stem = net.population(
         "stem",
         IntegrateAndFire,
-        (current + stem_bias).astype(np.float32),
+        current,
+        bias=stem_bias,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -53,7 +53,8 @@ def populations(net: NumpyNetwork) -> None:
     deep = net.population(
         "deep",
         IntegrateAndFire,
-        maps.added(stem_to_deep, right_to_deep) + deep_bias,
+        maps.added(stem_to_deep, right_to_deep),
+        bias=deep_bias,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -67,7 +68,7 @@ def populations(net: NumpyNetwork) -> None:
 
     # image: 2 x 3 x 2 neurons. ANN activation = weights/image.scale.npy x V / steps
     image_factor = net.weights("weights/image.factor.npy", (2,))
-    current = maps.scale(stem, image_factor)
+    current = maps.scale(net.course(stem), image_factor)
     net.population("image", Integrate, current)
     del stem
 
@@ -117,4 +118,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is d101062e2b50d3ab3325e582f294982ec2353d2c5fdc528c3cd58c6c243c624b
+# tgenn_gen: the sha256 of all lines above is 136d8909ace958dec3426347d5b556e2505d395c5c53e32e54ff0e3140cd4e55

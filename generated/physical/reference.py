@@ -17,11 +17,12 @@ from typing import Any
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import IntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
     image = net.population(
         "image",
@@ -56,7 +57,8 @@ def populations(net: NumpyNetwork) -> None:
     branch = net.population(
         "branch",
         IntegrateAndFire,
-        current + branch_bias,
+        current,
+        bias=branch_bias,
         threshold=-57.0,
         reset="to_rest",
         v_init=net.uniform(2, -60.0, -57.0, (3, 5, 3)),
@@ -89,7 +91,8 @@ def populations(net: NumpyNetwork) -> None:
     net.population(
         "classes",
         IntegrateAndFire,
-        current + classes_bias,
+        current,
+        bias=classes_bias,
         threshold=-57.0,
         reset="to_rest",
         v_init=net.uniform(4, -60.0, -57.0, (5,)),
@@ -112,4 +115,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is c7b30c367579775868211e0b8a6d8cf4fd8b466430888924210ea5dde41bdfcf
+# tgenn_gen: the sha256 of all lines above is 003a142e2aa030c9272bd82fd8b3064f98f0eeab196d5a1bea3b347b965d4c99

@@ -14,18 +14,17 @@ example. Its input at local step k is bias + linear maps(spikes that its sources
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import Maximum, SignedIntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    image = net.example("image").astype(np.float64)
+    image = net.current("image")
 
     # stem: 6 x 5 x 3 neurons. ANN activation = 1.0 x spikes per step
     stem_kernel = net.weights("weights/stem.kernel.npy", (2, 3, 2, 3))
@@ -34,7 +33,8 @@ def populations(net: NumpyNetwork) -> None:
     stem = net.population(
         "stem",
         SignedIntegrateAndFire,
-        (current + stem_bias).astype(np.float32),
+        current,
+        bias=stem_bias,
         threshold=1.0,
         negative_threshold=0.0,
         v_init=0.5,
@@ -79,7 +79,8 @@ def populations(net: NumpyNetwork) -> None:
     dense = net.population(
         "dense",
         SignedIntegrateAndFire,
-        maps.added(pool2x2_to_dense, pool3x1_to_dense) + dense_bias,
+        maps.added(pool2x2_to_dense, pool3x1_to_dense),
+        bias=dense_bias,
         threshold=1.0,
         negative_threshold=0.0,
         v_init=0.5,
@@ -105,4 +106,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 4c336b1ba554a8d396efe64c3eeb35d8a97ec4b644a8d97dac0ca2bc7b390453
+# tgenn_gen: the sha256 of all lines above is 99e356b29e2fd32457a89523fffcb51dbacc3d416f002170533eb93908f111cf

@@ -18,11 +18,12 @@ from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.input_encodings import Poisson
 from tgenn_runtime.neuron_updates import SignedIntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_spike_count
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
     image = net.population("image", Poisson, net.example("image"), keys=net.keys(0), signed=True)
 
@@ -46,7 +47,8 @@ def populations(net: NumpyNetwork) -> None:
     branch = net.population(
         "branch",
         SignedIntegrateAndFire,
-        current + branch_bias,
+        current,
+        bias=branch_bias,
         threshold=1.0,
         negative_threshold=0.0,
         v_init=0.5,
@@ -75,7 +77,8 @@ def populations(net: NumpyNetwork) -> None:
     net.population(
         "classes",
         SignedIntegrateAndFire,
-        current + classes_bias,
+        current,
+        bias=classes_bias,
         threshold=1.0,
         negative_threshold=0.0,
         v_init=0.5,
@@ -96,4 +99,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is c20a390765422d44d6468602ba1a1e9b61ee1f0069ce2e37f419af66b427d417
+# tgenn_gen: the sha256 of all lines above is dbc9ae09210369c356f7c707a913ccae6d0d79569dfa315cdb849829492b2ac3

@@ -14,18 +14,17 @@ example. Its input at local step k is bias + linear maps(spikes that its sources
 
 from typing import Any
 
-import numpy as np
-
 from tgenn_runtime import linear_maps as maps
 from tgenn_runtime.command_line import main
 from tgenn_runtime.neuron_updates import Integrate, IntegrateAndFire
+from tgenn_runtime.numpy_batch import Batch
 from tgenn_runtime.numpy_network import NumpyNetwork
 from tgenn_runtime.readout_functions import read_membrane
 
 
-def populations(net: NumpyNetwork) -> None:
+def populations(net: Batch) -> None:
     """Simulate all populations. Arrays are (time steps, batch, *shape), and deleted after their last use."""
-    image = net.example("image").astype(np.float64)
+    image = net.current("image")
 
     # conv1: 7 x 5 x 3 neurons. ANN activation = 2.0 x spikes per step
     conv1_kernel = net.weights("weights/conv1.kernel.npy", (4, 3, 2, 3))
@@ -34,7 +33,8 @@ def populations(net: NumpyNetwork) -> None:
     conv1 = net.population(
         "conv1",
         IntegrateAndFire,
-        (current + conv1_bias).astype(np.float32),
+        current,
+        bias=conv1_bias,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -49,7 +49,8 @@ def populations(net: NumpyNetwork) -> None:
     conv2 = net.population(
         "conv2",
         IntegrateAndFire,
-        current + conv2_bias,
+        current,
+        bias=conv2_bias,
         threshold=1.0,
         reset="subtract",
         v_init=0.5,
@@ -65,7 +66,7 @@ def populations(net: NumpyNetwork) -> None:
 
     # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (6, 5))
-    current = maps.dense(dense, classes_kernel)
+    current = maps.dense(net.course(dense), classes_kernel)
     net.population("classes", Integrate, current)
     del dense
 
@@ -83,4 +84,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is cd287ee1c349aa4bdfc18b960f845bf047ca44c681c3e84c68bb89330eacb259
+# tgenn_gen: the sha256 of all lines above is ddbfffcc1b4d4ea8d056297bd8c61e8ec26e46a1f874748ff08bdee73e59177f

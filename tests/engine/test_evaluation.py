@@ -22,7 +22,7 @@ def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkey
     x = examples_for(network, 11)
     y = np.arange(11) % network.population(network.outputs[0].population).size
     monkeypatch.setattr(
-        "tgenn_gen.runtime.neuron_updates.batch_size_that_fits", lambda timesteps, neurons, outputs: 4
+        "tgenn_gen.runtime.numpy_network.batch_size_that_fits", lambda timesteps, neurons, outputs: 4
     )
     found = evaluate(network, x, y, timesteps=6, seed=2)
     result = simulate(network, x, timesteps=6, seed=2, batch_size=11)

@@ -9,18 +9,19 @@ from hypothesis import strategies as st
 from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
 from tgenn_gen import TgennError, simulate
-from tgenn_gen.engine.simulation import made
+from tgenn_gen.engine.simulation import made, simulated_batches
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.runtime.neuron_updates import few_spikes
 from tgenn_gen.runtime.random_numbers import random_keys, uniform
 
 
 def run(neuron, current, timesteps):
     """What neurons with this current (timesteps or 1, n) emit."""
     shape = current.shape[1:]
-    return made(neuron.call(1.0), timesteps, np.zeros(1, np.uint32), shape).run(current, timesteps)
+    return made(neuron.call(1.0), np.zeros(1, np.uint32), shape).run(current, timesteps)
 
 
 @given(st.floats(0, 1, width=32), st.integers(1, 300))
@@ -66,7 +67,8 @@ def test_signed_neurons_take_nothing_back_above_their_negative_threshold():
 def test_few_spike_neurons_emit_the_binary_digits_of_their_weighted_sum(sixteenths, start):
     currents, steps = np.array(sixteenths, np.float32) / 16, len(sixteenths)
     weights = 2.0 ** np.arange(steps - 1, -1, -1)
-    emitted = run(FewSpikeNeuron(v_init=start / 16), currents[:, None], steps)[:, 0]
+    summed = (weights @ currents).astype(np.float32)
+    emitted = few_spikes(run(FewSpikeNeuron(v_init=start / 16), summed[None, None], steps), steps)[:, 0]
     value = np.clip(np.floor(start / 16 + weights @ currents), 0, 2**steps - 1)
     assert emitted.astype(int).tolist() == [int(d) for d in f"{int(value):0{steps}b}"]
 
@@ -84,7 +86,6 @@ def test_neurons_in_physical_units_do_what_those_without_units_do(reset):
 def test_random_potentials_lie_between_rest_and_threshold():
     made_neurons = made(
         IntegrateAndFireNeuron(-57.0, "to_rest", "uniform", -60.0, 1.0).call(1.0),
-        10,
         random_keys(0, 1, np.arange(100)),
         (40,),
     )
@@ -233,12 +234,43 @@ def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(n
             np.testing.assert_allclose(result.logits[population][index], output, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("name", of_all_kinds())
+def test_the_last_outputs_are_the_same_where_no_others_are_asked_for(name):
+    network = of_all_kinds()[name]
+    examples = {key: np.float32(x) for key, x in examples_for(network, 5).items()}
+    for timesteps in (7, 150):
+        if network.few_spike and timesteps > 16:
+            continue
+        every, last = (
+            [*simulated_batches(network, examples, timesteps, details=details)] for details in (True, False)
+        )
+        assert last[0].spike_counts == {}
+        for population, logits in every[0].logits.items():
+            np.testing.assert_array_equal(last[0].logits[population], logits)
+
+
+@given(
+    st.floats(0.015625, 4, width=32),
+    st.lists(st.floats(-100, 10000, width=32), min_size=1, max_size=20),
+    st.integers(1, 12),
+)
+def test_few_spike_neurons_emit_digit_by_digit_for_any_threshold(threshold, currents, steps):
+    """Each comparison and subtraction in float32, as on GeNN."""
+    v = np.float32(0.5) + np.array(currents, np.float32)
+    values = run(FewSpikeNeuron(threshold), np.array(currents, np.float32)[None], steps)
+    for spikes, step in zip(few_spikes(values, steps), range(steps), strict=True):
+        part = np.float32(threshold) * np.float32(2 ** (steps - 1 - step))
+        expected = v >= part
+        v = np.where(expected, v - part, v)
+        np.testing.assert_array_equal(spikes, expected)
+
+
 @pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])
 def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
     network = of_all_kinds()[name]
     x = examples_for(network, 3)
     in_parts = simulate(network, x, timesteps=150)
-    monkeypatch.setattr("tgenn_gen.runtime.neuron_updates.time_blocks", lambda timesteps: [timesteps])
+    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.time_blocks", lambda timesteps: [timesteps])
     at_once = simulate(network, x, timesteps=150)
     np.testing.assert_array_equal(in_parts.output_per_step, at_once.output_per_step)
     for population, counts in at_once.spike_counts.items():

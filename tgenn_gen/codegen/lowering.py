@@ -201,7 +201,7 @@ class _Lowering:
                 variables_lines=self.python.variables_lines(
                     population, variables, None if driving else population.bias
                 ),
-                neurons_lines=self.python.neurons_lines(population, connections, bias, bool(driving), stream),
+                neurons_lines=self.python.neurons_lines(population, connections, bias, stream),
                 last_read=", ".join(self.names.identifiers[s] for s in network.last_read_by[population.name]),
                 connections=connections,
                 output=next(
@@ -253,7 +253,9 @@ class _Lowering:
             source_identifier=self.names.identifiers[connection.source],
             source_size=prod(shape),
             description=", ".join(m.describe() for m in connection.through) or "one to one",
-            lines=self.python.map_lines(connection, result),
+            lines=self.python.map_lines(
+                connection, self.python.emitted(connection, population), result, BLOCK
+            ),
             from_input=from_input,
             matrix="" if from_input else genn.matrix,
             matrix_python=either if genn.matrix == "EITHER" else f'"{genn.matrix}"',

@@ -67,16 +67,17 @@ class PythonText:
     def emitted_input_lines(self, network_input: Input, stream: int) -> tuple[str, ...]:
         """The statement that computes what an input emits, in reference.py."""
         name, encoding = network_input.name, network_input.encoding
-        identifier, example = self.names.identifiers[name], f'net.example("{name}")'
+        identifier = self.names.identifiers[name]
         if not encoding.spikes:
-            return (f"{identifier} = {example}.astype(np.float64)",)
-        call = self._neurons(encoding.call(self.dt), name, example, stream, network_input.shape)
+            return (f'{identifier} = net.current("{name}")',)
+        example = f'net.example("{name}")'
+        call = self._neurons(encoding.call(self.dt), name, example, "", stream, network_input.shape)
         return call_lines(f"{identifier} = ", call, indent=BLOCK)
 
-    def map_lines(self, connection: Connection, result: str, indent: int = BLOCK) -> tuple[str, ...]:
-        """Statements that apply a chain and assign to the name `result`."""
+    def map_lines(self, connection: Connection, source: str, result: str, indent: int) -> tuple[str, ...]:
+        """Statements that apply a chain to the expression `source`, and assign to the name `result`."""
         lines: list[str] = []
-        x = self.names.identifiers[connection.source]
+        x = source
         for linear_map in connection.through:
             weight = "".join(map(self.names.tensor, linear_map.tensors.values()))
             lines += call_lines(f"{result} = ", f"maps.{linear_map.python(x, weight)}", indent=indent)
@@ -93,24 +94,26 @@ class PythonText:
         results = []
         for connection, plan in driving:
             result = "current" if len(driving) == 1 else plan.identifier
-            yield from self.map_lines(connection, result, FUNCTION)
+            yield from self.map_lines(connection, plan.source_identifier, result, FUNCTION)
             results.append(result if connection.through else plan.source_identifier)
         yield f"return {' + '.join([*results, *([bias] if bias else [])])}"
 
+    def emitted(self, connection: Connection, population: Population) -> str:
+        """The expression of what a population's maps take of a source, in reference.py."""
+        source = self.names.identifiers[connection.source]
+        return source if population.neuron.spikes else f"net.course({source})"
+
     def neurons_lines(
-        self,
-        population: Population,
-        connections: Iterable[ConnectionPlan],
-        bias: str,
-        driven: bool,
-        stream: int,
+        self, population: Population, connections: Iterable[ConnectionPlan], bias: str, stream: int
     ) -> tuple[str, ...]:
         """The statement that computes what a population emits, in reference.py."""
-        current = self._sum(population, connections, bias)
-        if driven:
-            current = f"({current}).astype(np.float32)" if " " in current else f"{current}.astype(np.float32)"
+        parts = [
+            plan.lines[0].partition(" = ")[0] if plan.lines else self.emitted(connection, population)
+            for connection, plan in zip(population.inputs, connections, strict=True)
+        ]
+        current = parts[0] if len(parts) == 1 else f"maps.added({', '.join(parts)})"
         call = self._neurons(
-            population.neuron.call(self.dt), population.name, current, stream, population.shape
+            population.neuron.call(self.dt), population.name, current, bias, stream, population.shape
         )
         read = any(c.source == population.name for p in self.network.populations for c in p.inputs)
         assigned = f"{self.names.identifiers[population.name]} = " if read else ""
@@ -145,13 +148,7 @@ class PythonText:
             starts[name] = f"{value}.flatten()"
         return variables_lines(starts)
 
-    def _sum(self, population: Population, connections: Iterable[ConnectionPlan], bias: str) -> str:
-        """The expression of the current, from the results of map_lines."""
-        parts = [c.lines[0].partition(" = ")[0] if c.lines else c.source_identifier for c in connections]
-        current = parts[0] if len(population.inputs) == 1 else f"maps.added({', '.join(parts)})"
-        return f"{current} + {bias}" if bias else current
-
-    def _neurons(self, call: Call, name: str, current: str, stream: int, shape: Shape) -> str:
+    def _neurons(self, call: Call, name: str, current: str, bias: str, stream: int, shape: Shape) -> str:
         """The Python expression that simulates a population's neurons with a current, in reference.py."""
 
         def text(value: Any) -> str:
@@ -161,11 +158,9 @@ class PythonText:
                 return f"net.uniform({stream}, {value.low!r}, {value.high!r}, {shape})"
             if isinstance(value, Keys):
                 return f"net.keys({stream})"
-            if callable(value):
-                return "net.spike_weights()"
             return f'"{value}"' if isinstance(value, str) else repr(value)
 
-        arguments = [f'"{name}"', call.function.__name__, current]
+        arguments = [f'"{name}"', call.function.__name__, current, *([f"bias={bias}"] if bias else [])]
         arguments += [f"{key}={text(value)}" for key, value in call.arguments.items()]
         return f"net.population({', '.join(arguments)})"
 
@@ -218,7 +213,10 @@ def numpy_imports(
     dt = network.simulation.dt
     calls = [i.encoding.call(dt) for i in network.inputs if i.encoding.spikes]
     calls += [p.neuron.call(dt) for p in network.populations]
-    modules: dict[str, set[str]] = {f"{RUNTIME}.numpy_network": {"NumpyNetwork"}}
+    modules: dict[str, set[str]] = {
+        f"{RUNTIME}.numpy_batch": {"Batch"},
+        f"{RUNTIME}.numpy_network": {"NumpyNetwork"},
+    }
     for call in calls:
         package, _, module = call.function.__module__.rpartition(".")
         home = package if package == PLUGINS else RUNTIME

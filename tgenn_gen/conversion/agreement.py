@@ -117,7 +117,7 @@ def agreement(network: Network, answers: Answers) -> Figures:
     explained_variance  of values: 1 - mean squared error / variance of the Keras model's values over examples
     """
     examples, timesteps = checked("convert", network, answers.examples, None, 0)
-    batches = [*simulated_batches(network, examples, timesteps)]
+    batches = [*simulated_batches(network, examples, timesteps, details=False)]
     figures = {}
     for output in network.outputs:
         name, wanted = output.population, answers.outputs[output.population]

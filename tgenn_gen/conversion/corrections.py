@@ -85,7 +85,8 @@ def _mean_emitted(population: Population, trial: Trial, weights: np.ndarray) -> 
     """The mean of scale x spikes per step over the examples, (*shape)."""
     total, count = np.zeros(population.shape), 0
     for course in trial.emitted(population):
-        value = np.tensordot(weights, course, 1) if population.neuron.spikes else course[-1]
+        summed = len(course) == 1 or not population.neuron.spikes  # the sum over the steps already
+        value = course[-1] if summed else np.tensordot(weights, course, 1)
         total += value.sum(axis=0, dtype=np.float64)
         count += course.shape[1]
     return population.scales * total / count / weights.sum()

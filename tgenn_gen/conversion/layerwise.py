@@ -12,7 +12,7 @@ from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.engine.simulation import made
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
-from tgenn_gen.runtime.neuron_updates import time_blocks
+from tgenn_gen.runtime.neuron_updates import few_spike_weights, time_blocks
 from tgenn_gen.runtime.random_numbers import random_keys
 
 SAMPLE = 256  # examples at most
@@ -26,7 +26,8 @@ class Trial:
 
     currents(candidate)  its input current
     emitted(candidate)   what it emits
-    Both give all examples in order, in parts (steps, examples, *shape).
+    Both give all examples in order, in parts (steps, examples, *shape). In the few-spike code these are sums
+    over an example, (1, examples, *shape).
     """
 
     currents: Callable[[Population], Iterator[np.ndarray]]
@@ -48,15 +49,16 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     """
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
-    courses = {name: x[None] for name, x in network.presented(examples).items()}
+    steps = float(few_spike_weights(timesteps).sum()) if network.few_spike else 1.0
+    courses = {name: x[None] * np.float32(steps) for name, x in network.presented(examples).items()}
     for stream, i in enumerate(network.inputs):
         if i.encoding.spikes:
-            running = made(i.encoding.call(dt), timesteps, random_keys(0, stream, numbers), i.shape)
+            running = made(i.encoding.call(dt), random_keys(0, stream, numbers), i.shape)
             courses[i.name] = _run(running, courses[i.name], timesteps)
     last_read_by = network.last_read_by
     adjusted = []
     for stream, population in enumerate(network.populations, len(network.inputs)):
-        trial = _trial(courses, population, timesteps, dt, random_keys(0, stream, numbers))
+        trial = _trial(courses, population, timesteps, steps, dt, random_keys(0, stream, numbers))
         adjusted.append(adjust(population, trial))
         courses[population.name] = np.concatenate([*trial.emitted(adjusted[-1])], axis=1)
         for source in last_read_by[population.name]:
@@ -65,21 +67,26 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
 
 
 def _trial(
-    courses: dict[str, np.ndarray], population: Population, timesteps: int, dt: float, keys: np.ndarray
+    courses: dict[str, np.ndarray],
+    population: Population,
+    timesteps: int,
+    steps: float,
+    dt: float,
+    keys: np.ndarray,
 ) -> Trial:
+    """steps: over how many steps currents are summed."""
     largest = max(population.size, *(int(np.prod(c.shape[2:])) for c in courses.values()))
     size = max(1, PART // (timesteps * largest))
     parts = [slice(start, start + size) for start in range(0, len(keys), size)]
 
     def currents(candidate: Population) -> Iterator[np.ndarray]:
         for part in parts:
-            yield candidate.current({name: course[:, part] for name, course in courses.items()})
+            yield candidate.current({name: course[:, part] for name, course in courses.items()}, steps)
 
     def emitted(candidate: Population) -> Iterator[np.ndarray]:
         for part, current in zip(parts, currents(candidate), strict=True):
-            yield _run(
-                made(candidate.neuron.call(dt), timesteps, keys[part], candidate.shape), current, timesteps
-            )
+            neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
+            yield _run(neurons, current, timesteps)
 
     return Trial(currents, emitted)
 

@@ -45,6 +45,7 @@ from tgenn_gen.runtime.neuron_updates import (
     few_spike_weights,
     rate_weights,
 )
+from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import uniform_between
 from tgenn_gen.runtime.results import Result, joined
@@ -164,14 +165,17 @@ def simulated_batches(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    *,
+    details: bool = True,
 ) -> Iterator[Result]:
     """Simulate checked examples, and yield the result of each batch.
 
-    Raises TgennError (T503) where a population cannot be recorded.
+    details: whether results have spike counts, and the outputs after each step. Raises TgennError (T503)
+    where a population cannot be recorded.
     """
     net = _in_numpy(network, timesteps, seed, batch_size)
     try:
-        yield from net.batches(examples, timesteps, record, record_v, details=True)
+        yield from net.batches(examples, timesteps, record, record_v, details)
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 
@@ -179,21 +183,26 @@ def simulated_batches(
 def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | None) -> NumpyNetwork:
     """The network in the form that runs in NumPy."""
     dt, last_read_by = network.simulation.dt, network.last_read_by
+    biases = {p.name: p.bias.values for p in network.populations if p.bias is not None}
 
-    def populations(net: NumpyNetwork) -> None:
+    def populations(batch: Batch) -> None:
         def emitted(name: str, call: Call, current: np.ndarray, stream: int, shape: Shape) -> np.ndarray:
-            arguments = _arguments(call, timesteps, net.keys(stream), shape)
-            return net.population(name, call.function, current, **arguments)
+            arguments = _arguments(call, batch.keys(stream), shape)
+            bias = biases.get(name)
+            return batch.population(name, call.function, current, bias=bias, **arguments)
 
         courses: dict[str, np.ndarray] = {}
         for stream, i in enumerate(network.inputs):
-            x = net.example(i.name)
             if i.encoding.spikes:
+                x = batch.example(i.name)
                 courses[i.name] = emitted(i.name, i.encoding.call(dt), x, stream, i.shape)
             else:
-                courses[i.name] = x.astype(np.float64)
+                courses[i.name] = batch.current(i.name)
         for stream, p in enumerate(network.populations, len(network.inputs)):
-            courses[p.name] = emitted(p.name, p.neuron.call(dt), p.current(courses), stream, p.shape)
+            sources = {c.source: courses[c.source] for c in p.inputs}
+            if not p.neuron.spikes:
+                sources = {name: batch.course(course) for name, course in sources.items()}
+            courses[p.name] = emitted(p.name, p.neuron.call(dt), p.mapped(sources), stream, p.shape)
             for source in last_read_by[p.name]:
                 del courses[source]  # nothing reads it any more
 
@@ -226,12 +235,12 @@ def step_weights(network: Network, timesteps: int) -> np.ndarray:
     return few_spike_weights(timesteps) if network.few_spike else rate_weights(timesteps)
 
 
-def made(call: Call, timesteps: int, keys: np.ndarray, shape: Shape) -> Any:
+def made(call: Call, keys: np.ndarray, shape: Shape) -> Any:
     """Make the neurons or the encoding of a call, an object of the runtime, for examples with these keys."""
-    return call.function(**_arguments(call, timesteps, keys, shape))
+    return call.function(**_arguments(call, keys, shape))
 
 
-def _arguments(call: Call, timesteps: int, keys: np.ndarray, shape: Shape) -> dict[str, Any]:
+def _arguments(call: Call, keys: np.ndarray, shape: Shape) -> dict[str, Any]:
     """The values of a call's arguments."""
 
     def value(argument: object) -> object:
@@ -239,8 +248,6 @@ def _arguments(call: Call, timesteps: int, keys: np.ndarray, shape: Shape) -> di
             return argument.values
         if isinstance(argument, Uniform):
             return uniform_between(keys, argument.low, argument.high, shape)
-        if isinstance(argument, Keys):
-            return keys
-        return argument(timesteps) if callable(argument) else argument
+        return keys if isinstance(argument, Keys) else argument
 
     return {name: value(argument) for name, argument in call.arguments.items()}

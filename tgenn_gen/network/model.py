@@ -113,11 +113,19 @@ class Population:
         maps = [t for c in self.inputs for m in c.through for t in m.tensors.values()]
         return [*self.neuron.tensors.values(), *own, *maps]
 
-    def current(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The current I for values {source: (..., *shape)}; float64 is rounded to float32 at the end."""
+    def mapped(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The sum of all chains for values {source: (..., *shape)}: the current without the bias."""
         currents = [connection.apply(values[connection.source]) for connection in self.inputs]
-        current = currents[0] if len(currents) == 1 else added(*currents)
-        current = current if self.bias is None else current + self.bias.values
+        return currents[0] if len(currents) == 1 else added(*currents)
+
+    def current(self, values: Mapping[str, np.ndarray], steps: float = 1.0) -> np.ndarray:
+        """The current I for values {source: (..., *shape)}; float64 is rounded to float32 at the end.
+
+        steps: over how many steps the values are summed, and so the current.
+        """
+        current = self.mapped(values)
+        if self.bias is not None:
+            current = current + (self.bias.values if steps == 1 else self.bias.values * np.float32(steps))
         return current.astype(np.float32) if current.dtype == np.float64 else current
 
     def activation(self, current: np.ndarray) -> np.ndarray:

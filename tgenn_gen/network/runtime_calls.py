@@ -23,8 +23,7 @@ class Keys:
 class Call:
     """A class of :mod:`tgenn_gen.runtime`, and the arguments to call it with.
 
-    Arguments are numbers, strings, Tensors (for their values), Uniform, Keys, or functions of the number of
-    time steps.
+    Arguments are numbers, strings, Tensors (for their values), Uniform or Keys.
     """
 
     function: Callable[..., Any]

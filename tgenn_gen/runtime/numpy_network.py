@@ -1,22 +1,41 @@
-"""A network in NumPy: simulated layer by layer, many time steps at once."""
+"""A network in NumPy: simulated layer by layer, many time steps at once, a batch in each of several threads.
+
+NumPy's products use all processor cores by themselves, everything else only one. So each thread simulates a
+batch of its own, and its products use one core. There are as many threads as products would use: all cores,
+or what OMP_NUM_THREADS says; one without the package threadpoolctl, which sets that.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import contextlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
+from typing import TypeVar
 
 import numpy as np
 
 from .data import Examples, count_of
 from .messages import RunError
-from .neuron_updates import batch_size_that_fits, time_blocks
-from .random_numbers import Drawn, random_keys
+from .neuron_updates import time_blocks
+from .numpy_batch import Batch
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
+try:
+    from threadpoolctl import threadpool_info, threadpool_limits
+except ImportError:
+    threadpool_limits = None
+
 # read(what a population emits (steps, batch, *shape), start, the value of a spike at each step): what is read
 ReadFunction = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
+
+Argument = TypeVar("Argument")
+Value = TypeVar("Value")
+
+BATCH = 2**21  # elements of the currents of a batch: they fit the processor's cache
 
 
 class NumpyNetwork(RunnableNetwork):
@@ -25,7 +44,7 @@ class NumpyNetwork(RunnableNetwork):
     default_timesteps  time steps per example in network.yaml
     largest      the largest number of elements of an input or of the current of a population
     timesteps    time steps per example
-    batch_size   examples at a time; by default as many as fit into some 100 MB
+    batch_size   examples at a time; by default as many as the processor's cache suits
     seed         seed of random numbers, if the network uses any
     """
 
@@ -33,7 +52,7 @@ class NumpyNetwork(RunnableNetwork):
         self,
         name: str,
         script: str | None,
-        populations: Callable[[NumpyNetwork], None],
+        populations: Callable[[Batch], None],
         *,
         default_timesteps: int,
         largest: int,
@@ -49,7 +68,7 @@ class NumpyNetwork(RunnableNetwork):
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
         self._read: dict[str, ReadFunction] = {}
         self._loaded: dict[str, np.ndarray] = {}
-        self._batch: _Batch
+        self._loading = Lock()
 
     def output(
         self,
@@ -69,50 +88,10 @@ class NumpyNetwork(RunnableNetwork):
         self._read[name], self.readouts[name] = read, readout
 
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
-        if file not in self._loaded:
-            self._loaded[file] = super().weights(file, shape)
-        return self._loaded[file]
-
-    def example(self, name: str) -> np.ndarray:
-        """The examples of an input, float32 (1, batch, *shape): the same at each time step."""
-        return self._batch.examples[name][None]
-
-    def population(
-        self, name: str, neurons: Callable[..., Any], current: np.ndarray, **parameters: Any
-    ) -> np.ndarray:
-        """Simulate a population with this current: what it emits, (steps, batch, *shape).
-
-        neurons: a class of neuron_updates or input_encodings. Its object is made with `parameters` when an
-        example begins, and keeps the state for the next time steps of that example.
-        """
-        batch = self._batch
-        if name not in batch.neurons:
-            batch.neurons[name] = neurons(**self.settings.applied(name, parameters))
-            if "v_course" in inspect.signature(batch.neurons[name].run).parameters:
-                batch.with_v.append(name)
-        if name in batch.with_v and name in batch.v:
-            v_course: list[np.ndarray] = []
-            course: np.ndarray = batch.neurons[name].run(current, batch.steps, v_course)
-            batch.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), batch.steps, -1))
-        else:
-            course = batch.neurons[name].run(current, batch.steps)
-        if course.dtype != np.float32:  # spikes: bool, or int8 with a sign
-            batch.count(name, course)
-        if name in self.outputs:
-            batch.emitted.setdefault(name, []).append(course)
-        return course
-
-    def spike_weights(self) -> np.ndarray:
-        """The value of a spike at each step of an example, float32 (timesteps,)."""
-        return self.step_weights(self._batch.timesteps)
-
-    def keys(self, stream: int) -> np.ndarray:
-        """The random keys of the batch's examples. stream: the index of the population in the network."""
-        return random_keys(self.seed, stream, self._batch.numbers)
-
-    def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> Drawn:
-        """Random numbers in [low, high), (batch, *shape): v_init of `population`."""
-        return Drawn(self.keys(stream), low, high, shape)
+        with self._loading:
+            if file not in self._loaded:
+                self._loaded[file] = super().weights(file, shape)
+            return self._loaded[file]
 
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -127,60 +106,86 @@ class NumpyNetwork(RunnableNetwork):
     ) -> Iterator[Result]:
         total = count_of(examples)
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-        size = self.batch_size or batch_size_that_fits(timesteps, self.largest, read)
-        weights = self.step_weights(timesteps)
-        for start in range(0, total, size):
+        steps = 1 if self.few_spike else timesteps  # of currents
+        size = self.batch_size or batch_size_that_fits(steps, self.largest, read * timesteps)
+
+        def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
-            numbers = start + np.arange(count_of(shown))
-            self._batch = batch = _Batch(shown, numbers, timesteps, record, record_v)
-            for batch.steps in time_blocks(timesteps):
-                self.populations(self)
-                self.settings.require_known(batch.neurons)
-                require_recordable("record", record, batch.counts)
-                require_recordable("record_v", record_v, batch.with_v)
-            logits = {}
-            for name, output in self.outputs.items():
-                values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
-                logits[name] = self.logits_of(name, values, timesteps)
-            yield Result(
-                {name: values[-1] for name, values in logits.items()},
-                logits,
-                batch.counts,
-                batch.net_counts,
-                {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
-                {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
-                self.activations,
-            )
+            return self._simulated(shown, start, timesteps, record, record_v, details)
 
+        yield from in_threads(simulated, range(0, total, size))
 
-class _Batch:
-    """A batch of examples, and what was recorded so far."""
-
-    def __init__(
+    def _simulated(
         self,
         examples: Examples,
-        numbers: np.ndarray,
+        first: int,
         timesteps: int,
         record: Sequence[str] | None,
         record_v: Sequence[str],
-    ) -> None:
-        self.examples, self.numbers, self.timesteps, self.steps = examples, numbers, timesteps, 0
-        self.neurons: dict[str, Any] = {}
-        self.with_v: list[str] = []
-        self.emitted: dict[str, list[np.ndarray]] = {}
-        self.counts: dict[str, np.ndarray] = {}
-        self.net_counts: dict[str, np.ndarray] = {}
-        self.record_all = record is None
-        self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in record or ()}
-        self.v: dict[str, list[np.ndarray]] = {name: [] for name in record_v}
+        details: bool,
+    ) -> Result:
+        """The result of a batch, whose first example has the number `first`."""
+        from_start = all(not output["start"] for output in self.outputs.values())
+        batch = Batch(
+            self.weights,
+            examples,
+            first + np.arange(count_of(examples)),
+            self.seed,
+            settings=self.settings,
+            few_spike=self.few_spike,
+            outputs=[*self.outputs],
+            every_step=details or bool(record_v) or not from_start,
+            counts=details,
+            record=record,
+            record_v=record_v,
+        )
+        for batch.steps in time_blocks(timesteps):
+            self.populations(batch)
+            self.settings.require_known(batch.neurons)
+            require_recordable("record", record, batch.spiking)
+            require_recordable("record_v", record_v, batch.with_v)
+        weights, logits = self.step_weights(timesteps), {}
+        for name, output in self.outputs.items():
+            values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
+            logits[name] = self.logits_of(name, values if batch.every_step else values[-1:], timesteps)
+        return Result(
+            {name: values[-1] for name, values in logits.items()},
+            logits,
+            batch.counts,
+            batch.net_counts,
+            {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
+            {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+            self.activations,
+        )
 
-    def count(self, name: str, course: np.ndarray) -> None:
-        """Count the spikes of a population, (steps, batch, ...), and keep them if it is recorded."""
-        flat = course.reshape(*course.shape[:2], -1)
-        self.counts[name] = self.counts.get(name, 0) + np.count_nonzero(flat, axis=0).astype(np.uint32)
-        if course.dtype == np.int8:
-            self.net_counts[name] = self.net_counts.get(name, 0) + flat.sum(axis=0, dtype=np.int32)
-        if self.record_all:
-            self.spikes.setdefault(name, [])
-        if name in self.spikes:
-            self.spikes[name].append(flat.swapaxes(0, 1).astype(np.int8))
+
+def batch_size_that_fits(steps: int, neurons: int, outputs: int) -> int:
+    """The number of examples at a time for which the currents of the largest population take some 8 MB.
+
+    neurons: of that population. outputs: of all output populations, times the steps of which they are kept.
+    """
+    return max(1, min(256, BATCH // max(time_blocks(steps)[0] * neurons, outputs)))
+
+
+def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argument]) -> Iterator[Value]:
+    """Yield function(argument) for all arguments, in their order; a few are computed ahead."""
+    threads = usable_threads() if threadpool_limits else 1
+    limited = threadpool_limits(1, "blas") if threadpool_limits else contextlib.nullcontext()
+    running: deque[Future[Value]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        with limited:
+            for argument in arguments:
+                running.append(pool.submit(function, argument))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def usable_threads() -> int:
+    """The number of threads that NumPy's matrix products use."""
+    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return max(pools, default=os.cpu_count() or 1)

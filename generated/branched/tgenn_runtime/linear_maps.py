@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+CONVOLUTION_BLOCK = 2**18  # elements of the windows of a block of images: they fit the processor's cache
+
 
 def axis_padding(size: int, window: int, stride: int, padding: str) -> tuple[int, int]:
     """Keras' number of zeros (before, after) along one axis; padding="same" puts the odd one after."""
@@ -42,32 +44,42 @@ def conv2d(
 ) -> np.ndarray:
     """Convolve x (..., height, width, channels) with kernel (rows, columns, channels / groups, filters).
 
-    Computes one matrix product per row of pixels and row of the kernel. The windows along a row are copied
-    once for all kernel rows, for a block of images that fits into the processor's cache.
+    For a block of images that fits the processor's cache, the windows along each row are copied once, and
+    each row of the kernel takes one matrix product.
     """
     if groups > 1:
         parts = zip(np.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1))
         return np.concatenate([conv2d(*part, strides, padding, dilation) for part in parts], axis=-1)
     rows, columns, channels, filters = kernel.shape
+    height, width = x.shape[-3:-1]
     covered = dilated((rows, columns), dilation)
+    (top, bottom), (left, right) = (
+        axis_padding(*axis, padding) for axis in zip((height, width), covered, strides)
+    )
+    out_height = (height + top + bottom - covered[0]) // strides[0] + 1
+    out_width = (width + left + right - covered[1]) // strides[1] + 1
     dtype = np.result_type(x.dtype, kernel.dtype)
-    images = x.reshape(-1, *x.shape[-3:])
+    images = x.reshape(-1, height, width, channels)
     row_kernels = kernel.reshape(rows, columns * channels, filters).astype(dtype, copy=False)
-    block = max(1, 2**18 // (images[0].size * columns + 1))
-    blocks = []
+    y = np.empty((len(images), out_height, out_width, filters), dtype)
+    block = max(1, CONVOLUTION_BLOCK // (height * out_width * columns * channels + 1))
     for start in range(0, len(images), block):
-        padded = pad_images(images[start : start + block], covered, strides, padding)
-        by_row = padded.swapaxes(0, 1).astype(dtype)
-        windows = sliding_window_view(by_row, covered[1], axis=2)[:, :, :: strides[1], :, :: dilation[1]]
-        count, width = windows.shape[1:3]
-        windows = windows.swapaxes(3, 4).reshape(len(by_row), count * width, columns * channels)
-        last = len(by_row) - covered[0]
-        y = windows[0 : last + 1 : strides[0]] @ row_kernels[0]
+        part = images[start : start + block]
+        padded = np.zeros((height + top + bottom, len(part), width + left + right, channels), dtype)
+        padded[top : top + height, :, left : left + width] = part.swapaxes(0, 1)
+        windows = np.empty((len(padded), len(part), out_width, columns, channels), dtype)
+        for column in range(columns):
+            first = column * dilation[1]
+            last = first + (out_width - 1) * strides[1]
+            windows[:, :, :, column] = padded[:, :, first : last + 1 : strides[1]]
+        by_row = windows.reshape(len(padded), -1, columns * channels)
+        last = (out_height - 1) * strides[0]
+        total = by_row[: last + 1 : strides[0]] @ row_kernels[0]
         for row in range(1, rows):
             first = row * dilation[0]
-            y += windows[first : last + first + 1 : strides[0]] @ row_kernels[row]
-        blocks.append(y.reshape(-1, count, width, filters).swapaxes(0, 1))
-    y = np.concatenate(blocks)
+            total += by_row[first : first + last + 1 : strides[0]] @ row_kernels[row]
+        total = total.reshape(out_height, len(part), out_width, filters)
+        y[start : start + block] = total.swapaxes(0, 1)
     return y.reshape(*x.shape[:-3], *y.shape[1:])
 
 

@@ -3,14 +3,21 @@
 `run(current, steps)` simulates the next `steps` time steps and returns what the population emits, an array
 (steps, batch, ...). The input current is (steps, batch, ...), or (1, batch, ...) if it is constant.
 If a list `v_course` is given, V after each step, (batch, ...), is appended to it.
+
+Few-spike neurons decode their whole input before they emit. So they emit one value for each example, uint16
+(1, batch, ...): the sum of 2^(K - 1 - k) over the steps k at which they spike. Their current is the sum over
+an example too, with the same weights. `few_spikes` gives the spikes.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
 MAX_STEPS = 100_000  # the schema has the same limit
 MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels: their sums are still exact in float32
+BLOCK = 2**15  # neurons that are updated for all steps at a time: their state fits the processor's cache
 
 
 class IntegrateAndFire:
@@ -26,19 +33,25 @@ class IntegrateAndFire:
         self.v = np.asarray(v_init, np.float32)
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        current = np.broadcast_to(current, (steps, *current.shape[1:]))
-        v = np.array(np.broadcast_to(self.v, current.shape[1:]))
-        spikes = np.empty(current.shape, bool)
-        for step in range(steps):
-            v += current[step] if self.gain == 1 else self.gain * current[step]
-            np.greater_equal(v, self.threshold, out=spikes[step])
-            if self.reset == "subtract":
-                v -= (self.threshold - self.v_rest) * spikes[step]
-            else:
-                np.copyto(v, self.v_rest, where=spikes[step])
-            if v_course is not None:
-                v_course.append(v.copy())
-        self.v = v
+        self.v = state_of(self.v, current)
+        spikes = np.empty((steps, *self.v.shape), bool)
+        course = np.empty((0 if v_course is None else steps, *self.v.shape), np.float32)
+        for v, inputs, emitted, seen in blocks(self.v, current, spikes, course):
+            change = np.empty_like(v)
+            for step in range(steps):
+                part = inputs[step % len(inputs)]
+                v += part if self.gain == 1 else np.multiply(part, self.gain, out=change)
+                np.greater_equal(v, self.threshold, out=emitted[step])
+                if self.reset == "subtract":
+                    np.copyto(change, emitted[step])
+                    change *= self.threshold - self.v_rest
+                    v -= change
+                else:
+                    np.copyto(v, self.v_rest, where=emitted[step])
+                if len(seen):
+                    seen[step] = v
+        if v_course is not None:
+            v_course.extend(course)
         return spikes
 
 
@@ -52,51 +65,61 @@ class SignedIntegrateAndFire:
     def __init__(self, threshold, negative_threshold, v_init):  # type: ignore[no-untyped-def]
         self.threshold, self.negative_threshold = np.float32(threshold), np.float32(negative_threshold)
         self.v = np.asarray(v_init, np.float32)
-        self.sum = np.zeros(1, np.int32)
+        self.sum = np.zeros(1, np.float32)
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        current = np.broadcast_to(current, (steps, *current.shape[1:]))
-        v = np.array(np.broadcast_to(self.v, current.shape[1:]))
-        total = np.array(np.broadcast_to(self.sum, v.shape))
-        spikes = np.empty(current.shape, np.int8)
-        for step in range(steps):
-            v += current[step]
-            spike = spikes[step]
-            np.subtract(
-                v >= self.threshold, (v < self.negative_threshold) & (total > 0), out=spike, dtype=np.int8
-            )
-            v -= self.threshold * spike
-            total += spike
-            if v_course is not None:
-                v_course.append(v.copy())
-        self.v, self.sum = v, total
+        self.v, self.sum = state_of(self.v, current), state_of(self.sum, current)
+        spikes = np.empty((steps, *self.v.shape), np.int8)
+        course = np.empty((0 if v_course is None else steps, *self.v.shape), np.float32)
+        for v, total, inputs, emitted, seen in blocks(self.v, self.sum, current, spikes, course):
+            up, down, some = (np.empty(v.shape, bool) for _ in range(3))
+            change = np.empty_like(v)
+            for step in range(steps):
+                v += inputs[step % len(inputs)]
+                np.greater_equal(v, self.threshold, out=up)
+                np.less(v, self.negative_threshold, out=down)
+                np.greater(total, 0, out=some)
+                down &= some
+                np.subtract(up.view(np.int8), down.view(np.int8), out=emitted[step])
+                np.copyto(change, emitted[step])
+                total += change
+                change *= self.threshold
+                v -= change
+                if len(seen):
+                    seen[step] = v
+        if v_course is not None:
+            v_course.extend(course)
         return spikes
 
 
 class FewSpike:
-    """Few-spike neurons: all K steps of an example at once; spikes, bool.
+    """Few-spike neurons: the value of all spikes of an example, uint16 (1, batch, ...).
 
-    A spike at step k has the value 2^(K - 1 - k). First V = v_init + the sum of 2^(K - 1 - k) I[k]. Then, at
-    each of the K steps in which it emits, the neuron spikes if V >= threshold 2^(K - 1 - k), and V is reduced
-    by that.
+    A spike at step k has the value 2^(K - 1 - k). First V = v_init + the current. Then, at each of the K
+    steps in which it emits, the neuron spikes if V >= threshold 2^(K - 1 - k), and V is reduced by that. So
+    its value is V / threshold, rounded down and clipped to 0 to 2^K - 1.
     """
 
     def __init__(self, threshold, v_init):  # type: ignore[no-untyped-def]
         self.threshold, self.v_init = np.float32(threshold), np.asarray(v_init, np.float32)
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        current = np.broadcast_to(current, (steps, *current.shape[1:]))
-        v = np.array(np.broadcast_to(self.v_init, current.shape[1:]))
-        weights = few_spike_weights(steps)
-        for step in range(steps):
-            v += weights[step] * current[step]
-        spikes = np.empty(current.shape, bool)
-        for step in range(steps):
-            np.greater_equal(v, self.threshold * weights[step], out=spikes[step])
-            v -= self.threshold * weights[step] * spikes[step]
-            if v_course is not None:
-                v_course.append(v.copy())
-        return spikes
+        v = state_of(self.v_init, current)
+        values = np.empty((1, *v.shape), np.uint16)
+        for v_block, inputs, emitted in blocks(v, current, values):
+            v_block += inputs[0]
+            levels = v_block
+            if np.frexp(self.threshold)[0] != 0.5:  # the quotient can round up, unlike that by a power of two
+                levels = v_block.astype(np.float64)
+            levels = levels / self.threshold
+            np.clip(levels, 0, 2**steps - 1, out=levels)
+            np.copyto(emitted[0], levels, casting="unsafe")
+        if v_course is not None:
+            spikes, v = few_spikes(values, steps), v.astype(np.float64)  # in which all differences are exact
+            for weight, spike in zip(few_spike_weights(steps), spikes):
+                v = v - np.float64(self.threshold * weight) * spike
+                v_course.append(v.astype(np.float32))
+        return values
 
 
 class Maximum:
@@ -126,49 +149,59 @@ class Maximum:
 
 
 class FewSpikeMaximum:
-    """The largest of several spike trains in the few-spike code: all K steps at once; spikes, bool.
+    """The largest of several values of few-spike neurons, uint16 (1, batch, ...).
 
-    A spike at step k has the value 2^(K - 1 - k), and a train the sum of these values. The emitted spikes are
-    the binary digits of the largest value.
+    current: the values of all trains, uint16 (1, batch, ..., trains).
     """
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        trains, weights = np.moveaxis(current, -1, 1), few_spike_weights(steps)
-        values = np.zeros(trains.shape[1:], np.float32)
-        for step in range(steps):
-            values += weights[step] * trains[step]
-        rest = values.max(axis=0)
-        spikes = np.empty(current.shape[:-1], bool)
-        for step in range(steps):
-            np.greater_equal(rest, weights[step], out=spikes[step])
-            rest -= weights[step] * spikes[step]
-            if v_course is not None:
-                v_course.append(rest.copy())
-        return spikes
+        values: np.ndarray = current.max(axis=-1)
+        if v_course is not None:
+            rest = values[0].astype(np.float32)
+            for weight, spike in zip(few_spike_weights(steps), few_spikes(values, steps)):
+                rest = rest - weight * spike
+                v_course.append(rest)
+        return values
 
 
 class Integrate:
-    """Integrators that never spike: V after each step, float32; V += weight I from 0.
+    """Integrators that never spike: V, float32, which is the sum of the current.
 
-    weights: the value of a spike at each time step, float32 (timesteps,): 2^(K - 1 - k) in the few-spike
-    code; None: 1.
+    V after each step; only after the last one where the current is (1, batch, ...), summed over the steps.
     """
 
-    def __init__(self, weights: np.ndarray | None = None) -> None:
-        self.weights = weights
+    def __init__(self) -> None:
         self.v = np.zeros(1, np.float32)
 
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        weights = rate_weights(steps)
-        if self.weights is not None:
-            weights, self.weights = self.weights[:steps], self.weights[steps:]
-        course = np.multiply(weights.reshape(-1, *[1] * (current.ndim - 1)), current, dtype=np.float32)
+        course = np.array(current, np.float32)
         course[0] += self.v
         course = np.cumsum(course, axis=0, dtype=np.float32)
         self.v = course[-1]
         if v_course is not None:
             v_course.extend(course)
         return course
+
+
+def state_of(values: np.ndarray, current: np.ndarray) -> np.ndarray:
+    """A copy of the state of neurons, or of their start values, float32 (batch, ...)."""
+    return np.array(np.broadcast_to(values, current.shape[1:]), np.float32, order="C")
+
+
+def blocks(state: np.ndarray, *others: np.ndarray) -> Iterator[list[np.ndarray]]:
+    """Yield views of some neurons of a state (batch, ...), (neurons,), and of arrays with a time axis.
+
+    Arrays (steps, batch, ...) give (steps, neurons); other states (batch, ...) give (neurons,).
+    """
+    flat = [a.reshape(*a.shape[: a.ndim - state.ndim], state.size) for a in (state, *others)]
+    for start in range(0, state.size, BLOCK):
+        yield [a[..., start : start + BLOCK] for a in flat]
+
+
+def few_spikes(values: np.ndarray, timesteps: int) -> np.ndarray:
+    """The spikes of values of few-spike neurons, uint16 (1, batch, ...): bool (timesteps, batch, ...)."""
+    digits = np.arange(timesteps - 1, -1, -1, dtype=np.uint16).reshape(-1, *[1] * (values.ndim - 1))
+    return (values >> digits & 1).astype(bool)
 
 
 def rate_weights(timesteps: int) -> np.ndarray:
@@ -187,11 +220,3 @@ def time_blocks(timesteps: int) -> list[int]:
     So memory does not depend on timesteps. Few-spike networks, which need all steps at once, have at most 16.
     """
     return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
-
-
-def batch_size_that_fits(timesteps: int, neurons: int, outputs: int) -> int:
-    """The number of examples at a time for which the currents of the largest population take some 64 MB.
-
-    neurons: of that population. outputs: of all output populations, whose values of all steps are kept.
-    """
-    return max(1, min(256, 2**24 // max(time_blocks(timesteps)[0] * neurons, timesteps * outputs)))

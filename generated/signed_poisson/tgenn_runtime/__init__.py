@@ -1,8 +1,8 @@
 """The code that is the same for every generated project: examples, scores, the command line, the engines.
 
 The engine of tgenn_gen uses it, and `tgenn generate` copies this folder, byte for byte, into each project as
-tgenn_runtime/. So it imports only the standard library, NumPy, PyGeNN (in genn_network) and matplotlib (for
-plots), and its own modules by relative imports; and it runs on Python 3.9.
+tgenn_runtime/. So it imports only the standard library, NumPy, PyGeNN (in genn_network), matplotlib (for
+plots) and threadpoolctl (if there), and its own modules by relative imports; and it runs on Python 3.9.
 
 A module imports only those above it:
 
@@ -19,6 +19,7 @@ A module imports only those above it:
     results            the results of a simulation
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run
+    numpy_batch        a batch of examples in NumPy
     numpy_network      a network in NumPy: reference.py
     genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py

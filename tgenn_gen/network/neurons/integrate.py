@@ -27,8 +27,7 @@ class IntegrateNeuron(Neuron):
     few_spike: bool = rarely(False)
 
     def call(self, dt: float) -> Call:
-        weights = {"weights": neuron_updates.few_spike_weights} if self.few_spike else {}
-        return Call(neuron_updates.Integrate, weights)
+        return Call(neuron_updates.Integrate)
 
     def genn(self, dt: float) -> Updates:
         weight = "(scalar)(1 << (timesteps - 1 - step)) * " if self.few_spike else ""
