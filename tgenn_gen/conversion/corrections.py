@@ -89,14 +89,21 @@ def _with_fitted_weights(
         if population.neuron.relays or sources <= analog:
             return population
         values = {
-            source: trial.courses[source][0]
-            if source in analog
-            else np.tensordot(weights, trial.courses[source], 1) / weights.sum()
-            for source in sources
+            source: course[0] if source in analog else _mean_over_steps(course, weights)
+            for source, course in trial.courses.items()
+            if source in sources
         }
         return fitted(population, values, current * (population.neuron.unit(dt) / population.scales))
 
     return adjusted_layerwise(network, examples, len(weights), adjust)
+
+
+def _mean_over_steps(course: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weighted mean of (steps, examples, *shape), float32; a step at a time, to bound memory."""
+    total = np.zeros(course.shape[1:], np.float32)
+    for weight, emitted in zip(weights / weights.sum(), course, strict=True):
+        total += weight * emitted
+    return total
 
 
 def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarray]:
