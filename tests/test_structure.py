@@ -137,10 +137,7 @@ def test_one_module_imports_keras_and_only_when_called():
 def test_run_time_modules_import_the_standard_library_numpy_and_where_it_is_needed_pygenn_and_matplotlib():
     allowed = {
         "genn_building": {"pygenn"},
-<<<<<<< HEAD
         "genn_network": {"pygenn"},
-=======
->>>>>>> 9478cf980878f2117b6cde700c872c188e2e0076
         "raster": {"matplotlib"},
         "numpy_network": {"threadpoolctl"},  # if it is there
     }

@@ -5,12 +5,7 @@ fdc36824dec534239b8358a88c56d5d3561895c8aeff952cab34235ee0e04684.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
-<<<<<<< HEAD
 ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
-=======
-ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
-next.
->>>>>>> 9478cf980878f2117b6cde700c872c188e2e0076
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -151,4 +146,4 @@ branch_to_sum = {
         calc_kernel_size_func=lambda pars: [9],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 59e8a5bdd934f131c8348b3947cf680fa042ddf91ccd2e775da0eb599300be69
+# tgenn_gen: the sha256 of all lines above is df3450456d51d8fc92b8d8cc38c6c63b3ce381a17f809581f2e8c6411b954126

@@ -5,12 +5,7 @@ fe63a7c951421ed7d3a6aee19bfe3a2d66f3980699e2120ca22bb0d4bc501847.
 
 SPARSE code runs once: it gives each synapse of id_pre its postsynaptic neuron and the index of its weight in
 the kernel. TOEPLITZ code runs whenever neurons spike: it computes the id_diag-th synapse of each of them.
-<<<<<<< HEAD
 ROWS is TOEPLITZ for a CPU, with SPARSE's code: all synapses of a neuron that spikes, then the next one's.
-=======
-ROWS is TOEPLITZ for a CPU, with the code of SPARSE: all synapses of one neuron that spikes, then those of the
-next.
->>>>>>> 9478cf980878f2117b6cde700c872c188e2e0076
 """
 
 from tgenn_runtime.genn_network import pygenn
@@ -90,4 +85,4 @@ stem_to_deep = {
         calc_kernel_size_func=lambda pars: [16],
     ),
 }
-# tgenn_gen: the sha256 of all lines above is 72a4a9ec12e98ef9c893237f6a46ecb51c32144690ff71f648b5e0bc95d4c1e1
+# tgenn_gen: the sha256 of all lines above is d3f51af0d4534c5adfef4d37e79c9b5c9c49dcc93c11da0e512cb189e518f709

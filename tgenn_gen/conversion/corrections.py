@@ -84,10 +84,13 @@ def _with_fitted_weights(
     wanted = ann_currents(folded, examples)
 
     def mean(course: np.ndarray) -> np.ndarray:
-        """What a source emits a step."""
-        if len(course) > 1:
-            return np.tensordot(weights, course, 1) / weights.sum()
-        return course[0] / weights.sum() if network.few_spike else course[0].astype(np.float32)
+        """What a source emits a step, float32; a step at a time, to bound memory."""
+        if len(course) == 1:  # a constant current, or a sum over the steps
+            return course[0] / np.float32(weights.sum() if network.few_spike else 1)
+        total = np.zeros(course.shape[1:], np.float32)
+        for weight, emitted in zip(weights / weights.sum(), course, strict=True):
+            total += weight * emitted
+        return total
 
     def adjust(population: Population, trial: Trial) -> Population:
         _, current = next(wanted)
