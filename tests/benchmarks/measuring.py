@@ -31,6 +31,7 @@ class Settings:
     examples            test images at most
     rounds, seconds     of each contestant
     tuned_on            examples for the choice of a batch size
+    all_trainings       of the networks that are trained with several seeds; else the first
     peers               the interpreter with PyTorch
     ml_genn             a checkout of ml_genn
     """
@@ -39,6 +40,7 @@ class Settings:
     rounds: int = 3
     seconds: float = 4.0
     tuned_on: int = 512
+    all_trainings: bool = True
     peers: str | None = None
     ml_genn: Path | None = None
 
