@@ -12,6 +12,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 THREADS = 2
+LEAST = 16  # examples that are timed, however long they take
 
 
 def environment(threads: int = THREADS) -> dict[str, str]:
@@ -106,7 +107,7 @@ def alternate(
                     process.ask(start=0, stop=min(first, 16))
                     process.ask(tune=first)
                     rate = first / process.ask(start=0, stop=first)["seconds"]
-                    counts[process.name] = max(1, min(examples, int(rate * seconds)))
+                    counts[process.name] = min(examples, max(LEAST, int(rate * seconds)))
                     continue
                 found = process.ask(start=0, stop=counts[process.name])
             except ContestantError as error:

@@ -13,7 +13,7 @@ from contestants import ContestantError, Process, alternate
 from networks import Network
 from results import Run
 
-RATE, FEW = "low_latency", "few_spike"  # presets
+RATE, FEW, AUTO = "low_latency", "few_spike", "auto"  # presets
 SPEED_STEPS = {"mnist": 16}  # of rate codes; 8 for the other networks
 ACCURACY = {RATE: (4, 8, 16, 32), FEW: (4, 5, 6, 8)}
 PEER_STEPS = (8, 16, 32)
@@ -31,6 +31,7 @@ class Settings:
     examples            test images at most
     rounds, seconds     of each contestant
     tuned_on            examples for the choice of a batch size
+    all_trainings       of the networks that are trained with several seeds; else the first
     peers               the interpreter with PyTorch
     ml_genn             a checkout of ml_genn
     """
@@ -39,6 +40,7 @@ class Settings:
     rounds: int = 3
     seconds: float = 4.0
     tuned_on: int = 512
+    all_trainings: bool = True
     peers: str | None = None
     ml_genn: Path | None = None
 
@@ -157,12 +159,12 @@ def accuracy(run: Run, network: Network, settings: Settings) -> None:
     fastest = "numba" if installed("numba") else "numpy"
     ann = _all_of(network, {"contestant": "keras", "model": str(network.model)}, count)
     run.add(**about, contestant="keras", **figures(ann))
-    for method, all_steps in ACCURACY.items():
-        for steps in all_steps:
-            project = network.export(method, steps)
-            found = _all_of(network, {"contestant": fastest, "project": str(project)}, count)
-            loss = 100 * (ann["correct"] - found["correct"]) / count
-            run.add(**about, contestant="ours", method=method, timesteps=steps, loss=loss, **figures(found))
+    for method, steps in ((AUTO, None), *((name, t) for name in ACCURACY for t in ACCURACY[name])):
+        project = network.export(method, steps)
+        found = _all_of(network, {"contestant": fastest, "project": str(project)}, count)
+        loss = 100 * (ann["correct"] - found["correct"]) / count
+        how = {"method": method, "timesteps": steps or found["timesteps"], "loss": loss}
+        run.add(**about, contestant="ours", **how, **figures(found))
 
 
 def _all_of(network: Network, settings: dict[str, Any], count: int) -> dict[str, Any]:

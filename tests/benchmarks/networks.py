@@ -74,11 +74,12 @@ class Network:
             np.savez(path, x=x, y=y)
         return path
 
-    def export(self, method: str, steps: int) -> Path:
-        """The project exported for so many time steps; the preset `method`."""
-        folder = self.folder / f"{method}-{steps}"
+    def export(self, method: str, steps: int | None = None) -> Path:
+        """The project exported with the preset `method`, for so many time steps or its default."""
+        folder = self.folder / f"{method}-{steps or 'default'}"
         if not folder.exists():
-            options = ["--preset", method, "--timesteps", str(steps), "--output", str(folder)]
+            options = ["--preset", method, "--output", str(folder)]
+            options += ["--timesteps", str(steps)] if steps else []
             tgenn("export", str(self.model), "--calibration", str(self.data), *options)
         return folder
 
@@ -116,7 +117,7 @@ class Golden(Network):
         rng = np.random.default_rng(0)
         return rng.integers(0, 256, (100, 7, 10, 2), np.uint8), rng.integers(0, 5, 100)
 
-    def export(self, method: str, steps: int) -> Path:
+    def export(self, method: str, steps: int | None = None) -> Path:
         return ROOT / "generated/small_cnn"
 
 

@@ -83,7 +83,13 @@ def accuracy(rows: list[Row]) -> str:
         "ANN",
         *(f"{METHODS[m]}, T = {t}" for m, some in steps.items() for t in some),
     ]
-    return table(head, _for_each_network(rows, steps, lambda row: f"{row['loss']:.2f}"))
+    lines = _for_each_network(rows, steps, lambda row: f"{row['loss']:.2f}")
+    default = {(r["network"], r["training"]): r for r in rows if r.get("method") == "auto"}
+    about = [(n, t) for n in _in_order(rows) for t in _trainings(rows, n)]
+    for line, which in zip(lines, about, strict=True):
+        row = default.get(which)
+        line.append(f"{row['loss']:.2f} (T = {row['timesteps']})" if row else "")
+    return table([*head, "default options"], lines)
 
 
 def costs(rows: list[Row]) -> str:
@@ -103,7 +109,7 @@ def _for_each_network(
 ) -> list[list[object]]:
     lines: list[list[object]] = []
     for network in _in_order(rows):
-        for training in sorted({r["training"] for r in rows if r["network"] == network}):
+        for training in _trainings(rows, network):
             own = [r for r in rows if (r["network"], r["training"]) == (network, training)]
             ann = next(r for r in own if r["contestant"] == "keras")
             found = {(r["method"], r["timesteps"]): r for r in own if r["contestant"] == "ours"}
@@ -229,6 +235,10 @@ def _short(error: str) -> str:
 def _in_order(rows: list[Row]) -> list[str]:
     present = {row["network"] for row in rows}
     return [name for name in SHOWN if name in present]
+
+
+def _trainings(rows: list[Row], network: str) -> list[int]:
+    return sorted({row["training"] for row in rows if row["network"] == network})
 
 
 def _steps(rows: list[Row], method: str) -> list[int]:

@@ -64,7 +64,7 @@ def main() -> None:
         parser.error(f"unknown part {', '.join(sorted(unknown))}, expected {', '.join(PARTS)}")
     settings = Settings(arguments.images, peers=arguments.peers, ml_genn=arguments.ml_genn)
     if arguments.quick:
-        settings = replace(settings, examples=200, rounds=1, seconds=0.3, tuned_on=32)
+        settings = replace(settings, examples=200, rounds=1, seconds=0.3, tuned_on=32, all_trainings=False)
     chosen = arguments.parts or [*PARTS]
     folder = Path(tempfile.gettempdir()) if arguments.quick else RESULTS
     name = f"{datetime.now(timezone.utc):%Y-%m-%d-%H%M%S}.json"
@@ -104,7 +104,8 @@ def works(
             if name == "small_cnn":
                 yield name, lambda: measure(run, Golden(folder), settings)
             elif name in NETWORKS:
-                for training in TRAININGS.get(name, (1,)) if part == "accuracy" else (1,):
+                several = part == "accuracy" and settings.all_trainings
+                for training in TRAININGS.get(name, (1,)) if several else (1,):
                     yield name, partial(_of_network, measure, run, name, folder, training, settings)
     elif part == "memory":
         if not only:

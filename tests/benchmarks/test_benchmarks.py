@@ -69,9 +69,10 @@ def test_accuracy_has_a_row_for_each_training_and_leaves_out_what_is_missing():
         *ann,
         *({**about, **cost, "training": t, "method": "few_spike", "timesteps": 3 + t} for t in (1, 2)),
     ]
-    shown = render.accuracy(rows)
-    assert "| 10,000 | 98.50 | 0.25 | |" in shown
-    assert "the same, training 2 | 10,000 | 98.50 | | 0.25 |" in shown
+    default = {**about, **cost, "training": 1, "method": "auto", "timesteps": 16}
+    shown = render.accuracy([*rows, default])
+    assert "| 10,000 | 98.50 | 0.25 | | 0.25 (T = 16) |" in shown
+    assert "the same, training 2 | 10,000 | 98.50 | | 0.25 | |" in shown
     assert "| 20; 16,000; 2.5 M |" in render.costs(rows)
 
 

@@ -76,6 +76,7 @@ class Engine:
         return {
             "spikes": sum(float(m.sum()) for m in mean.values()),
             "synaptic_events": events,
+            "timesteps": steps,
             "latency": steps + depth * (steps if network.few_spike else 1),
         }
 
