@@ -24,8 +24,8 @@ def _as_option(argument: re.Match[str]) -> str:
         return f"--no-{name}"
     if value in (None, "True"):
         return f"--{name}"
-    plain = re.sub(r"[()'\"]", "", value).rstrip(",")  # of a string, or of a tuple of one
-    return f"--{name} {plain}"
+    plain = re.sub(r"[()'\"]", "", value).rstrip(",")  # of a string, or of a tuple of at most one
+    return f"--{name} {plain or 'none'}"
 
 
 def with_options(hint: str) -> str:

@@ -73,6 +73,7 @@ def test_an_argument_in_a_hint_is_an_option_of_the_commands_that_print_it(module
     [
         ("`readout='spike_count'`", "--readout spike_count"),
         ("`corrections=('offset',)`", "--correct offset"),
+        ("`corrections=()`", "--correct none"),
         ("`per_channel=False`", "--no-per-channel"),
         ("`force=True`", "--force"),
         ("`folder`", "--output"),

@@ -57,15 +57,21 @@ def test_tensor_genn_takes_its_parameters_as_options():
     assert expected.encoding == IntegrateAndFireInput(-58.0, "to_rest", "uniform", -60.0, 0.01, 0.02)
 
 
+OTHER = {"corrections": ()}  # those of a preset are for its neurons
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        ("--neuron few_spike --timesteps 8", {"neuron": FewSpikeNeuron(), "timesteps": 8}),
+        ("--neuron few_spike --timesteps 8", {"neuron": FewSpikeNeuron(), "timesteps": 8, **OTHER}),
         (
             "--neuron integrate_and_fire --reset zero --v-init 0.25",
-            {"neuron": IntegrateAndFireNeuron(reset="zero", v_init=0.25)},
+            {"neuron": IntegrateAndFireNeuron(reset="zero", v_init=0.25), **OTHER},
         ),
-        ("--neuron integrate_and_fire --threshold 2", {"neuron": IntegrateAndFireNeuron(2.0, v_init=1.0)}),
+        (
+            "--neuron integrate_and_fire --threshold 2",
+            {"neuron": IntegrateAndFireNeuron(2.0, v_init=1.0), **OTHER},
+        ),
         ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFireNeuron(negative_threshold=-1.0)}),
         ("--encoding poisson --signed", {"encoding": PoissonInput(True)}),
         ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
@@ -74,7 +80,7 @@ def test_tensor_genn_takes_its_parameters_as_options():
         ("--correct none", {"corrections": ()}),
         (
             "--neuron integrate_and_fire --v-rest=-1",
-            {"neuron": IntegrateAndFireNeuron(v_init=0.0, v_rest=-1.0)},
+            {"neuron": IntegrateAndFireNeuron(v_init=0.0, v_rest=-1.0), **OTHER},
         ),
         (
             "--encoding integrate_and_fire --threshold 2 --input-gain 3",

@@ -351,7 +351,10 @@ def test_the_choices_of_a_conversion_are_recorded(tmp_path):
     low = convert(model, x).provenance
     assert (low["preset"], low["normalization"], low["per_channel"]) == ("low_latency", "mse", True)
     assert (low["corrections"], low["for_timesteps"], low["calibration"]["sample"]) == (["weights"], 16, 40)
-    assert "weights and biases of all populations corrected against the ANN for 16 steps" in low["changes"]
+    assert "weights are not corrected, which needs 64 examples" in low["changes"]
+    more = np.concatenate([x, 1 - x])
+    change = convert(model, more).provenance["changes"]
+    assert any("populations, and biases, corrected against the ANN for 16 steps" in c for c in change)
     uncorrected = convert(model, x, replace(PRESETS["low_latency"], corrections=())).provenance
     assert "corrections" not in uncorrected and "sample" not in uncorrected["calibration"]
     corrected = convert(model, x, Method("data", corrections=("bias",), timesteps=9)).provenance

@@ -135,7 +135,7 @@ def blocks(of=keras):
     "method",
     [
         Method("data", True, FewSpikeNeuron(), timesteps=12),
-        replace(PRESETS["low_latency"], timesteps=256),
+        replace(UNCORRECTED, timesteps=256),
         pytest.param(replace(PRESETS["plain"], normalize="data", timesteps=1024), marks=pytest.mark.slow),
     ],
     ids=["few_spike", "signed", "plain"],

@@ -5,27 +5,37 @@ from __future__ import annotations
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from tgenn_gen.runtime import numpy_network
+from tgenn_gen.runtime.numpy_network import in_threads
+
+threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
-@pytest.mark.parametrize("limits", [numpy_network.threadpool_limits, None], ids=["threads", "one thread"])
-def test_values_come_in_the_order_of_their_arguments(monkeypatch, limits):
-    monkeypatch.setattr(numpy_network, "threadpool_limits", limits)
-    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 4)
+def blas_threads(_=None):
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    return {pool["num_threads"] for pool in pools}
 
+
+@pytest.fixture(autouse=True)
+def four_threads():
+    np.ones((2, 2)) @ np.ones((2, 2))
+    with threadpoolctl.threadpool_limits(4, "blas"):
+        yield
+
+
+def test_values_come_in_the_order_of_their_arguments():
     def slow_at_first(argument):
         time.sleep(0.02 if argument == 0 else 0.001)
         return argument * argument, threading.get_ident()
 
-    found = [*numpy_network.in_threads(slow_at_first, range(20))]
+    found = [*in_threads(slow_at_first, range(20))]
     assert [value for value, _ in found] == [n * n for n in range(20)]
-    assert (len({thread for _, thread in found}) > 1) == (limits is not None)
+    assert len({thread for _, thread in found}) > 1
 
 
-def test_an_error_ends_the_work(monkeypatch):
-    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 2)
+def test_an_error_ends_the_work():
     started = []
 
     def fails(argument):
@@ -35,31 +45,40 @@ def test_an_error_ends_the_work(monkeypatch):
         return argument
 
     with pytest.raises(ValueError, match="three"):
-        list(numpy_network.in_threads(fails, range(1000)))
+        list(in_threads(fails, range(1000)))
     assert len(started) < 20
 
 
-def test_what_is_not_asked_for_is_not_computed(monkeypatch):
-    monkeypatch.setattr(numpy_network, "usable_threads", lambda: 2)
+def test_what_is_not_asked_for_is_not_computed():
     started = []
-    values = numpy_network.in_threads(started.append, range(1000))
+    values = in_threads(started.append, range(1000))
     next(values)
     values.close()
     assert len(started) < 10
 
 
-def test_matrix_products_use_one_thread_only_meanwhile():
-    info = pytest.importorskip("threadpoolctl").threadpool_info
-
-    def blas_threads(_=None):
-        return {pool["num_threads"] for pool in info() if pool["user_api"] == "blas"}
-
+def test_matrix_products_use_one_core_meanwhile():
     before = blas_threads()
-    assert all(found == {1} for found in numpy_network.in_threads(blas_threads, range(3)))
+    assert all(found == {1} for found in in_threads(blas_threads, range(3)))
     assert blas_threads() == before
 
 
-def test_threads_are_as_many_as_products_would_use():
-    limits = pytest.importorskip("threadpoolctl").threadpool_limits
-    with limits(1, "blas"):
-        assert numpy_network.usable_threads() == 1
+def test_the_limit_ends_with_the_last_of_several_users():
+    before = blas_threads()
+    first, second = in_threads(blas_threads, range(9)), in_threads(blas_threads, range(9))
+    next(first), next(second)
+    first.close()
+    assert blas_threads() == {1} == next(second)
+    second.close()
+    assert blas_threads() == before
+
+
+def test_there_is_one_thread_where_products_use_one_core():
+    with threadpoolctl.threadpool_limits(1, "blas"):
+        found = {*in_threads(lambda _: threading.get_ident(), range(9))}
+    assert len(found) == 1
+
+
+def test_there_is_one_thread_without_threadpoolctl(monkeypatch):
+    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.threadpool_limits", None)
+    assert len({*in_threads(lambda _: threading.get_ident(), range(9))}) == 1

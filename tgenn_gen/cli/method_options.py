@@ -126,7 +126,12 @@ def methods_of_options(arguments: argparse.Namespace) -> tuple[Method, ...]:
     is_auto = arguments.preset == AUTO
     method = _method(PRESETS["low_latency" if is_auto else arguments.preset], arguments)
     about_neurons = any(getattr(arguments, name) is not None for name in ("neuron", *NEURON_FIELDS))
-    return automatic(method) if is_auto and not about_neurons else (method,)
+    if not is_auto or about_neurons:
+        return (method,)
+    methods = automatic(method)
+    if arguments.correct is not None:
+        methods = tuple(replace(m, corrections=arguments.correct) for m in methods)
+    return methods
 
 
 def _method(method: Method, arguments: argparse.Namespace) -> Method:
@@ -158,8 +163,8 @@ def _method(method: Method, arguments: argparse.Namespace) -> Method:
     changes = {field: given[option] for option, field in names.items() if option in given}
     if changes.get("normalize") in WHOLE_LAYERS:
         changes.setdefault("per_channel", False)
-    if changes.get("normalize") in WITHOUT_DATA:
-        changes.setdefault("corrections", ())
+    if changes.get("normalize") in WITHOUT_DATA or neuron.kind != method.neuron.kind:
+        changes.setdefault("corrections", ())  # the preset's are for its neurons, with data
     return replace(method, neuron=neuron, dense_neuron=dense, encoding=encoding, **changes)
 
 

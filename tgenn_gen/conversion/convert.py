@@ -237,7 +237,11 @@ def _converted(task: _Task, found: _Measured) -> Network:
     normalized = rescale(network, scales)
     if measured is not None and method.corrections:
         log.info("correcting %s on %d examples", ", ".join(method.corrections), size)
-        normalized = corrected(normalized, network, measured.sample, method.corrections)
+        corrections = tuple(c for c in method.corrections if c != "weights" or size >= FEW)
+        before, normalized = normalized, corrected(normalized, network, measured.sample, corrections)
+        notes += _correction_notes(corrections, method.timesteps, before, normalized)
+        if corrections != method.corrections:
+            notes.append(f"weights are not corrected, which needs {FEW} examples")
     provenance: dict[str, Any] = {
         "model": Path(found.read.file).name if path is not None else found.read.name,
         **({"model_sha256": file_sha256(path)} if path is not None else {}),
@@ -263,7 +267,7 @@ def _converted(task: _Task, found: _Measured) -> Network:
         f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
     ]
-    if changes := [*found.folded.notes, *found.scaling, *notes, *_correction_notes(method)]:
+    if changes := [*found.folded.notes, *found.scaling, *notes]:
         provenance["changes"] = changes
     return with_weight_names(replace(normalized, provenance=provenance))
 
@@ -315,14 +319,18 @@ def _choices(method: Method) -> dict[str, Any]:
     }
 
 
-def _correction_notes(method: Method) -> list[str]:
+def _correction_notes(
+    corrections: Sequence[str], timesteps: int, before: Network, after: Network
+) -> list[str]:
+    pairs = zip(before.populations, after.populations, strict=True)
+    fitted = sum(p.inputs != q.inputs for p, q in pairs)
     words = {
-        "weights": "weights and biases of all populations",
+        "weights": f"weights of {fitted} of {len(after.populations)} populations, and biases,",
         "bias": "biases of all populations",
         "potential": "initial potentials of all neurons",
     }
     return [
-        f"{words[correction]} corrected against the ANN for {method.timesteps} steps"
-        for correction in method.corrections
+        f"{words[correction]} corrected against the ANN for {timesteps} steps"
+        for correction in corrections
         if correction in words
     ]

@@ -7,7 +7,7 @@ regression with a penalty on the change of the kernels. Held-out examples decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,8 +22,9 @@ from tgenn_gen.network.ops.shared.mixing import Mixing
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.linear_maps import pad_images
 
-ROWS, ELEMENTS = 2**15, 2**25  # that a fit reads at most: positions of examples, and numbers in all
-COLUMNS = 4096  # at most: the time of a fit grows with their cube
+ROWS, ELEMENTS = 2**14, 2**25  # that a fit reads at most: positions of examples, and numbers in all
+COLUMNS = 2400  # at most where there are as many rows: the time of a fit grows with their cube
+RARE = 0.3  # of the mean deviation: columns with a smaller one, of rare spikes, are changed less
 PENALTIES = (0.01, 0.1, 1.0, 10.0)  # on the change by a column, relative to the column's variance
 HELD_OUT = 4  # one example in so many
 
@@ -56,9 +57,11 @@ def fitted(population: Population, values: Mapping[str, np.ndarray], wanted: np.
     kernels = _kernels(population, values)
     columns = sum(k.values[..., 0].size for k in kernels)
     chosen = np.random.default_rng(0).permutation(len(missing))[: min(ROWS, ELEMENTS // max(columns, 1))]
+    if not 0 < min(columns, len(chosen)) <= COLUMNS:
+        return _with_shift(population, missing[chosen].mean(axis=0))
     held_out = chosen * len(wanted) // len(missing) % HELD_OUT == HELD_OUT - 1
     read = [_columns(k, chosen) for k in kernels]
-    x = np.concatenate(read or [np.zeros((1, len(chosen), 0), np.float32)], axis=2, dtype=np.float32)
+    x = np.concatenate(read, axis=2, dtype=np.float32)
     y = missing[chosen].reshape(len(chosen), len(x), -1).swapaxes(0, 1)
     change, shift = _regression(x, y, held_out)
     inputs, first = list(population.inputs), 0
@@ -68,8 +71,12 @@ def fitted(population: Population, values: Mapping[str, np.ndarray], wanted: np.
         chain = (*chain[: k.place], k.map.with_kernel(k.values + added), *chain[k.place + 1 :])
         inputs[k.connection] = replace(inputs[k.connection], through=chain)
         first += part.shape[2]
+    return _with_shift(replace(population, inputs=tuple(inputs)), shift)
+
+
+def _with_shift(population: Population, shift: np.ndarray) -> Population:
     bias = shift if population.bias is None else population.bias.values + shift
-    return replace(population, inputs=tuple(inputs), bias=Tensor.unnamed(bias))
+    return replace(population, bias=Tensor.unnamed(bias))
 
 
 def _kernels(population: Population, values: Mapping[str, np.ndarray]) -> list[_Kernel]:
@@ -92,11 +99,8 @@ def _can_be_fitted(linear_map: Mixing) -> bool:
     if isinstance(linear_map, DepthwiseConv2D):
         return linear_map.dilation == (1, 1)
     if isinstance(linear_map, Conv1D | Conv2D):
-        if linear_map.groups > 1 or linear_map.dilation not in (1, (1, 1)):
-            return False
-    elif not isinstance(linear_map, Dense):
-        return False
-    return linear_map.kernel.values[..., 0].size <= COLUMNS
+        return linear_map.groups == 1 and linear_map.dilation in (1, (1, 1))
+    return isinstance(linear_map, Dense)
 
 
 def _columns(k: _Kernel, chosen: np.ndarray) -> np.ndarray:
@@ -128,23 +132,32 @@ def _regression(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> tuple[np.
     with the least error on held-out rows; no change of the kernel where no penalty makes that error smaller.
     """
     mean, deviation = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
+    deviation = np.maximum(deviation, RARE * deviation.mean(axis=2, keepdims=True))
     deviation[deviation == 0] = 1
     shift = y.mean(axis=1, keepdims=True)
     x, y = (x - mean) / deviation, y - shift
-    (products, wanted), (test_products, test_wanted) = (
-        (x[:, rows].swapaxes(1, 2) @ x[:, rows], x[:, rows].swapaxes(1, 2) @ y[:, rows])
-        for rows in (~held_out, held_out)
-    )
-    change, least = np.zeros_like(wanted), 0.0
+    test_x, test_y = x[:, held_out], y[:, held_out]
+    change, least = np.zeros((len(x), x.shape[2], y.shape[2])), float(np.square(test_y).sum())
+    solve_training, solve_all = _solver(x[:, ~held_out], y[:, ~held_out]), _solver(x, y)
     for penalty in PENALTIES:
-        candidate = _solved(products, wanted, penalty * np.count_nonzero(~held_out))
-        error = (candidate * (test_products @ candidate - 2 * test_wanted)).sum()  # less that of no change
+        error = float(np.square(test_y - test_x @ solve_training(penalty)).sum())
         if error < least:
-            least = error
-            change = _solved(products + test_products, wanted + test_wanted, penalty * len(held_out))
+            least, change = error, solve_all(penalty)
     change = change / deviation.swapaxes(1, 2)
     return change, (shift - mean @ change).reshape(-1)
 
 
+def _solver(x: np.ndarray, y: np.ndarray) -> Callable[[float], np.ndarray]:
+    """A function of a penalty: the solution of the ridge regression, (groups, columns, outputs)."""
+    rows, columns = x.shape[1:]
+    transposed = x.swapaxes(1, 2)
+    if rows < columns:  # the smaller one of two equal forms
+        products = x @ transposed
+        return lambda penalty: transposed @ _solved(products, y, penalty * rows)
+    products, wanted = transposed @ x, transposed @ y
+    return lambda penalty: _solved(products, wanted, penalty * rows)
+
+
 def _solved(products: np.ndarray, wanted: np.ndarray, penalty: float) -> np.ndarray:
-    return np.linalg.solve(products + penalty * np.eye(products.shape[1]), wanted)
+    solution: np.ndarray = np.linalg.solve(products + penalty * np.eye(products.shape[1]), wanted)
+    return solution.astype(wanted.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tgenn_gen.conversion.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data, parse_normalization
+from tgenn_gen.conversion.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data
 from tgenn_gen.document.canonical_text import document_data
 from tgenn_gen.document.schema_check import schema_problems, suggestion
 from tgenn_gen.errors import Diagnostic, Location, TgennError
@@ -33,7 +33,6 @@ def check_method(method: Method, has_data: bool) -> None:
         found.append(Diagnostic.at(place, "T408", message, hint))
 
     try:
-        parse_normalization(method.normalize)
         if needs_data(method.normalize) and not has_data:
             refuse(
                 f"normalization '{method.normalize}' needs calibration data",
@@ -61,8 +60,10 @@ def check_method(method: Method, has_data: bool) -> None:
             "correction 'offset' needs the readout spike_count",
             "use `readout='spike_count'`, or leave it out",
         )
-    elif method.corrections and not has_data:
-        refuse("corrections need calibration data", "give `calibration='TRAINING.npz'`")
+    elif method.corrections and not has_data and not found:
+        refuse(
+            "corrections need calibration data", "give `calibration='TRAINING.npz'`, or use `corrections=()`"
+        )
     neurons = [method.neuron, *([method.dense_neuron] if method.dense_neuron else [])]
     if "potential" in method.corrections and any(getattr(n, "v_init", "") == "uniform" for n in neurons):
         refuse(

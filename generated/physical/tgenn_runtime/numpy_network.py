@@ -7,7 +7,6 @@ or what OMP_NUM_THREADS says; one without the package threadpoolctl, which sets 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -171,23 +170,42 @@ def batch_size_that_fits(steps: int, neurons: int, outputs: int) -> int:
 
 def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argument]) -> Iterator[Value]:
     """Yield function(argument) for all arguments, in their order; a few are computed ahead."""
-    threads = usable_threads() if threadpool_limits else 1
-    limited = threadpool_limits(1, "blas") if threadpool_limits else contextlib.nullcontext()
     running: deque[Future[Value]] = deque()
-    pool = ThreadPoolExecutor(threads)
-    try:
-        with limited:
+    with _ONE_CORE as threads, ThreadPoolExecutor(threads) as pool:
+        try:
             for argument in arguments:
                 running.append(pool.submit(function, argument))
                 if len(running) > threads:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def usable_threads() -> int:
-    """The number of threads that NumPy's matrix products use."""
-    pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return max(pools, default=os.cpu_count() or 1)
+class _ProductsOnOneCore:
+    """Entered, it limits NumPy's matrix products to one core, and gives the number that they had used.
+
+    The limit is one of the process: it ends when all that have entered have left.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.entered, self.threads = Lock(), 0, 1
+
+    def __enter__(self) -> int:
+        with self.lock:
+            if self.entered == 0 and threadpool_limits is not None:
+                pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+                self.threads = max(pools, default=os.cpu_count() or 1)
+                self.limits = threadpool_limits(1, "blas")
+            self.entered += 1
+            return self.threads if threadpool_limits is not None else 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.entered -= 1
+            if self.entered == 0 and threadpool_limits is not None:
+                self.limits.restore_original_limits()
+
+
+_ONE_CORE = _ProductsOnOneCore()
