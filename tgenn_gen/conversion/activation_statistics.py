@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.input_encodings import values_problem
+from tgenn_gen.runtime.numpy_network import in_threads
 from tgenn_gen.runtime.readout_functions import decisions
 
 Progress = Callable[[int, int], None]
@@ -171,20 +173,37 @@ def measure(
         histograms[p.name] = ActivationHistogram(channels, bits, calibration.count * p.size // channels)
     done, correct, labelled = 0, 0, len(output.shape) == 1
     ranges = {i.name: (np.inf, -np.inf) for i in network.inputs}
-    for examples, labels in calibration.batches(network.largest):
+    adding = Lock()
+
+    def batches() -> Iterator[tuple[Examples, np.ndarray | None]]:
+        nonlocal labelled
+        for examples, labels in calibration.batches(network.largest):
+            require_values(network, examples, calibration.file)
+            fits = labels is not None and 0 <= labels.min() <= labels.max() < max(output.size, 2)
+            labelled = labelled and fits
+            yield examples, labels if labelled else None
+
+    def measured(batch: tuple[Examples, np.ndarray | None]) -> tuple[Examples, int]:
+        """Count the activations of a batch: its examples, and how many are classified right."""
+        examples, labels = batch
+        right = 0
+        for population, current in ann_currents(network, examples):
+            for name in counted[population.name]:
+                activations = population.activation(current)
+                with adding:
+                    histograms[name].add(activations)
+            if labels is not None and population is output:
+                right = int((decisions(population.logits(current), None) == labels).sum())
+        return examples, right
+
+    for examples, right in in_threads(measured, batches()):
         for name, x in examples.items():
             low, high = ranges[name]
             ranges[name] = min(low, float(x.min()) + 0.0), max(high, float(x.max()) + 0.0)  # no negative zero
-        require_values(network, examples, calibration.file)
-        labelled = labelled and labels is not None and 0 <= labels.min() <= labels.max() < max(output.size, 2)
-        for population, current in ann_currents(network, examples):
-            for name in counted[population.name]:
-                histograms[name].add(population.activation(current))
-            if labelled and population is output:
-                correct += int((decisions(population.logits(current), None) == labels).sum())
         here = (wanted >= done) & (wanted < done + count_of(examples))
         for name, x in examples.items():
             kept[name][here] = x[wanted[here] - done]
+        correct += right
         done += count_of(examples)
         if progress is not None:
             progress(done, calibration.count)
