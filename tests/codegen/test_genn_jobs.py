@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -46,7 +48,7 @@ def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, name):
     options += ("--set", f"{spiking}.threshold=-58") if name == "physical" else ()
     expected = outcome(folder, *options)
     assert expected[0][f"spikes/{spiking}"].size
-    for jobs in (2, 8):
+    for jobs in (2, 3):
         arrays, report, stdout, stderr = outcome(folder, *options, "--jobs", jobs)
         assert_equal_arrays(arrays, expected[0])
         assert_equal_scores(report, expected[1])
@@ -108,11 +110,68 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(project):
             time.sleep(0.1)
 
 
-def test_jobs_are_for_the_cpu_backend(fake_genn, tmp_path):
+@pytest.mark.genn
+@pytest.mark.slow
+def test_fewer_examples_than_jobs_give_the_same_results(project):
+    for examples, record in ((1, ()), (2, ("--record", pooled_dense().spiking[0]))):
+        options = ("-n", examples, *record)
+        expected = outcome(project, *options)
+        arrays, report, *printed = outcome(project, *options, "--jobs", 3)
+        assert_equal_arrays(arrays, expected[0])
+        assert_equal_scores(report, expected[1])
+        assert printed == [*expected[2:]]
+
+
+@pytest.fixture
+def jobs(fake_genn, tmp_path):
+    """The class Jobs of a project, its network, and the path of the script."""
     network = pooled_dense()
     np.savez(fake_genn, **synapse_matrices(network))
     folder = written(network, tmp_path / "n", **examples_for(network, 2))
     script = load_script(folder / "simulate.py")
-    jobs = sys.modules.get("tgenn_runtime.genn_jobs") or script.main.__globals__["Jobs"]
+    return script.main.__globals__["Jobs"], script.build(), str(folder / "simulate.py")
+
+
+def test_jobs_are_for_the_cpu_backend(jobs):
+    made, net, script = jobs
     with pytest.raises(ValueError, match=r"^jobs 2: expected 1 with backend fake, which "):
-        jobs(script.build(), str(folder / "simulate.py"), {}, 2)
+        made(net, script, {}, 2)
+
+
+def test_jobs_are_limited_by_the_processor_cores_that_may_be_used(jobs, monkeypatch):
+    made, net, script = jobs
+    net.backend = "single_threaded_cpu"
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
+    assert made(net, script, {}, 12).jobs == 12
+    with pytest.raises(ValueError, match=r"^jobs 13: expected at most 12, 4 for each processor core$"):
+        made(net, script, {}, 13)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with pytest.raises(ValueError, match=r"^jobs 5: expected at most 4, 4 for each processor core$"):
+        made(net, script, {}, 5)
+
+
+@pytest.mark.parametrize("error", [errno.EAGAIN, errno.EMFILE, errno.ENOMEM], ids=errno.errorcode.get)
+def test_a_process_that_cannot_be_started_is_an_error(jobs, monkeypatch, error):
+    made, net, script = jobs
+    net.backend = "single_threaded_cpu"
+
+    def start(process):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", start)
+    handler = signal.getsignal(signal.SIGINT)
+    message = f"^jobs 2: process 1 cannot be started: {os.strerror(error)}: use fewer$"
+    with pytest.raises(ValueError, match=message) as raised:
+        next(made(net, script, {}, 2).batches(examples_for(pooled_dense(), 4), 3, (), (), False))
+    assert raised.value.status == 3 and signal.getsignal(signal.SIGINT) is handler
+
+
+@pytest.mark.parametrize("sent", [b"", b"\0\0", b"\0\0\0\x10half"], ids=["nothing", "length", "part"])
+def test_a_process_that_ends_within_a_message_is_an_error(jobs, sent):
+    end, far_end = multiprocessing.Pipe(duplex=False)
+    os.write(far_end.fileno(), sent)
+    far_end.close()
+    with pytest.raises(ValueError, match=r"^a process ended before it was done: ") as raised:
+        jobs[0].__init__.__globals__["_received"](end)
+    assert raised.value.status == 3

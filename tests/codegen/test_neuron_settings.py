@@ -124,6 +124,25 @@ def test_wrong_settings_are_errors_that_say_what_is_possible(physical, script, s
     assert not re.search("Traceback", done.stderr)
 
 
+@pytest.mark.parametrize("script", [pytest.param("simulate", marks=pytest.mark.genn), "reference"])
+@pytest.mark.parametrize(("name", "population"), [("signed_maximum", "pool2x2"), ("signed_poisson", "image")])
+def test_whether_spikes_have_signs_is_no_parameter(tmp_path, name, population, script):
+    network = golden_networks()[name]
+    net = load_script(written(network, tmp_path / "n") / f"{script}.py").build()
+    with pytest.raises(ValueError, match=f"^set {population}.signed=0: has no parameters"):
+        net.set(population, signed=0)
+        net.run(examples_for(network, 1))
+
+
+@pytest.mark.genn
+def test_a_population_that_a_user_adds_needs_neither_parameters_nor_variables_as_in_pygenn():
+    from tgenn_gen.runtime.genn_building import GeNNModel, pygenn
+
+    model = GeNNModel("float", "own", backend="single_threaded_cpu")
+    silent = pygenn.create_neuron_model("silent")
+    assert model.add_neuron_population("added", 3, silent).num_neurons == 3
+
+
 def test_a_population_without_parameters_has_none_to_set(tmp_path):
     network = pooled_dense()
     folder = written(network, tmp_path / "n", **examples_for(network, 1))

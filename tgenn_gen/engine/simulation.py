@@ -48,7 +48,7 @@ from tgenn_gen.runtime.neuron_updates import (
 )
 from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
-from tgenn_gen.runtime.random_numbers import uniform_between
+from tgenn_gen.runtime.random_numbers import Drawn
 from tgenn_gen.runtime.results import Result, joined
 
 
@@ -248,17 +248,18 @@ def step_weights(network: Network, timesteps: int) -> np.ndarray:
 def made(call: Call, keys: np.ndarray, shape: Shape) -> Any:
     """Make the neurons or the encoding of a call, an object of the runtime, for examples with these keys."""
     neurons = fastest().neurons.get(call.function, call.function)
-    return neurons(**_arguments(call, keys, shape))
+    arguments = _arguments(call, keys, shape).items()
+    return neurons(**{n: v.between(v.low, v.high) if isinstance(v, Drawn) else v for n, v in arguments})
 
 
 def _arguments(call: Call, keys: np.ndarray, shape: Shape) -> dict[str, Any]:
-    """The values of a call's arguments."""
+    """The values of a call's arguments, as Batch.population takes them."""
 
     def value(argument: object) -> object:
         if isinstance(argument, Tensor):
             return argument.values
         if isinstance(argument, Uniform):
-            return uniform_between(keys, argument.low, argument.high, shape)
+            return Drawn(keys, argument.low, argument.high, shape)
         return keys if isinstance(argument, Keys) else argument
 
     return {name: value(argument) for name, argument in call.arguments.items()}

@@ -17,15 +17,14 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class NeuronSettings:
-    """values: {population: {parameter: value}}, with the names of network.yaml."""
+    """values: {population: {parameter: value}}, with the names of the arguments in reference.py."""
 
     values: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def with_values(self, population: str, values: Mapping[str, Any]) -> NeuronSettings:
         """These settings and some more. Raises RunError where a value is not a finite float32."""
         for name, value in values.items():
-            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-            if not number or not isfinite(value) or abs(value) > LARGEST:
+            if not _is_number(value) or not isfinite(value) or abs(value) > LARGEST:
                 raise _error(population, name, value, "expected a number")
         numbers = {name: float(value) for name, value in values.items()}
         return NeuronSettings({**self.values, population: {**self.values.get(population, {}), **numbers}})
@@ -36,7 +35,7 @@ class NeuronSettings:
         Random numbers between v_rest and threshold are drawn between the new values.
         """
         changed = self.values.get(population, {})
-        possible = [name for name, value in parameters.items() if isinstance(value, (int, float))]
+        possible = [name for name, value in parameters.items() if _is_number(value)]
         for name, value in changed.items():
             if name not in possible:
                 expected = f"expected one of {', '.join(possible)}" if possible else "has no parameters"
@@ -74,6 +73,10 @@ def parsed(text: str) -> tuple[str, str, float]:
         return population, name, float(value)
     except ValueError:
         raise ValueError(f"expected a number after =, got {text!r}") from None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
 
 
 def _above_rest(parameters: Mapping[str, Any]) -> bool:

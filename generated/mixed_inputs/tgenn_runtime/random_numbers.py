@@ -33,14 +33,9 @@ def uniform(keys: np.ndarray, counter: int, shape: tuple[int, ...]) -> np.ndarra
     return ((drawn >> np.uint32(8)) * np.float32(2**-24)).astype(np.float32).reshape(len(keys), *shape)
 
 
-def uniform_between(keys: np.ndarray, low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Numbers in [low, high), float32 (batch, *shape), with a counter that no time step uses."""
-    return np.float32(low) + np.float32(high - low) * uniform(keys, 2**32 - 1, shape)
-
-
 @dataclass(frozen=True)
 class Drawn:
-    """Random numbers in [low, high), as uniform_between gives them, that can also be drawn between others."""
+    """Random numbers in [low, high) for each neuron, that can also be drawn between other numbers."""
 
     keys: np.ndarray
     low: float
@@ -48,5 +43,5 @@ class Drawn:
     shape: tuple[int, ...]
 
     def between(self, low: float, high: float) -> np.ndarray:
-        """The numbers in [low, high), float32 (batch, *shape)."""
-        return uniform_between(self.keys, low, high, self.shape)
+        """The numbers in [low, high), float32 (batch, *shape), with a counter that no time step uses."""
+        return np.float32(low) + np.float32(high - low) * uniform(self.keys, 2**32 - 1, self.shape)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import multiprocessing
+import os
 import runpy
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from .results import Result, joined
 
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
+JOBS_PER_CORE = 4
 
 
 class Jobs:
@@ -35,6 +37,10 @@ class Jobs:
                 f"{jobs}: expected 1 with backend {net.backend}, which simulates many examples at a time"
             )
             raise RunError(f"{message}: see --batch-size", option="jobs")
+        most = JOBS_PER_CORE * _cores()
+        if jobs > most:
+            message = f"{jobs}: expected at most {most}, {JOBS_PER_CORE} for each processor core"
+            raise RunError(message, option="jobs")
         self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
 
     def batches(
@@ -63,13 +69,17 @@ class Jobs:
                     (start, {name: x[start : stops[start]] for name, x in examples.items()})
                     for start in starts[job::jobs]
                 ]
-                end, far_end = context.Pipe(duplex=False)
                 arguments = (self.script, self.options, self.net.settings.values)
                 call = (timesteps, record, record_v, details)
-                process = context.Process(
-                    target=_simulate, args=(far_end, arguments, blocks, call), daemon=True
-                )
-                process.start()
+                try:
+                    end, far_end = context.Pipe(duplex=False)
+                    process = context.Process(
+                        target=_simulate, args=(far_end, arguments, blocks, call), daemon=True
+                    )
+                    process.start()
+                except OSError as error:  # too many processes or open files, not enough memory
+                    message = f"{self.jobs}: process {job + 1} cannot be started: {error.strerror}: use fewer"
+                    raise RunError(message, 3, option="jobs") from None
                 far_end.close()
                 processes.append(process)
                 results.append(end)
@@ -84,11 +94,18 @@ class Jobs:
                 process.join()
 
 
+def _cores() -> int:
+    """The number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _received(end: Connection) -> Result:
     """The next result of a process. Raises its error."""
     try:
         result = end.recv()
-    except EOFError:
+    except (EOFError, OSError):  # OSError: within a message
         raise RunError("a process ended before it was done: there may not be enough memory", 3) from None
     if isinstance(result, BaseException):
         raise result

@@ -46,7 +46,7 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
         self.parameters: dict[str, dict[str, float]] = {}
 
     def add_neuron_population(  # type: ignore[no-untyped-def]
-        self, pop_name, num_neurons, neuron, params: Mapping[str, float], vars: Mapping[str, Any]
+        self, pop_name, num_neurons, neuron, params: Mapping[str, float] = {}, vars: Mapping[str, Any] = {}
     ):
         fixed = isinstance(neuron, str) or bool(neuron.get_derived_params())
         constant = {*params} - {"timesteps"} if fixed else {"depth"}

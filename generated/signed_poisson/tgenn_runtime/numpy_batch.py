@@ -24,15 +24,15 @@ class Batch:
     The function `populations` is called for each part of the time steps (neuron_updates.time_blocks).
 
     read_weights  a function of a weight file and its shape
-    examples     {input: float32 (batch, *shape)}
-    numbers      the examples' numbers, on which random numbers depend
-    settings     parameters of neurons that the user set
-    few_spike    whether spikes are in the few-spike code: then all time steps are one part
-    outputs      the names of the output populations
-    every_step   whether outputs are wanted after each step
-    counts       whether spikes are counted
-    record       populations to record spikes of; None: all that spike
-    record_v     populations to record V of
+    examples      {input: float32 (batch, *shape)}
+    numbers       the examples' numbers, on which random numbers depend
+    settings      parameters of neurons that the user set
+    few_spike     whether spikes are in the few-spike code: then all time steps are one part
+    outputs       the names of the output populations
+    every_step    whether outputs are wanted after each step
+    counts        whether spikes are counted
+    record        populations to record spikes of; None: all that spike
+    record_v      populations to record V of
     spike_counts  the function of that name, or one that does the same
     """
 
