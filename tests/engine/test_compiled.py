@@ -19,7 +19,10 @@ from tgenn_gen.engine import simulation
 from tgenn_gen.engine.numpy_engines import Engine, fastest
 from tgenn_gen.network.model import Connection, Population
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.ops.avg_pool2d import AvgPool2D
 from tgenn_gen.network.ops.conv2d import Conv2D
+from tgenn_gen.network.ops.dense import Dense
+from tgenn_gen.network.ops.scale import Scale
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.neuron_updates import FewSpike, IntegrateAndFire, SignedIntegrateAndFire
 from tgenn_gen.runtime.numpy_batch import spike_counts
@@ -140,9 +143,9 @@ def test_convolutions_are_those_of_numpy(data):
 
 
 @pytest.mark.parametrize("kind", ["signed", "values", "constant"])
-@given(case=chains(), seed=st.integers(0, 99))
+@given(case=chains(), seed=st.integers(0, 99), bias_axes=st.sampled_from([None, -1, 0]))
 @tries(40)
-def test_any_chain_is_that_of_numpy_up_to_rounding(kind, case, seed):
+def test_any_chain_is_that_of_numpy_up_to_rounding(kind, case, seed, bias_axes):
     shape, chain = case
     rng = np.random.default_rng(seed)
     if kind == "constant":
@@ -153,14 +156,40 @@ def test_any_chain_is_that_of_numpy_up_to_rounding(kind, case, seed):
     values["source1"] = some_spikes(rng, "constant" if kind == "constant" else "signed", (4, 3, *out))
     if kind == "constant":
         values["source1"] = values["source1"][:1]
+    bias = None if bias_axes is None else rng.normal(size=out[bias_axes:]).astype(np.float32)
     for inputs in ([chain], [chain, ()], [(), chain]):
         names = ["source0" if c is chain else "source1" for c in inputs]
         given_values = {f"source{n}": values[name] for n, name in enumerate(names)}
-        expected, found = of_population(inputs, out, None)
+        expected, found = of_population(inputs, out, bias)
         if found is not None:
             wanted = expected(given_values)
             np.testing.assert_allclose(found(given_values), wanted, rtol=1e-5, atol=1e-5)
             assert found(given_values).dtype == np.result_type(wanted.dtype, np.float32)
+
+
+@pytest.mark.parametrize("bias_shape", [None, (16,), (2, 5, 16)])
+@pytest.mark.parametrize("units", [3, 16])
+def test_dense_layers_on_several_axes_take_any_bias(units, bias_shape):
+    rng = np.random.default_rng(0)
+    m = Dense(Tensor("k.npy", rng.integers(-8, 9, (4, units)) / 16))
+    bias = None if bias_shape is None else rng.integers(-8, 9, (*bias_shape[:-1], units)) / np.float32(16)
+    expected, found = of_population([(m,)], (2, 5, units), bias)
+    values = {"source0": some_spikes(rng, "bool", (4, 3, 2, 5, 4))}
+    np.testing.assert_array_equal(found(values), expected(values))
+
+
+@pytest.mark.parametrize("kind", ["signed", "float", "constant"])
+@pytest.mark.parametrize("pool, strides, padding", [((3, 3), (2, 1), "same"), ((5, 2), (1, 3), "valid")])
+def test_means_over_windows_are_those_of_numpy_bit_for_bit(kind, pool, strides, padding):
+    rng = np.random.default_rng(0)
+    m = AvgPool2D(pool, strides, padding)
+    x = some_spikes(rng, kind, (4, 3, 7, 6, 5))
+    if kind == "constant":
+        x = x * rng.random(x.shape)
+    expected, found = of_population(
+        [(m, Scale(Tensor("f.npy", np.ones(1))))], m.output_shape(x.shape[2:]), None
+    )
+    np.testing.assert_array_equal(found({"source0": x}), expected({"source0": x}))
 
 
 @pytest.mark.parametrize("steps", [1, 5])
@@ -196,10 +225,18 @@ def test_neurons_are_those_of_numpy_bit_for_bit(cls, arguments, steps):
         np.testing.assert_array_equal(found.v, expected.v)
 
 
-def test_without_numba_numpy_alone_simulates(monkeypatch):
+@pytest.mark.parametrize("case", ["absent", "broken", "switched off"])
+def test_without_numba_numpy_alone_simulates(monkeypatch, tmp_path, case):
     network, x = GOLDEN["small_cnn"], examples(GOLDEN["small_cnn"])
     expected = simulate(network, x)
-    monkeypatch.setitem(sys.modules, "numba", None)  # cannot be imported
+    if case == "absent":
+        monkeypatch.setitem(sys.modules, "numba", None)  # cannot be imported
+    elif case == "broken":
+        (tmp_path / "numba.py").write_text("raise OSError('Could not find/load shared object file')")
+        monkeypatch.delitem(sys.modules, "numba")
+        monkeypatch.syspath_prepend(tmp_path)
+    else:
+        monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
     fastest.cache_clear()
     try:
         found = simulate(network, x)

@@ -14,10 +14,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     It holds no lock of Python while it runs, so that several threads simulate batches at the same time. numba
     keeps what it compiled in __pycache__ or the user's cache folder; in memory if it can write to neither.
     """
-    options: dict[str, Any] = {
-        "nogil": True,
-        "error_model": "numpy",
-    }  # as NumPy, no exception for a division by zero
+    # as NumPy, no exception for a division by zero
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written to

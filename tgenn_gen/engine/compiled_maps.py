@@ -8,6 +8,7 @@ SciPy would hold a number and an index for each synapse instead of a kernel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 
@@ -80,8 +81,14 @@ def _conv1d(m: Conv1D) -> Adder:
 
 
 def _dense(m: Dense) -> Adder:
-    add = _Convolution(m.kernel.values[None, None], (1, 1), "valid", (1, 1))
-    return lambda x, total, bias: add(x[..., None, None, :], total[..., None, None, :], bias)
+    convolution = _Convolution(m.kernel.values[None, None], (1, 1), "valid", (1, 1))
+
+    def add(x: np.ndarray, total: np.ndarray, bias: np.ndarray | None) -> None:
+        height = math.prod(x.shape[2:-1])  # all axes but the channels become the rows of an image
+        images, sums = (a.reshape(*a.shape[:2], height, 1, a.shape[-1]) for a in (x, total))
+        convolution(images, sums, None if bias is None else bias.reshape(-1, 1, bias.shape[-1]))
+
+    return add
 
 
 def _depthwise_conv2d(m: DepthwiseConv2D) -> Adder | None:

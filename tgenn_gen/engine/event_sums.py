@@ -21,7 +21,7 @@ from tgenn_gen.engine.compilation import compiled
 
 def _instructions(code: Callable[..., Any]) -> Any:
     """A function for compiled functions, of which `code` makes the LLVM instructions."""
-    return intrinsic(code)
+    return intrinsic(code)  # mypy would ask callers of an @intrinsic for `typing` as well
 
 
 # [mask]: the places of the bits that are set in a mask of 8, then anything
@@ -313,6 +313,6 @@ def average(  # type: ignore[no-untyped-def]
                         values = x[source : source + channels]
                         for channel in range(channels):
                             mean[channel] += values[channel]
-                share = np.float32(1) / np.float32((to_row - from_row) * (to_column - from_column))
+                share = out.dtype.type(1 / ((to_row - from_row) * (to_column - from_column)))
                 for channel in range(channels):
                     mean[channel] *= share

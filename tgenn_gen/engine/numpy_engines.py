@@ -17,7 +17,7 @@ Current = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 @dataclass(frozen=True)
 class Engine:
-    """What takes the place of NumPy's functions: nothing, unless it is said.
+    """What takes the place of NumPy's functions. By default all is NumPy's.
 
     current    of a population and its bias: a function like `Population.mapped` that adds the bias; or None
     neurons    {a class of neurons of the runtime: the class that is used instead}
@@ -33,8 +33,11 @@ class Engine:
 def fastest() -> Engine:
     """The compiled engine where numba can be imported, which takes most of a second; else that of NumPy."""
     try:
-        import numba  # noqa: F401
-    except ImportError:  # or it cannot run with this NumPy
+        import numba
+    except (ImportError, OSError):  # or it cannot run with this NumPy, or load llvmlite's library
+        return Engine()
+    settings: Any = numba.config  # its attributes are made when it is imported
+    if settings.DISABLE_JIT:
         return Engine()
     from tgenn_gen.engine import compiled_maps, compiled_neurons
     from tgenn_gen.runtime import neuron_updates

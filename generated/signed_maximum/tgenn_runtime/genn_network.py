@@ -176,9 +176,8 @@ class GeNNNetwork(RunnableNetwork):
         model = self.model
         if not self.batch_size:
             values = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-            in_memory = max(
-                1, 2**26 // (self.timesteps * values)
-            )  # outputs after each step take up to 256 MB
+            # outputs after each step take up to 256 MB
+            in_memory = max(1, 2**26 // (self.timesteps * values))
             self.batch_size = 1 if self.backend == CPU else min(MAX_BATCH, examples, in_memory)
         steps = f"_{self.timesteps}" if self.few_spike else ""
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
