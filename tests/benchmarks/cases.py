@@ -157,9 +157,9 @@ def curves(run: Run, name: str, folder: Path, most: int) -> None:
     for training in case.trainings:
         model = trained(case.ann, images_file(case.ann), training)
         document, report = folder / f"{name}-{training}", folder / f"{name}.json"
-        tgenn(
-            "export", str(model), "--calibration", str(data), "--output", str(document), *case.options.split()
-        )
+        if not document.exists():
+            about = ("--calibration", str(data), "--output", str(document))
+            tgenn("export", str(model), *about, *case.options.split())
         for seed in case.seeds:
             about = ("--data", str(data), "--model", str(model), "--limit", str(count), "--seed", str(seed))
             tgenn(

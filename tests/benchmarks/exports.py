@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -120,7 +121,8 @@ def export(run: Run, name: str, folder: Path) -> None:
     """Add a row with the time and memory of an export."""
     maker, count, shape, corrections = CASES[name]
     folder = folder / name.replace("`", "").replace(" ", "")
-    folder.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)  # that of an earlier run
+    folder.mkdir(parents=True)
     spawned = multiprocessing.get_context("spawn")
     for step, arguments in ((make, (maker, count, shape, folder)), (_export, (folder, corrections))):
         process = spawned.Process(target=step, args=arguments)
@@ -137,7 +139,8 @@ def memory(run: Run, folder: Path) -> None:
     It takes a few GiB, and minutes.
     """
     folder = folder / "vgg16-on-genn"
-    folder.mkdir()
+    shutil.rmtree(folder, ignore_errors=True)  # that of an earlier run
+    folder.mkdir(parents=True)
     spawned = multiprocessing.get_context("spawn")
     process = spawned.Process(target=make, args=("vgg16", 256, (32, 32, 3), folder))
     process.start()

@@ -136,7 +136,11 @@ def _race(
         for process in processes if all_examples else ():
             found = best[process.name]
             if "error" not in found and found["n"] < count:
-                whole = process.ask(start=0, stop=count)
+                try:
+                    whole = process.ask(start=0, stop=count)
+                except ContestantError as error:
+                    found["error"] = str(error)
+                    continue
                 found |= {"correct": whole["correct"], "n": whole["n"]}
     for label, found in best.items():
         rows[label] |= figures(found)

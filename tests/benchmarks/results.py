@@ -44,6 +44,15 @@ def versions(peers: str | None = None) -> dict[str, str]:
     return found
 
 
+def commit() -> str:
+    """The git commit of this checkout, with -dirty where files differ from it; empty outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.check_output(command, cwd=RESULTS.parent, text=True).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def _versions(names: list[str]) -> dict[str, str]:
     found = {}
     for name in names:
@@ -63,6 +72,7 @@ class Run:
         self.content = {
             "date": now.strftime("%Y-%m-%d %H:%M:%S"),
             "command": " ".join(command),
+            "commit": commit(),
             "machine": machine(),
             "versions": versions(peers),
             "rows": [],

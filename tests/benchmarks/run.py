@@ -27,7 +27,6 @@ import exports
 import measuring
 import render
 from cases import CASES, curves
-from contestants import ContestantError
 from measuring import Settings
 from networks import NETWORKS, Golden, MissingDataError, Network
 from results import RESULTS, Run, read_all
@@ -57,7 +56,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10_000, help="at most so many test images (10,000)")
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has PyTorch, see above")
     parser.add_argument("--ml-genn", type=Path, metavar="FOLDER", help="a checkout of ml_genn, see above")
-    parser.add_argument("--output", type=Path, help="the JSON file (default: one in results/)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="the JSON file (default: one in results/ for all images, else a temporary one)",
+    )
     parser.add_argument("--folder", type=Path, help="where exports are kept for the next run")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
@@ -66,25 +69,26 @@ def main() -> None:
     if arguments.quick:
         settings = replace(settings, examples=200, rounds=1, seconds=0.3, tuned_on=32, all_trainings=False)
     chosen = arguments.parts or [*PARTS]
-    folder = Path(tempfile.gettempdir()) if arguments.quick else RESULTS
+    full = not arguments.quick and arguments.images >= 10_000  # fewer images replace no published rows
+    folder = RESULTS if full else Path(tempfile.gettempdir())
     name = f"{datetime.now(timezone.utc):%Y-%m-%d-%H%M%S}.json"
-    run = Run(arguments.output or folder / name, ["run.py", *sys.argv[1:]], arguments.peers)
+    # without paths, which say nothing on another machine
+    command = ["run.py", *chosen, *(f"--only {name}" for name in arguments.only or ())]
+    command += ["--quick"] if arguments.quick else [f"--images {arguments.images}"]
+    run = Run(arguments.output or folder / name, command, arguments.peers)
     failed = False
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         for part in chosen:
             for name, work in works(run, part, arguments.only, settings, folder):
                 try:
                     work()
                 except MissingDataError as error:
                     print(f"{part} of {name}: left out, because {error}", file=sys.stderr)
-                except (
-                    ContestantError,
-                    RuntimeError,
-                    OSError,
-                ) as error:  # the other figures are wanted still
+                except Exception as error:  # the other figures are wanted still
                     failed = True
-                    print(f"{part} of {name}: failed: {error}", file=sys.stderr)
+                    print(f"{part} of {name}: failed: {type(error).__name__}: {error}", file=sys.stderr)
     print(f"wrote {run.path}", file=sys.stderr)
     if run.path.parent == RESULTS:
         render.PAGE.write_text(render.page(read_all()))
