@@ -158,8 +158,8 @@ def curves(run: Run, name: str, folder: Path, most: int) -> None:
         model = trained(case.ann, images_file(case.ann), training)
         document, report = folder / f"{name}-{training}", folder / f"{name}.json"
         if not document.exists():
-            about = ("--calibration", str(data), "--output", str(document))
-            tgenn("export", str(model), *about, *case.options.split())
+            files = ("--calibration", str(data), "--output", str(document))
+            tgenn("export", str(model), *files, *case.options.split())
         for seed in case.seeds:
             about = ("--data", str(data), "--model", str(model), "--limit", str(count), "--seed", str(seed))
             tgenn(

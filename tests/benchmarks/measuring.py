@@ -101,7 +101,8 @@ def peers(run: Run, network: Network, settings: Settings) -> None:
         file = {"network": str(network.for_torch), "timesteps": steps}
         entries = [Entry(name, "", steps, file, "peers/worker.py", settings.peers) for name in names]
         fastest = "numba" if installed("numba") else "numpy"
-        entries.append(Entry(fastest, RATE, steps, {"project": str(network.export(RATE, steps))}))
+        project = network.export(RATE, steps, network.calibration if network.model else None)
+        entries.append(Entry(fastest, RATE, steps, {"project": str(project)}))
         _race(run, "peers", network, entries, settings, all_examples=True)
 
 

@@ -74,13 +74,16 @@ class Network:
             np.savez(path, x=x, y=y)
         return path
 
-    def export(self, method: str, steps: int | None = None) -> Path:
-        """The project exported with the preset `method`, for so many time steps or its default."""
-        folder = self.folder / f"{method}-{steps or 'default'}"
+    def export(self, method: str, steps: int | None = None, calibration: Path | None = None) -> Path:
+        """The project exported with the preset `method`, for so many time steps or its default.
+
+        calibration: default: all training images
+        """
+        folder = self.folder / f"{method}-{steps or 'default'}{'-few' if calibration else ''}"
         if not folder.exists():
             options = ["--preset", method, "--output", str(folder)]
             options += ["--timesteps", str(steps)] if steps else []
-            tgenn("export", str(self.model), "--calibration", str(self.data), *options)
+            tgenn("export", str(self.model), "--calibration", str(calibration or self.data), *options)
         return folder
 
     @property
@@ -117,7 +120,7 @@ class Golden(Network):
         rng = np.random.default_rng(0)
         return rng.integers(0, 256, (100, 7, 10, 2), np.uint8), rng.integers(0, 5, 100)
 
-    def export(self, method: str, steps: int | None = None) -> Path:
+    def export(self, method: str, steps: int | None = None, calibration: Path | None = None) -> Path:
         return ROOT / "generated/small_cnn"
 
 

@@ -213,7 +213,9 @@ def gpu(rows: list[Row]) -> str:
     lines = [
         [
             SHOWN.get(row["network"], row["network"]),
-            CONTESTANTS[row["contestant"]].replace("CPU", "CUDA"),
+            CONTESTANTS[row["contestant"]].replace(
+                "CPU", "CPU" if "cpu" in row.get("backend", "") else "CUDA"
+            ),
             METHODS.get(row.get("method", ""), "rate code"),
             row["batch"],
             f"{row['per_second']:,.0f}" if "per_second" in row else f"not measured: {_short(row['error'])}",
@@ -275,7 +277,7 @@ def page(runs: list[dict[str, Any]]) -> str:
     filled: dict[str, str] = {}
     for name, write in sections.items():
         part = of.get(name, name)
-        own = [row for row in rows if row["part"] == part]
+        own = [r for r in rows if r["part"] == part]
         filled[name] = write(own) if own else ""
     golden = [row for row in rows if row["part"] == "gpu_golden"]
     filled["gpu_equal"] = (

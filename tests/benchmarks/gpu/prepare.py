@@ -5,7 +5,8 @@
 FOLDER gets: run and what it starts; GeNN's source (a git checkout in $GENN_PATH, tag 5.4.0); wheels for
 Python 3.12; libffi, for machines without its headers; the golden projects; MNIST, ResNet-8 and a VGG-16, each
 as a rate code and with few-spike neurons, and the peers' networks. About 50 MiB. It needs TensorFlow and the
-data. The machine there needs Python of that version, a C++ compiler, make and, for the GPU, nvcc.
+data. The machine there needs Python of that version with its headers and venv with pip, a C++ compiler, make
+and, for the GPU, nvcc.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ def main() -> None:
     parser.add_argument("--python", default="3.12", help="Python's version there (default: 3.12)")
     parser.add_argument("--golden-only", action="store_true", help="leave out the trained networks")
     arguments = parser.parse_args()
+    if not os.environ.get("GENN_PATH"):
+        parser.error("GENN_PATH is not set: set it to a git checkout of GeNN that has the tag " + GENN_TAG)
     folder = arguments.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     for file in ("run", "compare.py"):
@@ -87,6 +90,8 @@ def libffi(folder: Path) -> None:
         base = Path("/usr/include" if name == "include" else "/usr/lib")
         for file in [*base.glob(pattern), *base.glob(f"x86_64-linux-gnu/{pattern}")]:
             shutil.copy(file, folder / name)
+        if not any((folder / name).iterdir()):
+            sys.exit(f"found no {pattern} in {base}: install libffi's headers (libffi-dev) and run it again")
 
 
 def golden(folder: Path) -> None:
@@ -145,6 +150,7 @@ def vgg16(folder: Path) -> None:
             "--timesteps",
             str(steps),
             "--no-check",
+            "--force",
             "--output",
             str(target / method),
         ]
