@@ -21,6 +21,7 @@ from synapse_matrices import synapse_matrices
 from tgenn_gen.runtime.projects import load_script
 
 EXAMPLES = 40  # three blocks
+MANY = 50_000  # times as many take minutes
 TIMES = "seconds examples_per_second build_seconds".split()
 
 
@@ -89,7 +90,7 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(project):
     """As a terminal does it: the signal goes to all processes of the group."""
     network = pooled_dense()
     x = examples_for(network, EXAMPLES)
-    many = {name: np.concatenate([array] * 5000) for name, array in x.items()}
+    many = {name: np.concatenate([array] * MANY) for name, array in x.items()}
     np.savez(project / "many.npz", **many)
     assert run_script(project / "simulate.py", "--data", project / "data.npz").returncode == 0  # builds
     command = [sys.executable, project / "simulate.py", "--data", project / "many.npz", "--jobs", "2"]
@@ -103,7 +104,7 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(project):
     assert running.returncode == 130 and stderr.startswith("simulate.py: error: interrupted: ")
     assert stderr.count("\n") == 1
     result = json.loads((project / "result.json").read_text())
-    assert not result["complete"] and 0 < result["n"] < EXAMPLES * 5000
+    assert not result["complete"] and 0 < result["n"] < EXAMPLES * MANY
     with pytest.raises(ProcessLookupError):
         for _ in range(50):
             os.killpg(running.pid, 0)
