@@ -21,7 +21,7 @@ from synapse_matrices import synapse_matrices
 from tgenn_gen.runtime.projects import load_script
 
 EXAMPLES = 40  # three blocks
-MANY = 50_000  # times as many take minutes
+MANY = 20_000  # times as many take minutes
 TIMES = "seconds examples_per_second build_seconds".split()
 
 

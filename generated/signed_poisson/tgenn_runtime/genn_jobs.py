@@ -20,6 +20,7 @@ from .results import Result, joined
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
 JOBS_PER_CORE = 4
+BLOCK, RESTORE = getattr(signal, "SIG_BLOCK", 0), getattr(signal, "SIG_SETMASK", 0)
 
 
 class Jobs:
@@ -61,8 +62,9 @@ class Jobs:
         jobs = min(self.jobs, len(starts))
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
         processes, results = [], []
-        # Ctrl-C reaches all processes. The others inherit that they ignore it: this one ends them.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches all processes. The others inherit that it is blocked: this one ends them.
+        mask = getattr(signal, "pthread_sigmask", lambda how, signals: signals)  # not on Windows
+        before = mask(BLOCK, {signal.SIGINT})
         try:
             for job in range(jobs):
                 blocks = [
@@ -83,11 +85,11 @@ class Jobs:
                 far_end.close()
                 processes.append(process)
                 results.append(end)
-            signal.signal(signal.SIGINT, handler)
+            mask(RESTORE, before)
             for block in range(len(starts)):
                 yield _received(results[block % jobs])
         finally:
-            signal.signal(signal.SIGINT, handler)
+            mask(RESTORE, before)
             for process in processes:
                 process.terminate()
             for process in processes:
