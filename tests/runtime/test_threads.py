@@ -7,10 +7,9 @@ import time
 
 import numpy as np
 import pytest
+import threadpoolctl
 
 from tgenn_gen.runtime.numpy_network import in_threads
-
-threadpoolctl = pytest.importorskip("threadpoolctl")
 
 
 def blas_threads(_=None):

@@ -24,10 +24,10 @@ import numpy as np
 from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
 from tgenn_gen.conversion.least_squares import fitted
 from tgenn_gen.engine.ann import ann_currents
-from tgenn_gen.engine.simulation import step_weights
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import Examples, count_of
+from tgenn_gen.runtime.neuron_updates import step_weights
 
 
 def with_offset(
@@ -60,47 +60,37 @@ def _parts(examples: Examples) -> Iterator[Examples]:
 def corrected(network: Network, folded: Network, examples: Examples, corrections: tuple[str, ...]) -> Network:
     """Apply these corrections to `network`, which is `folded` after normalization, one after the other."""
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
-    weights = step_weights(network, timesteps)
+    steps = float(step_weights(timesteps, network.few_spike).sum())
     if "weights" in corrections:
-        network = _with_fitted_weights(network, folded, examples, weights)
-    means = _mean_activations(folded, examples)
-    for correction in (c for c in corrections if c in _CORRECT):
+        network = _with_fitted_weights(network, folded, examples)
+    chosen = [c for c in corrections if c in _CORRECT]
+    means = _mean_activations(folded, examples) if chosen else {}
+    for correction in chosen:
 
         def adjust(population: Population, trial: Trial, correction: str = correction) -> Population:
             if population.neuron.relays:
                 return population
-            error = means[population.name] - _mean_emitted(population, trial, weights)
-            return _CORRECT[correction](population, error, dt, float(weights.sum()))
+            error = means[population.name] - _mean_emitted(population, trial, steps)
+            return _CORRECT[correction](population, error, dt, steps)
 
         network = adjusted_layerwise(network, examples, timesteps, adjust)
     return network
 
 
-def _with_fitted_weights(
-    network: Network, folded: Network, examples: Examples, weights: np.ndarray
-) -> Network:
+def _with_fitted_weights(network: Network, folded: Network, examples: Examples) -> Network:
     """Fit one population after the other, on the spikes that it gets, to the ANN's current."""
     dt, analog = network.simulation.dt, {i.name for i in network.inputs if not i.encoding.spikes}
     wanted = ann_currents(folded, examples)
-
-    def mean(course: np.ndarray) -> np.ndarray:
-        """What a source emits a step, float32; a step at a time, to bound memory."""
-        if len(course) == 1:  # a constant current, or a sum over the steps
-            return course[0] / np.float32(weights.sum() if network.few_spike else 1)
-        total = np.zeros(course.shape[1:], np.float32)
-        for weight, emitted in zip(weights / weights.sum(), course, strict=True):
-            total += weight * emitted
-        return total
 
     def adjust(population: Population, trial: Trial) -> Population:
         _, current = next(wanted)
         sources = {c.source for c in population.inputs}
         if population.neuron.relays or sources <= analog:
             return population
-        values = {source: mean(trial.courses[source]) for source in sources}
+        values = {source: _mean_over_steps(trial.courses[source], trial.steps) for source in sources}
         return fitted(population, values, current * (population.neuron.unit(dt) / population.scales))
 
-    return adjusted_layerwise(network, examples, len(weights), adjust)
+    return adjusted_layerwise(network, examples, network.simulation.timesteps, adjust)
 
 
 def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarray]:
@@ -113,15 +103,28 @@ def _mean_activations(folded: Network, examples: Examples) -> dict[str, np.ndarr
     return {name: total / count for name, total in sums.items()}
 
 
-def _mean_emitted(population: Population, trial: Trial, weights: np.ndarray) -> np.ndarray:
+def _mean_emitted(population: Population, trial: Trial, steps: float) -> np.ndarray:
     """The mean of scale x spikes per step over the examples, (*shape)."""
     total, count = np.zeros(population.shape), 0
     for course in trial.emitted(population):
-        summed = len(course) == 1 or not population.neuron.spikes  # the sum over the steps already
-        value = course[-1] if summed else np.tensordot(weights, course, 1)
+        if population.neuron.spikes:
+            value = _mean_over_steps(course, trial.steps)
+        else:
+            value = course[-1] / np.float32(steps)  # V after all steps
         total += value.sum(axis=0, dtype=np.float64)
         count += course.shape[1]
-    return population.scales * total / count / weights.sum()
+    return population.scales * total / count
+
+
+def _mean_over_steps(course: np.ndarray, steps: float) -> np.ndarray:
+    """What is emitted a step, float32 (examples, *shape); a step at a time, to bound memory.
+
+    course: (steps, examples, *shape), or (1, examples, *shape) summed over `steps` steps, as in a Trial.
+    """
+    total = np.zeros(course.shape[1:], np.float32)
+    for emitted in course:
+        total += emitted
+    return total / np.float32(len(course) * steps)
 
 
 def _correct_bias(population: Population, error: np.ndarray, dt: float, steps: float) -> Population:

@@ -27,6 +27,7 @@ PART = 2**21  # elements of a part of currents, at most: they fit the processor'
 class Trial:
     """Runs candidates for one population on the spikes of the populations before it.
 
+    steps                over how many steps courses and currents are summed: 1, or all in the few-spike code
     courses              {source: what it emits, (steps, examples, *shape)}; of constant currents one step
     currents(candidate)  its input current
     emitted(candidate)   what it emits
@@ -34,6 +35,7 @@ class Trial:
     of these are sums over an example, (1, examples, *shape).
     """
 
+    steps: float
     courses: Mapping[str, np.ndarray]
     currents: Callable[[Population], Iterator[np.ndarray]]
     emitted: Callable[[Population], Iterator[np.ndarray]]
@@ -97,7 +99,7 @@ def _trial(
             neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
             yield _run(neurons, current, timesteps)
 
-    return Trial(courses, currents, emitted)
+    return Trial(steps, courses, currents, emitted)
 
 
 def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:

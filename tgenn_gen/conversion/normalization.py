@@ -28,7 +28,6 @@ from tgenn_gen.conversion.activation_statistics import ActivationHistogram, Meas
 from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
 from tgenn_gen.conversion.methods import Method, parse_normalization
-from tgenn_gen.engine.simulation import step_weights
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Network, Population
@@ -260,7 +259,6 @@ def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
     In the few-spike code: the largest mean current.
     """
     found: Scales = {}
-    steps = float(step_weights(network, timesteps).sum()) if network.few_spike else 1.0
     silent: set[str] = set()
 
     def normalized(population: Population, trial: Trial) -> Population:
@@ -268,7 +266,7 @@ def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
         candidate = rescale(network, scales).population(population.name)
         if not population.neuron.spikes or population.neuron.relays:
             return candidate
-        largest = max(float(current.max()) for current in trial.currents(candidate)) / steps
+        largest = max(float(current.max()) for current in trial.currents(candidate)) / trial.steps
         unit = population.neuron.unit(network.simulation.dt)
         scale = largest / unit if largest > 0 else 1.0
         found[population.name] = np.array([min(scale, population.max_value or np.inf)])

@@ -40,12 +40,7 @@ from tgenn_gen.runtime.data import (
 )
 from tgenn_gen.runtime.input_encodings import values_problem
 from tgenn_gen.runtime.messages import RunError, note
-from tgenn_gen.runtime.neuron_updates import (
-    MAX_FEW_SPIKE_STEPS,
-    MAX_STEPS,
-    few_spike_weights,
-    rate_weights,
-)
+from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS
 from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import Drawn
@@ -238,11 +233,6 @@ def _output(
     output: Callable[..., np.ndarray], scales: np.ndarray, read: np.ndarray, steps: np.ndarray
 ) -> np.ndarray:
     return output(read, scales, steps)
-
-
-def step_weights(network: Network, timesteps: int) -> np.ndarray:
-    """The value of a spike at each step in the network's code, float32 (timesteps,)."""
-    return few_spike_weights(timesteps) if network.few_spike else rate_weights(timesteps)
 
 
 def made(call: Call, keys: np.ndarray, shape: Shape) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .data import Examples
 from .neuron_settings import NeuronSettings
-from .neuron_updates import Integrate, few_spike_weights, few_spikes, rate_weights
+from .neuron_updates import Integrate, few_spike_weights, few_spikes, step_weights
 from .random_numbers import Drawn, random_keys
 from .readout_functions import each_step
 
@@ -147,7 +147,7 @@ class Batch:
 
     def _steps_of(self, neurons: Any, current: np.ndarray) -> np.ndarray | np.float32:
         """How many steps each step of the current stands for, in units of the value of a spike."""
-        values = few_spike_weights(self.steps) if self.few_spike else rate_weights(self.steps)
+        values = step_weights(self.steps, self.few_spike)
         if isinstance(neurons, Integrate):
             return each_step(values, current) if self.every_step else values.sum()
         return values.sum() if self.few_spike else np.float32(1)

@@ -20,7 +20,6 @@ from .results import Result, joined
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
 JOBS_PER_CORE = 4
-BLOCK, RESTORE = getattr(signal, "SIG_BLOCK", 0), getattr(signal, "SIG_SETMASK", 0)
 
 
 class Jobs:
@@ -62,38 +61,49 @@ class Jobs:
         jobs = min(self.jobs, len(starts))
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
         processes, results = [], []
-        # Ctrl-C reaches all processes. The others inherit that it is blocked: this one ends them.
-        mask = getattr(signal, "pthread_sigmask", lambda how, signals: signals)  # not on Windows
-        before = mask(BLOCK, {signal.SIGINT})
         try:
-            for job in range(jobs):
-                blocks = [
-                    (start, {name: x[start : stops[start]] for name, x in examples.items()})
-                    for start in starts[job::jobs]
-                ]
-                arguments = (self.script, self.options, self.net.settings.values)
-                call = (timesteps, record, record_v, details)
-                try:
-                    end, far_end = context.Pipe(duplex=False)
-                    process = context.Process(
-                        target=_simulate, args=(far_end, arguments, blocks, call), daemon=True
-                    )
-                    process.start()
-                except OSError as error:  # too many processes or open files, not enough memory
-                    message = f"{self.jobs}: process {job + 1} cannot be started: {error.strerror}: use fewer"
-                    raise RunError(message, 3, option="jobs") from None
-                far_end.close()
-                processes.append(process)
-                results.append(end)
-            mask(RESTORE, before)
+            with _ctrl_c_later():
+                for job in range(jobs):
+                    blocks = [
+                        (start, {name: x[start : stops[start]] for name, x in examples.items()})
+                        for start in starts[job::jobs]
+                    ]
+                    arguments = (self.script, self.options, self.net.settings.values)
+                    call = (timesteps, record, record_v, details)
+                    try:
+                        end, far_end = context.Pipe(duplex=False)
+                        process = context.Process(
+                            target=_simulate, args=(far_end, arguments, blocks, call), daemon=True
+                        )
+                        process.start()
+                    except OSError as error:  # too many processes or open files, not enough memory
+                        message = (
+                            f"{self.jobs}: process {job + 1} cannot be started: {error.strerror}: use fewer"
+                        )
+                        raise RunError(message, 3, option="jobs") from None
+                    far_end.close()
+                    processes.append(process)
+                    results.append(end)
             for block in range(len(starts)):
                 yield _received(results[block % jobs])
         finally:
-            mask(RESTORE, before)
             for process in processes:
                 process.terminate()
             for process in processes:
                 process.join()
+
+
+@contextlib.contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Block Ctrl-C, which reaches all processes: those that start here inherit it, and this one ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cores() -> int:

@@ -214,6 +214,11 @@ def few_spike_weights(timesteps: int) -> np.ndarray:
     return np.float32(2) ** np.arange(timesteps - 1, -1, -1, dtype=np.float32)
 
 
+def step_weights(timesteps: int, few_spike: bool) -> np.ndarray:
+    """The value of a spike at each step in the code of a network, float32 (timesteps,)."""
+    return few_spike_weights(timesteps) if few_spike else rate_weights(timesteps)
+
+
 def time_blocks(timesteps: int) -> list[int]:
     """The lengths of the parts in which an example is simulated: 64 steps each, then the rest.
 

@@ -20,7 +20,7 @@ from .data import (
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .neuron_settings import NeuronSettings
-from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, few_spike_weights, rate_weights
+from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, step_weights
 from .readout_functions import each_step, steps_so_far
 from .results import Result, joined
 from .weights import ProjectFolder
@@ -155,7 +155,7 @@ class RunnableNetwork(ABC):
 
     def step_weights(self, timesteps: int) -> np.ndarray:
         """The value of a spike at each step, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
-        return few_spike_weights(timesteps) if self.few_spike else rate_weights(timesteps)
+        return step_weights(timesteps, self.few_spike)
 
     @property
     def activations(self) -> dict[str, str | None]:
