@@ -66,7 +66,9 @@ def project(tmp_path):
 
 BROKEN = {
     "raise ValueError('broken')": "ValueError('broken')",
-    "import os; os._exit(1)": "a process ended before it was done: there may not be enough memory",
+    "import os; os._exit(1)": (
+        "a process ended before it was done: there may not be enough memory: use fewer jobs"
+    ),
 }
 
 

@@ -118,7 +118,8 @@ def _received(end: Connection) -> Result:
     try:
         result = end.recv()
     except (EOFError, OSError):  # OSError: within a message
-        raise RunError("a process ended before it was done: there may not be enough memory", 3) from None
+        message = "a process ended before it was done: there may not be enough memory: use fewer jobs"
+        raise RunError(message, 3) from None
     if isinstance(result, BaseException):
         raise result
     return result
