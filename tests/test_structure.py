@@ -39,6 +39,8 @@ ROWS = """
     engine codegen diff editing
     project
     conversion
+    analysis
+    report
     cli
     __main__
 """

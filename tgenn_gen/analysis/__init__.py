@@ -1,0 +1,5 @@
+"""Measures a converted network: how it agrees with its ANN layer by layer, and what it costs. It writes no files.
+
+A module imports only those above it:
+
+"""
