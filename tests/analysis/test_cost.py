@@ -245,6 +245,20 @@ def test_few_spike_neurons_are_updated_while_they_read_and_while_they_emit():
     assert [row.neuron_updates for row in rows] == [2 * 8 * 10, 2 * 8 * 7, 8 * 4]
 
 
+FEW_SPIKE = [n for n in (*of_all_kinds().values(), *with_several().values()) if n.few_spike]
+
+
+@pytest.mark.parametrize("network", FEW_SPIKE, ids=lambda n: n.name)
+def test_v_of_few_spike_neurons_changes_at_each_spike(network):
+    """For maximum neurons only then; others also change it while they read."""
+    for row in cost(network, examples_for(network, 3)).populations:
+        if row.neurons and row.activation_sparsity is not None:
+            after_reading = round(3 * (row.membrane_updates - row.spikes)) / 3
+            relays = network.population(row.name).neuron.relays
+            most = row.neurons if relays else row.neurons * network.simulation.timesteps
+            assert row.neurons <= after_reading <= most
+
+
 def test_updates_that_were_not_counted_are_not_given():
     network, x = small_cnn(), dyadic_examples((7, 10, 2), 3)
     examples, steps = checked("cost", network, x, None, 0)
