@@ -45,6 +45,8 @@ class NumpyNetwork(RunnableNetwork):
     timesteps    time steps per example
     batch_size   examples at a time; by default as many as the processor's cache suits
     seed         seed of random numbers, if the network uses any
+
+    Results have membrane updates where `count_updates` is set.
     """
 
     def __init__(
@@ -107,7 +109,7 @@ class NumpyNetwork(RunnableNetwork):
     ) -> Iterator[Result]:
         total = count_of(examples)
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-        steps = 1 if self.few_spike else timesteps  # of currents
+        steps = 1 if self.few_spike and not self.count_updates else timesteps  # of currents
         size = self.batch_size or batch_size_that_fits(steps, self.largest, read * timesteps)
 
         def simulated(start: int) -> Result:
