@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
     command.add_argument(
-        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps (needs matplotlib)"
+        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps; or FILE.svg, FILE.pdf"
     )
     add_allow_outside(command)
 
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import evaluate
-    from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
+    from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
     from tgenn_gen.engine.simulation import input_table, output_table
     from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of, labels_note, range_problem, read_data
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         write_json(arguments.json, evaluation_data(found, ann))
     if arguments.plot is not None:
-        plot_evaluations(found, ann, arguments.plot)
+        found[0].plot(*found[1:], ann=ann, path=arguments.plot)
     print(evaluation_table(found, ann))
     return FINE
 
