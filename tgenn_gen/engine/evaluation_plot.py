@@ -140,7 +140,7 @@ def _time_axis(axis: Any, timesteps: int) -> None:
         axis.set_xlim(0.95, timesteps * 1.05)
     else:
         few = FixedLocator(range(1, timesteps + 1)) if timesteps <= 16 else None
-        axis.xaxis.set_major_locator(few or MaxNLocator(integer=True, steps=[1, 2, 4, 5, 10]))
+        axis.xaxis.set_major_locator(few or MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 4, 5, 10]))
         margin = max(0.03 * (timesteps - 1), 0.1)
         axis.set_xlim(1 - margin, timesteps + margin)
     axis.set_xlabel("time steps", fontsize=11)

@@ -16,6 +16,7 @@ FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito, whom all readers can tell apart
 ROWS = 300  # of an image at most, where there are not more channels; more neurons share rows
 LINES = 64  # channels at most that lines stand between
+SEPARATED = 32  # steps at most that lines stand between
 
 
 def require_plot(path: str | Path | None) -> None:
@@ -76,7 +77,6 @@ def draw_raster(
     axis.set_xlabel("time step of the population")
     if shown:
         for number, (name, image) in enumerate(shown.items()):
-            # the images stand in the places of the first populations; further ones have no place of their own
             place = grid[:, 0].subgridspec(len(shown), 1)[number]
             _draw_image(figure.add_subplot(place), name, image)
     if any((raster < 0).any() for raster in spikes.values()):
@@ -106,16 +106,19 @@ def _draw_population(axis: Any, name: str, raster: np.ndarray) -> None:
         interpolation="nearest",
         extent=(-0.5, steps - 0.5, neurons - 0.5, -0.5),
     )
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    if steps <= SEPARATED:
+        for step in range(1, steps):
+            axis.axvline(step - 0.5, color="0.85", linewidth=0.5)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
     if each > 1 and channels > 1:
         if channels <= LINES:
             for channel in range(1, channels):
-                axis.axhline(channel * each - 0.5, color="0.75", linewidth=0.6)
+                axis.axhline(channel * each - 0.5, color="0.35", linewidth=0.5)
         ticked = np.arange(0, channels, -(-channels // 8))
         axis.set_yticks(ticked * each + (each - 1) / 2, [str(channel) for channel in ticked])
         axis.set_ylabel("channel")
     else:
-        axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=[1, 2, 5, 10]))
+        axis.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
         axis.set_ylabel("neuron")
     axis.tick_params(labelsize=9)
     counts = [int(np.count_nonzero(raster == sign)) for sign in (1, -1)]
