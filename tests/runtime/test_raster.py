@@ -1,40 +1,146 @@
-"""Spike rasters: what is drawn of each population."""
+"""Spike rasters: what is drawn of each population, and the files that figures are saved to."""
 
 from __future__ import annotations
 
+import builtins
+
 import numpy as np
 import pytest
+from golden import golden_networks
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tgenn_gen.runtime.raster import plot_raster
+from tgenn_gen import simulate
+from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.raster import NEGATIVE, POSITIVE, ROWS, draw_raster, save_figure
+from tgenn_gen.runtime.results import Result
 
-
-@pytest.fixture
-def figure_of(tmp_path):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-
-    def drawn(spikes):
-        plot_raster(spikes, tmp_path / "raster.png")
-        assert (tmp_path / "raster.png").read_bytes().startswith(b"\x89PNG")
-        return pyplot.gcf()
-
-    yield drawn
-    pyplot.close("all")
+colors = pytest.importorskip("matplotlib.colors")
+BLUE, VERMILION = (np.array(colors.to_rgb(name)) for name in (POSITIVE, NEGATIVE))
+MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".PNG": b"\x89PNG"}
 
 
-def test_spikes_of_each_sign_have_their_colour_and_stand_in_a_legend(figure_of):
-    spikes = np.random.default_rng(0).choice([-1, 0, 0, 1], (7, 5)).astype(np.int8)
-    (axis,) = figure_of({"signed": spikes}).axes
-    drawn = {line.get_label(): line for line in axis.lines}
-    assert list(drawn) == ["spikes of +1", "spikes of -1"]
-    for sign, line in zip((1, -1), drawn.values(), strict=True):
-        np.testing.assert_array_equal(line.get_xydata(), np.argwhere(spikes == sign))
-    assert len({line.get_color() for line in drawn.values()}) == 2
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == [*drawn]
-    assert axis.get_title() == f"signed: {(spikes > 0).sum()} spikes of +1, {(spikes < 0).sum()} of -1"
+def random_spikes(shape, signs=(-1, 0, 0, 1)):
+    return np.random.default_rng(0).choice(signs, shape).astype(np.int8)
 
 
-def test_spikes_without_a_sign_have_one_colour_and_no_legend(figure_of):
-    spikes = np.eye(6, dtype=np.int8)
-    axes = figure_of({"a": spikes, "silent": 0 * spikes}).axes
-    for axis, title in zip(axes, ("a: 6 spikes", "silent: 0 spikes"), strict=True):
-        assert axis.get_title() == title and axis.get_legend() is None and len(axis.lines) == 1
+def image_of(axis):
+    return np.asarray(axis.get_images()[0].get_array())
+
+
+def by_channel(raster):
+    """Brute force: the rows of neurons, channel after channel."""
+    flat = raster.reshape(len(raster), -1)
+    neurons = range(flat.shape[1])
+    channels = raster.shape[-1]
+    return np.array([flat[:, n] for c in range(channels) for n in neurons if n % channels == c])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=3), st.integers(1, 12))
+def test_each_spike_of_a_small_population_has_the_colour_of_its_sign_in_the_row_of_its_neuron(shape, steps):
+    raster = random_spikes((steps, *shape))
+    (axis,) = draw_raster({"a": raster}, {}).axes
+    expected = np.ones((*by_channel(raster).shape, 3))
+    expected[by_channel(raster) == 1] = BLUE
+    expected[by_channel(raster) == -1] = VERMILION
+    np.testing.assert_allclose(image_of(axis), expected)
+    neurons = raster[0].size
+    assert axis.get_xlim() == (-0.5, steps - 0.5) and axis.get_ylim() == (neurons - 0.5, -0.5)
+
+
+def test_many_neurons_share_rows_within_their_channel_and_the_shade_is_their_share_of_spikes():
+    raster = random_spikes((6, 17, 23, 5), (-1, 0, 0, 0, 1, 1))
+    (axis,) = draw_raster({"many": raster}, {}).axes
+    image, rows = image_of(axis), ROWS // 5
+    assert image.shape == (5 * rows, 6, 3)
+    ordered = by_channel(raster).reshape(5, 17 * 23, 6)
+    starts = [row * 17 * 23 // rows for row in range(rows)] + [17 * 23]
+    parts = [channel[a:b] for channel in ordered for a, b in zip(starts, starts[1:], strict=False)]
+    positive, negative = (np.array([(part == sign).mean(axis=0) for part in parts]) for sign in (1, -1))
+    darkest = (positive + negative).max()
+    expected = 1 - (positive[..., None] * (1 - BLUE) + negative[..., None] * (1 - VERMILION)) / darkest
+    np.testing.assert_allclose(image, expected)
+    assert f"a row: 6 to 7 neurons; darkest: {100 * darkest:.2g} % of them spike" in axis.get_title("left")
+
+
+def test_lines_and_ticks_stand_at_the_channels():
+    raster = random_spikes((40, 2, 3, 4))
+    (axis,) = draw_raster({"a": raster}, {}).axes
+    assert [line.get_ydata()[0] for line in axis.lines] == [5.5, 11.5, 17.5]
+    assert axis.get_yticks().tolist() == [2.5, 8.5, 14.5, 20.5]
+    assert axis.get_ylabel() == "channel"
+    (axis,) = draw_raster({"a": random_spikes((40, 7))}, {}).axes
+    assert not axis.lines and axis.get_ylabel() == "neuron"
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 16, 350, 1000])
+def test_ticks_of_time_are_whole_steps_inside_of_the_axis(steps):
+    figure = draw_raster({"a": random_spikes((steps, 3))}, {})
+    low, high = figure.axes[0].get_xlim()
+    ticks = [tick for tick in figure.axes[0].get_xticks() if low <= tick <= high]
+    assert ticks and len(ticks) <= 12 and all(tick == int(tick) for tick in ticks)
+
+
+def test_signs_stand_in_a_legend_and_in_the_title_only_where_there_are_some():
+    signed, plain = random_spikes((7, 5)), np.eye(6, dtype=np.int8)
+    figure = draw_raster({"signed": signed, "plain": plain}, {})
+    counts = [(signed == sign).sum() for sign in (1, -1)]
+    title = f"signed (5 neurons): {counts[0]} spikes of +1, {counts[1]} of -1"
+    assert [a.get_title("left") for a in figure.axes] == [title, "plain (6 neurons): 6 spikes"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["spikes of +1", "spikes of -1"]
+    assert draw_raster({"plain": plain, "silent": 0 * plain}, {}).legends == []
+
+
+def test_inputs_that_are_images_stand_beside_the_spikes():
+    photo, letter = np.random.default_rng(0).random((4, 5, 3)), np.arange(12).reshape(3, 4, 1)
+    inputs = {"photo": photo, "sound": np.ones(5), "letter": letter, "many": np.ones((4, 4, 8))}
+    axes = draw_raster({"a": random_spikes((7, 5))}, inputs).axes
+    assert [axis.get_title() for axis in axes[1:]] == ["photo", "letter"]
+    np.testing.assert_allclose(image_of(axes[2]), letter[..., 0] / 11)
+    np.testing.assert_allclose(image_of(axes[1]), (photo - photo.min()) / np.ptp(photo))
+    assert len(draw_raster({"a": random_spikes((7, 5))}, {"sound": np.ones(5)}).axes) == 1
+
+
+@pytest.mark.parametrize("suffix", MAGIC)
+def test_a_figure_is_saved_in_the_format_of_its_suffix(tmp_path, suffix):
+    path = tmp_path / f"raster{suffix}"
+    save_figure(draw_raster({"a": random_spikes((7, 5))}, {}), path)
+    assert path.read_bytes().startswith(MAGIC[suffix])
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    network = golden_networks()["small_cnn"]
+    x = np.random.default_rng(0).random((3, *network.inputs[0].shape)).astype(np.float32)
+    return simulate(network, x, record=None), x
+
+
+def test_a_result_draws_an_example_with_channels_apart_and_saves_it(simulated, tmp_path):
+    result, x = simulated
+    figure = result.plot(2, x=x, path=str(tmp_path / "r.svg"))
+    assert (tmp_path / "r.svg").read_bytes().startswith(MAGIC[".svg"])
+    expected = draw_raster({name: spikes[2] for name, spikes in result.spikes.items()}, {})
+    for found, same in zip(figure.axes, expected.axes, strict=True):
+        np.testing.assert_array_equal(image_of(found), image_of(same))
+        assert found.get_title("left") == same.get_title("left")
+    assert figure.axes[0].get_ylabel() == "channel"
+
+
+@pytest.mark.parametrize("example", [3, -1])
+def test_a_result_says_which_examples_it_has(simulated, example):
+    with pytest.raises(RunError, match=f"^example {example}: there are 3 examples, expected 0 to 2$"):
+        simulated[0].plot(example)
+
+
+def test_a_result_refuses_what_it_cannot_draw_or_save(simulated, tmp_path, monkeypatch):
+    with pytest.raises(RunError, match="^plot .*r.jpg: expected a name that ends in .png, .svg or .pdf$"):
+        simulated[0].plot(path=tmp_path / "r.jpg")
+    with pytest.raises(RunError, match="^no spikes are recorded: simulate with `record=None`, or names of"):
+        Result({}, {}, {}, {}).plot()
+    real = builtins.__import__
+    monkeypatch.setattr(
+        builtins, "__import__", lambda name, *a: exec("raise ImportError") if name == "matplotlib" else real(name, *a)
+    )
+    with pytest.raises(RunError, match="^plot needs matplotlib: pip install matplotlib$"):
+        simulated[0].plot()
