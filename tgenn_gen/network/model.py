@@ -2,20 +2,26 @@
 
 Populations are in topological order. Each has inputs; an input is a chain of linear maps from an earlier
 population or from a network input. All classes are frozen dataclasses.
+
+Some methods of Network call functions that need a whole network. These stand above this module, and are
+imported when they are called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tgenn_gen.network.encodings.encoding import Encoding
-from tgenn_gen.network.fields import Shape, rarely
+from tgenn_gen.network.fields import Shape, by, rarely
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.linear_maps import added
 
@@ -74,6 +80,13 @@ class Connection:
             x = linear_map.apply(x)
         return x
 
+    def synapses(self, shape: Shape) -> int:
+        """The number of synapses from a source of this shape: one per path."""
+        paths = np.ones(shape)
+        for linear_map in self.through:
+            paths = linear_map.paths(paths)
+        return int(paths.sum(dtype=np.float64))
+
 
 @dataclass(frozen=True)
 class Population:
@@ -96,6 +109,10 @@ class Population:
     scale: float | Tensor = 1.0
     bias: Tensor | None = None
     max_value: float | None = rarely(None)
+
+    def __repr__(self) -> str:
+        sources = ", ".join(c.source for c in self.inputs)
+        return f"<Population {self.name}: {by(self.shape)}, {self.neuron.describe()}; from {sources}>"
 
     @property
     def size(self) -> int:
@@ -153,10 +170,32 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A drawing that a notebook shows.
+
+    Attributes:
+        svg: The drawing as text: an SVG image.
+    """
+
+    svg: str
+
+    def __repr__(self) -> str:
+        return f"<Drawing: SVG of {len(self.svg):,} characters>"
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the SVG to a file."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+
+
+@dataclass(frozen=True)
 class Network:
     """A spiking network: the content of network.yaml and weights/.
 
-    It cannot be changed; `dataclasses.replace` makes a network with other values.
+    It cannot be changed: `with_values` makes a network with other values. `network["dense"]` is the
+    population or input of that name. In a notebook a network shows itself as a table and a graph.
 
     Attributes:
         name: Letters, digits and `_ . -`.
@@ -174,14 +213,84 @@ class Network:
     simulation: Simulation = field(default_factory=Simulation)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{i.name} {by(i.shape)}" for i in self.inputs)
+        outputs = ", ".join(f"{o.population} {by(self.shapes.get(o.population, ()))}" for o in self.outputs)
+        neurons = sum(p.size for p in self.populations)
+        size = f"{len(self.populations)} populations, {neurons:,} neurons"
+        steps = f"{self.simulation.timesteps} time steps"
+        return f"<Network {self.name}: {inputs} -> {outputs}; {size}, {steps}>"
+
+    def _repr_html_(self) -> str:
+        from tgenn_gen.network.summary import summary_html
+
+        return summary_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_") and name not in _FOR_ENGINES]
+
+    def __getitem__(self, name: str) -> Input | Population:
+        """The population or input with this name. KeyError, with a similar name, if it does not exist."""
+        parts = {part.name: part for part in (*self.inputs, *self.populations)}
+        if name not in parts:
+            raise _missing("input or population", name, parts)
+        return parts[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    __iter__ = None  # else Python would call network[0], network[1] and so on
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.shapes]
+
+    def summary(self) -> None:
+        """Print a table of the populations, as Keras' `model.summary()` does.
+
+        Each row has the kind and number of neurons, the shape, the sources, the number of synapses and of
+        parameters (of kernels and biases), and the scale: the ANN's activation at one spike per time step.
+        An input current, which is computed once per example, needs no synapses.
+        """
+        from tgenn_gen.network.summary import summary_text
+
+        print(summary_text(self))
+
+    def plot(self) -> Drawing:
+        """The graph, which a notebook shows; `plot().save("graph.svg")` writes it."""
+        from tgenn_gen.network.graph_drawing import graph_svg
+
+        return Drawing(graph_svg(self))
+
+    def with_values(self, values: Mapping[str, Any]) -> Network:
+        """A network with other values, such as `{"dense.neuron.threshold": 0.8, "simulation.timesteps": 32}`.
+
+        Args:
+            values: `{path: value}`, with the paths of [`tgenn set`](commands.md#tgenn-set): the name of an
+                input, population or output, or a field of the document, followed by fields and list indices
+                (from 0) between dots. [Fields](fields.md) lists them. A value can be an array where the
+                document names a file: `dense.bias`, `dense.scale`, `dense.inputs.0.through.0.kernel`.
+
+        Returns:
+            A valid network. This one stays as it is.
+
+        Raises:
+            TgennError: T121 there is no such path, T1xx and T2xx the network would be invalid.
+        """
+        from tgenn_gen.editing.network_values import changed_network
+
+        return changed_network(self, values)
+
     @property
     def spiking_inputs(self) -> list[str]:
         """The names of the inputs whose encoding emits spikes."""
         return [i.name for i in self.inputs if i.encoding.spikes]
 
     def population(self, name: str) -> Population:
-        """The population with this name. KeyError if it does not exist."""
-        return {p.name: p for p in self.populations}[name]
+        """The population with this name. KeyError, with a similar name, if it does not exist."""
+        populations = {p.name: p for p in self.populations}
+        if name not in populations:
+            raise _missing("population", name, populations)
+        return populations[name]
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -240,3 +349,10 @@ class Network:
             sources = [depths[c.source] for c in population.inputs if c.source in depths]
             depths[population.name] = 1 + max(sources) if sources else 0
         return depths
+
+
+_FOR_ENGINES = ("largest", "last_read_by", "presented")  # attributes that are no use to users
+
+
+def _missing(what: str, name: object, known: Iterable[str]) -> KeyError:
+    return KeyError(f"there is no {what} {name!r}; {suggestion(str(name), [*known])}")

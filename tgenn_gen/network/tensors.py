@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tgenn_gen.network.fields import by
+
 
 def _is_unchangeable(values: np.ndarray) -> bool:
     """Whether an array can be shared without a copy: in C order, read-only, and owner of its values."""
@@ -42,6 +44,9 @@ class Tensor:
 
     def __hash__(self) -> int:
         return hash((self.file, self.values.shape))
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.file or 'without a file'}: {by(self.values.shape)}>"
 
     @staticmethod
     def unnamed(values: np.ndarray) -> Tensor:
