@@ -12,7 +12,6 @@ A module imports only those above it:
     encodings        the input encodings, one module per kind
     readouts         the readouts
     model            Network, Population, Connection
-    graph_drawing    the network as an SVG graph
     argument_checks  types of the Python functions' arguments
     graph_drawing    the graph as SVG
     summary          sizes of populations, as text and as HTML
