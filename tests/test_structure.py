@@ -45,7 +45,7 @@ ROWS = """
     __main__
 """
 
-# Methods of Network are for users too; what they call needs a whole network, and is imported when it is called.
+# Methods of Network are for users: what they call needs a whole network, and is imported when it is called.
 LATE = {
     PACKAGE / "network" / "model.py": {"network.graph_drawing", "network.summary", "editing.network_values"}
 }

@@ -80,12 +80,15 @@ class Connection:
             x = linear_map.apply(x)
         return x
 
+    def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
+        """How many paths lead to each output if x (*source shape) paths lead to each input, as `LinearMap.paths`."""
+        for linear_map in self.through:
+            x = linear_map.paths(x, nonzero=nonzero)
+        return x
+
     def synapses(self, shape: Shape) -> int:
         """The number of synapses from a source of this shape: one per path."""
-        paths = np.ones(shape)
-        for linear_map in self.through:
-            paths = linear_map.paths(paths)
-        return int(paths.sum(dtype=np.float64))
+        return int(self.paths(np.ones(shape)).sum(dtype=np.float64))
 
 
 @dataclass(frozen=True)
