@@ -1,0 +1,73 @@
+"""Runs the notebooks of examples/. As a script, it writes their outputs into them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from anns import data_file
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+DOWNLOAD = "keras.datasets.mnist.load_data()"
+LOADING = "[(f['x_train'], f['y_train']), (f['x_test'], f['y_test'])]"
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+
+
+def needs_mnist(path: Path) -> bool:
+    """Whether a notebook downloads MNIST."""
+    return DOWNLOAD in path.read_text(encoding="utf-8")
+
+
+def executed(path: Path, folder: Path) -> Any:
+    """The notebook after a run of all its cells in a folder. An error of a cell is raised."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, 4)
+    sources = [cell.source for cell in notebook.cells]
+    for cell in notebook.cells:  # nothing is downloaded: the same data is read from a file
+        reading = f"(lambda f: {LOADING})(np.load({str(data_file('mnist.npz'))!r}))"
+        cell.source = cell.source.replace(DOWNLOAD, reading)
+    with environment():
+        client = NotebookClient(notebook, timeout=600, record_timing=False)
+        client.execute(cwd=str(folder))
+    for cell, source in zip(notebook.cells, sources, strict=True):
+        cell.source = source
+        if cell.cell_type == "code":  # messages of TensorFlow
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    return notebook
+
+
+@contextmanager
+def environment():
+    before = dict(os.environ)
+    os.environ.update(ENVIRONMENT)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def main(names: list[str]) -> None:
+    import nbformat
+
+    for path in NOTEBOOKS:
+        if names and path.stem not in names:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            notebook = executed(path, Path(folder))
+        notebook.metadata = {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+        nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
