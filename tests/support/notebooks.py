@@ -15,7 +15,12 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 DOWNLOAD = "keras.datasets.mnist.load_data()"
 LOADING = "[(f['x_train'], f['y_train']), (f['x_test'], f['y_test'])]"
-ENVIRONMENT = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+ENVIRONMENT = {
+    "PYTHONPATH": str(ROOT),
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "PYTHONWARNINGS": "ignore",
+    "NO_COLOR": "1",
+}
 
 
 def needs_mnist(path: Path) -> bool:
@@ -34,7 +39,7 @@ def executed(path: Path, folder: Path) -> Any:
         reading = f"(lambda f: {LOADING})(np.load({str(data_file('mnist.npz'))!r}))"
         cell.source = cell.source.replace(DOWNLOAD, reading)
     with environment():
-        client = NotebookClient(notebook, timeout=600, record_timing=False)
+        client = NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True)
         client.execute(cwd=str(folder))
     for cell, source in zip(notebook.cells, sources, strict=True):
         cell.source = source

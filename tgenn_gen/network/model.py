@@ -28,7 +28,12 @@ from tgenn_gen.runtime.linear_maps import added
 
 @dataclass(frozen=True)
 class Simulation:
-    """dt: the time step in ms. timesteps: how many steps each example is shown; presentation time / dt."""
+    """How time is divided into steps.
+
+    Attributes:
+        dt: The time step in ms.
+        timesteps: How many steps each example is shown: presentation time / `dt`.
+    """
 
     dt: float = 1.0
     timesteps: int = 16
@@ -38,12 +43,15 @@ class Simulation:
 class Input:
     """A network input: the shape of one example, and its encoding.
 
-    shape           without the batch axis, channels last
-    uint8_divisor   divides uint8 data (image intensities 0..255); other data is used as it is
-    data_range      (smallest, largest) value of the calibration data, after that division; it documents the
-                    data, and the simulation does not use it
-    offset          subtracted from the data, after that division and before the encoding: one number, or one
-                    for each channel, shape (channels,)
+    Attributes:
+        name: Letters, digits and `_ . -`.
+        shape: Of one example, channels last.
+        encoding: How data become spikes or a current, a frozen dataclass of its parameters.
+        uint8_divisor: Divides uint8 data (image intensities 0..255); other data is used as it is.
+        data_range: (Smallest, largest) value of the calibration data, after that division. It documents the
+            data, and the simulation does not use it.
+        offset: Subtracted from the data, after that division and before the encoding: one number, or one for
+            each channel, shape (channels,).
     """
 
     name: str
@@ -69,7 +77,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Connection:
-    """A chain of linear maps from the population or input `source`."""
+    """A chain of linear maps from a population or an input.
+
+    Attributes:
+        source: Its name.
+        through: The maps, frozen dataclasses of their parameters and weights. A connection without maps is
+            one to one.
+    """
 
     source: str
     through: tuple[LinearMap, ...] = ()
@@ -99,10 +113,15 @@ class Population:
     source emits at its own local step k).
     ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps).
 
-    shape       of the neurons, without the batch axis, channels last
-    scale       one number, or one for each channel: shape (channels,)
-    bias        one for each channel: shape (channels,), or for each neuron: shape `shape`; per time step
-    max_value   where the ANN's activation is clipped (6 for ReLU6); no scale is larger
+    Attributes:
+        name: Letters, digits and `_ . -`.
+        shape: Of the neurons, without the batch axis, channels last.
+        neuron: Their kind and parameters, a frozen dataclass.
+        inputs: What drives them.
+        scale: One number, or one for each channel: shape (channels,).
+        bias: A current per time step: one for each channel, shape (channels,), or for each neuron, shape
+            `shape`.
+        max_value: Where the ANN's activation is clipped (6 for ReLU6); no scale is larger.
     """
 
     name: str
@@ -119,6 +138,7 @@ class Population:
 
     @property
     def size(self) -> int:
+        """The number of neurons."""
         return int(np.prod(self.shape))
 
     @property
@@ -160,10 +180,14 @@ class Population:
 
 @dataclass(frozen=True)
 class Output:
-    """An output: a population, and how it is read out from local step `start` on (network.readouts).
+    """An output: a population that is read out.
 
-    activation: the function of the ANN's output, "softmax", "sigmoid" or "tanh", which is applied to the
-    logits that the readout gives; None: the output is the logits.
+    Attributes:
+        population: Its name.
+        readout: How its logits are read: "membrane", "spike_count" and so on.
+        start: The local step from which on it is read, from 0.
+        activation: The function of the ANN's output, "softmax", "sigmoid" or "tanh", which is applied to the
+            logits. None: the output is the logits.
     """
 
     population: str
@@ -234,7 +258,8 @@ class Network:
 
     def __getitem__(self, name: str) -> Input | Population:
         """The population or input with this name. KeyError, with a similar name, if it does not exist."""
-        parts = {part.name: part for part in (*self.inputs, *self.populations)}
+        every: tuple[Input | Population, ...] = (*self.inputs, *self.populations)
+        parts = {part.name: part for part in every}
         if name not in parts:
             raise _missing("input or population", name, parts)
         return parts[name]

@@ -21,7 +21,12 @@ def _is_unchangeable(values: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An array (float32, read-only) and its file, relative to the document's folder; "" if not chosen yet."""
+    """Weights: an array and its file.
+
+    Attributes:
+        file: Relative to the document's folder; "" if not chosen yet.
+        values: float32, read-only.
+    """
 
     file: str
     values: np.ndarray
