@@ -9,12 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anns import data_file
+from pages import DOWNLOAD, OFFLINE
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-DOWNLOAD = "keras.datasets.mnist.load_data()"
-LOADING = "[(f['x_train'], f['y_train']), (f['x_test'], f['y_test'])]"
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -36,8 +34,7 @@ def executed(path: Path, folder: Path) -> Any:
     notebook = nbformat.read(path, 4)
     sources = [cell.source for cell in notebook.cells]
     for cell in notebook.cells:  # nothing is downloaded: the same data is read from a file
-        reading = f"(lambda f: {LOADING})(np.load({str(data_file('mnist.npz'))!r}))"
-        cell.source = cell.source.replace(DOWNLOAD, reading)
+        cell.source = cell.source.replace(DOWNLOAD, OFFLINE)
     with environment():
         client = NotebookClient(notebook, timeout=600, record_timing=False, coalesce_streams=True)
         client.execute(cwd=str(folder))
