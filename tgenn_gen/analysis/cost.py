@@ -5,20 +5,21 @@ these figures are of has a layer with weights, Linear or Conv, for each connecti
 each population:
 
 - An operation is a weight that is not 0, met by an input that is not 0. So a spike costs as many as its
-  neuron has synapses of such weights: fewer at the borders of an image. Biases are not counted. `Dense`
+  neuron has synapses of such weights: fewer at the borders of an image. Biases are not counted. `dense`
   counts all weights and all inputs.
-- It is an AC where all inputs of the connection are -1, 0 or 1: spikes are, also signed ones, and those of the
-  few-spike code, which is K binary spikes. Else it is a MAC: the first connections of a constant current, which
-  are applied once an example, not at each step.
-- A chain of maps is one connection, as on GeNN. Average pooling before a kernel is part of its weights, so that
-  spikes reach it, not means. Each path of a spike through the chain is a synapse, as `tgenn show` counts them.
+- It is an AC where all inputs of the connection are -1, 0 or 1: spikes are, also signed ones, and those of
+  the few-spike code, which is K binary spikes. Else it is a MAC. So are the operations of the connections
+  from a constant current, which are applied once an example, not at each step.
+- A chain of maps is one connection, as on GeNN. Average pooling before a kernel is part of its weights, so
+  that spikes reach it, not means. Each path of a spike through the chain is a synapse, as `tgenn show`
+  counts them.
 - Spikes that are passed on without weights cost nothing: those of windows to maximum neurons, as in max
   pooling, and those of one-to-one connections.
-- A membrane update is a change of V at a step; at the first step each neuron has one. V of a few-spike neuron
-  changes in the `timesteps` steps in which it reads, and then at each spike.
+- A membrane update is a change of V at a step; at the first step each neuron has one. V of a few-spike
+  neuron changes in the `timesteps` steps in which it reads, and then at each spike.
 
-Sums of spikes over all examples suffice: an operation count is linear in the spikes. So a connection is applied
-only once, with all weights 1, to these sums.
+A number of operations is linear in the spikes. So a connection is applied only once, with 1 for each weight,
+to the sum of the spikes of all examples and steps.
 """
 
 from __future__ import annotations
@@ -48,13 +49,13 @@ class PopulationCost:
         name: Of the population, or of an input whose encoding emits spikes.
         neurons: The number of its neurons.
         spikes: The spikes that they emit, of +1 and of -1 together.
-        activation_sparsity: 1 - spikes / (neurons x steps). None for integrators, which emit no spikes, and for
-            inputs without neurons.
+        activation_sparsity: 1 - spikes / (neurons x steps). None for integrators, which emit no spikes, and
+            for inputs without neurons.
         effective_acs: Operations of its connections with inputs of -1, 0 and 1 only.
         effective_macs: Operations of its other connections.
         dense: Operations if no weight and no input were 0.
         membrane_updates: Changes of V. None where they are not counted.
-        neuron_updates: Neurons x steps; few-spike neurons read for `timesteps` steps and then emit for as many.
+        neuron_updates: Neurons x steps. Few-spike neurons read for `timesteps` steps, then emit for as many.
         ann_macs: The ANN's MACs for the population's layers with a kernel.
         ann_effective_macs: Those of weights and inputs that are not 0.
     """
@@ -115,7 +116,9 @@ class Cost:
             values = [getattr(row, name) for row in self.populations]
             return None if None in values else sum(values)
 
-        summed = {f.name: of_all(f.name) for f in fields(PopulationCost)[1:] if f.name != "activation_sparsity"}
+        summed = {
+            f.name: of_all(f.name) for f in fields(PopulationCost)[1:] if f.name != "activation_sparsity"
+        }
         emitting = [row for row in self.populations if row.activation_sparsity is not None]
         places = sum(row.neurons for row in emitting) * self.timesteps
         sparsity = 1 - sum(row.spikes for row in emitting) / places if places else None
@@ -205,7 +208,9 @@ class CostCounter:
         self._table = input_table(network)
         self._units = {p.name: p.neuron.unit(network.simulation.dt) for p in network.populations}
         # sums over examples and steps: {input or population: of inputs that are not 0, (*shape)}
-        self._events: dict[str, np.ndarray] = {name: np.zeros(shape) for name, shape in network.shapes.items()}
+        self._events: dict[str, np.ndarray] = {
+            name: np.zeros(shape) for name, shape in network.shapes.items()
+        }
         self._spikes_only = dict.fromkeys(network.shapes, True)
         self._updates: dict[str, int] = {}
         # {(population, connection, map): of the ANN's inputs of this map that are not 0}
@@ -271,8 +276,8 @@ class CostCounter:
             if i.encoding.spikes:
                 neurons = prod(i.shape) if isinstance(i.encoding, IntegrateAndFireInput) else 0
                 found = self._of_neurons(i.name, neurons, neurons > 0)
-                nothing = {f.name: 0 for f in fields(PopulationCost) if f.name not in found}
-                yield PopulationCost(**found, **nothing)
+                found |= {f.name: 0 for f in fields(PopulationCost) if f.name not in found}
+                yield PopulationCost(**found)
 
     def _row(self, population: Population) -> PopulationCost:
         row: dict[str, Any] = self._of_neurons(population.name, population.size, population.neuron.spikes)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tgenn_gen.analysis.devices import Device
 
 SMALLEST, LARGEST = 1e-30, 1e30  # what float32 holds with room to spare
 
@@ -36,6 +40,18 @@ def seed_number(text: str) -> int:
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"expected a whole number of 0 to 2^32 - 1, got {text!r}")
     return int(text)
+
+
+def device(text: str) -> Device:
+    """A device and its joules for a synaptic operation and a neuron update: name=synop,neuron[,mac]."""
+    name, _, numbers = text.partition("=")
+    values = [_number(part) for part in numbers.split(",")]
+    if not name.strip() or not 2 <= len(values) <= 3 or not all(0 <= v <= LARGEST for v in values):
+        expected = "NAME=SYNOP,NEURON or NAME=SYNOP,NEURON,MAC with joules, such as loihi=27.1e-12,81e-12"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    from tgenn_gen.analysis.devices import Device
+
+    return Device(name.strip(), *values, source="as given")
 
 
 def _number(text: str) -> float:

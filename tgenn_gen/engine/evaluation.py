@@ -23,6 +23,7 @@ from tgenn_gen.runtime.data import (
     takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.scores import scores_of
 
 log = logging.getLogger(__name__)
@@ -106,30 +107,49 @@ def evaluate(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
-    count, inputs = count_of(examples), input_table(network)
-    targets = _targets(y, network, count)
-    outputs = output_table(network)
-    scores, relu_scores = scores_of(targets, inputs, outputs), scores_of(targets, inputs, outputs)
-    log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
-    spikes, done = 0, 0
+    evaluator = Evaluator(network, examples, y, timesteps)
+    log.info("simulating %d examples for %d time steps: %s", count_of(examples), timesteps, network.name)
     for batch in simulated_batches(network, examples, timesteps, seed):
-        size = len(next(iter(batch.logits.values())))
-        found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
-        for name in targets:
-            scores[name].add(batch.logits_per_step[name])
-            relu_scores[name].add(found[name][None])
-        spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
-        done += size
+        evaluator.add(batch)
         if progress is not None:
-            progress(done, count)
-    return Evaluation(
-        network.name,
-        count,
-        timesteps,
-        {name: score.results() for name, score in scores.items()},
-        {name: score.results() for name, score in relu_scores.items()},
-        spikes / count,
-    )
+            progress(evaluator.done, count_of(examples))
+    return evaluator.result()
+
+
+class Evaluator:
+    """Compares the outputs of examples with targets, one batch of their simulation after the other.
+
+    examples: all examples, {input: (n, *shape)}, as they are simulated. y: as for `evaluate`. Raises
+    TgennError (T503) where y does not fit.
+    """
+
+    def __init__(self, network: Network, examples: Examples, y: Any, timesteps: int) -> None:
+        self.network, self.examples, self.timesteps = network, examples, timesteps
+        self._inputs, outputs = input_table(network), output_table(network)
+        targets = _targets(y, network, count_of(examples))
+        self._scores, self._relu_scores = (scores_of(targets, self._inputs, outputs) for _ in range(2))
+        self._spikes, self.done = 0, 0
+
+    def add(self, batch: Result) -> None:
+        """Add the result of the next examples, which has their spike counts."""
+        stop = self.done + len(next(iter(batch.logits.values())))
+        found = relu_outputs(self.network, currents_of(self.examples, self.done, stop, self._inputs))
+        for name, score in self._scores.items():
+            score.add(batch.logits_per_step[name])
+            self._relu_scores[name].add(found[name][None])
+        self._spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
+        self.done = stop
+
+    def result(self) -> Evaluation:
+        """The evaluation of the examples so far."""
+        return Evaluation(
+            self.network.name,
+            self.done,
+            self.timesteps,
+            {name: score.results() for name, score in self._scores.items()},
+            {name: score.results() for name, score in self._relu_scores.items()},
+            self._spikes / self.done,
+        )
 
 
 def _targets(y: Any, network: Network, count: int) -> Targets:

@@ -187,10 +187,10 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
     biases = {p.name: p.bias.values for p in network.populations if p.bias is not None}
     currents = {}
     for p in network.populations:
-        each_step = p.neuron.spikes and not network.few_spike  # else the batch adds several steps' bias
-        compiled = engine.current(p, biases.get(p.name) if each_step else None)
+        of_a_step = p.neuron.spikes and not network.few_spike  # else the batch adds several steps' bias
+        compiled = engine.current(p, biases.get(p.name) if of_a_step else None)
         currents[p.name] = compiled or p.mapped
-        if compiled and each_step:
+        if compiled and of_a_step:
             biases.pop(p.name, None)
 
     def populations(batch: Batch) -> None:

@@ -95,7 +95,7 @@ class Connection:
         return x
 
     def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
-        """How many paths lead to each output if x (*source shape) paths lead to each input, as `LinearMap.paths`."""
+        """How many paths lead to each output if x (*source shape) lead to each input (LinearMap.paths)."""
         for linear_map in self.through:
             x = linear_map.paths(x, nonzero=nonzero)
         return x

@@ -159,7 +159,7 @@ class Batch:
     # The rest is for the network.
 
     def count_updates(self, name: str, v_course: Iterable[np.ndarray]) -> None:
-        """Count how often V of a population changes. v_course: V after each of the next steps, (batch, ...)."""
+        """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""
         for v in v_course:
             before = self._last_v.get(name)
             if before is None:

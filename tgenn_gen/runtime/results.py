@@ -27,8 +27,8 @@ class Result:
             output is read from a later step on, V on GeNN restarts from 0 at that step.
         activations: `{population: function}`, the function of the ANN's output: "softmax", "sigmoid", "tanh"
             or None, where `outputs` are the logits.
-        membrane_updates: `{population: (n,)}`, how often V of its neurons changed from one step to the next, and
-            once for each neuron at the first step, int64; only where the engine was asked to count them.
+        membrane_updates: `{population: (n,)}`, how often V of its neurons changed from one step to the next,
+            and once for each neuron at the first step, int64. Only where they were counted.
     """
 
     logits: dict[str, np.ndarray]

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tgenn_gen.cli.argument_types import seed_number, whole_number
+from tgenn_gen.cli.argument_types import device, seed_number, whole_number
 from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, note, show_progress
 from tgenn_gen.errors import TgennError
@@ -50,7 +50,24 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--seed", metavar="S", type=seed_number, default=0, help="for random numbers (default: 0)"
     )
-    command.add_argument("--json", metavar="RESULT.json", type=Path, help="write the results as JSON")
+    command.add_argument(
+        "--cost",
+        action="store_true",
+        help="also print operations, sparsity and memory by NeuroBench's rules, and energy on devices",
+    )
+    command.add_argument(
+        "--device",
+        metavar="NAME=SYNOP,NEURON[,MAC]",
+        dest="devices",
+        type=device,
+        action="append",
+        default=[],
+        help="a device for --cost, which it implies, with joules for a synaptic operation, a neuron update and "
+        "a MAC; repeat it for several",
+    )
+    command.add_argument(
+        "--json", metavar="RESULT.json", type=Path, help="write the results as JSON, with --cost the cost too"
+    )
     command.add_argument(
         "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps (needs matplotlib)"
     )
@@ -61,10 +78,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a table of accuracies."""
     from dataclasses import replace
 
+    from tgenn_gen.analysis.cost import CostCounter
+    from tgenn_gen.analysis.cost_table import cost_data, cost_table
+    from tgenn_gen.analysis.devices import DEVICES
     from tgenn_gen.document.reading import load
-    from tgenn_gen.engine.evaluation import evaluate
+    from tgenn_gen.engine.evaluation import Evaluator
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
-    from tgenn_gen.engine.simulation import input_table, output_table
+    from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
     from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of, labels_note, range_problem, read_data
     from tgenn_gen.runtime.raster import require_plot
@@ -107,27 +127,37 @@ def run(arguments: argparse.Namespace) -> int:
         own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
         if problem := range_problem(own, input_table(network)):
             note(f"{path}: {problem}")
-    count = count_of(examples)
-    found = []
+    count, with_cost = count_of(examples), arguments.cost or bool(arguments.devices)
+    found, costs = [], {}
     for path, network in networks.items():
-        note(f"{path}: {arguments.timesteps or network.simulation.timesteps} steps, {count} examples")
+        own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
+        own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
+        note(f"{path}: {steps} steps, {count} examples")
         own_outputs = zip(network.outputs, outputs, strict=True)
-        evaluation = evaluate(
-            network,
-            {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)},
-            {own.population: targets[name] for own, name in own_outputs if name in targets},
-            timesteps=arguments.timesteps,
-            seed=arguments.seed,
-            progress=show_progress,
-        )
-        found.append(replace(evaluation, name=str(path)))
+        y = {output.population: targets[name] for output, name in own_outputs if name in targets}
+        evaluator = Evaluator(network, own, y, steps)
+        counter = CostCounter(network, own, steps) if with_cost else None
+        for batch in simulated_batches(network, own, steps, arguments.seed, count_updates=with_cost):
+            evaluator.add(batch)
+            if counter is not None:
+                counter.add(batch)
+            show_progress(evaluator.done, count)
+        found.append(replace(evaluator.result(), name=str(path)))
+        if counter is not None:
+            costs[str(path)] = counter.result()
         if ann is None and "bias" in network.provenance.get("corrections", ()):
             note(f"{path}: its biases were corrected: give --model for the accuracy of the ANN")
+    devices = (*DEVICES, *arguments.devices)
     if arguments.json is not None:
-        write_json(arguments.json, evaluation_data(found, ann))
+        data = evaluation_data(found, ann)
+        for row in data["networks"] if with_cost else ():
+            row["cost"] = cost_data(costs[row["name"]], devices)
+        write_json(arguments.json, data)
     if arguments.plot is not None:
         plot_evaluations(found, ann, arguments.plot)
     print(evaluation_table(found, ann))
+    if with_cost:
+        print(f"\n{cost_table(costs, devices)}")
     return FINE
 
 

@@ -1,0 +1,84 @@
+"""What networks cost: as tables (tgenn evaluate --cost), and as JSON data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tgenn_gen.analysis.cost import Cost, PopulationCost
+from tgenn_gen.analysis.devices import DEVICES, Device
+
+COLUMNS = (
+    "population",
+    "neurons",
+    "spikes",
+    "ActivationSparsity",
+    "Effective_ACs",
+    "Effective_MACs",
+    "Dense",
+    "MembraneUpdates",
+    "MACs of the ANN",
+)
+
+
+def cost_table(costs: Mapping[str, Cost], devices: Sequence[Device] = DEVICES) -> str:
+    """Costs per example in Markdown: a table for each network, by its name, then energies on devices."""
+    blocks = []
+    for name, cost in costs.items():
+        title = (
+            f"{name}, per example (mean of {cost.n}, {cost.timesteps} steps); "
+            f"Footprint {cost.footprint:,} bytes, ConnectionSparsity {cost.connection_sparsity:.4f}"
+        )
+        rows = [*cost.populations, *([cost.total] if len(cost.populations) > 1 else [])]
+        blocks.append(f"{title}\n\n{_table([COLUMNS, *map(_row, rows)])}")
+    energies = {name: cost.energy(devices) for name, cost in costs.items()}
+    head = ["device", *(cell for name in costs for cell in (name, f"its ANN" if len(costs) > 1 else "ANN"))]
+    lines = [
+        [device.name, *(c for name in costs for c in _energies(energies[name][number]))]
+        for number, device in enumerate(devices)
+    ]
+    sources = [f"{device.name}: {device.source}" for device in devices if device.source]
+    blocks.append("\n".join(["Energy per example: estimates of arithmetic only", "", _table([head, *lines])]))
+    blocks.append("\n".join(sources))
+    return "\n\n".join(blocks)
+
+
+def cost_data(cost: Cost, devices: Iterable[Device] = DEVICES) -> dict[str, Any]:
+    """A cost as JSON data: NeuroBench's figures under its names, all rows, their total, and energies."""
+    return {
+        "neurobench": cost.neurobench,
+        "populations": [asdict(row) for row in cost.populations],
+        "total": asdict(cost.total),
+        "energy": [asdict(energy) for energy in cost.energy(devices)],
+    }
+
+
+def joules(energy: float) -> str:
+    """An energy with its unit, such as 2.77 uJ."""
+    for factor, unit in ((1e12, "pJ"), (1e9, "nJ"), (1e6, "uJ"), (1e3, "mJ")):
+        if energy * factor < 1000:
+            return f"{energy * factor:.3g} {unit}"
+    return f"{energy:.3g} J"
+
+
+def _row(row: PopulationCost) -> list[str]:
+    sparsity = "" if row.activation_sparsity is None else f"{row.activation_sparsity:.4f}"
+    counts = (
+        row.effective_acs,
+        row.effective_macs,
+        row.dense,
+        row.membrane_updates,
+        row.ann_macs,
+    )
+    shown = ["" if count is None else f"{count:,.0f}" for count in counts]
+    return [row.name, f"{row.neurons:,}", f"{row.spikes:,.0f}", sparsity, *shown]
+
+
+def _energies(energy: Any) -> tuple[str, str]:
+    return joules(energy.joules), "" if energy.ann_joules is None else joules(energy.ann_joules)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
