@@ -9,6 +9,7 @@ A module imports only those above it:
     compiled_neurons   neurons, and counts of spikes
     numpy_engines      NumPy alone, or compiled
     simulation         simulate
+    evaluation_plot    accuracy against time steps
     evaluation         evaluate
-    evaluation_report  evaluations as a table, JSON and a plot
+    evaluation_report  evaluations as a table and as JSON
 """

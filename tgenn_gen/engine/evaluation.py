@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tgenn_gen.engine.ann import ann_rates
+from tgenn_gen.engine.evaluation_plot import Scores, draw_evaluations
 from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import as_array
@@ -23,6 +25,7 @@ from tgenn_gen.runtime.data import (
     takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.raster import require_plot, save_figure
 from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.scores import scores_of
 
@@ -77,6 +80,26 @@ class Evaluation:
         """The ANN's accuracy, of the first output that has targets. KeyError for a regression."""
         accuracy: float = next(iter(self.relu_outputs.values()))["accuracy"]
         return accuracy
+
+    def plot(self, *others: Evaluation, ann: Scores | None = None, path: str | Path | None = None) -> Any:
+        """Draw accuracy, or error, against time steps: of this evaluation, and of others beside it.
+
+        Args:
+            others: Further evaluations on the same examples.
+            ann: The ANN's scores, as `relu_outputs`. None: those of each evaluation.
+            path: Where to save the figure, too: a .png, .svg or .pdf.
+
+        Returns:
+            matplotlib's Figure.
+
+        Raises:
+            ValueError: matplotlib is missing, or the file cannot be written.
+        """
+        require_plot(path)
+        figure = draw_evaluations([self, *others], ann)
+        if path is not None:
+            save_figure(figure, path)
+        return figure
 
 
 def evaluate(

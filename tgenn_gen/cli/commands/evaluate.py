@@ -69,7 +69,7 @@ def add(commands: Any) -> None:
         "--json", metavar="RESULT.json", type=Path, help="write the results as JSON, with --cost the cost too"
     )
     command.add_argument(
-        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps (needs matplotlib)"
+        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps; or FILE.svg, FILE.pdf"
     )
     add_allow_outside(command)
 
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.devices import DEVICES
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import Evaluator
-    from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table, plot_evaluations
+    from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
     from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
     from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of, labels_note, range_problem, read_data
@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace) -> int:
             row["cost"] = cost_data(costs[row["name"]], devices)
         write_json(arguments.json, data)
     if arguments.plot is not None:
-        plot_evaluations(found, ann, arguments.plot)
+        found[0].plot(*found[1:], ann=ann, path=arguments.plot)
     print(evaluation_table(found, ann))
     if with_cost:
         print(f"\n{cost_table(costs, devices)}")
