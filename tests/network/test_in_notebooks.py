@@ -145,10 +145,13 @@ def test_html_escapes_names():
 
 
 def test_the_graph_is_an_object_that_a_notebook_shows_and_that_can_be_saved(tmp_path):
-    drawing = small_cnn().plot()
+    drawing = small_cnn().plot(path=tmp_path / "graph.svg")
     assert drawing._repr_html_().startswith("<svg") and len(repr(drawing)) < 60
-    drawing.save(tmp_path / "graph.svg")
     assert (tmp_path / "graph.svg").read_text(encoding="utf-8") == drawing.svg
+    assert small_cnn().plot() == drawing
+    for wrong in (tmp_path / "graph.png", tmp_path / "nowhere" / "graph.svg"):
+        with pytest.raises(ValueError, match=str(wrong)):
+            small_cnn().plot(path=wrong)
 
 
 def test_results_and_evaluations_show_themselves_in_a_line():

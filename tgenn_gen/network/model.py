@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.linear_maps import added
+from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.written_files import write_file
 
 
 @dataclass(frozen=True)
@@ -212,10 +213,6 @@ class Drawing:
     def _repr_html_(self) -> str:
         return self.svg
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the SVG to a file."""
-        Path(path).write_text(self.svg, encoding="utf-8")
-
 
 @dataclass(frozen=True)
 class Network:
@@ -283,11 +280,26 @@ class Network:
 
         print(summary_text(self))
 
-    def plot(self) -> Drawing:
-        """The graph, which a notebook shows; `plot().save("graph.svg")` writes it."""
+    def plot(self, *, path: str | Path | None = None) -> Drawing:
+        """Draw the graph: inputs, populations, and the linear maps between them.
+
+        Args:
+            path: Where to save the drawing, too: a .svg.
+
+        Returns:
+            The drawing, which a notebook shows.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
         from tgenn_gen.network.graph_drawing import graph_svg
 
-        return Drawing(graph_svg(self))
+        if path is not None and Path(path).suffix.lower() != ".svg":
+            raise RunError(f"{path}: expected a name that ends in .svg", option="path")
+        drawing = Drawing(graph_svg(self))
+        if path is not None:
+            write_file(Path(path), lambda file: file.write(drawing.svg.encode()))
+        return drawing
 
     def with_values(self, values: Mapping[str, Any]) -> Network:
         """A network with other values, such as `{"dense.neuron.threshold": 0.8, "simulation.timesteps": 32}`.
