@@ -33,7 +33,7 @@ def cost_table(costs: Mapping[str, Cost], devices: Sequence[Device] = DEVICES) -
         rows = [*cost.populations, *([cost.total] if len(cost.populations) > 1 else [])]
         blocks.append(f"{title}\n\n{_table([COLUMNS, *map(_row, rows)])}")
     energies = {name: cost.energy(devices) for name, cost in costs.items()}
-    head = ["device", *(cell for name in costs for cell in (name, f"its ANN" if len(costs) > 1 else "ANN"))]
+    head = ["device", *(cell for name in costs for cell in (name, "its ANN" if len(costs) > 1 else "ANN"))]
     lines = [
         [device.name, *(c for name in costs for c in _energies(energies[name][number]))]
         for number, device in enumerate(devices)

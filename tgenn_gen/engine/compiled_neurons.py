@@ -1,9 +1,8 @@
-"""The neurons of :mod:`tgenn_gen.runtime.neuron_updates`, compiled: the same numbers, bit for bit.
-
-Each class runs as the one that it extends, which records V: a compiled function does not.
-"""
+"""The neurons of :mod:`tgenn_gen.runtime.neuron_updates`, compiled: the same numbers, bit for bit."""
 
 from __future__ import annotations
+
+from math import prod
 
 import numpy as np
 
@@ -16,32 +15,27 @@ BLOCK = 2**10  # neurons that are updated for all steps at a time: their state f
 
 class CompiledIntegrateAndFire(neuron_updates.IntegrateAndFire):
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        if v_course is not None:
-            return super().run(current, steps, v_course)
         self.v = state_of(self.v, current)
-        spikes = np.empty((steps, *self.v.shape), bool)
+        spikes, course = np.empty((steps, *self.v.shape), bool), _course(self.v, steps, v_course)
         subtract, fall = self.reset == "subtract", self.threshold - self.v_rest
         how = (self.threshold, self.gain, subtract, fall, self.v_rest)
-        _integrate_and_fire(_flat(current), self.v.reshape(-1), _flat(spikes), *how)
+        _integrate_and_fire(_flat(current), self.v.reshape(-1), _flat(spikes), _flat(course), *how)
         return spikes
 
 
 class CompiledSignedIntegrateAndFire(neuron_updates.SignedIntegrateAndFire):
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        if v_course is not None:
-            return super().run(current, steps, v_course)
         self.v, self.sum = state_of(self.v, current), state_of(self.sum, current)
-        spikes = np.empty((steps, *self.v.shape), np.int8)
+        spikes, course = np.empty((steps, *self.v.shape), np.int8), _course(self.v, steps, v_course)
         state = self.v.reshape(-1), self.sum.reshape(-1)
-        _signed_integrate_and_fire(
-            _flat(current), *state, _flat(spikes), self.threshold, self.negative_threshold
-        )
+        how = (self.threshold, self.negative_threshold)
+        _signed_integrate_and_fire(_flat(current), *state, _flat(spikes), _flat(course), *how)
         return spikes
 
 
 class CompiledFewSpike(neuron_updates.FewSpike):
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
-        if v_course is not None:
+        if v_course is not None:  # which no compiled function records
             return super().run(current, steps, v_course)
         v = state_of(self.v_init, current)
         values = np.empty((1, *v.shape), np.uint16)
@@ -61,15 +55,23 @@ def spike_counts(emitted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return counts, sums
 
 
+def _course(v: np.ndarray, steps: int, v_course: list[np.ndarray] | None) -> np.ndarray:
+    """An array for V after each step, (steps, batch, ...), which v_course gets; without steps for None."""
+    course = np.empty((0 if v_course is None else steps, *v.shape), np.float32)
+    if v_course is not None:
+        v_course.extend(course)
+    return course
+
+
 def _flat(x: np.ndarray) -> np.ndarray:
     """x (steps, batch, ...) as (steps, neurons of all examples); spikes as int8."""
-    flat = np.ascontiguousarray(x).reshape(len(x), -1)
+    flat = np.ascontiguousarray(x).reshape(len(x), prod(x.shape[1:]))
     return flat.view(np.int8) if flat.dtype == bool else flat
 
 
 @compiled
 def _integrate_and_fire(  # type: ignore[no-untyped-def]
-    current, v, spikes, threshold, gain, subtract, fall, rest
+    current, v, spikes, course, threshold, gain, subtract, fall, rest
 ):
     for start in range(0, len(v), BLOCK):
         potential = v[start : start + BLOCK]
@@ -88,11 +90,13 @@ def _integrate_and_fire(  # type: ignore[no-untyped-def]
                     spike = level >= threshold
                     emitted[i] = spike
                     potential[i] = rest if spike else level
+            if len(course):
+                course[step, start : start + BLOCK] = potential
 
 
 @compiled
 def _signed_integrate_and_fire(  # type: ignore[no-untyped-def]
-    current, v, total, spikes, threshold, negative_threshold
+    current, v, total, spikes, course, threshold, negative_threshold
 ):
     for start in range(0, len(v), BLOCK):
         potential, balance = v[start : start + BLOCK], total[start : start + BLOCK]
@@ -106,6 +110,8 @@ def _signed_integrate_and_fire(  # type: ignore[no-untyped-def]
                 emitted[i] = np.int8(spike)
                 potential[i] = level - threshold * spike
                 balance[i] += spike
+            if len(course):
+                course[step, start : start + BLOCK] = potential
 
 
 @compiled

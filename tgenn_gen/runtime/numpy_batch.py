@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,16 +158,16 @@ class Batch:
 
     # The rest is for the network.
 
-    def count_updates(self, name: str, v_course: Iterable[np.ndarray]) -> None:
+    def count_updates(self, name: str, v_course: Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""
-        for v in v_course:
-            before = self._last_v.get(name)
-            if before is None:
-                changed = np.full(len(v), v[0].size)
-            else:
-                changed = np.count_nonzero((v != before).reshape(len(v), -1), axis=1)
-            self.membrane_updates[name] = self.membrane_updates.get(name, 0) + changed
+        first = v_course[0]
+        changed = np.ones((len(v_course), len(first), first[0].size), bool)
+        for step, v in enumerate(v_course):
+            if name in self._last_v:
+                np.not_equal(v, self._last_v[name], out=changed[step].reshape(v.shape))
             self._last_v[name] = v
+        updates = self._spike_counts(changed)[0].sum(axis=1, dtype=np.int64)
+        self.membrane_updates[name] = self.membrane_updates.get(name, 0) + updates
 
     def _steps_of(self, neurons: Any, current: np.ndarray) -> np.ndarray | np.float32:
         """How many steps each step of the current stands for, in units of the value of a spike."""

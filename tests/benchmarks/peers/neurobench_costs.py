@@ -95,10 +95,10 @@ KINDS = {
 
 
 class Spiking(nn.Module):
-    """The network, layer by layer: as each layer reads the spikes of the same step, the order does not matter.
+    """The network, layer by layer: each layer reads the spikes of the same step.
 
-    integrator: whether the last layer has integrators. NeuroBench needs them to count membrane updates, but it
-    takes their outputs for activations.
+    integrator: whether the last layer has integrators. NeuroBench needs them to count membrane updates, but
+    it takes their outputs for activations.
     """
 
     def __init__(self, case: dict[str, Any], integrator: bool) -> None:

@@ -62,8 +62,8 @@ def add(commands: Any) -> None:
         type=device,
         action="append",
         default=[],
-        help="a device for --cost, which it implies, with joules for a synaptic operation, a neuron update and "
-        "a MAC; repeat it for several",
+        help="a device for --cost, which it implies, with joules for a synaptic operation, a neuron update "
+        "and a MAC; repeat it for several",
     )
     command.add_argument(
         "--json", metavar="RESULT.json", type=Path, help="write the results as JSON, with --cost the cost too"
