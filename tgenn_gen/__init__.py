@@ -86,7 +86,7 @@ _HOMES = {
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return __all__
 
 
 def __getattr__(name: str) -> Any:  # imported when used, so that the commands start fast

@@ -23,8 +23,8 @@ from scripts import assert_equal_arrays, results, written
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen.cli.main import main
-from tgenn_gen.codegen.matrix_types import connectivity, synapses
-from tgenn_gen.codegen.network_table import WIDTH, network_table
+from tgenn_gen.codegen.matrix_types import connectivity
+from tgenn_gen.codegen.network_table import network_table
 from tgenn_gen.network.encodings.constant_current import ConstantCurrentInput
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.encodings.poisson import PoissonInput
@@ -43,6 +43,7 @@ from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.permute import Permute
 from tgenn_gen.network.ops.reshape import Reshape
 from tgenn_gen.network.ops.scale import Scale
+from tgenn_gen.network.summary import WIDTH
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.projects import load_script
 
@@ -66,7 +67,7 @@ def test_sparse_and_toeplitz_code_make_the_same_synapses_and_as_many_as_counted(
     folder = tmp_path_factory.mktemp("synapses")
     toeplitz, sparse = built_synapses(found.scatters, found.neurons, folder)
     assert sorted(toeplitz.tolist()) == sorted(sparse.tolist())
-    assert len(sparse) == synapses(connection, shape)
+    assert len(sparse) == connection.synapses(shape)
     assert np.bincount(sparse[:, 0], minlength=1).max() <= found.fan_out
 
 

@@ -126,9 +126,10 @@ def test_events_and_net_counts_of_signed_spikes_are_two_numbers():
     (image,) = network.inputs
     x = np.random.default_rng(4).integers(-16, 17, (5, *image.shape)).astype(np.float32) / 16
     result = simulate(network, x, timesteps=12, record=None)
-    assert sorted(result.net_counts) == sorted(n for n in network.signed if n in result.spike_counts)
+    assert [*result.net_counts] == [*result.spike_counts]
     assert any((result.spikes[name] < 0).any() for name in network.signed)
     for name, spikes in result.spikes.items():
         np.testing.assert_array_equal(result.spike_counts[name], np.abs(spikes).sum(axis=1))
-        if name in result.net_counts:
-            np.testing.assert_array_equal(result.net_counts[name], spikes.sum(axis=1))
+        np.testing.assert_array_equal(result.net_counts[name], spikes.sum(axis=1))
+        assert result.net_counts[name].dtype == np.int32
+        np.testing.assert_allclose(result.rates[name], spikes.mean(axis=1), rtol=1e-6)

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-
 from tgenn_gen.network import genn_code
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.genn_code import Scatter
@@ -95,8 +93,3 @@ def _is_full_matrix(connection: Connection, elements: int) -> bool:
     if len(rest) != 1 or not isinstance(rest[0], Mixing):
         return False
     return rest[0].pointwise and rest[0].kernel.values.size == elements
-
-
-def synapses(connection: Connection, shape: Shape) -> int:
-    """The number of synapses of a connection from a population of this shape: one per path."""
-    return int(connection.paths(np.ones(shape)).sum(dtype=np.float64))

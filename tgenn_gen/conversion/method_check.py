@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tgenn_gen.conversion.methods import CORRECTIONS, WHOLE_LAYERS, Method, needs_data
 from tgenn_gen.document.canonical_text import document_data
-from tgenn_gen.document.schema_check import schema_problems, suggestion
+from tgenn_gen.document.schema_check import schema_problems
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.network.argument_checks import (
     Wrong,
@@ -21,6 +21,7 @@ from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.model import Connection, Input, Network, Population
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.readouts import READOUTS
 
 

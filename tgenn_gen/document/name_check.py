@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tgenn_gen.document.schema_check import fits, suggestion
-from tgenn_gen.network.problems import PathInDocument, Problem
+from tgenn_gen.document.schema_check import fits
+from tgenn_gen.network.problems import PathInDocument, Problem, suggestion
 
 MAX_HINTS = 50  # each hint compares a name with all others, or follows all sources: slow for many names
 NO_LOOPS = "remove this input: recurrent connections are not supported"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def load_source(source: Source, files: WeightFiles) -> Network:
         raise TgennError(found)
     if departures:  # paths in the part differ from those in the whole document
         tensors, _ = _read_tensors(part, files, hashes)
-    network = _network(part.data, tensors)
+    network = network_of(part.data, tensors)
     found += part.diagnostics(meaning_problems(network))
     if found:
         raise TgennError(found)
@@ -118,7 +119,9 @@ def _read_tensors(
     return tensors, found
 
 
-def _network(data: dict[str, Any], tensors: dict[PathInDocument, Tensor]) -> Network:
+def network_of(data: dict[str, Any], tensors: Mapping[PathInDocument, Tensor]) -> Network:
+    """The network of a document's data, which fits the schema. tensors: {path of a reference: its tensor}."""
+
     def build(cls: Any, data: dict[str, Any], path: PathInDocument) -> Any:
         values = {f.name: value(f, data[f.name], (*path, f.name)) for f in fields(cls) if f.name in data}
         return cls(**values)

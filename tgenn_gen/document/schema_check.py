@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
-from difflib import get_close_matches
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -18,9 +17,7 @@ from tgenn_gen.document.yaml_source import MAX_PROBLEMS, MEND, MORE, parse_scala
 from tgenn_gen.files.resources import resource_folder
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.plugin_neuron import PluginNeuron
-from tgenn_gen.network.problems import PathInDocument, Problem
-
-MAX_LISTED = 30  # the most words that a hint lists
+from tgenn_gen.network.problems import PathInDocument, Problem, look_alike, suggestion
 
 _TYPES = {
     "object": "a mapping",
@@ -134,15 +131,6 @@ def known_keys(data: Any, path: PathInDocument) -> list[str]:
     return []
 
 
-def suggestion(word: str, allowed: list[str], but: Container[str] = ()) -> str:
-    """A hint: the allowed word closest to `word`, except those in `but`; or a list of the allowed words."""
-    more = f" and {len(allowed) - MAX_LISTED} more" if len(allowed) > MAX_LISTED else ""
-    hint = f"known here: {', '.join(allowed[:MAX_LISTED])}{more}"
-    if close := get_close_matches(word, [a for a in allowed if a not in but], n=1):
-        hint = f"did you mean '{close[0]}'?"
-    return "; ".join(filter(None, (_look_alike(word), hint)))
-
-
 def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
     """The problems to report for one error of the validator."""
     path, keyword = tuple(error.absolute_path), str(error.validator)
@@ -196,7 +184,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[Problem]:
         yield Problem(path, "T115", f"{what} has {len(value)} items, expected {relation} {limit}")
     elif keyword in ("pattern", "maxLength"):
         rule = f"at most {limit} characters" if keyword == "maxLength" else _FORMS.get(path[-1], _NAME)
-        yield Problem(path, "T116", f"{what} is {_shown(value)}, expected {rule}", _look_alike(value))
+        yield Problem(path, "T116", f"{what} is {_shown(value)}, expected {rule}", look_alike(value))
     else:
         yield Problem(path, "T119", f"{what} is {_shown(value)}, which is not allowed here")
 
@@ -284,9 +272,3 @@ def _shown(value: Any) -> str:
         return "empty"
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, float) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _look_alike(word: str) -> str:
-    """A hint about the first character that is not printable ASCII: it may look like another one."""
-    strange = next((c for c in word if not (c.isascii() and c.isprintable())), "")
-    return f"it contains the character U+{ord(strange):04X}, which is not allowed" if strange else ""

@@ -9,10 +9,10 @@ from copy import deepcopy
 from typing import Any
 
 from tgenn_gen.document.name_check import elements, text_of
-from tgenn_gen.document.schema_check import known_keys, schema_problems, suggestion
+from tgenn_gen.document.schema_check import known_keys, schema_problems
 from tgenn_gen.document.yaml_source import Source, parse_source
 from tgenn_gen.errors import Diagnostic, TgennError
-from tgenn_gen.network.problems import PathInDocument
+from tgenn_gen.network.problems import PathInDocument, suggestion
 
 _NAMED_BY = {"inputs": "name", "populations": "name", "outputs": "population"}
 
@@ -44,14 +44,24 @@ def _apply(data: dict[str, Any], edit: str) -> list[str]:
     if not mark or not text:
         raise TgennError.at(edit, "T122", "is not PATH=VALUE", "write it like conv2d.neuron.threshold=0.8")
     value = parse_source(value_text, text).data
-    *parents, last = _Resolver(data, text).path()
+    _, old = put(data, text, value)
+    return [f"{text}: {old} -> {_shown(value)}"] if _shown(value) != old else []
+
+
+def put(data: dict[str, Any], text: str, value: Any) -> tuple[PathInDocument, str]:
+    """Set the value that PATH `text` means in data, in place. Returns its path, and the old value as text.
+
+    Raises TgennError (T121).
+    """
+    path = _Resolver(data, text).path()
+    *parents, last = path
     holder: Any = data
     for part in parents:
         holder = holder[part]
     is_there = isinstance(holder, list) or last in holder
     old = _shown(holder[last]) if is_there else "(not there)"
     holder[last] = value
-    return [f"{text}: {old} -> {_shown(value)}"] if _shown(value) != old else []
+    return path, old
 
 
 class _Resolver:

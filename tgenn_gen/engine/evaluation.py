@@ -58,6 +58,18 @@ class Evaluation:
     relu_outputs: dict[str, dict[str, Any]]
     spikes_per_example: float
 
+    def __repr__(self) -> str:
+        shown = []
+        for (name, found), relu in zip(self.outputs.items(), self.relu_outputs.values(), strict=True):
+            key = "accuracy" if "accuracy" in found else "mean_squared_error"
+            shown.append(f"{name}: {key.replace('_', ' ')} {found[key]:.4g} (with ReLU {relu[key]:.4g})")
+        size = f"{self.n} examples, {self.timesteps} time steps"
+        spikes = f"{self.spikes_per_example:,.0f} spikes per example"
+        return f"<Evaluation {self.name}: {'; '.join([size, *shown, spikes])}>"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
     @property
     def accuracy_per_step(self) -> tuple[float, ...]:
         """The accuracy of the first output that has targets, after each step. KeyError for a regression."""

@@ -13,5 +13,7 @@ A module imports only those above it:
     readouts         the readouts
     model            Network, Population, Connection
     argument_checks  types of the Python functions' arguments
+    graph_drawing    the graph as SVG
+    summary          sizes of populations, as text and as HTML
     checks           rules beyond the schema: shapes, codes, readouts
 """

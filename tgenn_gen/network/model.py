@@ -2,27 +2,39 @@
 
 Populations are in topological order. Each has inputs; an input is a chain of linear maps from an earlier
 population or from a network input. All classes are frozen dataclasses.
+
+Some methods of Network call functions that need a whole network. These stand above this module, and are
+imported when they are called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tgenn_gen.network.encodings.encoding import Encoding
-from tgenn_gen.network.fields import Shape, rarely
+from tgenn_gen.network.fields import Shape, by, rarely
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.ops.linear_map import LinearMap
+from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.linear_maps import added
+from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.written_files import write_file
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """dt: the time step in ms. timesteps: how many steps each example is shown; presentation time / dt."""
+    """How time is divided into steps.
+
+    Attributes:
+        dt: The time step in ms.
+        timesteps: How many steps each example is shown: presentation time / `dt`.
+    """
 
     dt: float = 1.0
     timesteps: int = 16
@@ -32,12 +44,15 @@ class Simulation:
 class Input:
     """A network input: the shape of one example, and its encoding.
 
-    shape           without the batch axis, channels last
-    uint8_divisor   divides uint8 data (image intensities 0..255); other data is used as it is
-    data_range      (smallest, largest) value of the calibration data, after that division; it documents the
-                    data, and the simulation does not use it
-    offset          subtracted from the data, after that division and before the encoding: one number, or one
-                    for each channel, shape (channels,)
+    Attributes:
+        name: Letters, digits and `_ . -`.
+        shape: Of one example, channels last.
+        encoding: How data become spikes or a current, a frozen dataclass of its parameters.
+        uint8_divisor: Divides uint8 data (image intensities 0..255); other data is used as it is.
+        data_range: (Smallest, largest) value of the calibration data, after that division. It documents the
+            data, and the simulation does not use it.
+        offset: Subtracted from the data, after that division and before the encoding: one number, or one for
+            each channel, shape (channels,).
     """
 
     name: str
@@ -63,7 +78,13 @@ class Input:
 
 @dataclass(frozen=True)
 class Connection:
-    """A chain of linear maps from the population or input `source`."""
+    """A chain of linear maps from a population or an input.
+
+    Attributes:
+        source: Its name.
+        through: The maps, frozen dataclasses of their parameters and weights. A connection without maps is
+            one to one.
+    """
 
     source: str
     through: tuple[LinearMap, ...] = ()
@@ -80,6 +101,10 @@ class Connection:
             x = linear_map.paths(x, nonzero=nonzero)
         return x
 
+    def synapses(self, shape: Shape) -> int:
+        """The number of synapses from a source of this shape: one per path."""
+        return int(self.paths(np.ones(shape)).sum(dtype=np.float64))
+
 
 @dataclass(frozen=True)
 class Population:
@@ -89,10 +114,15 @@ class Population:
     source emits at its own local step k).
     ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps).
 
-    shape       of the neurons, without the batch axis, channels last
-    scale       one number, or one for each channel: shape (channels,)
-    bias        one for each channel: shape (channels,), or for each neuron: shape `shape`; per time step
-    max_value   where the ANN's activation is clipped (6 for ReLU6); no scale is larger
+    Attributes:
+        name: Letters, digits and `_ . -`.
+        shape: Of the neurons, without the batch axis, channels last.
+        neuron: Their kind and parameters, a frozen dataclass.
+        inputs: What drives them.
+        scale: One number, or one for each channel: shape (channels,).
+        bias: A current per time step: one for each channel, shape (channels,), or for each neuron, shape
+            `shape`.
+        max_value: Where the ANN's activation is clipped (6 for ReLU6); no scale is larger.
     """
 
     name: str
@@ -103,8 +133,13 @@ class Population:
     bias: Tensor | None = None
     max_value: float | None = rarely(None)
 
+    def __repr__(self) -> str:
+        sources = ", ".join(c.source for c in self.inputs)
+        return f"<Population {self.name}: {by(self.shape)}, {self.neuron.describe()}; from {sources}>"
+
     @property
     def size(self) -> int:
+        """The number of neurons."""
         return int(np.prod(self.shape))
 
     @property
@@ -146,10 +181,14 @@ class Population:
 
 @dataclass(frozen=True)
 class Output:
-    """An output: a population, and how it is read out from local step `start` on (network.readouts).
+    """An output: a population that is read out.
 
-    activation: the function of the ANN's output, "softmax", "sigmoid" or "tanh", which is applied to the
-    logits that the readout gives; None: the output is the logits.
+    Attributes:
+        population: Its name.
+        readout: How its logits are read: "membrane", "spike_count" and so on.
+        start: The local step from which on it is read, from 0.
+        activation: The function of the ANN's output, "softmax", "sigmoid" or "tanh", which is applied to the
+            logits. None: the output is the logits.
     """
 
     population: str
@@ -159,10 +198,28 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A drawing that a notebook shows.
+
+    Attributes:
+        svg: The drawing as text: an SVG image.
+    """
+
+    svg: str
+
+    def __repr__(self) -> str:
+        return f"<Drawing: SVG of {len(self.svg):,} characters>"
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+
+@dataclass(frozen=True)
 class Network:
     """A spiking network: the content of network.yaml and weights/.
 
-    It cannot be changed; `dataclasses.replace` makes a network with other values.
+    It cannot be changed: `with_values` makes a network with other values. `network["dense"]` is the
+    population or input of that name. In a notebook a network shows itself as a table and a graph.
 
     Attributes:
         name: Letters, digits and `_ . -`.
@@ -180,14 +237,100 @@ class Network:
     simulation: Simulation = field(default_factory=Simulation)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{i.name} {by(i.shape)}" for i in self.inputs)
+        outputs = ", ".join(f"{o.population} {by(self.shapes.get(o.population, ()))}" for o in self.outputs)
+        neurons = sum(p.size for p in self.populations)
+        size = f"{len(self.populations)} populations, {neurons:,} neurons"
+        steps = f"{self.simulation.timesteps} time steps"
+        return f"<Network {self.name}: {inputs} -> {outputs}; {size}, {steps}>"
+
+    def _repr_html_(self) -> str:
+        from tgenn_gen.network.summary import summary_html
+
+        return summary_html(self)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_") and name not in _FOR_ENGINES]
+
+    def __getitem__(self, name: str) -> Input | Population:
+        """The population or input with this name. KeyError, with a similar name, if it does not exist."""
+        every: tuple[Input | Population, ...] = (*self.inputs, *self.populations)
+        parts = {part.name: part for part in every}
+        if name not in parts:
+            raise _missing("input or population", name, parts)
+        return parts[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    __iter__ = None  # else Python would call network[0], network[1] and so on
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.shapes]
+
+    def summary(self) -> None:
+        """Print a table of the populations, as Keras' `model.summary()` does.
+
+        Each row has the kind and number of neurons, the shape, the sources, the number of synapses and of
+        parameters (of kernels and biases), and the scale: the ANN's activation at one spike per time step.
+        An input current, which is computed once per example, needs no synapses.
+        """
+        from tgenn_gen.network.summary import summary_text
+
+        print(summary_text(self))
+
+    def plot(self, *, path: str | Path | None = None) -> Drawing:
+        """Draw the graph: inputs, populations, and the linear maps between them.
+
+        Args:
+            path: Where to save the drawing, too: a .svg.
+
+        Returns:
+            The drawing, which a notebook shows.
+
+        Raises:
+            ValueError: The file cannot be written.
+        """
+        from tgenn_gen.network.graph_drawing import graph_svg
+
+        if path is not None and Path(path).suffix.lower() != ".svg":
+            raise RunError(f"{path}: expected a name that ends in .svg", option="path")
+        drawing = Drawing(graph_svg(self))
+        if path is not None:
+            write_file(Path(path), lambda file: file.write(drawing.svg.encode()))
+        return drawing
+
+    def with_values(self, values: Mapping[str, Any]) -> Network:
+        """A network with other values, such as `{"dense.neuron.threshold": 0.8, "simulation.timesteps": 32}`.
+
+        Args:
+            values: `{path: value}`, with the paths of [`tgenn set`](commands.md#tgenn-set): the name of an
+                input, population or output, or a field of the document, followed by fields and list indices
+                (from 0) between dots. [Fields](fields.md) lists them. A value can be an array where the
+                document names a file: `dense.bias`, `dense.scale`, `dense.inputs.0.through.0.kernel`.
+
+        Returns:
+            A valid network. This one stays as it is.
+
+        Raises:
+            TgennError: T121 there is no such path, T1xx and T2xx the network would be invalid.
+        """
+        from tgenn_gen.editing.network_values import changed_network
+
+        return changed_network(self, values)
+
     @property
     def spiking_inputs(self) -> list[str]:
         """The names of the inputs whose encoding emits spikes."""
         return [i.name for i in self.inputs if i.encoding.spikes]
 
     def population(self, name: str) -> Population:
-        """The population with this name. KeyError if it does not exist."""
-        return {p.name: p for p in self.populations}[name]
+        """The population with this name. KeyError, with a similar name, if it does not exist."""
+        populations = {p.name: p for p in self.populations}
+        if name not in populations:
+            raise _missing("population", name, populations)
+        return populations[name]
 
     @property
     def shapes(self) -> dict[str, Shape]:
@@ -246,3 +389,10 @@ class Network:
             sources = [depths[c.source] for c in population.inputs if c.source in depths]
             depths[population.name] = 1 + max(sources) if sources else 0
         return depths
+
+
+_FOR_ENGINES = ("largest", "last_read_by", "presented")  # attributes that are no use to users
+
+
+def _missing(what: str, name: object, known: Iterable[str]) -> KeyError:
+    return KeyError(f"there is no {what} {name!r}; {suggestion(str(name), [*known])}")

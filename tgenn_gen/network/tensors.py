@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from tgenn_gen.network.fields import by
+
 
 def _is_unchangeable(values: np.ndarray) -> bool:
     """Whether an array can be shared without a copy: in C order, read-only, and owner of its values."""
@@ -19,7 +21,12 @@ def _is_unchangeable(values: np.ndarray) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """An array (float32, read-only) and its file, relative to the document's folder; "" if not chosen yet."""
+    """Weights: an array and its file.
+
+    Attributes:
+        file: Relative to the document's folder; "" if not chosen yet.
+        values: float32, read-only.
+    """
 
     file: str
     values: np.ndarray
@@ -42,6 +49,9 @@ class Tensor:
 
     def __hash__(self) -> int:
         return hash((self.file, self.values.shape))
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.file or 'without a file'}: {by(self.values.shape)}>"
 
     @staticmethod
     def unnamed(values: np.ndarray) -> Tensor:

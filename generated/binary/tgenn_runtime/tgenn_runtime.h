@@ -24,7 +24,7 @@
         $TGENN_RUN_OUTPUT/spike_counts/<population>.npy
                                 (n, neurons) uint32: the number of spikes, of +1 and of -1 together
         $TGENN_RUN_OUTPUT/net_counts/<population>.npy
-                                (n, neurons) int32: spikes of +1 minus spikes of -1, where spikes have a sign
+                                (n, neurons) int32: spikes of +1 minus spikes of -1
         generator, *_CODE/      what genn-buildmodel.sh makes; they can be deleted
 
     ./generator prints the accuracy, or error, as its last line. An error is one line on stderr, before GeNN generates
@@ -469,7 +469,7 @@ inline void checkOutput(const Settings &settings)
         if(!std::filesystem::is_directory(path, ignored)) {
             throw std::runtime_error(said + "is not a folder");
         }
-        for(const char *inside : {"", "output", "spike_counts"}) {
+        for(const char *inside : {"", "output", "spike_counts", "net_counts"}) {
             if(std::filesystem::equivalent(path / inside, settings.data, ignored)) {
                 throw std::runtime_error(said + "is the folder of the data");
             }
@@ -1470,8 +1470,13 @@ private:
     {
         std::vector<Latched> latched;
         for(const Population &p : m_Populations) {
-            for(const std::string &count : p.counts) {
-                auto *array = runtime.getArray(*model.findNeuronGroup(p.group), "last_" + count);
+            for(const std::string count : {"spike_count", "net_count"}) {
+                if(p.counts.empty()) {
+                    continue;
+                }
+                const bool counted = std::count(p.counts.cbegin(), p.counts.cend(), count) > 0;
+                const std::string variable = counted ? count : "spike_count";  // of spikes without a sign
+                auto *array = runtime.getArray(*model.findNeuronGroup(p.group), "last_" + variable);
                 const std::string type = (count == "spike_count") ? "<u4" : "<i4";
                 auto written = file(count + "s/" + p.name, type, {array->getCount() / batchSize()});
                 if(written) {

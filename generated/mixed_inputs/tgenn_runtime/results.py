@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .messages import RunError
+from .raster import draw_raster, require_plot, save_figure
 from .readout_functions import activated, decisions
 
 
@@ -22,8 +26,6 @@ class Result:
             activations. `outputs` are the function of the ANN's output of it, such as softmax.
         logits_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step.
         spike_counts: `{population: (n, neurons)}`, the number of spikes, of +1 and of -1 together, uint32.
-        net_counts: `{population: (n, neurons)}`, spikes of +1 minus spikes of -1, int32; only populations
-            whose spikes have a sign.
         spikes: `{recorded population: (n, timesteps, neurons)}`, 0, 1 or -1 at each local step, int8.
         v: `{recorded population: (n, timesteps, neurons)}`, V after each local step, float32. If V of an
             output is read from a later step on, V on GeNN restarts from 0 at that step.
@@ -36,11 +38,22 @@ class Result:
     logits: dict[str, np.ndarray]
     logits_per_step: dict[str, np.ndarray]
     spike_counts: dict[str, np.ndarray]
-    net_counts: dict[str, np.ndarray]
+    _signed_counts: dict[str, np.ndarray]  # net_counts, where spikes have a sign
     spikes: dict[str, np.ndarray] = field(default_factory=dict)
     v: dict[str, np.ndarray] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
     membrane_updates: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        outputs = ", ".join(f"{name} {values.shape}" for name, values in self.logits.items())
+        parts = [f"{len(next(iter(self.logits.values())))} examples, {self.timesteps} time steps"]
+        parts += [f"outputs {outputs}"]
+        kept = (("spike counts", self.spike_counts), ("spikes", self.spikes), ("V", self.v))
+        parts += [f"{what} of {', '.join(arrays)}" for what, arrays in kept if arrays]
+        return f"<Result: {'; '.join(parts)}>"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def shaped(self, shapes: Mapping[str, tuple[int, ...]]) -> Result:
         """The same, with the axes of each population's shape instead of the axis of neurons."""
@@ -48,10 +61,34 @@ class Result:
         def with_shapes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: a.reshape(*a.shape[:-1], *shapes[name]) for name, a in arrays.items()}
 
-        counts, net_counts, spikes, v = map(
-            with_shapes, (self.spike_counts, self.net_counts, self.spikes, self.v)
+        counts, signed, spikes, v = map(
+            with_shapes, (self.spike_counts, self._signed_counts, self.spikes, self.v)
         )
-        return replace(self, spike_counts=counts, net_counts=net_counts, spikes=spikes, v=v)
+        return replace(self, spike_counts=counts, _signed_counts=signed, spikes=spikes, v=v)
+
+    @property
+    def timesteps(self) -> int:
+        """The number of time steps for each example."""
+        return len(next(iter(self.logits_per_step.values())))
+
+    @cached_property
+    def net_counts(self) -> dict[str, np.ndarray]:
+        """`{population: (n, neurons)}`: spikes of +1 minus spikes of -1, int32.
+
+        Of spikes without a sign it is their number.
+        """
+        counts = self.spike_counts.items()
+        return {name: self._signed_counts.get(name, count.view(np.int32)) for name, count in counts}
+
+    @cached_property
+    def rates(self) -> dict[str, np.ndarray]:
+        """`{population: (n, neurons)}`: `net_counts` per time step, float32.
+
+        Times the population's scale, a rate is near the ANN's activation. It is not with the few-spike code,
+        where each step has its own weight.
+        """
+        steps = np.float32(self.timesteps)
+        return {name: counts.astype(np.float32) / steps for name, counts in self.net_counts.items()}
 
     @cached_property
     def outputs(self) -> dict[str, np.ndarray]:
@@ -76,6 +113,36 @@ class Result:
         """`(timesteps, n, *shape)`: the network's first output after each step."""
         return next(iter(self.outputs_per_step.values()))
 
+    def plot(
+        self,
+        example: int = 0,
+        *,
+        x: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        path: str | Path | None = None,
+    ) -> Any:
+        """Draw the recorded spikes of an example, with channels apart where arrays have the shape's axes.
+
+        x: the simulated examples (n, *input shape), or {input: examples}: that example is drawn beside its
+        spikes, if it is an image. path: where to save the figure, too: a .png, .svg or .pdf.
+
+        Returns matplotlib's Figure. Raises RunError: without recorded spikes, for an example that is not
+        there, for a path that cannot be written, and where matplotlib is missing.
+        """
+        if not self.spikes:
+            raise RunError("no spikes are recorded: simulate with `record=None`, or names of populations")
+        count = len(next(iter(self.spikes.values())))
+        if not 0 <= example < count:
+            raise RunError(example_problem(example, count), option="example")
+        require_plot(path)
+        examples = {} if x is None else dict(x) if isinstance(x, Mapping) else {"input": x}
+        figure = draw_raster(
+            {name: spikes[example] for name, spikes in self.spikes.items()},
+            {name: np.asarray(values)[example] for name, values in examples.items()},
+        )
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
     @property
     def predictions(self) -> np.ndarray:
         """`(n, *shape without its last axis)`: the classes of the network's first output, from its logits.
@@ -85,6 +152,11 @@ class Result:
         """
         name, logits = next(iter(self.logits.items()))
         return decisions(logits, self.activations.get(name))
+
+
+def example_problem(example: int, count: int) -> str:
+    """A message for the number of an example that is not there."""
+    return f"{example}: there are {count} examples, expected 0 to {count - 1}"
 
 
 def joined(batches: Iterable[Result]) -> Result:
@@ -99,7 +171,7 @@ def joined(batches: Iterable[Result]) -> Result:
         together("logits"),
         together("logits_per_step", axis=1),
         together("spike_counts"),
-        together("net_counts"),
+        together("_signed_counts"),
         together("spikes"),
         together("v"),
         parts[0].activations,

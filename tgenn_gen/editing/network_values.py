@@ -1,0 +1,123 @@
+"""Changes values of a network in memory by the same paths (Network.with_values)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tgenn_gen.document.canonical_text import document_data
+from tgenn_gen.document.name_check import name_problems
+from tgenn_gen.document.reading import network_of
+from tgenn_gen.document.schema_check import schema_problems
+from tgenn_gen.document.weight_file_names import with_weight_names
+from tgenn_gen.editing.set_values import put
+from tgenn_gen.errors import Diagnostic, TgennError
+from tgenn_gen.network.argument_checks import shown
+from tgenn_gen.network.checks import file_problems, meaning_problems
+from tgenn_gen.network.model import Network
+from tgenn_gen.network.problems import PathInDocument, Problem
+from tgenn_gen.network.tensors import Tensor
+
+PLACE = "with_values"
+EXAMPLE = 'write {"dense.neuron.threshold": 0.8}'
+NO_ARRAY = "is an array, which the document cannot have here: expected one value"
+NEW = "weights/new_{}.npy"  # stands for an array that was given, until it gets a name
+
+
+def changed_network(network: Network, values: Mapping[str, Any]) -> Network:
+    """The network with other values: {path: value}, as Network.with_values describes it."""
+    if not isinstance(values, Mapping):
+        raise TgennError.at(PLACE, "T503", f"values is {shown(values)}, expected a dict", EXAMPLE)
+    named = with_weight_names(network)
+    data, tensors = document_data(named), dict(named.tensors)
+    arrays: dict[str, Tensor] = {}
+    paths: dict[PathInDocument, str] = {}
+    found: list[Diagnostic] = []
+    for key, value in values.items():
+        try:
+            if not isinstance(key, str):
+                raise TgennError.at(PLACE, "T503", f"values has the key {shown(key)}, expected text", EXAMPLE)
+            plain = _plain(key, value)
+            if isinstance(plain, np.ndarray):
+                tensor = Tensor(_free(tensors), plain)
+                arrays[tensor.file] = tensors[tensor.file] = tensor
+                plain = tensor.reference()
+            path, _ = put(data, key, plain)
+            paths[path] = key
+        except TgennError as error:
+            found += error.diagnostics
+    if found:
+        raise TgennError(found)
+    if problems := schema_problems(data):
+        problems = [_in_python(p, values.get(paths.get(p.path, ""))) for p in problems]
+    else:
+        problems = [*name_problems(data), *_reference_problems(data, tensors)]
+    if problems:
+        raise TgennError(_diagnostics(network, problems, paths))
+    kept = {path: _unnamed(tensors[reference["file"]], arrays) for path, reference in _references(data)}
+    changed = with_weight_names(network_of(data, kept))
+    if problems := [*meaning_problems(changed), *file_problems(changed)]:
+        raise TgennError(_diagnostics(network, problems, paths))
+    return changed
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A value as a document has it, or an array. Raises TgennError (T503)."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "biuf":
+        raise TgennError.at(key, "T503", f"is an array of {value.dtype}, expected numbers")
+    if isinstance(value, Tensor):
+        return value.values
+    if isinstance(value, Mapping):
+        return {str(k): _plain(key, v) for k, v in value.items()}
+    return [_plain(key, v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def _free(tensors: Mapping[str, Tensor]) -> str:
+    return next(file for n in range(len(tensors) + 1) if (file := NEW.format(n)) not in tensors)
+
+
+def _unnamed(tensor: Tensor, arrays: Mapping[str, Tensor]) -> Tensor:
+    return Tensor.unnamed(tensor.values) if tensor.file in arrays else tensor
+
+
+def _references(data: Any, path: PathInDocument = ()) -> Iterator[tuple[PathInDocument, dict[str, Any]]]:
+    """The references to weights in a valid document, with their paths."""
+    if isinstance(data, dict) and "file" in data:
+        yield path, data
+    elif isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            if path or key in ("inputs", "populations"):
+                yield from _references(value, (*path, key))
+
+
+def _reference_problems(data: Any, tensors: Mapping[str, Tensor]) -> Iterator[Problem]:
+    """Errors of references that are not those of the network's weights."""
+    for path, reference in _references(data):
+        tensor = tensors.get(reference["file"])
+        if tensor is None or tensor.reference() != {k: reference[k] for k in ("file", "shape")}:
+            message = f"the network has no weights {reference['file']} of shape {reference['shape']}"
+            yield Problem(path, "T503", message, "give an array instead")
+
+
+def _in_python(problem: Problem, value: Any) -> Problem:
+    """A violation of the schema by a value, where a document's words would not fit."""
+    if isinstance(value, np.ndarray | Tensor):
+        return replace(problem, message=NO_ARRAY, hint="")
+    is_list = isinstance(value, list | tuple)
+    return replace(problem, hint="give it as a NumPy array") if is_list and problem.hint else problem
+
+
+def _diagnostics(
+    network: Network, problems: list[Problem], paths: Mapping[PathInDocument, str]
+) -> Iterator[Diagnostic]:
+    """The problems, each at the key of `values` that it is about, if there is one."""
+    for p in problems:
+        about = [key for path, key in paths.items() if p.path[: len(path)] == path]
+        where = "" if about else f"{'.'.join(map(str, p.path))}: "
+        place = about[-1] if about else f"network '{network.name}'"
+        yield Diagnostic.at(place, p.code, where + p.message, p.hint)
