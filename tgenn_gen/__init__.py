@@ -19,7 +19,7 @@ One folder per stage. A folder imports only folders above it in this list (CONTR
     project       a project's folder on disk
     conversion    a Keras graph to a spiking network
     analysis      agreement with the ANN layer by layer, and cost
-    report        all of it as an HTML page
+    reporting     all of it as an HTML page
     cli           the command line
 """
 
