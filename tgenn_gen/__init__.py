@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from tgenn_gen.runtime import __version__
 
 if TYPE_CHECKING:
+    from tgenn_gen.analysis.cost import Cost, cost
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
     from tgenn_gen.document.plugins import load_plugin
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PRESETS",
+    "Cost",
     "Diagnostic",
     "Evaluation",
     "Method",
@@ -53,6 +55,7 @@ __all__ = [
     "TgennError",
     "__version__",
     "convert",
+    "cost",
     "evaluate",
     "generate",
     "load",
@@ -62,6 +65,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Cost": "analysis.cost",
     "Diagnostic": "errors",
     "Evaluation": "engine.evaluation",
     "MissingEngineError": "errors",
@@ -71,6 +75,7 @@ _HOMES = {
     "Result": "runtime.results",
     "TgennError": "errors",
     "convert": "conversion.convert",
+    "cost": "analysis.cost",
     "evaluate": "engine.evaluation",
     "generate": "project.writing",
     "load": "document.reading",

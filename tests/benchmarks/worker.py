@@ -67,10 +67,7 @@ class Engine:
         for population in network.populations:
             for connection in population.inputs:
                 if connection.source in mean:
-                    paths = mean[connection.source]
-                    for linear_map in connection.through:
-                        paths = linear_map.paths(paths)
-                    events += float(paths.sum(dtype=np.float64))
+                    events += float(connection.paths(mean[connection.source]).sum(dtype=np.float64))
         steps = network.simulation.timesteps
         depth = network.depths[network.outputs[0].population]
         return {

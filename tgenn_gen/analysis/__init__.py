@@ -2,4 +2,6 @@
 
 A module imports only those above it:
 
+    devices  what operations cost on devices
+    cost     operations, sparsity and memory by NeuroBench's rules
 """

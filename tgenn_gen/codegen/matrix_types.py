@@ -99,7 +99,4 @@ def _is_full_matrix(connection: Connection, elements: int) -> bool:
 
 def synapses(connection: Connection, shape: Shape) -> int:
     """The number of synapses of a connection from a population of this shape: one per path."""
-    paths = np.ones(shape)
-    for linear_map in connection.through:
-        paths = linear_map.paths(paths)
-    return int(paths.sum(dtype=np.float64))
+    return int(connection.paths(np.ones(shape)).sum(dtype=np.float64))

@@ -69,10 +69,7 @@ def affordable(network: Network) -> int:
     shapes, products = network.shapes, 0.0
     for population in network.populations:
         for connection in population.inputs:
-            paths = np.ones(shapes[connection.source])
-            for linear_map in connection.through:
-                paths = linear_map.paths(paths)
-            products += float(paths.sum())
+            products += float(connection.paths(np.ones(shapes[connection.source])).sum())
     updates = sum(population.size for population in network.populations)
     seconds = network.simulation.timesteps * (products / PRODUCTS + updates / UPDATES)
     return max(FEWEST, int(SECONDS / seconds))

@@ -26,7 +26,8 @@ from tgenn_gen.network.argument_checks import (
     whole_number,
 )
 from tgenn_gen.network.fields import Shape
-from tgenn_gen.network.model import Input, Network
+from tgenn_gen.network.model import Input, Network, Population
+from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.readouts import READOUTS
 from tgenn_gen.network.runtime_calls import Call, Keys, Uniform
 from tgenn_gen.network.tensors import Tensor
@@ -40,10 +41,11 @@ from tgenn_gen.runtime.data import (
 )
 from tgenn_gen.runtime.input_encodings import values_problem
 from tgenn_gen.runtime.messages import RunError, note
-from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS
+from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, few_spike_weights
 from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import Drawn
+from tgenn_gen.runtime.readout_functions import each_step
 from tgenn_gen.runtime.results import Result, joined
 
 
@@ -163,13 +165,15 @@ def simulated_batches(
     record_v: Sequence[str] = (),
     *,
     details: bool = True,
+    count_updates: bool = False,
 ) -> Iterator[Result]:
     """Simulate checked examples, and yield the result of each batch.
 
-    details: whether results have spike counts, and the outputs after each step. Raises TgennError (T503)
-    where a population cannot be recorded.
+    details: whether results have spike counts, and the outputs after each step. count_updates: whether they
+    have membrane updates too. Raises TgennError (T503) where a population cannot be recorded.
     """
     net = _in_numpy(network, timesteps, seed, batch_size)
+    net.count_updates = count_updates
     try:
         yield from net.batches(examples, timesteps, record, record_v, details)
     except RunError as error:
@@ -206,9 +210,22 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
             sources = {c.source: courses[c.source] for c in p.inputs}
             if not p.neuron.spikes:
                 sources = {name: batch.course(course) for name, course in sources.items()}
+            elif net.count_updates and isinstance(p.neuron, FewSpikeNeuron):
+                batch.count_updates(p.name, reading(p, p.neuron.v_init, batch, sources))
             courses[p.name] = emitted(p.name, p.neuron.call(dt), currents[p.name](sources), stream, p.shape)
             for source in last_read_by[p.name]:
                 del courses[source]  # nothing reads it any more
+
+    def reading(
+        p: Population, v_init: float | Tensor, batch: Batch, sources: dict[str, np.ndarray]
+    ) -> np.ndarray:
+        """V of few-spike neurons after each step in which they read, (steps, batch, *shape)."""
+        current = currents[p.name]({name: batch.course(course) for name, course in sources.items()})
+        if p.bias is not None:
+            current = current + p.bias.values * each_step(few_spike_weights(batch.steps), current)
+        current = current.astype(np.float32)
+        current[0] += v_init.values if isinstance(v_init, Tensor) else v_init
+        return np.cumsum(current, axis=0)
 
     net = NumpyNetwork(
         network.name,

@@ -74,6 +74,12 @@ class Connection:
             x = linear_map.apply(x)
         return x
 
+    def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
+        """How many paths lead to each output if x (*source shape) paths lead to each input, as `LinearMap.paths`."""
+        for linear_map in self.through:
+            x = linear_map.paths(x, nonzero=nonzero)
+        return x
+
 
 @dataclass(frozen=True)
 class Population:

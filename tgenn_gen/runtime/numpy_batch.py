@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class Batch:
     outputs       the names of the output populations
     every_step    whether outputs are wanted after each step
     counts        whether spikes are counted
+    count_updates whether changes of V are counted
     record        populations to record spikes of; None: all that spike
     record_v      populations to record V of
     spike_counts  the function of that name, or one that does the same
@@ -48,6 +49,7 @@ class Batch:
         outputs: Sequence[str],
         every_step: bool,
         counts: bool,
+        count_updates: bool,
         record: Sequence[str] | None,
         record_v: Sequence[str],
         spike_counts: SpikeCounts,
@@ -64,6 +66,9 @@ class Batch:
         self._examples, self._numbers, self._seed = examples, numbers, seed
         self._settings = settings
         self._outputs, self._counted, self._record_all = outputs, counts, record is None
+        self._count_updates = count_updates
+        self.membrane_updates: dict[str, np.ndarray] = {}
+        self._last_v: dict[str, np.ndarray] = {}
         self.neurons: dict[str, Any] = {}
         self.steps = 0  # of the present part
 
@@ -123,14 +128,22 @@ class Batch:
                 current = current + bias
         if current.dtype == np.float64:
             current = current.astype(np.float32)
-        if name in self.with_v and name in self.v:
+        seen = self._count_updates and (not self.few_spike or isinstance(self.neurons[name], Integrate))
+        if name in self.with_v and (name in self.v or seen):
             v_course: list[np.ndarray] = []
             emitted: np.ndarray = self.neurons[name].run(current, self.steps, v_course)
-            self.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), self.steps, -1))
+            if seen:
+                self.count_updates(name, v_course)
+            if name in self.v:
+                self.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), self.steps, -1))
         else:
             emitted = self.neurons[name].run(current, self.steps)
         if emitted.dtype != np.float32:  # not V
             self._count(name, emitted)
+        if self._count_updates and self.few_spike and name in self.counts:  # V changes at each spike
+            counts = self.counts[name]
+            first = self.membrane_updates.get(name, counts.shape[1])
+            self.membrane_updates[name] = first + counts.sum(axis=1, dtype=np.int64)
         if name in self._outputs:
             self.emitted.setdefault(name, []).append(self._spikes_of(emitted))
         return emitted
@@ -144,6 +157,17 @@ class Batch:
         return Drawn(self.keys(stream), low, high, shape)
 
     # The rest is for the network.
+
+    def count_updates(self, name: str, v_course: Iterable[np.ndarray]) -> None:
+        """Count how often V of a population changes. v_course: V after each of the next steps, (batch, ...)."""
+        for v in v_course:
+            before = self._last_v.get(name)
+            if before is None:
+                changed = np.full(len(v), v[0].size)
+            else:
+                changed = np.count_nonzero((v != before).reshape(len(v), -1), axis=1)
+            self.membrane_updates[name] = self.membrane_updates.get(name, 0) + changed
+            self._last_v[name] = v
 
     def _steps_of(self, neurons: Any, current: np.ndarray) -> np.ndarray | np.float32:
         """How many steps each step of the current stands for, in units of the value of a spike."""

@@ -69,6 +69,7 @@ class NumpyNetwork(RunnableNetwork):
         self._loaded: dict[str, np.ndarray] = {}
         self._loading = Lock()
         self.spike_counts: SpikeCounts = spike_counts
+        self.count_updates = False
 
     def output(
         self,
@@ -136,6 +137,7 @@ class NumpyNetwork(RunnableNetwork):
             outputs=[*self.outputs],
             every_step=details or bool(record_v) or not from_start,
             counts=details,
+            count_updates=self.count_updates,
             record=record,
             record_v=record_v,
             spike_counts=self.spike_counts,
@@ -157,6 +159,7 @@ class NumpyNetwork(RunnableNetwork):
             {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
             {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
             self.activations,
+            batch.membrane_updates,
         )
 
 

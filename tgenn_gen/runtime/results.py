@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,8 @@ class Result:
             output is read from a later step on, V on GeNN restarts from 0 at that step.
         activations: `{population: function}`, the function of the ANN's output: "softmax", "sigmoid", "tanh"
             or None, where `outputs` are the logits.
+        membrane_updates: `{population: (n,)}`, how often V of its neurons changed from one step to the next, and
+            once for each neuron at the first step, int64; only where the engine was asked to count them.
     """
 
     logits: dict[str, np.ndarray]
@@ -38,6 +40,7 @@ class Result:
     spikes: dict[str, np.ndarray] = field(default_factory=dict)
     v: dict[str, np.ndarray] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
+    membrane_updates: dict[str, np.ndarray] = field(default_factory=dict)
 
     def shaped(self, shapes: Mapping[str, tuple[int, ...]]) -> Result:
         """The same, with the axes of each population's shape instead of the axis of neurons."""
@@ -48,7 +51,7 @@ class Result:
         counts, net_counts, spikes, v = map(
             with_shapes, (self.spike_counts, self.net_counts, self.spikes, self.v)
         )
-        return Result(self.logits, self.logits_per_step, counts, net_counts, spikes, v, self.activations)
+        return replace(self, spike_counts=counts, net_counts=net_counts, spikes=spikes, v=v)
 
     @cached_property
     def outputs(self) -> dict[str, np.ndarray]:
@@ -100,4 +103,5 @@ def joined(batches: Iterable[Result]) -> Result:
         together("spikes"),
         together("v"),
         parts[0].activations,
+        together("membrane_updates"),
     )

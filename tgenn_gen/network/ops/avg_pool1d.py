@@ -32,7 +32,7 @@ class AvgPool1D(OneAxis):
     def apply(self, x: np.ndarray) -> np.ndarray:
         return linear_maps.avg_pool1d(x, self.pool, self.strides, self.padding)
 
-    def paths(self, x: np.ndarray) -> np.ndarray:
+    def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
         return self.on_images.paths(x[None])[0]
 
     def python(self, x: str, weight: str) -> str:

@@ -39,7 +39,7 @@ class AvgPool2D(LinearMap):
     def apply(self, x: np.ndarray) -> np.ndarray:
         return linear_maps.avg_pool2d(x, self.pool, self.strides, self.padding)
 
-    def paths(self, x: np.ndarray) -> np.ndarray:
+    def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
         (rows, columns), (row_stride, column_stride), channels = self.pool, self.strides, x.shape[-1]
         of_rows, of_columns = np.ones((rows, 1, channels, 1)), np.ones((1, columns, channels, 1))
         x = linear_maps.depthwise_conv2d(x, of_rows, (row_stride, 1), self.padding)  # windows can be large

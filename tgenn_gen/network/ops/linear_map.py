@@ -31,12 +31,16 @@ class LinearMap(ABC):
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Map x (..., *shape) to (..., *output_shape(shape))."""
 
-    def paths(self, x: np.ndarray) -> np.ndarray:
+    def paths(self, x: np.ndarray, *, nonzero: bool = False) -> np.ndarray:
         """How many paths lead to each output if x (*shape) paths lead to each input; a synapse is one path.
 
-        This is apply with all weights 1. A map with weights outside of its tensors overrides it.
+        nonzero: weights of 0 are no paths. This is apply with all other weights 1. A map with weights outside
+        of its tensors overrides it.
         """
-        ones = {name: Tensor.unnamed(np.ones(t.values.shape)) for name, t in self.tensors.items()}
+        ones = {
+            name: Tensor.unnamed(t.values != 0 if nonzero else np.ones(t.values.shape))
+            for name, t in self.tensors.items()
+        }
         return replace(self, **ones).apply(x)  # type: ignore[type-var]
 
     @abstractmethod
