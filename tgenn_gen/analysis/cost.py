@@ -115,7 +115,9 @@ class Cost:
             values = [getattr(row, name) for row in self.populations]
             return None if None in values else sum(values)
 
-        summed = {f.name: of_all(f.name) for f in fields(PopulationCost)[1:] if f.name != "activation_sparsity"}
+        summed = {
+            f.name: of_all(f.name) for f in fields(PopulationCost)[1:] if f.name != "activation_sparsity"
+        }
         emitting = [row for row in self.populations if row.activation_sparsity is not None]
         places = sum(row.neurons for row in emitting) * self.timesteps
         sparsity = 1 - sum(row.spikes for row in emitting) / places if places else None
@@ -205,7 +207,9 @@ class CostCounter:
         self._table = input_table(network)
         self._units = {p.name: p.neuron.unit(network.simulation.dt) for p in network.populations}
         # sums over examples and steps: {input or population: of inputs that are not 0, (*shape)}
-        self._events: dict[str, np.ndarray] = {name: np.zeros(shape) for name, shape in network.shapes.items()}
+        self._events: dict[str, np.ndarray] = {
+            name: np.zeros(shape) for name, shape in network.shapes.items()
+        }
         self._spikes_only = dict.fromkeys(network.shapes, True)
         self._updates: dict[str, int] = {}
         # {(population, connection, map): of the ANN's inputs of this map that are not 0}

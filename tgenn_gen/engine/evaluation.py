@@ -23,6 +23,7 @@ from tgenn_gen.runtime.data import (
     takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.scores import scores_of
 
 log = logging.getLogger(__name__)
@@ -94,34 +95,55 @@ def evaluate(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
-    count, inputs = count_of(examples), input_table(network)
-    targets = _targets(y, network, count)
-    outputs = output_table(network)
-    scores, relu_scores = scores_of(targets, inputs, outputs), scores_of(targets, inputs, outputs)
+    count = count_of(examples)
+    scorer = Scorer(network, examples, checked_targets("evaluate", y, network, count), timesteps)
     log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
-    spikes, done = 0, 0
     for batch in simulated_batches(network, examples, timesteps, seed):
-        size = len(next(iter(batch.logits.values())))
-        found = relu_outputs(network, currents_of(examples, done, done + size, inputs))
-        for name in targets:
-            scores[name].add(batch.logits_per_step[name])
-            relu_scores[name].add(found[name][None])
-        spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
-        done += size
+        scorer.add(batch)
         if progress is not None:
-            progress(done, count)
-    return Evaluation(
-        network.name,
-        count,
-        timesteps,
-        {name: score.results() for name, score in scores.items()},
-        {name: score.results() for name, score in relu_scores.items()},
-        spikes / count,
-    )
+            progress(scorer.done, count)
+    return scorer.result()
 
 
-def _targets(y: Any, network: Network, count: int) -> Targets:
-    """{output: its targets}, in the outputs' order. Raises TgennError (T503)."""
+class Scorer:
+    """Compares outputs with targets, from the results of a simulation, one batch after the other.
+
+    examples: all examples, {input: (n, *shape)}, as they were simulated. targets: as checked_targets gives them.
+    """
+
+    def __init__(self, network: Network, examples: Examples, targets: Targets, timesteps: int) -> None:
+        self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
+        self._inputs, outputs = input_table(network), output_table(network)
+        self._scores = scores_of(targets, self._inputs, outputs)
+        self._relu_scores = scores_of(targets, self._inputs, outputs)
+        self._spikes = 0
+
+    def add(self, batch: Result) -> None:
+        """Add the result of the next examples, with its spike counts."""
+        size = len(next(iter(batch.logits.values())))
+        found = relu_outputs(
+            self.network, currents_of(self.examples, self.done, self.done + size, self._inputs)
+        )
+        for name, score in self._scores.items():
+            score.add(batch.logits_per_step[name])
+            self._relu_scores[name].add(found[name][None])
+        self._spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
+        self.done += size
+
+    def result(self) -> Evaluation:
+        """The evaluation of the examples so far."""
+        return Evaluation(
+            self.network.name,
+            self.done,
+            self.timesteps,
+            {name: score.results() for name, score in self._scores.items()},
+            {name: score.results() for name, score in self._relu_scores.items()},
+            self._spikes / self.done,
+        )
+
+
+def checked_targets(place: str, y: Any, network: Network, count: int) -> Targets:
+    """{output: its targets}, in the outputs' order, for `count` examples. Raises TgennError (T503)."""
     outputs = [o.population for o in network.outputs]
     given = dict(y) if isinstance(y, Mapping) else {outputs[0]: y}
     unknown = [str(name) for name in given if name not in outputs]
@@ -131,12 +153,12 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     table = output_table(network)
     for name in (n for n in outputs if n in given):
         key = name if isinstance(y, Mapping) else "y"
-        target = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], "evaluate")
+        target = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], place)
         problem = problem or targets_problem(key, target, table[name], count)
         if not problem:
             targets[name] = shaped_targets(target, table[name])
     if problem:
-        raise TgennError.at("evaluate", "T503", problem)
+        raise TgennError.at(place, "T503", problem)
     return targets
 
 
