@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from tgenn_gen.runtime import __version__
 
 if TYPE_CHECKING:
+    from tgenn_gen.analysis.verification import LayerAgreement, Verification, verify
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
     from tgenn_gen.document.plugins import load_plugin
@@ -46,11 +47,13 @@ __all__ = [
     "PRESETS",
     "Diagnostic",
     "Evaluation",
+    "LayerAgreement",
     "Method",
     "MissingEngineError",
     "Network",
     "Result",
     "TgennError",
+    "Verification",
     "__version__",
     "convert",
     "evaluate",
@@ -59,17 +62,20 @@ __all__ = [
     "load_plugin",
     "save",
     "simulate",
+    "verify",
 ]
 
 _HOMES = {
     "Diagnostic": "errors",
     "Evaluation": "engine.evaluation",
+    "LayerAgreement": "analysis.verification",
     "MissingEngineError": "errors",
     "Method": "conversion.methods",
     "Network": "network.model",
     "PRESETS": "conversion.methods",
     "Result": "runtime.results",
     "TgennError": "errors",
+    "Verification": "analysis.verification",
     "convert": "conversion.convert",
     "evaluate": "engine.evaluation",
     "generate": "project.writing",
@@ -77,6 +83,7 @@ _HOMES = {
     "load_plugin": "document.plugins",
     "save": "project.writing",
     "simulate": "project.simulation_engines",
+    "verify": "analysis.verification",
 }
 
 

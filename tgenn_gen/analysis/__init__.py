@@ -2,4 +2,6 @@
 
 A module imports only those above it:
 
+    reference     the ANN that a network is compared with
+    verification  each population beside the ANN's layer
 """
