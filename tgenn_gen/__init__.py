@@ -32,6 +32,7 @@ from tgenn_gen.runtime import __version__
 
 if TYPE_CHECKING:
     from tgenn_gen.analysis.cost import Cost, cost
+    from tgenn_gen.analysis.verification import LayerAgreement, Verification, verify
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
     from tgenn_gen.document.plugins import load_plugin
@@ -48,11 +49,13 @@ __all__ = [
     "Cost",
     "Diagnostic",
     "Evaluation",
+    "LayerAgreement",
     "Method",
     "MissingEngineError",
     "Network",
     "Result",
     "TgennError",
+    "Verification",
     "__version__",
     "convert",
     "cost",
@@ -62,18 +65,21 @@ __all__ = [
     "load_plugin",
     "save",
     "simulate",
+    "verify",
 ]
 
 _HOMES = {
     "Cost": "analysis.cost",
     "Diagnostic": "errors",
     "Evaluation": "engine.evaluation",
+    "LayerAgreement": "analysis.verification",
     "MissingEngineError": "errors",
     "Method": "conversion.methods",
     "Network": "network.model",
     "PRESETS": "conversion.methods",
     "Result": "runtime.results",
     "TgennError": "errors",
+    "Verification": "analysis.verification",
     "convert": "conversion.convert",
     "cost": "analysis.cost",
     "evaluate": "engine.evaluation",
@@ -82,6 +88,7 @@ _HOMES = {
     "load_plugin": "document.plugins",
     "save": "project.writing",
     "simulate": "project.simulation_engines",
+    "verify": "analysis.verification",
 }
 
 
