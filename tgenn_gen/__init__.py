@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from tgenn_gen.network.model import Network
     from tgenn_gen.project.simulation_engines import simulate
     from tgenn_gen.project.writing import generate, save
+    from tgenn_gen.reporting.page import report
     from tgenn_gen.runtime.results import Result
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "generate",
     "load",
     "load_plugin",
+    "report",
     "save",
     "simulate",
     "verify",
@@ -86,6 +88,7 @@ _HOMES = {
     "generate": "project.writing",
     "load": "document.reading",
     "load_plugin": "document.plugins",
+    "report": "reporting.page",
     "save": "project.writing",
     "simulate": "project.simulation_engines",
     "verify": "analysis.verification",

@@ -108,7 +108,7 @@ def evaluate(
 class Scorer:
     """Compares outputs with targets, from the results of a simulation, one batch after the other.
 
-    examples: all of them, {input: (n, *shape)}, as they were simulated. targets: as checked_targets gives them.
+    examples: all of them, {input: (n, *shape)}, as they were simulated. targets: of checked_targets.
     """
 
     def __init__(self, network: Network, examples: Examples, targets: Targets, timesteps: int) -> None:

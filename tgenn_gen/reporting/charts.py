@@ -17,6 +17,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 520, 280
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 44
+MOST_DOTS = 40  # of a line
 POSITIVE, NEGATIVE = (47, 129, 208), (226, 100, 32)  # blue and orange, which colour-blind people tell apart
 
 
@@ -67,18 +68,16 @@ def line_chart(
     middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
     parts.append(
         f'<text x="{middle_x}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
-        f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
+        f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_label)}</text>"
     )
     for line in lines:
         points = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
-        style = f"stroke:var(--series-{line.series})"
-        dash = ' stroke-dasharray="6 4"' if line.dashed else ""
-        parts.append(f'<polyline class="line" style="{style}"{dash} points="{points}"/>')
-        if not line.dashed and len(line.x) <= 40:
-            parts += [
-                f'<circle r="2.6" style="fill:var(--series-{line.series})" cx="{x_of(x):.1f}" cy="{y_of(y):.1f}"/>'
-                for x, y in zip(line.x, line.y, strict=True)
-            ]
+        parts.append(f'<polyline {_stroke(line)} points="{points}"/>')
+        if not line.dashed and len(line.x) <= MOST_DOTS:
+            fill = f'style="fill:var(--series-{line.series})"'
+            places = [point.split(",") for point in points.split()]
+            parts += [f'<circle r="2.6" {fill} cx="{x}" cy="{y}"/>' for x, y in places]
     return _svg(WIDTH, HEIGHT, text, parts) + _legend(lines)
 
 
@@ -146,12 +145,16 @@ def _svg(width: int, height: int, text: str, parts: Sequence[str]) -> str:
     return f'<svg role="img" aria-label="{escape(text)}" {size}>{"".join(parts)}</svg>'
 
 
+def _stroke(line: Line) -> str:
+    dashes = ' stroke-dasharray="6 4"' if line.dashed else ""
+    return f'class="line" style="stroke:var(--series-{line.series})"{dashes}'
+
+
 def _legend(lines: Sequence[Line]) -> str:
     """The lines' names under a chart, if there are several."""
     items = [
-        f'<li><svg aria-hidden="true" width="26" height="8"><path class="line" d="M0 4H26" '
-        f'style="stroke:var(--series-{line.series})"{" stroke-dasharray=" + repr("6 4") if line.dashed else ""}/>'
-        f"</svg> {escape(line.name)}</li>"
+        f'<li><svg aria-hidden="true" width="26" height="8"><path {_stroke(line)} d="M0 4H26"/></svg> '
+        f"{escape(line.name)}</li>"
         for line in lines
     ]
     return f'<ul class="legend">{"".join(items)}</ul>' if len(lines) > 1 else ""

@@ -39,8 +39,8 @@ def _scores(measures: Measures) -> Iterator[Key]:
     accuracy, best = found["accuracy"], ann["accuracy"]
     error = 100 * sqrt(accuracy * (1 - accuracy) / n)
     meaning = (
-        f"of {n:,} examples are right after {steps} time steps (standard error {error:.2f} points); {reference}: "
-        f"{percent(best)}."
+        f"of {n:,} examples are right after {steps} time steps (standard error {error:.2f} points); "
+        f"{reference}: {percent(best)}."
     )
     yield Key("accuracy", percent(accuracy), meaning)
     per_step = np.array(found["accuracy_per_step"])
@@ -56,12 +56,13 @@ def _agreement(measures: Measures) -> Iterator[Key]:
     if layer is None:
         worst = max(verification.layers, key=lambda found: found.relative_error)
         meaning = (
-            f"Every population does what its layer of {verification.ann} does. The relative error is largest in "
-            f"{worst.name}: {percent(worst.relative_error)}, mostly from few time steps."
+            f"Every population does what its layer of {verification.ann} does. The relative error is largest "
+            f"in {worst.name}: {percent(worst.relative_error)}, mostly from few time steps."
         )
         yield Key("layer by layer", "agrees", meaning)
     else:
-        meaning = f"{layer} is the first population that departs from {verification.ann}: {verification[layer].departs}."
+        why = verification[layer].departs
+        meaning = f"{layer} is the first population that departs from {verification.ann}: {why}."
         yield Key("layer by layer", "departs", meaning)
 
 
@@ -82,13 +83,15 @@ def _cost(measures: Measures) -> Iterator[Key]:
     total = measures.cost.total
     ratio = (total.effective_acs + total.effective_macs) / total.ann_macs if total.ann_macs else 0
     meaning = (
-        f"per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs {total.ann_macs:,} "
-        f"MACs: the network has {ratio:.2g} times as many operations."
+        f"per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs "
+        f"{total.ann_macs:,} MACs: the network has {ratio:.2g} times as many operations."
     )
     yield Key("accumulates", f"{round(total.effective_acs):,}", meaning)
     energy = measures.cost.energy()[0]
     ann = "" if energy.ann_joules is None else f"; the ANN: {joules(energy.ann_joules)}"
-    meaning = f"per example in {energy.device.name}, 45 nm, for arithmetic alone{ann}. Memory often takes more."
+    meaning = (
+        f"per example in {energy.device.name}, 45 nm, for arithmetic alone{ann}. Memory often takes more."
+    )
     yield Key("energy", joules(energy.joules), meaning)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from tgenn_gen.analysis.cost import Cost, CostCounter
@@ -75,6 +76,7 @@ def measured(
         if progress is not None:
             progress(observer.done, count)
     evaluation = scorer.result() if scorer is not None else None
-    return Measures(
-        examples, timesteps, evaluation, ann, counter.result(), agreement.result(), observer
-    )
+    verification = agreement.result()
+    if isinstance(model, str | Path):  # without its folder: a report is shown to others
+        verification = replace(verification, ann=f"the model {Path(model).name}")
+    return Measures(examples, timesteps, evaluation, ann, counter.result(), verification, observer)

@@ -1,4 +1,4 @@
-"""report: a network and its measures as one HTML page; two networks side by side."""
+"""report: a network and its measures as one HTML page."""
 
 from __future__ import annotations
 
@@ -95,13 +95,18 @@ def report_html(network: Network, measures: Measures | None) -> str:
         "facts": facts,
         "changes": changes,
         "activity": sections.activity_table(
-            network, measures and measures.observer, measures.timesteps if measures else 1
+            network, measures.observer if measures else None, measures.timesteps if measures else 1
         ),
         "measures": measures,
     }
     if measures is not None:
         found |= _measured_parts(network, measures)
-    return _environment().get_template("report.html.j2").render(found, version=__version__)
+    return rendered("report.html.j2", **found)
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page from a template."""
+    return _environment().get_template(template).render(values, version=__version__)
 
 
 def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:

@@ -26,7 +26,6 @@ BINS = 30
 MOST_CLASSES = 20  # of a confusion matrix that is shown whole
 MOST_NEURONS = 120  # of a population in a raster
 MOST_STEPS = 400
-EXAMPLES_SHOWN = 8
 Scores = Mapping[str, Mapping[str, Any]]
 
 
@@ -113,7 +112,7 @@ def activity_table(network: Network, observer: Observer | None, timesteps: int) 
         if observer is not None:
             cells += _rates(observer.counts.get(p.name), observer.done * timesteps)
         rows.append(Row(p.name, tuple(cells)))
-    columns = ("weights",)
+    columns: tuple[str, ...] = ("weights",)
     if observer is not None:
         columns = ("weights", "spikes per step and neuron", "mean", "silent neurons", "busiest neuron")
         inputs = [i.name for i in network.inputs if i.name in observer.counts]
@@ -192,8 +191,8 @@ def accuracy_figures(
             end = [Line(e.name, (0, events[-1]), e.y, e.series, True) for e in ends]
             title = f"{label.capitalize()} against synaptic events"
             caption = (
-                "Synaptic events per example up to each time step: one for each spike and synapse with a weight "
-                "that is not 0. This is what event-driven hardware computes for an accuracy."
+                "Synaptic events per example up to each time step: one for each spike and synapse with a "
+                "weight that is not 0. This is what event-driven hardware computes for an accuracy."
             )
             text = f"{title}: {_values([round(e) for e in events], shown, unit)}"
             lines = [Line(lines[0].name, [*events], shown), *end]
@@ -323,7 +322,7 @@ def rasters(network: Network, observer: Observer) -> list[Figure]:
     return figures
 
 
-def output_course(network: Network, observer: Observer) -> Figure | None:
+def output_course(network: Network, observer: Observer) -> Figure:
     """The first output for the first example, step by step: the four largest values at the end."""
     logits = observer.first_logits.reshape(len(observer.first_logits), -1)
     largest = np.argsort(-logits[-1], kind="stable")[:4]
@@ -335,8 +334,8 @@ def output_course(network: Network, observer: Observer) -> Figure | None:
     ]
     read = "the membrane potential" if output.readout == "membrane" else f"`{output.readout}`"
     caption = (
-        f"What is read out of {output.population} after each step ({read}, in units of the ANN's logits), for "
-        f"its {len(lines)} largest values at the end. The class is that of the topmost line."
+        f"What is read out of {output.population} after each step ({read}, in units of the ANN's logits), "
+        f"for its {len(lines)} largest values at the end. The class is that of the topmost line."
     )
     text = "; ".join(f"index {line.name.replace(':', ' ends at')}" for line in lines)
     chart = line_chart(lines, "time steps", "output", f"Output over time: {text}", steps=True)
