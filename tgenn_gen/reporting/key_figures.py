@@ -83,10 +83,10 @@ def _cost(measures: Measures) -> Iterator[Key]:
     total = measures.cost.total
     ratio = (total.effective_acs + total.effective_macs) / total.ann_macs if total.ann_macs else 0
     meaning = (
-        f"per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs "
+        f"additions (ACs) per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs "
         f"{total.ann_macs:,} MACs: the network has {ratio:.2g} times as many operations."
     )
-    yield Key("accumulates", f"{round(total.effective_acs):,}", meaning)
+    yield Key("synaptic operations", f"{round(total.effective_acs):,}", meaning)
     energy = measures.cost.energy()[0]
     ann = "" if energy.ann_joules is None else f"; the ANN: {joules(energy.ann_joules)}"
     meaning = (

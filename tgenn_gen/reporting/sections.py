@@ -236,15 +236,9 @@ def confusion_table(evaluation: Evaluation) -> Table | None:
     matrix = np.array(matrices[0])
     classes = range(len(matrix))
     if len(matrix) <= MOST_CLASSES:
-        totals = np.maximum(matrix.sum(axis=1), 1)
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
         rows = [
-            Row(
-                str(i),
-                tuple(
-                    Cell(str(matrix[i, j]) if matrix[i, j] else "·", True, matrix[i, j] / totals[i], i != j)
-                    for j in classes
-                ),
-            )
+            Row(str(i), tuple(_confusion(matrix[i, j], shares[i, j], i == j) for j in classes))
             for i in classes
         ]
         caption = "Confusion matrix: rows are the targets, columns the network's classes"
@@ -256,6 +250,10 @@ def confusion_table(evaluation: Evaluation) -> Table | None:
         Row(str(i), (Cell(str(j)), Cell(str(matrix[i, j])), Cell(str(matrix[i].sum())))) for i, j in pairs
     ]
     return Table("The most frequent confusions", "target", ("taken for", "examples", "of"), tuple(rows))
+
+
+def _confusion(count: int, share: float, right: bool) -> Cell:
+    return Cell(str(count) if count else "·", True, float(share), count > 0 and not right)
 
 
 def agreement_table(verification: Verification) -> Table:
