@@ -40,7 +40,7 @@ ROWS = """
     project
     conversion
     analysis
-    report
+    reporting
     cli
     __main__
 """

@@ -19,7 +19,7 @@ One folder per stage. A folder imports only folders above it in this list (CONTR
     project       a project's folder on disk
     conversion    a Keras graph to a spiking network
     analysis      agreement with the ANN layer by layer, and cost
-    report        all of it as an HTML page
+    reporting     all of it as an HTML page
     cli           the command line
 """
 
@@ -32,6 +32,7 @@ from tgenn_gen.runtime import __version__
 
 if TYPE_CHECKING:
     from tgenn_gen.analysis.cost import Cost, cost
+    from tgenn_gen.analysis.verification import LayerAgreement, Verification, verify
     from tgenn_gen.conversion.convert import convert
     from tgenn_gen.conversion.methods import PRESETS, Method
     from tgenn_gen.document.plugins import load_plugin
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tgenn_gen.network.model import Network
     from tgenn_gen.project.simulation_engines import simulate
     from tgenn_gen.project.writing import generate, save
+    from tgenn_gen.reporting.page import report
     from tgenn_gen.runtime.results import Result
 
 __all__ = [
@@ -48,11 +50,13 @@ __all__ = [
     "Cost",
     "Diagnostic",
     "Evaluation",
+    "LayerAgreement",
     "Method",
     "MissingEngineError",
     "Network",
     "Result",
     "TgennError",
+    "Verification",
     "__version__",
     "convert",
     "cost",
@@ -60,28 +64,34 @@ __all__ = [
     "generate",
     "load",
     "load_plugin",
+    "report",
     "save",
     "simulate",
+    "verify",
 ]
 
 _HOMES = {
     "Cost": "analysis.cost",
     "Diagnostic": "errors",
     "Evaluation": "engine.evaluation",
+    "LayerAgreement": "analysis.verification",
     "MissingEngineError": "errors",
     "Method": "conversion.methods",
     "Network": "network.model",
     "PRESETS": "conversion.methods",
     "Result": "runtime.results",
     "TgennError": "errors",
+    "Verification": "analysis.verification",
     "convert": "conversion.convert",
     "cost": "analysis.cost",
     "evaluate": "engine.evaluation",
     "generate": "project.writing",
     "load": "document.reading",
     "load_plugin": "document.plugins",
+    "report": "reporting.page",
     "save": "project.writing",
     "simulate": "project.simulation_engines",
+    "verify": "analysis.verification",
 }
 
 

@@ -1,10 +1,10 @@
-"""Measures a converted network: how it agrees with its ANN layer by layer, and what it costs.
-
-It writes no files.
+"""Measures a converted network: agreement with its ANN layer by layer, and cost. It writes no files.
 
 A module imports only those above it:
 
-    devices     what operations cost on devices
-    cost        operations, sparsity and memory by NeuroBench's rules
-    cost_table  costs as tables and JSON
+    devices       what operations cost on devices
+    cost          operations, sparsity and memory by NeuroBench's rules
+    cost_table    costs as tables and JSON
+    reference     the ANN that a network is compared with
+    verification  each population beside the ANN's layer
 """

@@ -19,8 +19,10 @@ from tgenn_gen.errors import MissingEngineError, TgennError
 from tgenn_gen.keras_reader.libraries import import_keras
 from tgenn_gen.network.model import Network
 from tgenn_gen.project.writing import export_files, require_writable_target, write_folder
+from tgenn_gen.reporting.page import report
 
 EPOCHS = 20
+REPORT = "report.html"
 TEST_EXAMPLES = 360
 
 
@@ -52,6 +54,8 @@ def run_demo(folder: Path) -> None:
     script = "simulate.py" if _imports("pygenn") else "reference.py"
     inform(f"running {target / script} ...")
     result = _run(target / script, folder)
+    inform(f"writing {folder / REPORT} ...")
+    report(network, folder / REPORT, x_test, y_test, model=model)
     _print_table(network, folder, script, accuracy, result, time.perf_counter() - started)
 
 
@@ -114,6 +118,14 @@ def _run(script: Path, folder: Path) -> dict[str, Any]:
     return result
 
 
+def _spikes(network: Network, result: dict[str, Any]) -> str:
+    """The number of spikes, and its share of all neurons and steps, without which it says little."""
+    spikes = sum(result["spikes_per_example"].values())
+    neurons = sum(population.size for population in network.populations if population.neuron.spikes)
+    share = spikes / (neurons * result["timesteps"])
+    return f"{spikes:.0f}: {100 * share:.1f} % of {neurons} neurons x {result['timesteps']} time steps"
+
+
 def _print_table(
     network: Network, folder: Path, script: str, accuracy: float, result: dict[str, Any], seconds: float
 ) -> None:
@@ -123,10 +135,12 @@ def _print_table(
         ("ANN accuracy", f"{100 * accuracy:.2f} % of {result['n']} test digits"),
         ("SNN accuracy", f"{100 * result['accuracy']:.2f} % after {result['timesteps']} time steps"),
         ("  after 4, 8 steps", f"{100 * steps[3]:.2f} %, {100 * steps[7]:.2f} %"),
-        ("spikes per example", f"{sum(result['spikes_per_example'].values()):.0f}"),
+        ("spikes per example", _spikes(network, result)),
         ("engine", f"{engine}, backend {result['backend']}, {result['examples_per_second']:.0f} examples/s"),
         ("files written", f"{folder / 'digits'}: network.yaml, weights/ ({len(network.tensors)} files),"),
         ("", "simulate.py (PyGeNN), model.cc (GeNN, C++), reference.py (NumPy)"),
+        ("report", f"{folder / REPORT}: open it in a browser. Accuracy against steps and"),
+        ("", "operations, agreement with the ANN layer by layer, energy, slow and wrong examples"),
         ("time", f"{seconds:.0f} s in all"),
     ]
     print()

@@ -22,6 +22,7 @@ from tgenn_gen.cli.commands import (
     layers,
     lock,
     migrate,
+    report,
     set_value,
     show,
     show_diff,
@@ -36,7 +37,7 @@ from tgenn_gen.runtime.messages import RunError
 GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
     "edit a document": (set_value, fmt, lock, migrate),
-    "look and compare": (show, show_diff, evaluate, git_setup),
+    "look and compare": (show, show_diff, evaluate, report, git_setup),
     "scripts": (generate, example_data, show_templates, show_plan),
     "shell": (completion,),
 }

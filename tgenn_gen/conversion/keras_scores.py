@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +16,15 @@ from tgenn_gen.runtime.scores import Accuracy, Errors, scores_of
 
 
 def ann_scores(
-    path: Path, examples: Examples, targets: Targets, network: Network
+    model: Any, examples: Examples, targets: Targets, network: Network
 ) -> dict[str, Accuracy | Errors]:
-    """{output: the Keras model's score against its targets}.
+    """{output: the Keras model's score against its targets}. model: it, or the path of its file.
 
     The network has its inputs and outputs in the model's order. Raises TgennError (T507) where the model's
     inputs or outputs have other shapes.
     """
-    model = load_model(path)
+    path = model if isinstance(model, str | Path) else f"model '{getattr(model, 'name', model)}'"
+    model = load_model(Path(model)) if isinstance(model, str | Path) else model
     shapes, given = [tuple(i.shape[1:]) for i in model.inputs], [i.shape for i in network.inputs]
     made = [tuple(o.shape[1:]) for o in model.outputs]
     expected = [network.population(o.population).shape for o in network.outputs]

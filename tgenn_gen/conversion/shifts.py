@@ -47,7 +47,7 @@ def shifted(folded: FoldedModel, batches: Iterable[Examples]) -> FoldedModel:
             if up_to
             else f"{shift.layer}: not shifted, because no maximum in {count} examples is below 0"
         )
-    network = _with_shifts(folded.network, found)
+    network = with_shifts(folded.network, found)
     return replace(folded, network=network, notes=(*folded.notes, *notes))
 
 
@@ -85,7 +85,7 @@ def _maxima(folded: FoldedModel, examples: Examples) -> Iterator[tuple[str, np.n
             above.pop(read, None)
 
 
-def _with_shifts(network: Network, shifts: Mapping[str, np.ndarray]) -> Network:
+def with_shifts(network: Network, shifts: Mapping[str, np.ndarray]) -> Network:
     """Add shifts {population: (channels,)} to biases, and subtract them behind the maximum neurons."""
     raised: dict[str, np.ndarray] = {}  # what is to be subtracted from the activations of a population
     shapes, populations = network.shapes, []

@@ -130,38 +130,40 @@ def evaluate(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
-    evaluator = Evaluator(network, examples, y, timesteps)
-    log.info("simulating %d examples for %d time steps: %s", count_of(examples), timesteps, network.name)
+    count = count_of(examples)
+    scorer = Scorer(network, examples, checked_targets("evaluate", y, network, count), timesteps)
+    log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
     for batch in simulated_batches(network, examples, timesteps, seed):
-        evaluator.add(batch)
+        scorer.add(batch)
         if progress is not None:
-            progress(evaluator.done, count_of(examples))
-    return evaluator.result()
+            progress(scorer.done, count)
+    return scorer.result()
 
 
-class Evaluator:
-    """Compares the outputs of examples with targets, one batch of their simulation after the other.
+class Scorer:
+    """Compares outputs with targets, from the results of a simulation, one batch after the other.
 
-    examples: all examples, {input: (n, *shape)}, as they are simulated. y: as for `evaluate`. Raises
-    TgennError (T503) where y does not fit.
+    examples: all of them, {input: (n, *shape)}, as they were simulated. targets: of checked_targets.
     """
 
-    def __init__(self, network: Network, examples: Examples, y: Any, timesteps: int) -> None:
-        self.network, self.examples, self.timesteps = network, examples, timesteps
+    def __init__(self, network: Network, examples: Examples, targets: Targets, timesteps: int) -> None:
+        self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
         self._inputs, outputs = input_table(network), output_table(network)
-        targets = _targets(y, network, count_of(examples))
-        self._scores, self._relu_scores = (scores_of(targets, self._inputs, outputs) for _ in range(2))
-        self._spikes, self.done = 0, 0
+        self._scores = scores_of(targets, self._inputs, outputs)
+        self._relu_scores = scores_of(targets, self._inputs, outputs)
+        self._spikes = 0
 
     def add(self, batch: Result) -> None:
-        """Add the result of the next examples, which has their spike counts."""
-        stop = self.done + len(next(iter(batch.logits.values())))
-        found = relu_outputs(self.network, currents_of(self.examples, self.done, stop, self._inputs))
+        """Add the result of the next examples, with its spike counts."""
+        size = len(next(iter(batch.logits.values())))
+        found = relu_outputs(
+            self.network, currents_of(self.examples, self.done, self.done + size, self._inputs)
+        )
         for name, score in self._scores.items():
             score.add(batch.logits_per_step[name])
             self._relu_scores[name].add(found[name][None])
         self._spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
-        self.done = stop
+        self.done += size
 
     def result(self) -> Evaluation:
         """The evaluation of the examples so far."""
@@ -175,8 +177,8 @@ class Evaluator:
         )
 
 
-def _targets(y: Any, network: Network, count: int) -> Targets:
-    """{output: its targets}, in the outputs' order. Raises TgennError (T503)."""
+def checked_targets(place: str, y: Any, network: Network, count: int) -> Targets:
+    """{output: its targets}, in the outputs' order, for `count` examples. Raises TgennError (T503)."""
     outputs = [o.population for o in network.outputs]
     given = dict(y) if isinstance(y, Mapping) else {outputs[0]: y}
     unknown = [str(name) for name in given if name not in outputs]
@@ -186,12 +188,12 @@ def _targets(y: Any, network: Network, count: int) -> Targets:
     table = output_table(network)
     for name in (n for n in outputs if n in given):
         key = name if isinstance(y, Mapping) else "y"
-        target = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], "evaluate")
+        target = as_array(f"y[{name!r}]" if isinstance(y, Mapping) else "y", given[name], place)
         problem = problem or targets_problem(key, target, table[name], count)
         if not problem:
             targets[name] = shaped_targets(target, table[name])
     if problem:
-        raise TgennError.at("evaluate", "T503", problem)
+        raise TgennError.at(place, "T503", problem)
     return targets
 
 

@@ -15,4 +15,5 @@ A module imports only those above it:
     keras_names       names in Keras 3 and Keras 2
     call_graph        a loaded model to the graph of its calls
     loading           loads and runs models with Keras
+    layer_outputs     runs a model call by call, for the outputs of its layers
 """

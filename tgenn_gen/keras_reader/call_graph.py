@@ -54,6 +54,21 @@ class _Call:
     arguments: Mapping[str, Any]
     inputs: tuple[_Value, ...]
     output: Any
+    node: Any = None
+    operands: tuple[int, ...] = ()  # the ids of the tensors of the node that stand for `inputs`
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The calls that a model's outputs need, {name: call}, each after those that it reads.
+
+    names: {index of a call: its name}. inputs, outputs: names, in the model's order.
+    """
+
+    calls: Mapping[str, _Call]
+    names: Mapping[int, str]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
 
 @dataclass
@@ -80,6 +95,20 @@ def graph_of(model: Any, library: Library) -> Any:
 
 def read_graph(model: Any, library: Library) -> Graph:
     """A model's graph; nested models are replaced by their calls."""
+    found = calls_of(model, library)
+    weights: dict[int, dict[str, np.ndarray]] = {}
+    dtypes = [_compute_dtype(call) for call in found.calls.values()]
+    least = max((d for d in dtypes if d in PRECISION), key=PRECISION.index, default="float32")
+    return Graph(
+        tuple(_layer(call, name, found.names, weights, library) for name, call in found.calls.items()),
+        found.inputs,
+        found.outputs,
+        least,
+    )
+
+
+def calls_of(model: Any, library: Library) -> Calls:
+    """The calls of a model; nested models are replaced by theirs."""
     walk = _Walk(library)
     graph = graph_of(model, library)
     values = {}
@@ -91,14 +120,11 @@ def read_graph(model: Any, library: Library) -> Graph:
     outputs = _run(graph, values, (), {}, walk)
     calls = _needed(walk.calls, [*inputs, *outputs])
     names = dict(zip(calls, _names([call.path for call in calls.values()]), strict=True))
-    weights: dict[int, dict[str, np.ndarray]] = {}
-    dtypes = [_compute_dtype(call) for call in calls.values()]
-    least = max((d for d in dtypes if d in PRECISION), key=PRECISION.index, default="float32")
-    return Graph(
-        tuple(_layer(call, names[number], names, weights, library) for number, call in calls.items()),
+    return Calls(
+        {names[number]: call for number, call in calls.items()},
+        names,
         tuple(names[value.call] for value in inputs),
         tuple(names[value.call] for value in outputs),
-        least,
     )
 
 
@@ -142,8 +168,9 @@ def _apply(
         tensors = _outputs(node, operation, inputs, values, walk.library)
         name, config = _layer_called(operation, arguments, inputs, further, walk.library)
         further = further if config is None else dict(extra)
+        made, ids = (*path, operation.name), tuple(map(id, operands))
         return [
-            walk.call(_Call((*path, operation.name), operation, name, config, further, inputs, tensor))
+            walk.call(_Call(made, operation, name, config, further, inputs, tensor, node, ids))
             for tensor in tensors
         ]
     inputs = tuple(values[id(tensor)] for tensor in _in_order(nested, next(iter(arguments.values())), walk))

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tgenn_gen.cli.argument_types import device, seed_number, whole_number
 from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, note, show_progress
+from tgenn_gen.cli.shared_data import read_shared
 from tgenn_gen.errors import TgennError
-
-if TYPE_CHECKING:
-    from tgenn_gen.network.fields import Shape
-    from tgenn_gen.network.model import Network
-    from tgenn_gen.runtime.data import Targets
 
 
 def add(commands: Any) -> None:
@@ -82,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.cost_table import cost_data, cost_table
     from tgenn_gen.analysis.devices import DEVICES
     from tgenn_gen.document.reading import load
-    from tgenn_gen.engine.evaluation import Evaluator
+    from tgenn_gen.engine.evaluation import Scorer, checked_targets
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
-    from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
+    from tgenn_gen.engine.simulation import checked, simulated_batches
     from tgenn_gen.runtime.command_line import check_outputs
-    from tgenn_gen.runtime.data import count_of, labels_note, range_problem, read_data
+    from tgenn_gen.runtime.data import count_of
     from tgenn_gen.runtime.raster import require_plot
     from tgenn_gen.runtime.written_files import write_json
 
@@ -94,55 +90,32 @@ def run(arguments: argparse.Namespace) -> int:
         require_plot(arguments.plot)
     check_outputs(arguments, ("json", "plot"))
     networks = {path: load(path, allow_outside=arguments.allow_outside) for path in arguments.paths}
-    first, network = next(iter(networks.items()))
-    outputs = [o.population for o in network.outputs]
-    for path, other in networks.items():
-        message = ""
-        if _inputs_seen(other) != _inputs_seen(network):
-            message = f"has inputs of other shapes, names or uint8_divisor than {first}"
-        elif _outputs_seen(other) != _outputs_seen(network):
-            message = f"has outputs of other names or shapes than {first}"
-        if message:
-            raise TgennError.at(path, "T507", message, "evaluate it alone")
-    examples, targets = read_data(
-        arguments.data, input_table(network), output_table(network), arguments.limit
-    )
+    shared = read_shared(arguments.data, networks, arguments.limit)
+    network, (examples, targets) = next(iter(networks.values())), next(iter(shared.values()))
     if not targets:
-        names = ", ".join(["y", *outputs])
+        names = ", ".join(["y", *(o.population for o in network.outputs)])
         message = f"holds no targets: none of {names} (or with _test at the end)"
         raise TgennError.at(arguments.data, "T507", message, "add them to the file")
-    for path, other in networks.items():
-        if not _same_scores(targets, other, network):
-            message = f"has outputs with other functions than {first}, and the targets are no class numbers"
-            raise TgennError.at(path, "T507", message, "evaluate it alone")
-    if assumed := labels_note(targets, output_table(network)):
-        note(f"{arguments.data}: {assumed}")
     ann = None
     if arguments.model is not None:
         from tgenn_gen.conversion.keras_scores import ann_scores
 
         scores = ann_scores(arguments.model, examples, targets, network)
         ann = {name: score.results() for name, score in scores.items()}
-    for path, network in networks.items():
-        own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
-        if problem := range_problem(own, input_table(network)):
-            note(f"{path}: {problem}")
     count, with_cost = count_of(examples), arguments.cost or bool(arguments.devices)
     found, costs = [], {}
     for path, network in networks.items():
-        own = {i.name: x for i, x in zip(network.inputs, examples.values(), strict=True)}
+        own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
         note(f"{path}: {steps} steps, {count} examples")
-        own_outputs = zip(network.outputs, outputs, strict=True)
-        y = {output.population: targets[name] for output, name in own_outputs if name in targets}
-        evaluator = Evaluator(network, own, y, steps)
+        scorer = Scorer(network, own, checked_targets("evaluate", own_targets, network, count), steps)
         counter = CostCounter(network, own, steps) if with_cost else None
         for batch in simulated_batches(network, own, steps, arguments.seed, count_updates=with_cost):
-            evaluator.add(batch)
+            scorer.add(batch)
             if counter is not None:
                 counter.add(batch)
-            show_progress(evaluator.done, count)
-        found.append(replace(evaluator.result(), name=str(path)))
+            show_progress(scorer.done, count)
+        found.append(replace(scorer.result(), name=str(path)))
         if counter is not None:
             costs[str(path)] = counter.result()
         if ann is None and "bias" in network.provenance.get("corrections", ()):
@@ -159,26 +132,3 @@ def run(arguments: argparse.Namespace) -> int:
     if with_cost:
         print(f"\n{cost_table(costs, devices)}")
     return FINE
-
-
-def _inputs_seen(network: Network) -> list[tuple[str, Shape, float]]:
-    """What matters about the inputs to the data that they take; names where there are several."""
-    several = len(network.inputs) > 1
-    return [(i.name if several else "", i.shape, i.uint8_divisor) for i in network.inputs]
-
-
-def _same_scores(targets: Targets, other: Network, network: Network) -> bool:
-    """Whether targets mean the same for both networks: class numbers do, whatever the functions."""
-    outputs = zip(network.outputs, other.outputs, strict=True)
-    return all(
-        own.activation == o.activation
-        or own.population not in targets
-        or targets[own.population].ndim == len(network.population(own.population).shape)
-        for own, o in outputs
-    )
-
-
-def _outputs_seen(network: Network) -> list[tuple[str, Shape]]:
-    """What matters about the outputs to the data that they are compared with."""
-    populations = [network.population(o.population) for o in network.outputs]
-    return [(p.name if len(populations) > 1 else "", p.shape) for p in populations]

@@ -1,0 +1,342 @@
+"""Reports: their figures against ones computed otherwise, their HTML, and what they refuse."""
+
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
+
+import tgenn_gen
+from tgenn_gen import TgennError, evaluate, save, simulate
+from tgenn_gen.cli.main import main
+from tgenn_gen.engine.simulation import checked
+from tgenn_gen.reporting.charts import Line, line_chart, png
+from tgenn_gen.reporting.measures import measured
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """The elements of a page; raises where tags do not match."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.elements, self.tables, self.text = [], [], {}, ""
+        self._table = self._row = self._cell = None
+        self.feed(html)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        assert len(found) == len(attributes), f"an attribute is given twice: {tag} {attributes}"
+        self.elements.append((tag, found))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self._table = []
+        elif tag == "tr":
+            self._table.append([])
+        elif tag in ("td", "th", "caption"):
+            self._cell = ""
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+        if tag == "caption":
+            self.caption = self._cell.strip()
+        elif tag in ("td", "th"):
+            self._table[-1].append(self._cell.strip())
+        elif tag == "table":
+            self.tables[self.caption] = self._table
+        self._cell = None if tag in ("td", "th", "caption") else self._cell
+
+    def handle_data(self, data):
+        self.text += data
+        if self._cell is not None:
+            self._cell += data
+
+    def attributes(self, name):
+        return [found[name] for _, found in self.elements if found.get(name) is not None]
+
+    def column(self, caption, name):
+        """{row: its cell in this column}"""
+        head, *rows = self.tables[caption]
+        index = head.index(name)
+        return {row[0]: row[index] for row in rows}
+
+
+def classes(network, n):
+    return np.arange(n) % network.populations[-1].size
+
+
+def written(tmp_path, network, *arguments, **options):
+    path = tmp_path / "report.html"
+    tgenn_gen.report(network, path, *arguments, **options)
+    return Page(path.read_text())
+
+
+def number(text):
+    return float(re.sub(r"[,%\s]", "", text))
+
+
+@pytest.fixture(scope="module")
+def cnn(tmp_path_factory):
+    """A network, its examples, targets, and its report."""
+    network = small_cnn()
+    x = dyadic_examples(network.inputs[0].shape, 20)
+    y = classes(network, 20)
+    return network, x, y, written(tmp_path_factory.mktemp("cnn"), network, x, y)
+
+
+def test_accuracies_are_those_of_evaluate(cnn):
+    network, x, y, page = cnn
+    found = evaluate(network, x, y)
+    name = network.outputs[0].population
+    row = page.column("Accuracy after T time steps", f"T = {network.simulation.timesteps}")
+    assert row[name] == f"{100 * found.outputs[name]['accuracy']:.2f} %"
+    assert (
+        page.column("Accuracy after T time steps", "with ReLUs")[name] == f"{100 * found.relu_accuracy:.2f} %"
+    )
+    matrix = page.tables["Confusion matrix: rows are the targets, columns the network's classes"][1:]
+    counts = [[0 if cell == "·" else int(cell) for cell in row[1:]] for row in matrix]
+    assert counts == found.outputs[name]["confusion_matrix"]
+
+
+def test_spikes_and_rates_are_those_of_simulate(cnn):
+    network, x, _, page = cnn
+    counts = simulate(network, x).spike_counts
+    steps = network.simulation.timesteps
+    spikes = page.column("Operations per example", "spikes")
+    means = page.column("Weights and firing rates", "mean")
+    silent = page.column("Weights and firing rates", "silent neurons")
+    for name, shaped in counts.items():
+        found = shaped.reshape(len(x), -1)
+        assert number(spikes[name]) == round(float(found.sum(axis=1).mean()))
+        assert number(means[name]) == pytest.approx(found.mean() / steps, abs=5e-5)
+        assert number(silent[name]) == pytest.approx(100 * (found.sum(axis=0) == 0).mean(), abs=5e-3)
+
+
+@pytest.mark.parametrize("name", of_all_kinds())
+def test_synaptic_events_up_to_the_last_step_are_the_additions_that_the_cost_counts(name):
+    network = of_all_kinds()[name]
+    examples, steps = checked("report", network, examples_for(network, 3), None, 0)
+    found = measured(network, examples, {}, steps)
+    events = found.observer.synaptic_events()
+    assert events[-1] == pytest.approx(found.cost.total.effective_acs)
+    assert (np.diff(events) >= 0).all()
+
+
+def test_synaptic_events_at_each_step_are_spikes_times_the_weights_that_they_meet():
+    network = small_cnn()
+    x = dyadic_examples(network.inputs[0].shape, 4)
+    examples, steps = checked("report", network, x, None, 0)
+    observer = measured(network, examples, {}, steps).observer
+    spikes = simulate(network, x, record=None).spikes
+    expected = np.zeros(steps)
+    for population in network.populations:
+        for connection in (c for c in population.inputs if c.source in spikes):
+            shape = network.shapes[connection.source]
+            size = int(np.prod(shape))
+            met = connection.apply(np.eye(size).reshape(size, *shape)).reshape(size, -1) != 0
+            per_step = (spikes[connection.source] != 0).reshape(4, steps, size).mean(axis=0)
+            expected += per_step @ met.sum(axis=1)
+    assert observer.synaptic_events() == pytest.approx(np.cumsum(expected)[observer.points - 1])
+
+
+def test_examples_settle_where_their_class_no_longer_changes(cnn):
+    network, x, y, _ = cnn
+    examples, steps = checked("report", network, x, None, 0)
+    decisions = measured(network, examples, {network.outputs[0].population: y}, steps).observer.decisions()
+    course = simulate(network, x).output_per_step.argmax(axis=-1)
+    for i in range(len(x)):
+        settled = next(t for t in range(1, steps + 1) if (course[t - 1 :, i] == course[-1, i]).all())
+        assert decisions.settled[i] == settled
+    worst = decisions.worst(3)
+    logits = simulate(network, x).logits[network.outputs[0].population]
+    margins = {i: logits[i].max() - logits[i, y[i]] for i in range(len(x)) if course[-1, i] != y[i]}
+    assert worst == sorted(margins, key=lambda i: (-margins[i], i))[:3]
+
+
+def test_a_page_is_valid_and_needs_nothing_from_elsewhere(cnn, tmp_path):
+    *_, page = cnn
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert all(link[1:] in ids for link in page.attributes("href") if link.startswith("#"))
+    assert all(label in ids for label in page.attributes("aria-labelledby"))
+    tags = [tag for tag, _ in page.elements]
+    assert "script" not in tags and "iframe" not in tags
+    assert tags.count("h1") == 1 and "main" in tags and "nav" in tags
+    for tag, found in page.elements:
+        assert tag != "img" or (found["alt"] and found["src"].startswith("data:image/png;base64,"))
+        assert tag != "th" or found["scope"] in ("row", "col")
+        assert not any(name.startswith("on") for name in found)
+    levels = [int(tag[1]) for tag in tags if re.fullmatch("h[1-6]", tag)]
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+    links = [v for name in ("href", "src") for v in page.attributes(name)]
+    assert not [link for link in links if not link.startswith(("#", "data:"))]
+
+
+@pytest.mark.parametrize("name", [*with_several(), "branched"])
+def test_networks_with_several_inputs_and_outputs_have_reports(name, tmp_path):
+    network = {**with_several(), "branched": branched()}[name]
+    x = examples_for(network, 6)
+    page = written(tmp_path, network, x)
+    for population in network.populations:
+        assert population.name in page.column("Populations", "neurons")
+        assert f"population-{population.name}" in page.attributes("id")
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000
+
+
+@pytest.mark.parametrize("name", of_all_kinds())
+def test_every_kind_of_neuron_and_encoding_has_a_report(name, tmp_path):
+    network = of_all_kinds()[name]
+    x = examples_for(network, 3)
+    page = written(tmp_path, network, x)
+    assert "Agreement with the ANN" in page.tables
+
+
+def test_without_examples_a_report_shows_the_network_alone(tmp_path):
+    network = replace(small_cnn(), provenance={"model": "<a>.keras", "changes": ["b & c"]})
+    page = written(tmp_path, network)
+    assert "Populations" in page.tables and "Operations per example" not in page.tables
+    assert "<a>.keras" in page.text and "b & c" in page.text
+    assert page.column("Populations", "neurons")["all"] == f"{sum(p.size for p in network.populations):,}"
+
+
+def test_regressions_have_errors_instead_of_accuracies(tmp_path):
+    network = small_cnn()
+    x = dyadic_examples(network.inputs[0].shape, 5)
+    y = np.full((5, network.populations[-1].size), 0.25)
+    page = written(tmp_path, network, x, y)
+    error = evaluate(network, x, y).outputs[network.outputs[0].population]["mean_squared_error"]
+    assert f"{error:.4g}" in page.text
+    assert not [caption for caption in page.tables if caption.startswith("Confusion")]
+
+
+def test_arguments_that_do_not_fit_are_refused(tmp_path):
+    network = small_cnn()
+    with pytest.raises(TgennError, match="y is given without x"):
+        tgenn_gen.report(network, tmp_path / "r.html", y=np.zeros(3, int))
+    with pytest.raises(TgennError, match="an example has shape"):
+        tgenn_gen.report(network, tmp_path / "r.html", np.zeros((2, 3)))
+    with pytest.raises(TgennError, match="T503"):
+        tgenn_gen.report("network", tmp_path / "r.html")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two documents, a and b, and data for them."""
+    there = tmp_path_factory.mktemp("documents")
+    network = small_cnn()
+    first, *rest = network.populations
+    changed = replace(first, neuron=replace(first.neuron, threshold=2.0))
+    save(network, there / "a")
+    save(replace(network, populations=(changed, *rest)), there / "b")
+    x = dyadic_examples(network.inputs[0].shape, 12)
+    np.savez(there / "data.npz", x=x, y=classes(network, 12))
+    return there
+
+
+def test_the_command_writes_the_page_that_python_writes(folder, tmp_path, capsys):
+    output = tmp_path / "r.html"
+    arguments = [str(folder / "a"), "--data", str(folder / "data.npz"), "-n", "8", "-o", str(output)]
+    assert main(["report", *arguments]) == 0
+    assert "open it in a browser" in capsys.readouterr().out
+    with np.load(folder / "data.npz") as data:
+        tgenn_gen.report(tgenn_gen.load(folder / "a"), tmp_path / "p.html", data["x"][:8], data["y"][:8])
+    assert output.read_text() == (tmp_path / "p.html").read_text()
+
+
+def test_two_documents_stand_side_by_side(folder, tmp_path):
+    output = tmp_path / "ab.html"
+    a, b = str(folder / "a"), str(folder / "b")
+    assert main(["report", a, b, "--data", str(folder / "data.npz"), "-o", str(output), "-q"]) == 0
+    page = Page(output.read_text())
+    assert "neuron.threshold: 1.0 -> 2.0" in page.text
+    name = small_cnn().populations[0].name
+    neurons = page.column("Populations: what differs is coloured", "neurons are")
+    assert neurons[name].count("threshold 1") == 1 and neurons[name].count("threshold 2") == 1
+    with np.load(folder / "data.npz") as data:
+        for path in (a, b):
+            spikes = simulate(tgenn_gen.load(path), data["x"]).spike_counts[name].sum() / 12
+            shown = page.column("Populations: what differs is coloured", f"{path}: spikes")[name]
+            assert number(shown) == round(float(spikes))
+    assert main(["report", a, b, "-o", str(output), "-q"]) == 0
+    Page(output.read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "m.keras"], "--model: needs examples to simulate, give --data"),
+        (["--timesteps", "3"], "--timesteps: needs examples to simulate, give --data"),
+        (["-o", "r.txt"], "--output r.txt: expected a name that ends in .html"),
+        (["--data", "missing.npz"], "missing.npz: cannot be read"),
+        (["-o", "no/folder/r.html"], "cannot be written"),
+    ],
+)
+def test_wrong_options_are_named(folder, options, message, capsys):
+    assert main(["report", str(folder / "a"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_charts_have_the_values_in_words_and_round_ticks():
+    chart = line_chart([Line("a", (1, 2, 4, 16), (10, 40, 80, 81))], "steps", "accuracy", "a & b", steps=True)
+    ticks = re.findall(r'text-anchor="middle">(\d+)</text>', chart)
+    assert ticks == ["1", "2", "4", "8", "16"]
+    assert 'aria-label="a &amp; b"' in chart
+    x = [float(p.split(",")[0]) for p in re.search(r'points="([^"]+)"', chart)[1].split()]
+    assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)  # logarithmic
+    assert x[3] - x[2] == pytest.approx(2 * (x[2] - x[1]), abs=0.2)
+
+
+def test_images_are_png_with_the_pixels_given():
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 4), dtype=np.uint8)
+    data = base64.b64decode(png(pixels).split(",")[1])
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    at, chunks = 8, {}
+    while at < len(data):
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", data[at + 8 + length : at + 12 + length])[0] == zlib.crc32(kind + body)
+        chunks[kind], at = body, at + 12 + length
+    assert struct.unpack(">II", chunks[b"IHDR"][:8]) == (7, 5)
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(5, -1)
+    assert (rows[:, 0] == 0).all() and (rows[:, 1:].reshape(5, 7, 4) == pixels).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_browser_shows_a_page_without_errors_and_without_scrolling_sideways(cnn, tmp_path, width):
+    network, x, y, _ = cnn
+    tgenn_gen.report(network, tmp_path / "r.html", x, y)
+    # a page around it measures how wide it is
+    probe = "<script>document.title = document.documentElement.scrollWidth + '/' + innerWidth</script></body>"
+    (tmp_path / "probe.html").write_text((tmp_path / "r.html").read_text().replace("</body>", probe))
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},900"]
+    command += [
+        "--no-first-run",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
+    command += ["--enable-logging=stderr", "--dump-dom", f"file://{tmp_path / 'probe.html'}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    inside, shown = re.search(r"<title>(\d+)/(\d+)</title>", done.stdout).groups()
+    assert int(inside) <= int(shown)

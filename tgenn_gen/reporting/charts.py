@@ -1,0 +1,187 @@
+"""Charts as inline SVG, and arrays as PNG images in a data URI.
+
+Colours are CSS variables of the page (--series-0 to --series-3), so that they fit light and dark pages.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from math import ceil, floor, log2, log10
+
+import numpy as np
+
+WIDTH, HEIGHT = 520, 280
+LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 44
+MOST_DOTS = 40  # of a line
+POSITIVE, NEGATIVE = (47, 129, 208), (226, 100, 32)  # blue and orange, which colour-blind people tell apart
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a chart: the places of its points, its colour by number, and whether it is dashed."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    series: int = 0
+    dashed: bool = False
+
+
+def line_chart(
+    lines: Sequence[Line], x_label: str, y_label: str, text: str, *, steps: bool = False, unit: str = ""
+) -> str:
+    """Lines in a coordinate system. text: what they show, for those who cannot see it.
+
+    steps: whether x are time steps: the axis is logarithmic, with ticks at powers of two and the last step.
+    unit: printed after the numbers of the y axis.
+    """
+    x_values = [x for line in lines for x in line.x]
+    low, high = min(x_values), max(x_values)
+    x_ticks = _step_ticks(int(low), int(high)) if steps else _ticks(0, high)
+    x_low, x_high = (log2(low), log2(high)) if steps else (0.0, max(high, x_ticks[-1]))
+    y_ticks = _ticks(*_extent([y for line in lines for y in line.y]))
+    y_low, y_high = y_ticks[0], y_ticks[-1]
+
+    def x_of(x: float) -> float:
+        share = ((log2(x) if steps else x) - x_low) / ((x_high - x_low) or 1)
+        return LEFT + share * (WIDTH - LEFT - RIGHT)
+
+    def y_of(y: float) -> float:
+        return HEIGHT - BOTTOM - (y - y_low) / ((y_high - y_low) or 1) * (HEIGHT - TOP - BOTTOM)
+
+    parts = []
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    for tick in y_ticks:
+        y = y_of(tick)
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}{unit}</text>')
+    for tick in x_ticks:
+        x = x_of(tick)
+        parts.append(f'<path class="tick" d="M{x:.1f} {bottom}v5"/>')
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_number(tick)}</text>')
+    parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
+    middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
+    parts.append(
+        f'<text x="{middle_x}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
+        f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">'
+        f"{escape(y_label)}</text>"
+    )
+    for line in lines:
+        points = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
+        parts.append(f'<polyline {_stroke(line)} points="{points}"/>')
+        if not line.dashed and len(line.x) <= MOST_DOTS:
+            fill = f'style="fill:var(--series-{line.series})"'
+            places = [point.split(",") for point in points.split()]
+            parts += [f'<circle r="2.6" {fill} cx="{x}" cy="{y}"/>' for x, y in places]
+    return _svg(WIDTH, HEIGHT, text, parts) + _legend(lines)
+
+
+def histogram(values: np.ndarray, low: float, high: float, text: str) -> str:
+    """A small histogram: counts of equal bins between low and high."""
+    width, height, most = 150, 34, max(int(values.max()), 1)
+    each = width / len(values)
+    bars = "".join(
+        f"M{i * each:.1f} {height}v{-max(height * count / most, 0.8):.1f}h{each - 0.4:.1f}V{height}z"
+        for i, count in enumerate(values.tolist())
+        if count
+    )
+    label = 'class="small"'
+    parts = [
+        f'<path style="fill:var(--series-0)" d="{bars}"/>',
+        f'<path class="axis" d="M0 {height}H{width}"/>',
+        f'<text {label} x="0" y="{height + 12}">{_number(low)}</text>',
+        f'<text {label} x="{width}" y="{height + 12}" text-anchor="end">{_number(high)}</text>',
+    ]
+    return _svg(width, height + 14, text, parts)
+
+
+def sparkline(values: np.ndarray, text: str) -> str:
+    """A course of numbers as a line without axes."""
+    width, height = 150, 60
+    low, high = float(values.min()), float(values.max())
+    y = height - 3 - (values - low) / ((high - low) or 1) * (height - 6)
+    x = np.linspace(2, width - 2, len(values))
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    line = f'<polyline class="line" style="stroke:var(--series-0)" points="{points}"/>'
+    return _svg(width, height, text, [line])
+
+
+def raster(spikes: np.ndarray) -> str:
+    """Spikes (timesteps, neurons) of 0, 1 or -1 as the URI of an image: steps to the right, neurons down."""
+    pixels = np.zeros((*spikes.T.shape, 4), np.uint8)
+    pixels[spikes.T > 0] = (*POSITIVE, 255)
+    pixels[spikes.T < 0] = (*NEGATIVE, 255)
+    return png(pixels)
+
+
+def picture(example: np.ndarray) -> str:
+    """An example (height, width, 1 or 3) as the URI of an image, from its smallest to its largest value."""
+    low, high = float(example.min()), float(example.max())
+    grey = (255 * (example.astype(np.float64) - low) / ((high - low) or 1)).round().astype(np.uint8)
+    colors = np.broadcast_to(grey, (*grey.shape[:2], 3))
+    return png(np.concatenate([colors, np.full((*grey.shape[:2], 1), 255, np.uint8)], axis=-1))
+
+
+def png(pixels: np.ndarray) -> str:
+    """Pixels (height, width, 4), uint8 RGBA, as the data URI of a PNG image."""
+    height, width, _ = pixels.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # no filters
+    header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)) + chunk(b"IEND", b"")
+    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + chunks).decode()
+
+
+def _svg(width: int, height: int, text: str, parts: Sequence[str]) -> str:
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return f'<svg role="img" aria-label="{escape(text)}" {size}>{"".join(parts)}</svg>'
+
+
+def _stroke(line: Line) -> str:
+    dashes = ' stroke-dasharray="6 4"' if line.dashed else ""
+    return f'class="line" style="stroke:var(--series-{line.series})"{dashes}'
+
+
+def _legend(lines: Sequence[Line]) -> str:
+    """The lines' names under a chart, if there are several."""
+    items = [
+        f'<li><svg aria-hidden="true" width="26" height="8"><path {_stroke(line)} d="M0 4H26"/></svg> '
+        f"{escape(line.name)}</li>"
+        for line in lines
+    ]
+    return f'<ul class="legend">{"".join(items)}</ul>' if len(lines) > 1 else ""
+
+
+def _extent(values: Sequence[float]) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Some five round numbers that include low and high."""
+    rough = ((high - low) or 1) / 5
+    power = 10.0 ** floor(log10(rough))
+    step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= rough * 0.999)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    return [i * step for i in range(first, max(last, first + 1) + 1)]
+
+
+def _step_ticks(low: int, high: int) -> list[float]:
+    powers = [2**k for k in range(20) if low <= 2**k <= high]
+    return [float(p) for p in powers if p * 1.4 < high] + [float(high)]
+
+
+def _number(value: float) -> str:
+    """A number for a tick: 1.5M, 20k, 0.25."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{letter}"
+    return f"{value:.3g}"

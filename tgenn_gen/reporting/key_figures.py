@@ -1,0 +1,105 @@
+"""The few figures at the top of a report, each with a sentence that gives it a meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import sqrt
+
+import numpy as np
+
+from tgenn_gen.codegen.network_table import population_extents, total_extent
+from tgenn_gen.network.model import Network
+from tgenn_gen.reporting.measures import Measures
+from tgenn_gen.reporting.sections import Key, joules, percent
+
+NEAR = 0.01  # of an accuracy: steps after which it stays as near to the last one are enough
+
+
+def key_figures(network: Network, measures: Measures | None) -> list[Key]:
+    """Size, accuracy, agreement, activity and cost of a network; the last four if it was simulated."""
+    found = [*_size(network)]
+    if measures is not None:
+        found = [*_scores(measures), *_agreement(measures), *_activity(measures), *_cost(measures), *found]
+    return found
+
+
+def _scores(measures: Measures) -> Iterator[Key]:
+    evaluation = measures.evaluation
+    if evaluation is None:
+        return
+    name, found = next(iter(evaluation.outputs.items()))
+    ann = evaluation.relu_outputs[name] if measures.ann is None else measures.ann[name]
+    reference = "with ReLUs in place of spiking neurons" if measures.ann is None else "the Keras model"
+    steps, n = evaluation.timesteps, evaluation.n
+    if "accuracy" not in found:
+        error, best = found["mean_squared_error"], ann["mean_squared_error"]
+        meaning = f"of {name} on {n:,} examples after {steps} time steps; {reference}: {best:.4g}."
+        yield Key("mean squared error", f"{error:.4g}", meaning)
+        return
+    accuracy, best = found["accuracy"], ann["accuracy"]
+    error = 100 * sqrt(accuracy * (1 - accuracy) / n)
+    meaning = (
+        f"of {n:,} examples are right after {steps} time steps (standard error {error:.2f} points); "
+        f"{reference}: {percent(best)}."
+    )
+    yield Key("accuracy", percent(accuracy), meaning)
+    per_step = np.array(found["accuracy_per_step"])
+    far = np.flatnonzero(np.abs(per_step - accuracy) > NEAR)
+    enough = int(far[-1]) + 2 if len(far) else 1
+    meaning = f"From step {enough} of {steps} on, the accuracy stays within 1 point of the last one."
+    yield Key("steps that matter", str(enough), meaning)
+
+
+def _agreement(measures: Measures) -> Iterator[Key]:
+    verification = measures.verification
+    layer = verification.first_departure
+    if layer is None:
+        worst = max(verification.layers, key=lambda found: found.relative_error)
+        meaning = (
+            f"Every population does what its layer of {verification.ann} does. The relative error is largest "
+            f"in {worst.name}: {percent(worst.relative_error)}, mostly from few time steps."
+        )
+        yield Key("layer by layer", "agrees", meaning)
+    else:
+        why = verification[layer].departs
+        meaning = f"{layer} is the first population that departs from {verification.ann}: {why}."
+        yield Key("layer by layer", "departs", meaning)
+
+
+def _activity(measures: Measures) -> Iterator[Key]:
+    total = measures.cost.total
+    if total.activation_sparsity is None:
+        return
+    emitting = [row for row in measures.cost.populations if row.activation_sparsity is not None]
+    neurons = sum(row.neurons for row in emitting)
+    meaning = (
+        f"per example: {percent(1 - total.activation_sparsity)} of the {neurons * measures.timesteps:,} that "
+        f"{neurons:,} neurons could emit in {measures.timesteps} steps."
+    )
+    yield Key("spikes", f"{round(total.spikes):,}", meaning)
+
+
+def _cost(measures: Measures) -> Iterator[Key]:
+    total = measures.cost.total
+    ratio = (total.effective_acs + total.effective_macs) / total.ann_macs if total.ann_macs else 0
+    meaning = (
+        f"additions (ACs) per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs "
+        f"{total.ann_macs:,} MACs: the network has {ratio:.2g} times as many operations."
+    )
+    yield Key("synaptic operations", f"{round(total.effective_acs):,}", meaning)
+    energy = measures.cost.energy()[0]
+    ann = "" if energy.ann_joules is None else f"; the ANN: {joules(energy.ann_joules)}"
+    meaning = (
+        f"per example in {energy.device.name}, 45 nm, for arithmetic alone{ann}. Memory often takes more."
+    )
+    yield Key("energy", joules(energy.joules), meaning)
+
+
+def _size(network: Network) -> Iterator[Key]:
+    total = total_extent(network, population_extents(network))
+    simulation = network.simulation
+    meaning = (
+        f"in {len(network.populations)} populations, with {total.synapses:,} synapses and {total.weights:,} "
+        f"parameters; {simulation.timesteps} steps of {simulation.dt:g} ms per example."
+    )
+    yield Key("neurons", f"{total.neurons:,}", meaning)

@@ -1,0 +1,424 @@
+"""The figures of a report as the template prints them: formatted numbers, charts and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isnan, sqrt
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from tgenn_gen.analysis.cost import Cost
+from tgenn_gen.analysis.verification import Verification
+from tgenn_gen.codegen.network_table import population_extents, total_extent
+from tgenn_gen.engine.evaluation import Evaluation
+from tgenn_gen.engine.evaluation_report import shown_steps
+from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.model import Input, Network, Population
+from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.reporting.charts import Line, histogram, line_chart, picture, raster, sparkline
+from tgenn_gen.reporting.observations import Decisions, Observer
+from tgenn_gen.runtime.data import Examples
+
+BINS = 30
+MOST_CLASSES = 20  # of a confusion matrix that is shown whole
+MOST_NEURONS = 120  # of a population in a raster
+MOST_STEPS = 400
+Scores = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: its text, or an SVG; whether it is a number; a share 0 to 1 that colours it."""
+
+    text: str | Markup
+    number: bool = True
+    share: float = 0.0
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: what it is about, and its cells. anchor: its id on the page."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption; columns are those after the first."""
+
+    caption: str
+    first: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart or an image with its caption."""
+
+    content: Markup
+    caption: str
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key figure: a value, what it is, and a sentence that gives it a meaning."""
+
+    name: str
+    value: str
+    meaning: str
+
+
+def layer_table(network: Network) -> Table:
+    """A row for each population."""
+    extents = population_extents(network)
+    rows = []
+    for p in network.populations:
+        extent = extents[p.name]
+        numbers = f"{extent.neurons:,}", f"{extent.synapses:,}", f"{extent.weights:,}"
+        cells = [
+            Cell(by(p.shape), False),
+            Cell(p.neuron.describe().split(",")[0], False),
+            *map(Cell, numbers),
+            Cell(extent_of(p.scales)),
+            Cell(_threshold(p)),
+        ]
+        rows.append(Row(p.name, tuple(cells), f"population-{p.name}"))
+    total = total_extent(network, extents)
+    sums = [f"{total.neurons:,}", f"{total.synapses:,}", f"{total.weights:,}", "", ""]
+    rows.append(Row("all", (Cell("", False), Cell("", False), *map(Cell, sums))))
+    columns = ("shape", "neurons are", "neurons", "synapses", "parameters", "scale", "threshold")
+    return Table("Populations", "population", columns, tuple(rows))
+
+
+def _threshold(population: Population) -> str:
+    threshold = getattr(population.neuron, "threshold", None)
+    return "" if threshold is None else f"{threshold:g}"
+
+
+def activity_table(network: Network, observer: Observer | None, timesteps: int) -> Table:
+    """Histograms of the weights and of the mean firing rates of each population."""
+    rows = []
+    for p in network.populations:
+        kernels = [t.values.ravel() for c in p.inputs for m in c.through for t in m.tensors.values()]
+        cells = [_weights(np.concatenate(kernels)) if kernels else Cell("none", False)]
+        if observer is not None:
+            cells += _rates(observer.counts.get(p.name), observer.done * timesteps)
+        rows.append(Row(p.name, tuple(cells)))
+    columns: tuple[str, ...] = ("weights",)
+    if observer is not None:
+        columns = ("weights", "spikes per step and neuron", "mean", "silent neurons", "busiest neuron")
+        inputs = [i.name for i in network.inputs if i.name in observer.counts]
+        first = [
+            Row(name, (Cell("input", False), *_rates(observer.counts[name], observer.done * timesteps)))
+            for name in inputs
+        ]
+        rows = [*first, *rows]
+    return Table("Weights and firing rates", "population", columns, tuple(rows))
+
+
+def _weights(values: np.ndarray) -> Cell:
+    low, high = float(values.min()), float(values.max())
+    counts = np.histogram(values, BINS, (low, high if high > low else low + 1e-6))[0]
+    text = (
+        f"Histogram of {len(values):,} weights from {low:.3g} to {high:.3g}, mean {values.mean():.3g}, "
+        f"standard deviation {values.std():.3g}"
+    )
+    return Cell(Markup(histogram(counts, low, high, text)), False)
+
+
+def _rates(counts: np.ndarray | None, steps: int) -> list[Cell]:
+    """Cells of a population's rates. counts: the spikes of each neuron in so many steps."""
+    if counts is None:
+        return [Cell("no spikes: V is read out", False), Cell(""), Cell(""), Cell("")]
+    rates = counts.reshape(-1) / steps
+    high = float(rates.max()) or 1.0
+    silent = float((rates == 0).mean())
+    text = (
+        f"Histogram of the mean rates of {len(rates):,} neurons from 0 to {high:.3g}, mean {rates.mean():.3g}"
+    )
+    chart = Markup(histogram(np.histogram(rates, BINS, (0, high))[0], 0, high, text))
+    return [
+        Cell(chart, False),
+        Cell(f"{rates.mean():.4f}"),
+        Cell(percent(silent)),
+        Cell(f"{rates.max():.3f}"),
+    ]
+
+
+def accuracy_figures(
+    evaluation: Evaluation, ann: Scores | None, observer: Observer | None
+) -> Iterator[Figure]:
+    """Scores of each output against time steps, and of the first one against synaptic events."""
+    for i, (name, found) in enumerate(evaluation.outputs.items()):
+        accurate = "accuracy" in found
+        key = "accuracy" if accurate else "mean_squared_error"
+        factor, unit = (100, " %") if accurate else (1, "")
+        label = "accuracy" if accurate else "mean squared error"
+        per_step = [factor * v for v in found[f"{key}_per_step"]]
+        references = [("the network with ReLUs", 1, evaluation.relu_outputs[name][key])]
+        if ann is not None:
+            references = [("Keras model", 1, ann[name][key])]
+        steps = [*range(1, len(per_step) + 1)]
+        ends = [
+            Line(f"{n}: {factor * value:.4g}{unit}", (steps[0], steps[-1]), (factor * value,) * 2, s, True)
+            for n, s, value in references
+        ]
+        several = len(evaluation.outputs) > 1
+        title = f"{label.capitalize()} against time steps" + (f": {name}" if several else "")
+        error = ""
+        if accurate:
+            p = found[key]
+            error = f" Standard error of the last value: {100 * sqrt(p * (1 - p) / evaluation.n):.2f} points."
+        caption = (
+            f"Read out after each step of an example, over {evaluation.n:,} examples; the axis of steps is "
+            f"logarithmic.{error} Where the line is flat, fewer steps do as well."
+        )
+        text = f"{title}: {_values(steps, per_step, unit)}"
+        lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, per_step), *ends]
+        yield Figure(
+            Markup(line_chart(lines, "time steps", label, text, steps=True, unit=unit)), caption, title
+        )
+        if i == 0 and observer is not None and (events := observer.synaptic_events())[-1] > 0:
+            shown = [per_step[point - 1] for point in observer.points]
+            end = [Line(e.name, (0, events[-1]), e.y, e.series, True) for e in ends]
+            title = f"{label.capitalize()} against synaptic events"
+            caption = (
+                "Synaptic events per example up to each time step: one for each spike and synapse with a "
+                "weight that is not 0. This is what event-driven hardware computes for an accuracy."
+            )
+            text = f"{title}: {_values([round(e) for e in events], shown, unit)}"
+            lines = [Line(lines[0].name, [*events], shown), *end]
+            yield Figure(
+                Markup(line_chart(lines, "synaptic events per example", label, text, unit=unit)),
+                caption,
+                title,
+            )
+
+
+def _values(x: list[int], y: list[float], unit: str) -> str:
+    """Some points of a line in words."""
+    chosen = np.unique(np.linspace(0, len(x) - 1, 8).round().astype(int))
+    return ", ".join(f"{x[i]:,}: {y[i]:.4g}{unit}" for i in chosen)
+
+
+def score_table(evaluation: Evaluation, ann: Scores | None) -> Table:
+    """Scores after some steps beside those of the ANN."""
+    steps = shown_steps(evaluation.timesteps)
+    best = "with ReLUs" if ann is None else "Keras model"
+    rows = []
+    for name, found in evaluation.outputs.items():
+        accurate = "accuracy" in found
+        key = "accuracy" if accurate else "mean_squared_error"
+        per_step = found[f"{key}_per_step"]
+        reference = evaluation.relu_outputs[name][key] if ann is None else ann[name][key]
+        values = [reference, *(per_step[t - 1] for t in steps)]
+        label = name if accurate else f"{name} (mean squared error)"
+        rows.append(Row(label, tuple(Cell(percent(v) if accurate else f"{v:.4g}") for v in values)))
+    caption = "Accuracy after T time steps"
+    return Table(caption, "output", (best, *(f"T = {t}" for t in steps)), tuple(rows))
+
+
+def confusion_table(evaluation: Evaluation) -> Table | None:
+    """The confusion matrix of the first output with one; of many classes the most frequent confusions."""
+    matrices = [
+        found["confusion_matrix"] for found in evaluation.outputs.values() if "confusion_matrix" in found
+    ]
+    if not matrices:
+        return None
+    matrix = np.array(matrices[0])
+    classes = range(len(matrix))
+    if len(matrix) <= MOST_CLASSES:
+        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+        rows = [
+            Row(str(i), tuple(_confusion(matrix[i, j], shares[i, j], i == j) for j in classes))
+            for i in classes
+        ]
+        caption = "Confusion matrix: rows are the targets, columns the network's classes"
+        return Table(caption, "target", tuple(map(str, classes)), tuple(rows))
+    wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
+    places = [p for p in np.argsort(-wrong, axis=None, kind="stable")[:15] if wrong.flat[p]]
+    pairs = [divmod(int(p), len(matrix)) for p in places]
+    rows = [
+        Row(str(i), (Cell(str(j)), Cell(str(matrix[i, j])), Cell(str(matrix[i].sum())))) for i, j in pairs
+    ]
+    return Table("The most frequent confusions", "target", ("taken for", "examples", "of"), tuple(rows))
+
+
+def _confusion(count: int, share: float, right: bool) -> Cell:
+    return Cell(str(count) if count else "·", True, float(share), count > 0 and not right)
+
+
+def agreement_table(verification: Verification) -> Table:
+    """Each population beside the ANN's layer."""
+    rows = []
+    for layer in verification.layers:
+        shares = layer.silent, layer.saturated, layer.clipped
+        numbers = [
+            f"{layer.correlation:.4f}",
+            percent(layer.relative_error),
+            f"{layer.bias:+.3g}",
+            *map(percent, shares),
+        ]
+        cells = tuple(Cell("" if "nan" in n else n) for n in numbers)
+        rows.append(
+            Row(layer.name, (*cells, Cell(layer.departs or "agrees", False, wrong=bool(layer.departs))))
+        )
+    columns = ("correlation", "relative error", "bias", "silent", "saturated", "clipped", "verdict")
+    return Table("Agreement with the ANN", "population", columns, tuple(rows))
+
+
+def cost_table(cost: Cost) -> Table:
+    """Operations per example of each population."""
+    rows = []
+    for row in (*cost.populations, cost.total):
+        sparsity = "" if row.activation_sparsity is None else percent(row.activation_sparsity)
+        counts = row.spikes, row.effective_acs, row.effective_macs, row.dense, row.ann_macs
+        cells = (*(Cell(f"{round(v):,}") for v in counts), Cell(sparsity))
+        rows.append(Row("all" if row is cost.total else row.name, cells))
+    rows[-1] = Row("all", rows[-1].cells)
+    columns = ("spikes", "effective ACs", "effective MACs", "dense", "the ANN's MACs", "activation sparsity")
+    return Table("Operations per example", "population", columns, tuple(rows))
+
+
+def energy_table(cost: Cost) -> Table:
+    """The energy of an example on several devices."""
+    rows = []
+    for energy in cost.energy():
+        ann = "" if energy.ann_joules is None else joules(energy.ann_joules)
+        cells = (Cell(joules(energy.joules)), Cell(ann), Cell(energy.device.source, False))
+        rows.append(Row(energy.device.name, cells))
+    columns = ("this network", "its ANN, dense", "constants from")
+    return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
+
+
+def rasters(network: Network, observer: Observer) -> list[Figure]:
+    """The spikes of the first example, a raster for each population."""
+    figures = []
+    for name, spikes in observer.first_spikes.items():
+        neurons = spikes.shape[1]
+        chosen = np.unique(np.linspace(0, neurons - 1, min(neurons, MOST_NEURONS)).round().astype(int))
+        positive, negative = np.count_nonzero(spikes > 0), np.count_nonzero(spikes < 0)
+        places = spikes.size
+        counted = f"{positive:,} spikes of +1, {negative:,} of -1" if negative else f"{positive:,} spikes"
+        shown = (
+            f"{len(chosen)} of {neurons:,} neurons shown" if len(chosen) < neurons else f"{neurons} neurons"
+        )
+        text = f"Raster of {name}: {counted}"
+        image = _image(raster(spikes[:MOST_STEPS, chosen]), text, "raster")
+        share = percent((positive + negative) / places)
+        figures.append(
+            Figure(image, f"{counted}: {share} of {neurons:,} neurons x {len(spikes)} steps; {shown}", name)
+        )
+    return figures
+
+
+def output_course(network: Network, observer: Observer) -> Figure:
+    """The first output for the first example, step by step: the four largest values at the end."""
+    logits = observer.first_logits.reshape(len(observer.first_logits), -1)
+    largest = np.argsort(-logits[-1], kind="stable")[:4]
+    steps = [*range(1, len(logits) + 1)]
+    output = network.outputs[0]
+    lines = [
+        Line(f"{index}: {logits[-1, index]:.3g}", steps, logits[:, index].tolist(), series)
+        for series, index in enumerate(largest.tolist())
+    ]
+    read = "the membrane potential" if output.readout == "membrane" else f"`{output.readout}`"
+    caption = (
+        f"What is read out of {output.population} after each step ({read}, in units of the ANN's logits), "
+        f"for its {len(lines)} largest values at the end. The class is that of the topmost line."
+    )
+    text = "; ".join(f"index {line.name.replace(':', ' ends at')}" for line in lines)
+    chart = line_chart(lines, "time steps", "output", f"Output over time: {text}", steps=True)
+    return Figure(Markup(chart), caption, "Output over time")
+
+
+def example_figures(
+    network: Network, examples: Examples, decisions: Decisions, chosen: list[int]
+) -> list[Figure]:
+    """Examples as small pictures with what the network makes of them."""
+    figures = []
+    for i in chosen:
+        words = f"class {decisions.found[i]}"
+        if decisions.wanted is not None and decisions.found[i] != decisions.wanted[i]:
+            words += f" instead of {decisions.wanted[i]}, by {decisions.margins[i]:.3g}"
+        words += f"; settled at step {decisions.settled[i]}"
+        figures.append(Figure(input_picture(network, examples, i), words, f"Example {i}"))
+    return figures
+
+
+def input_picture(network: Network, examples: Examples, number: int) -> Markup:
+    """The inputs of an example: images, or the course of a series; "" for others."""
+    shown = []
+    for i in network.inputs:
+        x = np.asarray(examples[i.name][number]).reshape(i.shape)
+        text = f"Input {i.name} of example {number}"
+        if len(i.shape) == 3 and i.shape[2] in (1, 3):
+            shown.append(_image(picture(x), text, "picture"))
+        elif len(i.shape) == 2:
+            shown.append(Markup(sparkline(x[:, 0], text)))
+    return Markup("").join(shown)
+
+
+def _image(uri: str, text: str, kind: str) -> Markup:
+    return Markup('<img class="{}" alt="{}" src="{}">').format(kind, text, uri)
+
+
+def provenance(network: Network) -> tuple[list[tuple[str, str]], list[str]]:
+    """Where the network comes from, as names and values; and what the conversion changed."""
+    data = dict(network.provenance)
+    changes = [str(change) for change in data.pop("changes", ())]
+    return [*_items(data)], changes
+
+
+def _items(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _items(value, f"{prefix}{key}, ")
+        elif isinstance(value, bool):
+            yield prefix + str(key), "yes" if value else "no"
+        else:
+            listed = value if isinstance(value, list | tuple) else [value]
+            yield prefix + str(key), ", ".join(map(str, listed))
+
+
+def input_lines(network: Network) -> list[str]:
+    """Each input in a sentence."""
+    return [f"{i.name}: {by(i.shape)}, {i.encoding.describe()}{_offset(i)}" for i in network.inputs]
+
+
+def _offset(i: Input) -> str:
+    if not i.offset:
+        return ""
+    return f", less {'an offset per channel' if isinstance(i.offset, Tensor) else f'{i.offset:g}'}"
+
+
+def percent(share: float) -> str:
+    """A share, 0 to 1, in percent."""
+    return "nan" if isnan(share) else f"{100 * share:.2f} %"
+
+
+def joules(value: float) -> str:
+    """An energy in the unit in which it is at least 1."""
+    for unit, size in (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9)):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value / 1e-12:.3g} pJ"
+
+
+def by(shape: Shape) -> str:
+    """A shape as text, such as 28x28x1."""
+    return "x".join(map(str, shape))
+
+
+def extent_of(values: np.ndarray) -> str:
+    """A number, or the smallest and the largest of several."""
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
