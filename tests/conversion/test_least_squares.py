@@ -13,6 +13,7 @@ from tgenn_gen import simulate
 from tgenn_gen.conversion.activation_statistics import measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
+from tgenn_gen.conversion.layerwise import adjusted_layerwise
 from tgenn_gen.conversion.least_squares import HELD_OUT, PENALTIES, fitted
 from tgenn_gen.conversion.methods import Method
 from tgenn_gen.conversion.normalization import find_scales, rescale
@@ -218,3 +219,31 @@ def test_weights_corrected_layer_by_layer_reduce_the_error_on_other_examples(neu
     ]
     assert errors[1] < 0.8 * errors[0]
     assert after.population("first") == normalized.population("first")  # its current is the ANN's
+
+
+def test_layers_that_read_a_constant_current_beside_spikes_emit_what_they_emit_in_a_simulation():
+    shape = (5, 4, 2)
+    kernels = [0.3 * normal(3, 2, 2, 2, seed=seed) for seed in range(3)]
+    conv = [Conv2D((1, 1), "same", Tensor.unnamed(kernel)) for kernel in kernels]
+    network = Network(
+        "mixed",
+        (Input("x", shape, ConstantCurrentInput()),),
+        (
+            Population("a", shape, SIGNED, (Connection("x", (conv[0],)),)),
+            Population("b", shape, SIGNED, (Connection("a", (conv[1],)), Connection("x", (conv[2],)))),
+            Population("out", shape, IntegrateNeuron(), (Connection("b"),)),
+        ),
+        (Output("out", "membrane"),),
+        Simulation(timesteps=12),
+    )
+    x = np.random.default_rng(3).random((6, *shape), np.float32)
+    trials = {}
+
+    def adjust(population, trial):
+        trials[population.name] = np.concatenate([*trial.emitted(population)], axis=1).sum(axis=0)
+        return population
+
+    adjusted_layerwise(network, {"x": x}, 12, adjust)
+    result = simulate(with_weight_names(network), x)
+    for name in ("a", "b"):
+        np.testing.assert_array_equal(trials[name], result.net_counts[name])

@@ -176,9 +176,9 @@ def keras_reference(network: Network, model: Any, examples: Examples) -> KerasRe
     read = read_model(keras_model, str(path) if path is not None else "")
     walk, folded, names = _folded_alike(network, read)
     notes = []
-    if path is not None and path.is_file() and (recorded := network.provenance.get("model_sha256")):
-        if file_sha256(path) != recorded:
-            notes.append(f"{path} is not the file that the network was converted from: its sha256 is another")
+    recorded = network.provenance.get("model_sha256")
+    if path is not None and path.is_file() and recorded not in (None, file_sha256(path)):
+        notes.append(f"{path} is not the file that the network was converted from: its sha256 differs")
     renamed = [f"{name} is {layer}" for layer, name in names.items() if name != layer]
     if renamed:
         notes.append(f"names differ from the model's, so populations are compared in order: {renamed[0]}")
@@ -217,7 +217,7 @@ def _tensors(walk: Walk) -> dict[str, str]:
 def _folded_alike(network: Network, read: KerasModel) -> tuple[Walk, FoldedModel, dict[str, str]]:
     """The model folded to the populations of the network, and {name there: name in the network}.
 
-    A document records how its pooling was converted; one that was written by hand does not: each way is tried.
+    A document records how pooling was converted; one that was written by hand does not: each way is tried.
     Raises TgennError (T404, T507).
     """
     made = network.provenance

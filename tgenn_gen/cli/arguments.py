@@ -74,11 +74,10 @@ def add_allow_outside(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_limit(command: argparse.ArgumentParser) -> None:
-    """How many examples are used."""
-    command.add_argument(
-        "-n", "--limit", metavar="N", type=whole_number, help="the first N examples (default: all)"
-    )
+def add_limit(command: argparse.ArgumentParser, default: int | None = None) -> None:
+    """How many examples are used; by default all."""
+    words = f"the first N examples (default: {default or 'all'})"
+    command.add_argument("-n", "--limit", metavar="N", type=whole_number, default=default, help=words)
 
 
 def add_templates(command: argparse.ArgumentParser) -> None:

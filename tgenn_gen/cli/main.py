@@ -28,6 +28,7 @@ from tgenn_gen.cli.commands import (
     show_diff,
     show_plan,
     show_templates,
+    verify,
 )
 from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, diagnostic, error, set_verbosity
 from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
@@ -37,7 +38,7 @@ from tgenn_gen.runtime.messages import RunError
 GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
     "edit a document": (set_value, fmt, lock, migrate),
-    "look and compare": (show, show_diff, evaluate, report, git_setup),
+    "look and compare": (show, show_diff, evaluate, verify, report, git_setup),
     "scripts": (generate, example_data, show_templates, show_plan),
     "shell": (completion,),
 }

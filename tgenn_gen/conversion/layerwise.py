@@ -57,11 +57,12 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
     steps = float(few_spike_weights(timesteps).sum()) if network.few_spike else 1.0
-    courses = {name: x[None] * np.float32(steps) for name, x in network.presented(examples).items()}
+    # float64 marks a constant current: it has one step, beside the many of spikes.
+    courses = {name: x[None].astype(np.float64) * steps for name, x in network.presented(examples).items()}
     for stream, i in enumerate(network.inputs):
         if i.encoding.spikes:
             running = made(i.encoding.call(dt), random_keys(0, stream, numbers), i.shape)
-            courses[i.name] = _run(running, courses[i.name], timesteps)
+            courses[i.name] = _run(running, courses[i.name].astype(np.float32), timesteps)
     last_read_by = network.last_read_by
     adjusted = []
     for stream, population in enumerate(network.populations, len(network.inputs)):
@@ -90,9 +91,12 @@ def _trial(
         bias = None if candidate.bias is None else candidate.bias.values * np.float32(steps)
         current = fastest().current(candidate, bias) or partial(candidate.current, steps=steps)
         sources = {c.source: courses[c.source] for c in candidate.inputs}
-        return in_threads(
-            lambda part: current({name: course[:, part] for name, course in sources.items()}), parts
-        )
+
+        def of_part(part: slice) -> np.ndarray:
+            found = current({name: course[:, part] for name, course in sources.items()})
+            return found.astype(np.float32, copy=False)
+
+        return in_threads(of_part, parts)
 
     def emitted(candidate: Population) -> Iterator[np.ndarray]:
         for part, current in zip(parts, currents(candidate), strict=True):
