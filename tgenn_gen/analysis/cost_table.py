@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tgenn_gen.analysis.cost import Cost, PopulationCost
+from tgenn_gen.analysis.cost import Cost, Energy, PopulationCost
 from tgenn_gen.analysis.devices import DEVICES, Device
 
 COLUMNS = (
@@ -33,9 +33,15 @@ def cost_table(costs: Mapping[str, Cost], devices: Sequence[Device] = DEVICES) -
         rows = [*cost.populations, *([cost.total] if len(cost.populations) > 1 else [])]
         blocks.append(f"{title}\n\n{_table([COLUMNS, *map(_row, rows)])}")
     energies = {name: cost.energy(devices) for name, cost in costs.items()}
-    head = ["device", *(cell for name in costs for cell in (name, "its ANN" if len(costs) > 1 else "ANN"))]
+    head = [
+        "device",
+        "AC",
+        "MAC",
+        "neuron update",
+        *(cell for name in costs for cell in (name, "its ANN" if len(costs) > 1 else "ANN")),
+    ]
     lines = [
-        [device.name, *(c for name in costs for c in _energies(energies[name][number]))]
+        [*_constants(device), *(c for name in costs for c in _energies(energies[name][number]))]
         for number, device in enumerate(devices)
     ]
     sources = [f"{device.name}: {device.source}" for device in devices if device.source]
@@ -75,7 +81,11 @@ def _row(row: PopulationCost) -> list[str]:
     return [row.name, f"{row.neurons:,}", f"{row.spikes:,.0f}", sparsity, *shown]
 
 
-def _energies(energy: Any) -> tuple[str, str]:
+def _constants(device: Device) -> tuple[str, ...]:
+    return (device.name, *(joules(e) if e else "" for e in (device.synop, device.mac, device.neuron)))
+
+
+def _energies(energy: Energy) -> tuple[str, str]:
     return joules(energy.joules), "" if energy.ann_joules is None else joules(energy.ann_joules)
 
 

@@ -29,25 +29,25 @@ _HOROWITZ = "Horowitz 2014, doi:10.1109/ISSCC.2014.6757323, 45 nm"
 _KERAS_SPIKING = "as in KerasSpiking's ModelEnergy"
 
 DEVICES = (
-    Device("float32", 0.9e-12, 0.0, 4.6e-12, f"{_HOROWITZ}: add 0.9 pJ, multiply 3.7 pJ"),
-    Device("int8", 0.03e-12, 0.0, 0.23e-12, f"{_HOROWITZ}: add 0.03 pJ, multiply 0.2 pJ"),
+    Device("float32", 0.9e-12, 0.0, 4.6e-12, f"{_HOROWITZ}: an addition 0.9 pJ, a multiplication 3.7 pJ"),
+    Device("int8", 0.03e-12, 0.0, 0.23e-12, f"{_HOROWITZ}: an addition 0.03 pJ, a multiplication 0.2 pJ"),
     Device(
         "loihi",
         27.1e-12,
         81e-12,
-        source=f"Davies et al. 2018, doi:10.1109/MM.2018.112130359, 23.6 + 3.5 pJ and 81 pJ {_KERAS_SPIKING}",
+        source=f"Davies et al. 2018, doi:10.1109/MM.2018.112130359, {_KERAS_SPIKING}: 23.6 + 3.5 pJ",
     ),
     Device(
         "spinnaker",
         13.3e-9,
         26e-9,
-        source=f"Höppner et al. 2019, arXiv:1903.08941, 13.3 nJ and 26 nJ {_KERAS_SPIKING}",
+        source=f"Hoeppner et al. 2019, arXiv:1903.08941, {_KERAS_SPIKING}",
     ),
     Device(
         "spinnaker2",
         0.45e-9,
         2.19e-9,
-        source=f"Höppner et al. 2019, arXiv:1903.08941, 0.45 nJ and 2.19 nJ {_KERAS_SPIKING}",
+        source=f"Hoeppner et al. 2019, arXiv:1903.08941, {_KERAS_SPIKING}",
     ),
 )
 """The devices that a cost is given for."""

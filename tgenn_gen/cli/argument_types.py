@@ -51,7 +51,8 @@ def device(text: str) -> Device:
         raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
     from tgenn_gen.analysis.devices import Device
 
-    return Device(name.strip(), *values, source="as given")
+    synop, neuron, *mac = values
+    return Device(name.strip(), synop, neuron, mac[0] if mac else None)
 
 
 def _number(text: str) -> float:
