@@ -31,6 +31,9 @@ def test_the_demo_shows_what_is_lost_in_under_two_minutes(tmp_path, capsys):
     assert ann > 93 and snn > ann - 2
     assert table["SNN accuracy"].endswith("after 16 time steps")
     assert table["engine"].startswith("GeNN" if find_spec("pygenn") else "NumPy")
+    assert (tmp_path / "demo/report.html").read_text().count("<figure>") > 5
+    assert "report.html: open it in a browser" in table["report"]
+    assert "neurons x 16 time steps" in table["spikes per example"]
     assert main(["generate", "--check", str(tmp_path / "demo/digits")]) == 0
 
     assert main(["demo", "--output", str(tmp_path / "demo")]) == 2
