@@ -146,7 +146,8 @@ def _rows(
             source = linear_map.apply(source)
         x.append(_columns(k, source, chosen).astype(np.float32, copy=False))
         groups, _, columns = x[-1].shape
-        lacks = lacks - x[-1] @ k.values.reshape(columns, groups, -1).swapaxes(0, 1)
+        kernel = k.values.reshape(columns, groups, -1).swapaxes(0, 1)
+        lacks = lacks - x[-1].astype(np.float64) @ kernel.astype(np.float64)
     joined = np.concatenate(x, axis=2)
     return joined, lacking.reshape(len(chosen), len(joined), -1).swapaxes(0, 1) + lacks
 
@@ -174,7 +175,7 @@ def _products(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> tuple[np.nd
 
     all: columns + outputs + 1. First those of the other rows, then those of the rows that are held out.
     """
-    whole = np.concatenate([x, y, np.ones((*x.shape[:2], 1), np.float32)], axis=2)
+    whole = np.concatenate([x, y, np.ones((*x.shape[:2], 1))], axis=2, dtype=np.float64)
     training, test = whole[:, ~held_out], whole[:, held_out]
     return training.swapaxes(1, 2) @ training, test.swapaxes(1, 2) @ test
 
