@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +242,30 @@ def test_weights_corrected_layer_by_layer_reduce_the_error_on_other_examples(neu
     ]
     assert errors[1] < 0.8 * errors[0]
     assert after.population("first") == normalized.population("first")  # its current is the ANN's
+
+
+CORRECTED = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from test_least_squares import SIGNED, corrected, normal, three_layers
+network = three_layers(SIGNED)
+after = corrected(network, network, {"image": normal(300, 6, 5, 2)}, ("weights",))
+values = b"".join(t.values.tobytes() for p in after.populations for t in p.tensors)
+print(hashlib.sha256(values).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_another_kind_of_products_changes_no_bit_of_the_weights():
+    """OpenBLAS has products for each kind of processor, which round differently."""
+    pytest.importorskip("numba")  # without it the ANN's currents are such products
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", CORRECTED, str(Path(__file__).parent)],
+            env={**os.environ, "OPENBLAS_CORETYPE": kind},
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+        for kind in ("Haswell", "Sandybridge", "Prescott")
+    }
+    assert len(hashes) == 1
