@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from tgenn_gen import simulate
+from tgenn_gen.conversion import least_squares
 from tgenn_gen.conversion.activation_statistics import measure
 from tgenn_gen.conversion.calibration import open_calibration
 from tgenn_gen.conversion.corrections import corrected
@@ -68,10 +74,18 @@ def error(population: Population, values, wanted) -> float:
     return float(np.square(population.current(values) - wanted).mean())
 
 
-def test_an_output_gets_the_ridge_regression_whose_penalty_is_best_on_examples_that_are_held_out():
-    x, kernel = normal(60, 7), normal(7, 3, seed=1)
+@pytest.mark.parametrize(
+    ("columns", "most"),
+    [(7, 2400), (80, 2400), (80, 62)],
+    ids=["few columns", "more columns than rows", "more columns than products are formed of"],
+)
+def test_an_output_gets_the_ridge_regression_whose_penalty_is_best_on_examples_that_are_held_out(
+    columns, most, monkeypatch
+):
+    monkeypatch.setattr(least_squares, "COLUMNS", most)
+    x, kernel = normal(60, columns), normal(columns, 3, seed=1)
     layer = population((3,), (Dense(Tensor.unnamed(kernel)),))
-    wanted = (x @ normal(7, 3, seed=2) + 0.7 * normal(60, 3, seed=3) + 1).astype(np.float32)
+    wanted = (x @ normal(columns, 3, seed=2) + 0.7 * normal(60, 3, seed=3) + 1).astype(np.float32)
     found = fitted(layer, {"source0": x}, wanted)
 
     missing = wanted - layer.current({"source0": x})
@@ -79,10 +93,10 @@ def test_an_output_gets_the_ridge_regression_whose_penalty_is_best_on_examples_t
 
     def ridge(rows, penalty):
         y = (missing - missing.mean(axis=0))[rows]
-        root = np.sqrt(penalty * rows.sum()) * np.eye(7)
-        return np.linalg.lstsq(np.concatenate([standard[rows], root]), np.concatenate([y, np.zeros((7, 3))]))[
-            0
-        ]
+        root = np.sqrt(penalty * rows.sum()) * np.eye(columns)
+        return np.linalg.lstsq(
+            np.concatenate([standard[rows], root]), np.concatenate([y, np.zeros((columns, 3))])
+        )[0]
 
     held_out = np.arange(60) % HELD_OUT == HELD_OUT - 1
     test = (missing - missing.mean(axis=0))[held_out]
@@ -93,6 +107,16 @@ def test_an_output_gets_the_ridge_regression_whose_penalty_is_best_on_examples_t
     )
     shift = missing.mean(axis=0) - x.mean(axis=0) @ change
     np.testing.assert_allclose(found.bias.values, layer.bias.values + shift, rtol=1e-3, atol=1e-4)
+
+
+def test_the_number_of_threads_changes_no_bit_of_the_weights():
+    network = three_layers(SIGNED)
+    found = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(threads, "blas"):
+            fitted_network = corrected(network, network, {"image": normal(100, 6, 5, 2)}, ("weights",))
+        found.append([t.values.tobytes() for p in fitted_network.populations for t in p.tensors])
+    assert found[0] == found[1] == found[2]
 
 
 KERNELS = {
@@ -247,3 +271,30 @@ def test_layers_that_read_a_constant_current_beside_spikes_emit_what_they_emit_i
     result = simulate(with_weight_names(network), x)
     for name in ("a", "b"):
         np.testing.assert_array_equal(trials[name], result.net_counts[name])
+
+
+CORRECTED = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+from test_least_squares import SIGNED, corrected, normal, three_layers
+network = three_layers(SIGNED)
+after = corrected(network, network, {"image": normal(300, 6, 5, 2)}, ("weights",))
+values = b"".join(t.values.tobytes() for p in after.populations for t in p.tensors)
+print(hashlib.sha256(values).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_another_kind_of_products_changes_no_bit_of_the_weights():
+    """OpenBLAS has products for each kind of processor, which round differently."""
+    pytest.importorskip("numba")  # without it the ANN's currents are such products
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", CORRECTED, str(Path(__file__).parent)],
+            env={**os.environ, "OPENBLAS_CORETYPE": kind},
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+        for kind in ("Haswell", "Sandybridge", "Prescott")
+    }
+    assert len(hashes) == 1

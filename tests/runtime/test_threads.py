@@ -79,5 +79,5 @@ def test_there_is_one_thread_where_products_use_one_core():
 
 
 def test_there_is_one_thread_without_threadpoolctl(monkeypatch):
-    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.threadpool_limits", None)
+    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.ThreadpoolController", None)
     assert len({*in_threads(lambda _: threading.get_ident(), range(9))}) == 1

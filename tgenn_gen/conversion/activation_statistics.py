@@ -62,20 +62,22 @@ class ActivationHistogram:
         for start in range(0, len(rows), part):
             self._add(rows[start : start + part])
 
-    def _add(self, values: np.ndarray) -> None:
-        rows = np.maximum(values, 0, dtype=np.float32)
-        bins = rows.view(np.int32) >> (MANTISSA_BITS - self.mantissa_bits)
-        self._move_up((bins.max(axis=0, initial=0) >> self.mantissa_bits) + 1)
-        bins -= (self._top - OCTAVES) << self.mantissa_bits  # in place: as large as the activations
-        np.maximum(bins, 0, out=bins)
-        bins += np.int32(self.counts.shape[1]) * np.arange(self.channels, dtype=np.int32)
+    def _add(self, rows: np.ndarray) -> None:
+        largest = np.maximum(rows.max(axis=0, initial=0), 0, dtype=np.float32)  # no negative zero
+        np.maximum(self.largest, largest, out=self.largest)
+        self._move_up((largest.view(np.int32) >> MANTISSA_BITS) + 1)
+        lowest = (self._top - OCTAVES) << self.mantissa_bits  # the bits of the first bin
+        first = np.arange(self.channels, dtype=np.int32) * np.int32(self.counts.shape[1])
+        bins = np.ascontiguousarray(rows, np.float32).view(np.int32)  # negative where the value is
+        bins = bins >> (MANTISSA_BITS - self.mantissa_bits)
+        np.maximum(bins, lowest, out=bins)
+        bins += first - lowest
         flat = bins.reshape(-1)
         if flat.size > self.counts.size:
             counts = np.bincount(flat, minlength=self.counts.size).astype(self.counts.dtype)
             self.counts += counts.reshape(self.counts.shape)
         else:
-            np.add.at(self.counts.reshape(-1), flat, 1)
-        np.maximum(self.largest, rows.max(axis=0, initial=0), out=self.largest)
+            np.add.at(self.counts.reshape(-1), flat.astype(np.intp), self.counts.dtype.type(1))
 
     def _move_up(self, top: np.ndarray) -> None:
         """Let the bins of each channel reach up to the exponent bits `top`, (channels,)."""

@@ -28,6 +28,7 @@ from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.neuron_updates import step_weights
+from tgenn_gen.runtime.numpy_network import in_threads
 
 
 def with_offset(
@@ -80,14 +81,14 @@ def corrected(network: Network, folded: Network, examples: Examples, corrections
 def _with_fitted_weights(network: Network, folded: Network, examples: Examples) -> Network:
     """Fit one population after the other, on the spikes that it gets, to the ANN's current."""
     dt, analog = network.simulation.dt, {i.name for i in network.inputs if not i.encoding.spikes}
-    wanted = ann_currents(folded, examples)
+    running = [ann_currents(folded, part) for part in _parts(examples)]
 
     def adjust(population: Population, trial: Trial) -> Population:
-        _, current = next(wanted)
+        current = np.concatenate([current for _, current in in_threads(next, running)])
         sources = {c.source for c in population.inputs}
         if population.neuron.relays or sources <= analog:
             return population
-        values = {source: _mean_over_steps(trial.courses[source], trial.steps) for source in sources}
+        values = {source: _rates(trial.courses[source], trial.steps) for source in sources}
         return fitted(population, values, current * (population.neuron.unit(dt) / population.scales))
 
     return adjusted_layerwise(network, examples, network.simulation.timesteps, adjust)
@@ -114,6 +115,12 @@ def _mean_emitted(population: Population, trial: Trial, steps: float) -> np.ndar
         total += value.sum(axis=0, dtype=np.float64)
         count += course.shape[1]
     return population.scales * total / count
+
+
+def _rates(course: np.ndarray, steps: float) -> np.ndarray:
+    """As `_mean_over_steps`, in threads."""
+    parts = [course[:, start : start + 16] for start in range(0, course.shape[1], 16)]
+    return np.concatenate([*in_threads(lambda part: _mean_over_steps(part, steps), parts)])
 
 
 def _mean_over_steps(course: np.ndarray, steps: float) -> np.ndarray:

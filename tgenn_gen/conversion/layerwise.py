@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     for stream, population in enumerate(network.populations, len(network.inputs)):
         trial = _trial(courses, population, timesteps, steps, dt, random_keys(0, stream, numbers))
         adjusted.append(adjust(population, trial))
-        courses[population.name] = np.concatenate([*trial.emitted(adjusted[-1])], axis=1)
+        courses[population.name] = _joined(trial.emitted(adjusted[-1]), len(numbers))
         for source in last_read_by[population.name]:
             del courses[source]
     return replace(network, populations=tuple(adjusted))
@@ -87,7 +88,7 @@ def _trial(
     size = max(1, PART // (timesteps * largest))
     parts = [slice(start, start + size) for start in range(0, len(keys), size)]
 
-    def currents(candidate: Population) -> Iterator[np.ndarray]:
+    def current_function(candidate: Population) -> Callable[[slice], np.ndarray]:
         bias = None if candidate.bias is None else candidate.bias.values * np.float32(steps)
         current = fastest().current(candidate, bias) or partial(candidate.current, steps=steps)
         sources = {c.source: courses[c.source] for c in candidate.inputs}
@@ -96,12 +97,19 @@ def _trial(
             found = current({name: course[:, part] for name, course in sources.items()})
             return found.astype(np.float32, copy=False)
 
-        return in_threads(of_part, parts)
+        return of_part
+
+    def currents(candidate: Population) -> Iterator[np.ndarray]:
+        return in_threads(current_function(candidate), parts)
 
     def emitted(candidate: Population) -> Iterator[np.ndarray]:
-        for part, current in zip(parts, currents(candidate), strict=True):
+        current = current_function(candidate)
+
+        def run(part: slice) -> np.ndarray:
             neurons = made(candidate.neuron.call(dt), keys[part], candidate.shape)
-            yield _run(neurons, current, timesteps)
+            return _run(neurons, current(part), timesteps)
+
+        return in_threads(run, parts)
 
     return Trial(steps, courses, currents, emitted)
 
@@ -113,4 +121,15 @@ def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:
         part = current if len(current) == 1 else current[start : start + steps]
         emitted.append(neurons.run(part, steps))
         start += steps
-    return np.concatenate(emitted)
+    return emitted[0] if len(emitted) == 1 else np.concatenate(emitted)
+
+
+def _joined(parts: Iterator[np.ndarray], count: int) -> np.ndarray:
+    """Parts (steps, examples, *shape) as one array of `count` examples, never in memory twice."""
+    first = next(parts)
+    joined = np.empty((len(first), count, *first.shape[2:]), first.dtype)
+    done = 0
+    for part in chain([first], parts):
+        joined[:, done : done + part.shape[1]] = part
+        done += part.shape[1]
+    return joined

@@ -36,6 +36,7 @@ from tgenn_gen.network.ops.dense import Dense
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import Examples, count_of
+from tgenn_gen.runtime.numpy_network import in_threads
 
 Scales = dict[str, np.ndarray]
 
@@ -72,11 +73,15 @@ def find_scales(
     elif kind == "as_trained":
         scales.update(_with_factors(network, {}))
     elif kind in ("percentile", "mse") and measured is not None:
-        for name, histogram in measured.histograms.items():
+
+        def scale_of(name: str) -> np.ndarray:
+            histogram = measured.histograms[name]
             if kind == "mse":
-                scales[name] = _least_error(histogram, network.population(name).neuron, method.timesteps)
-            else:
-                scales[name] = histogram.percentile(percent)
+                return _least_error(histogram, network.population(name).neuron, method.timesteps)
+            return histogram.percentile(percent)
+
+        scales.update(zip(measured.histograms, in_threads(scale_of, measured.histograms), strict=True))
+        for name, histogram in measured.histograms.items():
             sparse = (scales[name] == 0) & (histogram.largest > 0)
             if sparse.any():
                 scales[name] = np.where(sparse, histogram.largest, scales[name])

@@ -1,4 +1,4 @@
-"""Runs a network as an ANN in NumPy, with ReLUs for its neurons."""
+"""Runs a network as an ANN, with ReLUs for its neurons, by the fastest engine that is installed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from tgenn_gen.engine.numpy_engines import fastest
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples
+
+SMALL = 2**17  # weights of a kernel: compiled sums take at most half of NumPy's time up to 64 channels
 
 
 def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Population, np.ndarray]]:
@@ -33,9 +36,20 @@ def ann_rates(
     last_read_by = network.last_read_by
     for population in network.populations:
         unit = units[population.name]
-        current = population.current(values)
+        current = _current(population, values)
         rates = current if unit == 1 else current / np.float32(unit)
         values[population.name] = population.activation(rates)
         yield population, rates
         for source in last_read_by[population.name]:
             del values[source]  # nothing reads it any more
+
+
+def _current(population: Population, values: Examples) -> np.ndarray:
+    """As `population.current`, up to rounding. Where kernels are large, NumPy's products are the fastest."""
+    sources = {c.source: values[c.source] for c in population.inputs}
+    tensors = [t for c in population.inputs for m in c.through for t in m.tensors.values()]
+    if all(t.values.size <= SMALL for t in tensors) and all(x.dtype == np.float32 for x in sources.values()):
+        bias = None if population.bias is None else population.bias.values
+        if compiled := fastest().current(population, bias):
+            return compiled({name: x[None] for name, x in sources.items()})[0]  # [None]: an axis of steps
+    return population.current(values)

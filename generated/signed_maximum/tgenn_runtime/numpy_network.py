@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,9 @@ from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
-    from threadpoolctl import threadpool_info, threadpool_limits
+    from threadpoolctl import ThreadpoolController
 except ImportError:
-    threadpool_limits = None
+    ThreadpoolController = None
 
 # read(what a population emits (steps, batch, *shape), start, the value of a spike at each step): what is read
 ReadFunction = Callable[[np.ndarray, int, np.ndarray], np.ndarray]
@@ -197,20 +197,22 @@ class _ProductsOnOneCore:
 
     def __init__(self) -> None:
         self.lock, self.entered, self.threads = Lock(), 0, 1
+        self.products: Any = None  # found once: that takes 10 ms
 
     def __enter__(self) -> int:
         with self.lock:
-            if self.entered == 0 and threadpool_limits is not None:
-                pools = [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+            if self.entered == 0 and ThreadpoolController is not None:
+                self.products = self.products or ThreadpoolController().select(user_api="blas")
+                pools = [pool["num_threads"] for pool in self.products.info()]
                 self.threads = max(pools, default=os.cpu_count() or 1)
-                self.limits = threadpool_limits(1, "blas")
+                self.limits = self.products.limit(limits=1)
             self.entered += 1
-            return self.threads if threadpool_limits is not None else 1
+            return self.threads if ThreadpoolController is not None else 1
 
     def __exit__(self, *_: object) -> None:
         with self.lock:
             self.entered -= 1
-            if self.entered == 0 and threadpool_limits is not None:
+            if self.entered == 0 and ThreadpoolController is not None:
                 self.limits.restore_original_limits()
 
 
