@@ -4,9 +4,9 @@
 
 FOLDER gets: run and what it starts; GeNN's source (a git checkout in $GENN_PATH, tag 5.4.0); wheels for
 Python 3.12; libffi, for machines without its headers; the golden projects; MNIST, ResNet-8 and a VGG-16, each
-as a rate code and with few-spike neurons, and the peers' networks. About 50 MiB. It needs TensorFlow and the
-data. The machine there needs Python of that version with its headers and venv with pip, a C++ compiler, make
-and, for the GPU, nvcc.
+as a rate code and with few-spike neurons, and the peers' networks. About 65 MiB. What an earlier call left
+there is removed. It needs TensorFlow and the data. The machine there needs Python of that version with its
+headers and venv with pip, a C++ compiler, make and, for the GPU, nvcc.
 """
 
 from __future__ import annotations
