@@ -30,10 +30,16 @@ COMPILER = [sys.executable, "-IS", str(Path(__file__).parent / "support/compiler
 os.environ.setdefault("CXX", shlex.join(COMPILER))
 if sys.argv[0] == "-c":  # a worker: messages begin with the name of the program
     sys.argv[0] = "pytest"
+LONGEST = """
+    cli/test_pages codegen/test_genn codegen/test_genn_cpp conversion/test_model_coverage
+    conversion/test_any_weights conversion/test_mnist
+""".split()  # they begin, so that no core is idle at the end, when a last file takes minutes
 LEFT_OUT = pytest.StashKey[int]()  # slow tests that -m "not slow" left out
 
 
 def pytest_collection_modifyitems(items):
+    first = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path, len(first)))
     for item in items:
         for marker, reason in MISSING.items():
             if item.get_closest_marker(marker):

@@ -281,3 +281,8 @@ def test_the_version_is_the_same_in_the_package_the_project_and_the_citation():
     version = re.search(r'__version__ = "(.+)"', (ROOT / "tgenn_gen/runtime/__init__.py").read_text())[1]
     assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_the_test_files_that_begin_exist(pytestconfig):
+    conftest = pytestconfig.pluginmanager.get_plugin(str(ROOT / "tests/conftest.py"))
+    assert all((ROOT / "tests" / f"{name}.py").exists() for name in conftest.LONGEST)

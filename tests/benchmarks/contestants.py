@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
 THREADS = 2
 LEAST = 16  # examples that are timed, however long they take
+LIMIT = 1800.0  # seconds for a request
 
 
 def environment(threads: int = THREADS) -> dict[str, str]:
@@ -30,7 +34,7 @@ def environment(threads: int = THREADS) -> dict[str, str]:
 
 
 class ContestantError(Exception):
-    """A contestant that ended, and the reason that it gave."""
+    """A contestant that ended or took too long, and why."""
 
 
 class Process:
@@ -38,10 +42,13 @@ class Process:
 
     script    a file in this folder that calls serving.serve
     settings  its arguments; "examples" is the .npz with x and y
+    limit     seconds that it may take for the answer to a request; then it is ended
     """
 
-    def __init__(self, script: str, settings: dict[str, Any], python: str = sys.executable) -> None:
-        self.name = settings["contestant"]
+    def __init__(
+        self, script: str, settings: dict[str, Any], python: str = sys.executable, limit: float = LIMIT
+    ) -> None:
+        self.name, self.limit = settings["contestant"], limit
         self.log = Path(settings["examples"]).with_name(
             f"{self.name}.log".replace("/", "_").replace(" ", "_")
         )
@@ -54,6 +61,7 @@ class Process:
                 text=True,
                 env=environment(),
                 cwd=HERE,
+                start_new_session=True,  # compilers that it started end with it
             )
         self.baseline_mib = self.ask(**settings)["baseline_mib"]
 
@@ -62,6 +70,9 @@ class Process:
         assert self.process.stdin is not None and self.process.stdout is not None
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
+            if not select.select([self.process.stdout], [], [], self.limit)[0]:
+                self.close()
+                raise ContestantError(f"took more than {self.limit:g} s")
             line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
@@ -73,7 +84,8 @@ class Process:
 
     def close(self) -> None:
         """End the process."""
-        self.process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def __enter__(self) -> Process:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contestants import ContestantError, Process, alternate
+from contestants import LIMIT, ContestantError, Process, alternate
 from networks import Network
 from results import Run
 
 RATE, FEW, AUTO = "low_latency", "few_spike", "auto"  # presets
 SPEED_STEPS = {"mnist": 16}  # of rate codes; 8 for the other networks
-ACCURACY = {RATE: (4, 8, 16, 32), FEW: (4, 5, 6, 8)}
+ACCURACY = {RATE: (4, 8, 16, 32), FEW: (3, 4, 5, 6, 8)}
 PEER_STEPS = (8, 16, 32)
 RECIPES = ("rate", "rate_channels", "ltb")
 GENN_NETWORKS = ("mnist",)  # GeNN's CPU backend takes seconds an image for the others
@@ -34,6 +34,7 @@ class Settings:
     all_trainings       of the networks that are trained with several seeds; else the first
     peers               the interpreter with PyTorch
     ml_genn             a checkout of ml_genn
+    limit               seconds for a request to a contestant
     """
 
     examples: int = 10_000
@@ -43,6 +44,7 @@ class Settings:
     all_trainings: bool = True
     peers: str | None = None
     ml_genn: Path | None = None
+    limit: float = LIMIT
 
 
 def figures(found: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def _race(
             rows[label] = {**about, **which}
             given = {"contestant": label, "examples": str(network.examples), **entry.settings}
             try:
-                process = Process(entry.script, given, entry.python)
+                process = Process(entry.script, given, entry.python, settings.limit)
             except ContestantError as error:
                 rows[label]["error"] = str(error)
                 continue
@@ -162,18 +164,24 @@ def accuracy(run: Run, network: Network, settings: Settings) -> None:
     if network.model is None:
         return
     fastest = "numba" if installed("numba") else "numpy"
-    ann = _all_of(network, {"contestant": "keras", "model": str(network.model)}, count)
+    ann = _all_of(network, {"contestant": "keras", "model": str(network.model)}, count, settings.limit)
     run.add(**about, contestant="keras", **figures(ann))
     for method, steps in ((AUTO, None), *((name, t) for name in ACCURACY for t in ACCURACY[name])):
         project = network.export(method, steps)
-        found = _all_of(network, {"contestant": fastest, "project": str(project)}, count)
+        given = {"contestant": fastest, "project": str(project)}
+        try:
+            found = _all_of(network, given, count, settings.limit)
+        except ContestantError as error:
+            run.add(**about, contestant="ours", method=method, timesteps=steps, error=str(error))
+            continue
         loss = 100 * (ann["correct"] - found["correct"]) / count
         how = {"method": method, "timesteps": steps or found["timesteps"], "loss": loss}
         run.add(**about, contestant="ours", **how, **figures(found))
 
 
-def _all_of(network: Network, settings: dict[str, Any], count: int) -> dict[str, Any]:
+def _all_of(network: Network, settings: dict[str, Any], count: int, limit: float) -> dict[str, Any]:
     """One contestant on the first `count` examples."""
-    with Process("worker.py", {"examples": str(network.examples), **settings}) as process:
+    given = {"examples": str(network.examples), **settings}
+    with Process("worker.py", given, limit=limit) as process:
         found = process.ask(start=0, stop=count)
         return {**found, "per_second": found["n"] / found["seconds"], "baseline_mib": process.baseline_mib}

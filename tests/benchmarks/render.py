@@ -20,6 +20,7 @@ from results import Row, merged, read_all
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent.parent / "docs/results.md"
+GPU_BACKENDS = ("cuda", "hip")  # GeNN's; gpu/run can be tried without a GPU, too
 METHODS = {"low_latency": "rate code", "few_spike": "few-spike"}
 CONTESTANTS = {
     "keras": "Keras `predict`",
@@ -88,7 +89,7 @@ def accuracy(rows: list[Row]) -> str:
     about = [(n, t) for n in _in_order(rows) for t in _trainings(rows, n)]
     for line, which in zip(lines, about, strict=True):
         row = default.get(which)
-        line.append(f"{row['loss']:.2f} (T = {row['timesteps']})" if row else "")
+        line.append(f"{row['loss']:.2f} (T = {row['timesteps']})" if row and "loss" in row else "")
     return table([*head, "default options"], lines)
 
 
@@ -216,9 +217,7 @@ def gpu(rows: list[Row]) -> str:
     lines = [
         [
             SHOWN.get(row["network"], row["network"]),
-            CONTESTANTS[row["contestant"]].replace(
-                "CPU", "CPU" if "cpu" in row.get("backend", "") else "CUDA"
-            ),
+            CONTESTANTS[row["contestant"]].replace("CPU", row["backend"].upper()),
             METHODS.get(row.get("method", ""), "rate code"),
             row["batch"],
             f"{row['per_second']:,.0f}" if "per_second" in row else f"not measured: {_short(row['error'])}",
@@ -262,8 +261,14 @@ def measured(runs: list[dict[str, Any]], part: str) -> str:
     return "Measured on " + "; ".join(dict.fromkeys(said)) + "." if said else ""
 
 
+def _belongs(row: Row) -> bool:
+    """Whether the page shows a row: of gpu/run, only what ran on a GPU."""
+    return not row["part"].startswith("gpu_") or row.get("backend") in GPU_BACKENDS
+
+
 def page(runs: list[dict[str, Any]]) -> str:
     """docs/results.md."""
+    runs = [{**run, "rows": [row for row in run["rows"] if _belongs(row)]} for run in runs]
     rows = merged(runs)
     sections: dict[str, Callable[[list[Row]], str]] = {
         "speed": speed,
@@ -286,6 +291,8 @@ def page(runs: list[dict[str, Any]]) -> str:
     filled["gpu_equal"] = (
         f"{sum(not r.get('different', True) for r in golden)} of {len(golden)}" if golden else ""
     )
+    backends = dict.fromkeys(row["backend"].upper() for row in rows if row["part"].startswith("gpu_"))
+    filled["gpu_backends"] = ", ".join(backends)
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
     )

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-KEYS = "part network training contestant method timesteps case seed batch".split()
+KEYS = "part network training contestant method timesteps case seed batch backend".split()
 Row = dict[str, Any]
 
 

@@ -27,13 +27,14 @@ import exports
 import measuring
 import render
 from cases import CASES, curves
+from contestants import LIMIT
 from measuring import Settings
 from networks import NETWORKS, Golden, MissingDataError, Network
 from results import RESULTS, Run, read_all
 
 PARTS = {
     "speed": "examples/s of Keras, this package's engines, GeNN and the peers, in turns",
-    "accuracy": "the loss of exports for T = 4, 8, 16, 32, and of few_spike for K = 4, 5, 6, 8",
+    "accuracy": "the loss of exports for T = 4, 8, 16, 32, and of few_spike for K = 3, 4, 5, 6, 8",
     "peers": "accuracy and time of SpikingJelly's recipes and snnTorch at T = 8, 16, 32",
     "curves": "accuracy after every step of one export; TensorGeNN's conversion",
     "export": "time and memory of exports",
@@ -57,6 +58,13 @@ def main() -> None:
     parser.add_argument("--peers", metavar="PYTHON", help="the interpreter that has PyTorch, see above")
     parser.add_argument("--ml-genn", type=Path, metavar="FOLDER", help="a checkout of ml_genn, see above")
     parser.add_argument(
+        "--limit",
+        type=float,
+        default=LIMIT,
+        metavar="SECONDS",
+        help="end a contestant that takes longer to start or to answer a request (%(default).0f)",
+    )
+    parser.add_argument(
         "--output",
         type=Path,
         help="the JSON file (default: one in results/ for all images, else a temporary one)",
@@ -65,7 +73,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}, expected {', '.join(PARTS)}")
-    settings = Settings(arguments.images, peers=arguments.peers, ml_genn=arguments.ml_genn)
+    settings = Settings(
+        arguments.images, peers=arguments.peers, ml_genn=arguments.ml_genn, limit=arguments.limit
+    )
     if arguments.quick:
         settings = replace(settings, examples=200, rounds=1, seconds=0.3, tuned_on=32, all_trainings=False)
     chosen = arguments.parts or [*PARTS]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import DATA, blocks, run_page
+from pages import DATA, TRAINING, blocks, run_page
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -53,9 +53,22 @@ def test_the_readme_converts_mnist_without_loss(readme):
 @pytest.mark.data
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).with_suffix("").as_posix())
 def test_a_page_does_what_it_says(page, trained, tmp_path):
-    if page != TUTORIAL:  # it begins with the training
+    if page == TUTORIAL:  # it begins with the training, the README's
+        run_page(page, tmp_path, trained / "mnist.keras")
+    else:
         shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
-    run_page(page, tmp_path)
+        run_page(page, tmp_path)
+
+
+def test_the_tutorial_trains_as_the_readme_does():
+    """So that its test may take the README's weights."""
+    in_readme, in_tutorial = (
+        next(block.code for block in blocks(page.read_text("utf-8")) if block.title == "train.py")
+        for page in (README, TUTORIAL)
+    )
+    assert in_readme.count(TRAINING) == 1
+    evaluation = next(line for line in in_tutorial.splitlines(keepends=True) if "model.evaluate" in line)
+    assert in_tutorial.replace(evaluation, "") == in_readme
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -49,6 +49,6 @@ def test_any_model_computes_what_keras_does_or_is_refused(recipe):
 
 @pytest.mark.slow
 @given(recipes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)  # others in each run of CI, as in the test above
 def test_any_model_with_scales_computes_what_keras_does_or_is_refused(recipe):
     converted_or_refused(recipe, Method("data", per_channel=True))

@@ -36,7 +36,7 @@ def run_again(folder: Path, **settings: object) -> subprocess.CompletedProcess[s
 
 def _run(command: list[str], folder: Path, settings: dict[str, object]) -> subprocess.CompletedProcess[str]:
     given = {f"TGENN_RUN_{name.upper()}": str(value) for name, value in settings.items()}
-    environment = {"CXXFLAGS": "-ffp-contract=off", **os.environ, **given, "CXX": "g++"}
+    environment = {"CXXFLAGS": "-ffp-contract=off", **os.environ, **given}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=600
     )

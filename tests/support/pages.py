@@ -26,6 +26,7 @@ COMMENT = re.compile(r"<!-- (exits with|needs|not run|tests|demo)(?:[: ] ?(.+?))
 NUMBER = r"[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?"
 TOKEN = re.compile(rf"(\s+|\.\.\.|(?<![\w.]){NUMBER}(?!\w))")  # conv2d_1 and sha256 are names, no numbers
 DOWNLOAD = "keras.datasets.mnist.load_data()"
+TRAINING = "model.fit(x_train[..., None] / 255, y_train, epochs=2, batch_size=128)"
 OFFLINE = f"[[np.load({str(DATA)!r})[f'{{a}}_{{part}}'] for a in 'xy'] for part in ('train', 'test')]"
 ELSEWHERE = {"not run", "tests", "demo"}  # .ci/run runs the README's tests and demo
 AVAILABLE = {"genn": find_spec("pygenn") is not None, "genn_cpp": HAS_GENN_SOURCE}
@@ -70,8 +71,11 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
-def run_page(page: Path, folder: Path) -> list[str]:
-    """Run a page's blocks in `folder`; their outputs. AssertionError: one fails, or prints another text."""
+def run_page(page: Path, folder: Path, trained: Path | None = None) -> list[str]:
+    """Run a page's blocks in `folder`; their outputs. AssertionError: one fails, or prints another text.
+
+    trained: a .keras file whose weights its model gets instead of training
+    """
     outputs = []
     output = None
     for block in blocks(page.read_text("utf-8")):
@@ -79,7 +83,10 @@ def run_page(page: Path, folder: Path) -> list[str]:
         if block.title and block.language == "diff":
             change(folder / block.title, block.code, place)
         elif block.title:
-            write_or_compare(folder, block.title, block.code, place)
+            code = block.code
+            if trained and TRAINING in code:
+                code = code.replace(TRAINING, f"model.load_weights({str(trained)!r})")
+            write_or_compare(folder, block.title, code, place)
         elif block.is_run and AVAILABLE.get(block.marks.get("needs", ""), True):
             output = run_block(block, folder, place)
             outputs.append(output)
@@ -99,7 +106,6 @@ def run_block(block: Block, folder: Path, place: str) -> str:
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",  # stdout and stderr in the order of writing
         "MPLBACKEND": "agg",
-        "CXX": "g++",
         "GIT_CONFIG_GLOBAL": os.devnull,
         **{f"GIT_{who}_{what}": "reader" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }

@@ -4,9 +4,9 @@
 
 FOLDER gets: run and what it starts; GeNN's source (a git checkout in $GENN_PATH, tag 5.4.0); wheels for
 Python 3.12; libffi, for machines without its headers; the golden projects; MNIST, ResNet-8 and a VGG-16, each
-as a rate code and with few-spike neurons, and the peers' networks. About 50 MiB. It needs TensorFlow and the
-data. The machine there needs Python of that version with its headers and venv with pip, a C++ compiler, make
-and, for the GPU, nvcc.
+as a rate code and with few-spike neurons, and the peers' networks. About 65 MiB. What an earlier call left
+there is removed. It needs TensorFlow and the data. The machine there needs Python of that version with its
+headers and venv with pip, a C++ compiler, make and, for the GPU, nvcc.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ WHEELS = "numpy psutil pybind11 pkgconfig setuptools wheel packaging".split()
 SOURCE = "include src pygenn setup.py pyproject.toml version.txt Makefile README.md LICENSE".split()
 GOLDEN_EXAMPLES = 150  # more than a batch of 128, so that there is a smaller one too
 STEPS = {"few_spike": 8, "low_latency": 8}
-EXAMPLES = {"mnist": 10_000, "resnet8": 1_000}
-VGG_EXAMPLES = 512
+EXAMPLES = {"mnist": 10_000, "resnet8": 4_096}  # as in `run`
+VGG_EXAMPLES = 2_048
 
 
 def main() -> None:
@@ -50,6 +50,8 @@ def main() -> None:
     (folder / "peers").mkdir(exist_ok=True)
     for file in ("serving.py", "peers/worker.py", "peers/torch_network.py"):
         shutil.copy(BENCHMARKS / file, folder / file)
+    for name in ("genn", "wheels", "golden", "speed"):  # those of an earlier call would be mixed with these
+        shutil.rmtree(folder / name, ignore_errors=True)
     genn(folder)
     wheels(folder / "wheels", arguments.python)
     libffi(folder / "libffi")
@@ -65,7 +67,6 @@ def genn(folder: Path) -> None:
     """GeNN's source, as it is at the tag."""
     archive = ["git", "-C", os.environ["GENN_PATH"], "archive", GENN_TAG, *SOURCE]
     target = folder / "genn"
-    shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     with subprocess.Popen(archive, stdout=subprocess.PIPE) as process:
         subprocess.run(["tar", "-x", "-C", str(target)], stdin=process.stdout, check=True)
@@ -73,7 +74,6 @@ def genn(folder: Path) -> None:
 
 def wheels(folder: Path, python: str) -> None:
     """What building and running PyGeNN needs, and SpikingJelly without the packages that it needs."""
-    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     download = [sys.executable, "-m", "pip", "download", "-q", "--dest", str(folder), "--no-deps"]
     platforms = [f"--platform=manylinux_{v}_x86_64" for v in ("2_17", "2_28")] + [
@@ -100,9 +100,7 @@ def golden(folder: Path) -> None:
 
     for project in sorted((ROOT / "generated").iterdir()):
         target = folder / "golden" / project.name
-        shutil.copytree(
-            project, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*_CODE*")
-        )
+        shutil.copytree(project, target, ignore=shutil.ignore_patterns("__pycache__", "*_CODE*"))
         rng, found = np.random.default_rng(0), {}
         for network_input in yaml.safe_load((project / "network.yaml").read_text())["inputs"]:
             x = rng.integers(0, 17, (GOLDEN_EXAMPLES, *network_input["shape"])) / 16
@@ -126,7 +124,7 @@ def trained(folder: Path) -> None:
         x, y = network.test_images
         np.savez_compressed(target / "examples.npz", x=x[:count], y=y[:count])
         for method, steps in STEPS.items():
-            shutil.copytree(network.export(method, steps), target / method, dirs_exist_ok=True)
+            shutil.copytree(network.export(method, steps), target / method)
         shutil.copy(network.for_torch, target / "torch.npz")
         shutil.rmtree(target / "made")
 
@@ -150,7 +148,6 @@ def vgg16(folder: Path) -> None:
             "--timesteps",
             str(steps),
             "--no-check",
-            "--force",
             "--output",
             str(target / method),
         ]
