@@ -2,12 +2,12 @@
 
 A module imports only those above it:
 
-    ann                the ANN that a network stands for
     compilation        compiles functions with numba, if it is installed; runs them in threads
     event_sums         convolutions that skip zeros
     compiled_maps      the currents of populations
     compiled_neurons   neurons, and counts of spikes
     numpy_engines      NumPy alone, or compiled
+    ann                the ANN that a network stands for
     simulation         simulate
     evaluation_plot    accuracy against time steps
     evaluation         evaluate
