@@ -150,6 +150,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.clock(depth=0),
         {"I_const": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(image, (6, 5, 2))
     net.inject(image, lambda x: x, "image")
 
     # stem: 3 x 5 x 3 neurons. ANN activation = weights/stem.scale.npy x spikes per step
@@ -171,6 +172,7 @@ def build(**options: Any) -> GeNNNetwork:
             "v_init": stem_v_init.flatten(),
         },
     )
+    net.shape(stem, (3, 5, 3))
     # from image: conv2d 2x3 same strides 2x1
     image_to_stem = model.add_synapse_population(
         "image_to_stem",
@@ -198,6 +200,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_spike_count": 0,
         },
     )
+    net.shape(branch, (3, 5, 3))
     # from stem: conv2d 3x2 same
     stem_to_branch = model.add_synapse_population(
         "stem_to_branch",
@@ -225,6 +228,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=3), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(sum, (3, 5, 3))
     # from stem: scale
     stem_to_sum = model.add_synapse_population(
         "stem_to_sum",
@@ -279,4 +283,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 121946cda29dd25ea966ad436c983f0cd2958b27ea52611084cb8e82ad63d060
+# tgenn_gen: the sha256 of all lines above is 28f778cfe58ca4156154bbef75b03af36fef069a78bbedee06477a45d8fad996

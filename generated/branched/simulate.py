@@ -98,6 +98,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
     net.rename(_1st, "1st")
+    net.shape(_1st, (4, 6, 2))
 
     # from in-put: conv2d 2x2 same; a current, computed once per example
     def _1st_current(in_put: np.ndarray) -> np.ndarray:
@@ -122,6 +123,7 @@ def build(**options: Any) -> GeNNNetwork:
         },
     )
     net.rename(a_b, "a.b")
+    net.shape(a_b, (4, 6, 2))
     # from 1st: scale
     _1st_to_a_b = model.add_synapse_population(
         "_1st_to_a_b",
@@ -146,6 +148,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
     net.rename(a_b_2, "a-b")
+    net.shape(a_b_2, (2, 3, 2))
 
     # from in-put: avg_pool2d 2x2 same, conv2d 1x1 valid; a current, computed once per example
     def a_b_2_current(in_put: np.ndarray) -> np.ndarray:
@@ -188,6 +191,7 @@ def build(**options: Any) -> GeNNNetwork:
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
     net.rename(_for, "for")
+    net.shape(_for, (3, 4))
     # from a-b: reshape
     a_b_2_to__for_kernel = constant(1.0)
     a_b_2_to__for = model.add_synapse_population(
@@ -239,4 +243,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is e5ffdc5b9cfc02d39fbc12dd889f2cafd66d88387a2e03361bd9d718f27d603b
+# tgenn_gen: the sha256 of all lines above is 7975cfc5e92813dc2e7eceab8d089c74fec7629d04a5918dcd0cdbb5444291c2

@@ -98,6 +98,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=0), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(grouped, (6, 8, 4))
 
     # from image: conv2d 2x3 same dilation 1x2 groups 2; a current, computed once per example
     def grouped_current(image: np.ndarray) -> np.ndarray:
@@ -122,6 +123,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=1), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(depthwise, (3, 4, 8))
     # from grouped: depthwise_conv2d 2x3 same strides 2x2
     grouped_to_depthwise = model.add_synapse_population(
         "grouped_to_depthwise",
@@ -143,6 +145,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=1), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(dilated, (4, 5, 4))
     # from grouped: depthwise_conv2d 2x2 valid dilation 2x3
     grouped_to_dilated = model.add_synapse_population(
         "grouped_to_dilated",
@@ -164,6 +167,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=2), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(transposed, (5, 7, 3))
     # from depthwise: conv2d_transpose 3x2 same strides 2x2
     depthwise_to_transposed = model.add_synapse_population(
         "depthwise_to_transposed",
@@ -197,6 +201,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=3), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(joined, (5, 7, 7))
     # from transposed: pad
     transposed_to_joined_kernel = constant(1.0)
     transposed_to_joined = model.add_synapse_population(
@@ -232,6 +237,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=4), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(steps, (4, 6))
     # from joined: crop, permute, reshape, conv1d 3 causal strides 2 dilation 2 groups 2
     joined_to_steps = model.add_synapse_population(
         "joined_to_steps",
@@ -253,6 +259,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=5), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(each, (4, 12))
     # from steps: depthwise_conv1d 2 same
     steps_to_each = model.add_synapse_population(
         "steps_to_each",
@@ -275,6 +282,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=6), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(spread, (9, 4))
     # from each: conv1d_transpose 3 valid strides 2
     each_to_spread = model.add_synapse_population(
         "each_to_spread",
@@ -307,6 +315,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=7), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(windows, (4, 4, 2))
     # from spread: windows 2 valid
     spread_to_windows_kernel = constant(1.0)
     spread_to_windows = model.add_synapse_population(
@@ -328,6 +337,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=2), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(images, (2, 3, 4, 4))
     # from dilated: windows 2x2 same
     dilated_to_images_kernel = constant(1.0)
     dilated_to_images = model.add_synapse_population(
@@ -390,4 +400,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 3ddbc4b169ee9c45ddce0c9c1f28c43fe3c58014906ba44102fbb3f7759e0b26
+# tgenn_gen: the sha256 of all lines above is 112c4912fce347ef7e745cd362cbbc997f7abfdeb096b893ed0106076d375b9c

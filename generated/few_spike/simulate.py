@@ -94,6 +94,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=0), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "next_V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(stem, (3, 5, 3))
 
     # from image: conv2d 2x3 same strides 2x1; a current, computed once per example
     def stem_current(image: np.ndarray) -> np.ndarray:
@@ -119,6 +120,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_spike_count": 0,
         },
     )
+    net.shape(branch, (3, 5, 3))
     # from stem: conv2d 3x2 same
     stem_to_branch = model.add_synapse_population(
         "stem_to_branch",
@@ -142,6 +144,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=2), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "next_V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(sum, (3, 5, 3))
     # from stem: scale
     stem_to_sum = model.add_synapse_population(
         "stem_to_sum",
@@ -191,4 +194,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is bddc89b2bb1f90810f2c5f0b5daf7ea8d02540c1f61e42db6e463ec70de0bc40
+# tgenn_gen: the sha256 of all lines above is 459ac6e396f41bbbe1d708d1157d148d6cabef5f2593f41040ef59fd2c6363ba

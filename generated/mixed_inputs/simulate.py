@@ -156,6 +156,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=0), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(stem, (2, 3, 2))
 
     # from left: conv2d 3x2 same strides 2x1; a current, computed once per example
     def stem_current(left: np.ndarray) -> np.ndarray:
@@ -180,6 +181,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_spike_count": 0,
         },
     )
+    net.shape(deep, (2, 3, 2))
     # from stem: conv2d 2x2 same
     stem_to_deep = model.add_synapse_population(
         "stem_to_deep",
@@ -229,6 +231,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.clock(depth=1),
         {"I_const": 0.0, "V": 0.0, "last_V": 0.0},
     )
+    net.shape(image, (2, 3, 2))
     # from stem: scale
     stem_to_image = model.add_synapse_population(
         "stem_to_image",
@@ -284,4 +287,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is b9de4cccb0ae8e39575b1d48e98c83a321b4b05a93d75507553d889578f0317e
+# tgenn_gen: the sha256 of all lines above is 2135bde98267a940fadc0812838215f9d868aff6967da7ca4876697d0e380e2c

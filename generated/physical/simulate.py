@@ -163,6 +163,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=0), "threshold": -57.0, "v_rest": -60.0, "gain": 8.0},
         {"I_const": 0.0, "key": 0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(image, (6, 5, 2))
     net.draw(image, stream=0)
     net.inject(image, lambda x: x, "image")
 
@@ -175,6 +176,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=1), "threshold": -57.0, "v_rest": -60.0, "gain": 4.0},
         {"I_const": 0.0, "key": 0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(stem, (3, 5, 3))
     net.draw(stem, stream=1)
     # from image: conv2d 2x3 same strides 2x1
     image_to_stem = model.add_synapse_population(
@@ -204,6 +206,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_spike_count": 0,
         },
     )
+    net.shape(branch, (3, 5, 3))
     net.draw(branch, stream=2)
     # from stem: conv2d 3x2 same
     stem_to_branch = model.add_synapse_population(
@@ -227,6 +230,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=3), "threshold": -57.0, "v_rest": -60.0, "gain": 4.0},
         {"I_const": 0.0, "key": 0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(sum, (3, 5, 3))
     net.draw(sum, stream=3)
     # from stem: scale
     stem_to_sum = model.add_synapse_population(
@@ -286,4 +290,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 2bfab0287a10ec04f1fbe23997129f3c68e5c6162784921c849b68cf1b3e402a
+# tgenn_gen: the sha256 of all lines above is 824526fdc5e318330ec0574b104448235bc7ecfdf76eceeaf7e7e102c9695e3e

@@ -268,6 +268,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(stem, (6, 5, 3))
 
     # from image: conv2d 2x3 same; a current, computed once per example
     def stem_current(image: np.ndarray) -> np.ndarray:
@@ -296,6 +297,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(pool2x2, (3, 2, 3))
     # from stem: windows 2x2 valid
     stem_to_pool2x2_kernel = powers(3.0, 4)
     stem_to_pool2x2 = model.add_synapse_population(
@@ -339,6 +341,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(pool3x3, (3, 3, 3))
     # from stem: windows 3x3 same
     stem_to_pool3x3_kernel = powers(3.0, 9)
     stem_to_pool3x3 = model.add_synapse_population(
@@ -374,6 +377,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(sum, (3, 3, 3))
     # from stem: avg_pool2d 2x2 same
     stem_to_sum_kernel = window_means(2, 2)
     stem_to_sum = model.add_synapse_population(
@@ -428,6 +432,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(pool3x1, (1, 3, 3))
     # from sum: windows 3x1 valid
     sum_to_pool3x1_kernel = powers(3.0, 3)
     sum_to_pool3x1 = model.add_synapse_population(
@@ -538,4 +543,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_maximum", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 07a2cbd8bd4a0e1e3d0ab16360c10f776facc7a65e95ab41e769c0f9f3568314
+# tgenn_gen: the sha256 of all lines above is c8a6b39eaa8aef7133be874dd902a7c89036ffe2b5cd4271f4426efd9fb51764

@@ -170,6 +170,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(image, (6, 5, 2))
     net.draw(image, stream=0)
     net.inject(image, lambda x: x, "image")
 
@@ -190,6 +191,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(stem, (3, 5, 3))
     # from image: conv2d 2x3 same strides 2x1
     image_to_stem = model.add_synapse_population(
         "image_to_stem",
@@ -225,6 +227,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(branch, (3, 5, 3))
     # from stem: conv2d 3x2 same
     stem_to_branch = model.add_synapse_population(
         "stem_to_branch",
@@ -260,6 +263,7 @@ def build(**options: Any) -> GeNNNetwork:
             "last_net_count": 0,
         },
     )
+    net.shape(sum, (3, 5, 3))
     # from stem: scale
     stem_to_sum = model.add_synapse_population(
         "stem_to_sum",
@@ -334,4 +338,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is bb5eb0609288aead061c625c30d9fee21ee17b3dec2d7cc4d3c63800ec0ef421
+# tgenn_gen: the sha256 of all lines above is 9010ac837c9277bf14e7d1dfc7bcbb56b3646e796e17408121710d55c621567e

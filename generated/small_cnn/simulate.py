@@ -90,6 +90,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=0), "threshold": 1.0, "v_init": 0.5},
         {"I_const": 0.0, "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(conv1, (7, 5, 3))
 
     # from image: conv2d 4x3 same strides 1x2; a current, computed once per example
     def conv1_current(image: np.ndarray) -> np.ndarray:
@@ -108,6 +109,7 @@ def build(**options: Any) -> GeNNNetwork:
         {**net.clock(depth=1), "threshold": 1.0, "v_init": 0.5},
         {"I_const": conv2_bias.flatten(), "V": 0.0, "spike_count": 0, "last_spike_count": 0},
     )
+    net.shape(conv2, (2, 3, 4))
     # from conv1: avg_pool2d 2x2 same, conv2d 2x3 same strides 2x1
     conv1_to_conv2_kernel = outer(window_means(2, 2), conv2_kernel)
     conv1_to_conv2 = model.add_synapse_population(
@@ -164,4 +166,4 @@ def build(**options: Any) -> GeNNNetwork:
 
 if __name__ == "__main__":
     main(build, "small_cnn", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 76bce07e2f4b3244a1467eb6aec9cf09b6feab6c2a9b4edf3240d327705e5659
+# tgenn_gen: the sha256 of all lines above is 60e73bcbd5cc13da39a49c8b297e02e6420244843f30521a878d9c441d014800

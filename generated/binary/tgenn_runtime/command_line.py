@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from .data import count_of, label_problem, labels_note, range_problem, read_data
+from .data import Examples, count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .neuron_settings import parsed
-from .raster import plot_raster, require_plot
-from .results import Result
+from .raster import draw_raster, require_plot, save_figure
+from .results import Result, example_problem
 from .runnable_network import RunnableNetwork
 from .scores import scores_of
 from .written_files import write_file, write_json
@@ -62,6 +62,13 @@ def positive(text: str) -> int:
     """A whole number of at least 1, as an argument."""
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def index(text: str) -> int:
+    """A whole number of at least 0, as an argument."""
+    if not re.fullmatch("[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
 
 
@@ -119,13 +126,19 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         help="set a parameter of a population's neurons, such as conv2d.threshold=0.9; can be repeated",
     )
     parser.add_argument(
-        "--record", metavar="POP[,POP]", help="record the first example's spikes of these populations"
+        "--record", metavar="POP[,POP]", help="record an example's spikes of these populations"
     )
     parser.add_argument(
         "--plot",
         type=Path,
         metavar="FILE.png",
-        help="draw a spike raster of the recorded populations (default: all)",
+        help="draw a spike raster of the recorded populations (default: all); or FILE.svg, FILE.pdf",
+    )
+    parser.add_argument(
+        "--example",
+        type=index,
+        metavar="N",
+        help="the example that --record and --plot show, from 0 (default: 0)",
     )
     parser.add_argument(
         "--save-outputs",
@@ -151,6 +164,8 @@ def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
     """The populations of --record; None, which means all that spike, if only --plot is given."""
     if arguments.plot is not None:
         require_plot(arguments.plot)
+    if arguments.example is not None and arguments.plot is None and arguments.record is None:
+        raise RunError("--example: add --plot FILE.png or --record POP, which show that example")
     if arguments.record is None:
         return [] if arguments.plot is None else None
     if arguments.plot is None and arguments.save_outputs is None:
@@ -207,6 +222,9 @@ def simulate(
             note(f"{arguments.data}: {doubt}")
     scores = scores_of(targets, net.inputs, net.outputs)
     first, total = next(iter(net.outputs)), count_of(examples)
+    example = arguments.example or 0
+    if example >= total:
+        raise RunError(example_problem(example, total), option="example")
 
     details = arguments.json is not None or arguments.save_outputs is not None
     started = time.perf_counter()
@@ -214,7 +232,7 @@ def simulate(
     build_seconds = time.perf_counter() - started
 
     started = time.perf_counter()
-    kept = Kept(arguments.save_outputs is not None)
+    kept = Kept(arguments.save_outputs is not None, example)
     try:
         for batch in (batches or net.batches)(examples, arguments.timesteps, record, (), details):
             kept.add(batch)
@@ -231,7 +249,7 @@ def simulate(
     if arguments.save_outputs is not None:
         write_file(arguments.save_outputs, lambda file: np.savez(file, **kept.arrays()))
     if arguments.plot is not None:
-        plot_raster({name: spikes[0] for name, spikes in kept.spikes.items()}, arguments.plot)
+        save_raster(arguments.plot, net, kept.spikes, examples, example)
     found = {name: scores[name].results() if name in scores else {} for name in net.outputs}
     if arguments.json is not None:
         result = {
@@ -257,11 +275,25 @@ def simulate(
         raise RunError(f"interrupted: the results are those of {kept.done} of {total} examples", 130)
 
 
-class Kept:
-    """The results of all batches. arrays: whether to keep the arrays for --save-outputs."""
+def save_raster(
+    path: Path, net: RunnableNetwork, spikes: Mapping[str, np.ndarray], examples: Examples, example: int
+) -> None:
+    """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
+    if not spikes:
+        raise RunError(f"{path}: not written: example {example} was not simulated")
+    shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
+    images = {name: x[example] for name, x in examples.items()}
+    save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)
 
-    def __init__(self, arrays: bool) -> None:
-        self.keep, self.done = arrays, 0
+
+class Kept:
+    """The results of all batches.
+
+    arrays: whether to keep the arrays for --save-outputs. example: of which to keep recorded spikes.
+    """
+
+    def __init__(self, arrays: bool, example: int) -> None:
+        self.keep, self.example, self.done = arrays, example, 0
         self.events: dict[str, int] = {}
         self.net: dict[str, int] = {}
         self.spikes: dict[str, np.ndarray] = {}
@@ -269,9 +301,10 @@ class Kept:
 
     def add(self, batch: Result) -> None:
         """Add the results of the next examples."""
-        if not self.done:
-            self.spikes = batch.spikes
-        self.done += len(next(iter(batch.logits.values())))
+        count = len(next(iter(batch.logits.values())))
+        if self.done <= self.example < self.done + count:
+            self.spikes = {name: s[self.example - self.done].copy() for name, s in batch.spikes.items()}
+        self.done += count
         for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
             for name, count in counts.items():
                 totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))
@@ -287,10 +320,10 @@ class Kept:
     def arrays(self) -> dict[str, Any]:
         """The arrays of --save-outputs.
 
-        spikes/<population>, of the first example: the step, neuron and sign of each spike.
+        spikes/<population>, of the example that is recorded: the step, neuron and sign of each spike.
         """
         arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._arrays.items()}
         for name, spikes in self.spikes.items():
-            steps, neurons = np.nonzero(spikes[0])
-            arrays[f"spikes/{name}"] = np.stack([steps, neurons, spikes[0][steps, neurons]], axis=1)
+            steps, neurons = np.nonzero(spikes)
+            arrays[f"spikes/{name}"] = np.stack([steps, neurons, spikes[steps, neurons]], axis=1)
         return arrays

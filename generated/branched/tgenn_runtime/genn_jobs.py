@@ -29,9 +29,12 @@ class Jobs:
     script   the path of simulate.py
     options  of its function build
     jobs     the number of processes
+    example  the number of the example that is recorded
     """
 
-    def __init__(self, net: GeNNNetwork, script: str, options: Mapping[str, Any], jobs: int) -> None:
+    def __init__(
+        self, net: GeNNNetwork, script: str, options: Mapping[str, Any], jobs: int, example: int = 0
+    ) -> None:
         if net.backend != CPU:
             message = (
                 f"{jobs}: expected 1 with backend {net.backend}, which simulates many examples at a time"
@@ -42,6 +45,7 @@ class Jobs:
             message = f"{jobs}: expected at most {most}, {JOBS_PER_CORE} for each processor core"
             raise RunError(message, option="jobs")
         self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
+        self.example = example
 
     def batches(
         self,
@@ -51,12 +55,13 @@ class Jobs:
         record_v: Sequence[str],
         details: bool,
     ) -> Iterator[Result]:
-        """As GeNNNetwork.batches, with a result for each block. Only the first example is recorded."""
+        """As GeNNNetwork.batches, with a result for each block. Only one example is recorded."""
         total = count_of(examples)
         neurons = sum(group.num_neurons for group in self.net.populations.values())
         size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
         recording = record is None or len(record) > 0
-        starts = [0, *range(1 if recording else size, total, size)]
+        alone = {self.example, self.example + 1} if recording else set()  # a block of that example only
+        starts = sorted({*range(0, total, size), *(start for start in alone if start < total)})
         stops = dict(zip(starts, [*starts[1:], total]))
         jobs = min(self.jobs, len(starts))
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
@@ -69,7 +74,7 @@ class Jobs:
                         for start in starts[job::jobs]
                     ]
                     arguments = (self.script, self.options, self.net.settings.values)
-                    call = (timesteps, record, record_v, details)
+                    call = (self.example, timesteps, record, record_v, details)
                     try:
                         end, far_end = context.Pipe(duplex=False)
                         process = context.Process(
@@ -128,7 +133,7 @@ def _received(end: Connection) -> Result:
 def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
     """What a process runs: it sends a result for each block, or an error."""
     script, options, settings = arguments
-    timesteps, record, record_v, details = call
+    example, timesteps, record, record_v, details = call
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # notes, which the first process has printed
             net = runpy.run_path(script, run_name="simulate")["build"](**options)
@@ -136,7 +141,7 @@ def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
             net.set(population, **values)
         for start, examples in blocks:
             net.first_example = start
-            recorded = record if start == 0 else ()
+            recorded = record if start == example else ()
             end.send(joined(net.batches(examples, timesteps, recorded, record_v, details)))
     except Exception as error:
         end.send(error if isinstance(error, (RunError, MemoryError)) else RunError(repr(error), 3))

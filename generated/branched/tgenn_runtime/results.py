@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from .messages import RunError
+from .raster import draw_raster, require_plot, save_figure
 from .readout_functions import activated, decisions
 
 
@@ -73,6 +77,36 @@ class Result:
         """`(timesteps, n, *shape)`: the network's first output after each step."""
         return next(iter(self.outputs_per_step.values()))
 
+    def plot(
+        self,
+        example: int = 0,
+        *,
+        x: np.ndarray | Mapping[str, np.ndarray] | None = None,
+        path: str | Path | None = None,
+    ) -> Any:
+        """Draw the recorded spikes of an example, with channels apart where arrays have the shape's axes.
+
+        x: the simulated examples (n, *input shape), or {input: examples}: that example is drawn beside its
+        spikes, if it is an image. path: where to save the figure, too: a .png, .svg or .pdf.
+
+        Returns matplotlib's Figure. Raises RunError: without recorded spikes, for an example that is not
+        there, for a path that cannot be written, and where matplotlib is missing.
+        """
+        if not self.spikes:
+            raise RunError("no spikes are recorded: simulate with `record=None`, or names of populations")
+        count = len(next(iter(self.spikes.values())))
+        if not 0 <= example < count:
+            raise RunError(example_problem(example, count), option="example")
+        require_plot(path)
+        examples = {} if x is None else dict(x) if isinstance(x, Mapping) else {"input": x}
+        figure = draw_raster(
+            {name: spikes[example] for name, spikes in self.spikes.items()},
+            {name: np.asarray(values)[example] for name, values in examples.items()},
+        )
+        if path is not None:
+            save_figure(figure, path)
+        return figure
+
     @property
     def predictions(self) -> np.ndarray:
         """`(n, *shape without its last axis)`: the classes of the network's first output, from its logits.
@@ -82,6 +116,11 @@ class Result:
         """
         name, logits = next(iter(self.logits.items()))
         return decisions(logits, self.activations.get(name))
+
+
+def example_problem(example: int, count: int) -> str:
+    """A message for the number of an example that is not there."""
+    return f"{example}: there are {count} examples, expected 0 to {count - 1}"
 
 
 def joined(batches: Iterable[Result]) -> Result:

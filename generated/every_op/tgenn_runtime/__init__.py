@@ -16,6 +16,8 @@ A module imports only those above it:
     neuron_settings    neuron parameters that a user sets
     neuron_updates     the neurons in NumPy, step by step
     input_encodings    examples to currents or spikes
+    written_files      writes files completely or not at all
+    raster             draws spikes
     results            the results of a simulation
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run
@@ -23,8 +25,6 @@ A module imports only those above it:
     numpy_network      a network in NumPy: reference.py
     genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py
-    written_files      writes files completely or not at all
-    raster             draws spikes
     genn_jobs          simulates examples in several processes
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py

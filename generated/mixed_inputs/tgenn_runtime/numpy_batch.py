@@ -54,7 +54,7 @@ class Batch:
     ) -> None:
         self.weights, self._spike_counts = read_weights, spike_counts
         self.few_spike, self.every_step = few_spike, every_step
-        self.spiking: list[str] = []
+        self.spiking: dict[str, tuple[int, ...]] = {}  # and their shapes
         self.with_v: list[str] = []
         self.emitted: dict[str, list[np.ndarray]] = {}
         self.counts: dict[str, np.ndarray] = {}
@@ -159,7 +159,7 @@ class Batch:
     def _count(self, name: str, emitted: np.ndarray) -> None:
         """Count the spikes of a population, and keep them if it is recorded."""
         if name not in self.spiking:
-            self.spiking.append(name)
+            self.spiking[name] = emitted.shape[2:]
             if self._record_all:
                 self.spikes[name] = []
         flat = emitted.reshape(*emitted.shape[:2], -1)

@@ -145,6 +145,7 @@ class NumpyNetwork(RunnableNetwork):
             self.settings.require_known(batch.neurons)
             require_recordable("record", record, batch.spiking)
             require_recordable("record_v", record_v, batch.with_v)
+        self.shapes.update(batch.spiking)
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():
             values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)

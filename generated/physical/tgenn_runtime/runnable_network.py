@@ -35,12 +35,14 @@ class RunnableNetwork(ABC):
     script      the script of a project that defines it; None without a project
     timesteps   time steps per example
     few_spike   whether its spikes are in the few-spike code
+    shapes      {population: its shape}, of those that spike, once something was simulated
     """
 
     def __init__(self, name: str, script: str | None, *, timesteps: int, few_spike: bool, seed: int) -> None:
         self.name, self.timesteps, self.few_spike, self.seed = name, timesteps, few_spike, seed
         self.inputs: Table = {}
         self.outputs: Table = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
         self.readouts: dict[str, ReadoutFunction] = {}
         self.settings = NeuronSettings()
         self.folder = ProjectFolder(script or __file__)

@@ -267,7 +267,13 @@ class GeNNNetwork(RunnableNetwork):
         self.model.timestep = step % self.timesteps  # time is float32 on the device, so it must stay small
         self.model.step_time()
 
+    def shape(self, group: Any, shape: tuple[int, ...]) -> None:
+        """Declare the shape of a population; without that it is (neurons,)."""
+        self.shapes[self.name_of(group)] = shape
+
     def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+        for name, group in self.populations.items():
+            self.shapes.setdefault(name, (group.num_neurons,))
         require_recordable("record", record, self._with("spike_count"))
         require_recordable("record_v", record_v, self._with("V"))
         self.load(examples)

@@ -44,7 +44,7 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
         given = {option: getattr(arguments, option) for option in options}
         net = build(**given)
         script = str(net.folder.script)
-        jobs = Jobs(net, script, given, arguments.jobs) if arguments.jobs > 1 else net
+        jobs = Jobs(net, script, given, arguments.jobs, arguments.example or 0) if arguments.jobs > 1 else net
         simulate(net, arguments, {"backend": net.backend, "connectivity": net.matrix.lower()}, jobs.batches)
 
     guarded(run)
