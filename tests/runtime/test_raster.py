@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def test_many_neurons_share_rows_within_their_channel_and_the_shade_is_their_sha
     assert image.shape == (5 * rows, 6, 3)
     ordered = by_channel(raster).reshape(5, 17 * 23, 6)
     starts = [row * 17 * 23 // rows for row in range(rows)] + [17 * 23]
-    parts = [channel[a:b] for channel in ordered for a, b in zip(starts, starts[1:], strict=False)]
+    parts = [channel[a:b] for channel in ordered for a, b in pairwise(starts)]
     positive, negative = (np.array([(part == sign).mean(axis=0) for part in parts]) for sign in (1, -1))
     darkest = (positive + negative).max()
     expected = 1 - (positive[..., None] * (1 - BLUE) + negative[..., None] * (1 - VERMILION)) / darkest
