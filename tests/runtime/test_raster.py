@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
+import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -56,12 +57,12 @@ def test_many_neurons_share_rows_within_their_channel_and_the_shade_is_their_sha
     assert image.shape == (5 * rows, 6, 3)
     ordered = by_channel(raster).reshape(5, 17 * 23, 6)
     starts = [row * 17 * 23 // rows for row in range(rows)] + [17 * 23]
-    parts = [channel[a:b] for channel in ordered for a, b in zip(starts, starts[1:], strict=False)]
+    parts = [channel[a:b] for channel in ordered for a, b in pairwise(starts)]
     positive, negative = (np.array([(part == sign).mean(axis=0) for part in parts]) for sign in (1, -1))
     darkest = (positive + negative).max()
     expected = 1 - (positive[..., None] * (1 - BLUE) + negative[..., None] * (1 - VERMILION)) / darkest
     np.testing.assert_allclose(image, expected)
-    assert f"a row: 6 to 7 neurons; darkest: {100 * darkest:.2g} % of them spike" in axis.get_title("left")
+    assert f"a row: 6 to 7 neurons; darkest: {100 * darkest:.3g} % of them spike" in axis.get_title("left")
 
 
 def test_lines_and_ticks_stand_at_the_channels():
@@ -129,18 +130,15 @@ def test_a_result_draws_an_example_with_channels_apart_and_saves_it(simulated, t
 
 @pytest.mark.parametrize("example", [3, -1])
 def test_a_result_says_which_examples_it_has(simulated, example):
-    with pytest.raises(RunError, match=f"^example {example}: there are 3 examples, expected 0 to 2$"):
+    with pytest.raises(RunError, match=rf"^example {example}: there are 3 examples, expected 0 to 2$"):
         simulated[0].plot(example)
 
 
 def test_a_result_refuses_what_it_cannot_draw_or_save(simulated, tmp_path, monkeypatch):
-    with pytest.raises(RunError, match="^plot .*r.jpg: expected a name that ends in .png, .svg or .pdf$"):
+    with pytest.raises(RunError, match=r"^plot .*r.jpg: expected a name that ends in .png, .svg or .pdf$"):
         simulated[0].plot(path=tmp_path / "r.jpg")
-    with pytest.raises(RunError, match="^no spikes are recorded: simulate with `record=None`, or names of"):
+    with pytest.raises(RunError, match=r"^no spikes are recorded: simulate with `record=None`, or names of"):
         Result({}, {}, {}, {}).plot()
-    real = builtins.__import__
-    monkeypatch.setattr(
-        builtins, "__import__", lambda name, *a: exec("raise ImportError") if name == "matplotlib" else real(name, *a)
-    )
-    with pytest.raises(RunError, match="^plot needs matplotlib: pip install matplotlib$"):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(RunError, match=r"^plot needs matplotlib: pip install matplotlib$"):
         simulated[0].plot()

@@ -171,7 +171,12 @@ OPTIONS = [
         "--record conv1",
         "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes",
     ),
-    ("--plot raster.pdf", "--plot raster.pdf: expected a name that ends in .png"),
+    ("--plot raster.jpg", "--plot raster.jpg: expected a name that ends in .png, .svg or .pdf"),
+    ("--plot raster", "--plot raster: expected a name that ends in .png, .svg or .pdf"),
+    ("--plot r.png --example 6", "--example 6: there are 6 examples, expected 0 to 5"),
+    ("--plot r.png --limit 2 --example 2", "--example 2: there are 2 examples, expected 0 to 1"),
+    ("--plot r.png --example -1", "argument --example: expected a whole number of at least 0, got '-1'"),
+    ("--example 1", "--example: add --plot FILE.png or --record POP, which show that example"),
     ("--json no/result.json", "--json no/result.json: there is no folder no"),
 ]
 

@@ -83,7 +83,9 @@ def draw_evaluations(evaluations: Sequence[Evaluated], ann: Scores | None) -> An
     counts = sorted({e.n for e in evaluations})
     for number, key in enumerate(keys):
         axis = figure.add_subplot(len(keys), 1, number + 1)
-        _draw(axis, key, [m for m in found if m.key == key], of_what(ann), " or ".join(f"{n:,}" for n in counts))
+        _draw(
+            axis, key, [m for m in found if m.key == key], of_what(ann), " or ".join(f"{n:,}" for n in counts)
+        )
     return figure
 
 
@@ -114,9 +116,8 @@ def _draw(axis: Any, key: str, shown: list[Measured], best: str, examples: str) 
     axis.tick_params(labelsize=10)
     axis.spines[["top", "right"]].set_visible(False)
     band = "; bands: ± 1 standard error" if any(m.examples for m in shown) else ""
-    axis.set_title(f"n = {examples} examples{band}", fontsize=10, loc="left")
-    if cut := [text for m in shown if (text := _outside(m, low, high, unit))]:
-        axis.set_xlabel("time steps\n" + "\n".join(["outside of the frame:", *cut]), fontsize=11)
+    cut = [f"not in the frame: {text}" for m in shown if (text := _outside(m, low, high, unit))]
+    axis.set_title("\n".join([f"n = {examples} examples{band}", *cut]), fontsize=10, loc="left")
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=10)
 
 
@@ -160,7 +161,7 @@ def _frame(shown: list[Measured]) -> tuple[float, float]:
         late += [(values - error)[half], (values + error)[half], np.array([m.best])]
     low, high = (float(f(np.concatenate(late))) for f in (np.min, np.max))
     accuracy = shown[0].key == "accuracy"
-    span = max(high - low, 0.01 if accuracy else 1e-3 * abs(high), 1e-12)
+    span = max(high - low, 0.01 if accuracy else 0.1 * high, 1e-12)
     points = np.concatenate(every)
     near = points[(points >= low - 3 * span) & (points <= high + 3 * span)]
     low, high = min(low, float(near.min())), max(high, float(near.max()))

@@ -13,7 +13,10 @@ from .messages import RunError
 from .written_files import write_file
 
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-POSITIVE, NEGATIVE = "#0072b2", "#d55e00"  # blue and vermilion of Okabe and Ito, whom all readers can tell apart
+POSITIVE, NEGATIVE = (
+    "#0072b2",
+    "#d55e00",
+)  # blue and vermilion of Okabe and Ito, whom all readers can tell apart
 ROWS = 300  # of an image at most, where there are not more channels; more neurons share rows
 LINES = 64  # channels at most that lines stand between
 SEPARATED = 32  # steps at most that lines stand between
@@ -47,9 +50,7 @@ def save_figure(figure: Any, path: str | Path) -> None:
     write_file(path, lambda file: figure.savefig(file, format=kind, dpi=200))
 
 
-def draw_raster(
-    spikes: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray], title: str = ""
-) -> Any:
+def draw_raster(spikes: Mapping[str, np.ndarray], images: Mapping[str, np.ndarray], title: str = "") -> Any:
     """A figure of the spikes of one example, {population: (timesteps, *shape), 0, 1 or -1}.
 
     A population is an image: steps from left to right, neurons from top to bottom, ordered by channel, the
@@ -128,7 +129,7 @@ def _draw_population(axis: Any, name: str, raster: np.ndarray) -> None:
     shape = " x ".join(map(str, raster.shape[1:]))
     title = f"{name} ({shape} neurons): {found}"
     if len(starts) < neurons:
-        title += f"\na row: {_range(sizes)} neurons; darkest: {100 * darkest:.2g} % of them spike"
+        title += f"\na row: {_range(sizes)} neurons; darkest: {100 * darkest:.3g} % of them spike"
     axis.set_title(title, fontsize=10, loc="left")
 
 
