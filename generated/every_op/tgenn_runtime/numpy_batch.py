@@ -158,7 +158,7 @@ class Batch:
 
     # The rest is for the network.
 
-    def count_updates(self, name: str, v_course: Sequence[np.ndarray]) -> None:
+    def count_updates(self, name: str, v_course: np.ndarray | Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""
         first = v_course[0]
         changed = np.ones((len(v_course), len(first), first[0].size), bool)
