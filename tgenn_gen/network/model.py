@@ -305,10 +305,10 @@ class Network:
         """A network with other values, such as `{"dense.neuron.threshold": 0.8, "simulation.timesteps": 32}`.
 
         Args:
-            values: `{path: value}`, with the paths of [`tgenn set`](commands.md#tgenn-set): the name of an
-                input, population or output, or a field of the document, followed by fields and list indices
-                (from 0) between dots. [Fields](fields.md) lists them. A value can be an array where the
-                document names a file: `dense.bias`, `dense.scale`, `dense.inputs.0.through.0.kernel`.
+            values: `{path: value}`, with the paths of `tgenn set`: the name of an input, population or output,
+                or a field of the document, followed by fields and list indices (from 0) between dots. A value
+                can be an array where the document names a file: `dense.bias`, `dense.scale`,
+                `dense.inputs.0.through.0.kernel`.
 
         Returns:
             A valid network. This one stays as it is.
