@@ -39,11 +39,15 @@ Values = Mapping[str, np.ndarray]  # {input or population: (batch, *shape)}, in 
 class Reference(ABC):
     """An ANN with the populations of a network.
 
-    name: for messages. notes: what a user should know about it.
+    name: for messages. notes: what a user should know about it. exact: whether no constant is estimated.
     """
 
     name: str
     notes: tuple[str, ...]
+
+    @property
+    def exact(self) -> bool:
+        return True
 
     @abstractmethod
     def activations(self, examples: Examples) -> dict[str, np.ndarray]:
@@ -125,6 +129,10 @@ class KerasReference(Reference):
     tensors: Mapping[str, str]
     shifts: tuple[str, ...] = ()
     offsets: tuple[str, ...] = ()
+
+    @property
+    def exact(self) -> bool:
+        return not self.shifts and not self.offsets
 
     def activations(self, examples: Examples) -> dict[str, np.ndarray]:
         found = {p.name: _activation(p, current) for p, current in ann_currents(self.network, examples)}

@@ -39,7 +39,8 @@ TOLERANCE = (
     0.075  # for figures of a population's own; corrected weights differ by 0.05 where 16 steps are few
 )
 CHANNEL = 3  # one channel may differ by so many times the tolerance
-CORRECTED = 2  # so may weights that were corrected, where the current is nearest to the ANN's activations
+CORRECTED = 2  # weights that were corrected may, where their current is nearest to the ANN's activations
+EXACT = 0.2  # weights that were not corrected may only by this part of it: they are those of the model
 ADDED_UP = 0.5  # the relative error of an output that a network with errors of rounding alone may have
 
 
@@ -89,9 +90,9 @@ class Verification:
         ann: What it is compared with: the Keras model, or the document with ReLUs.
         n: The number of examples.
         timesteps: Time steps for each example.
-        tolerance: For `weights_error` and `neuron_error`; three times as much for `channel_error`. Weights
-            that the document says were corrected may differ by twice as much, as long as the ANN's
-            activations are not systematically other than the current.
+        tolerance: For `neuron_error`, and for `weights_error` of corrected weights; twice as much where the
+            ANN's activations are not systematically other than the current; a fifth for weights that were not
+            corrected. `channel_error` may be three times as large as `weights_error`.
         layers: A `LayerAgreement` for each population, and for each input that spikes, in order.
         notes: What limits the comparison.
     """
@@ -249,8 +250,9 @@ class Agreement:
         """The figures of all batches so far."""
         outputs, spiking = {o.population for o in self.network.outputs}, {*self.network.spiking}
         corrected = bool({"weights", "bias"} & {*self.network.provenance.get("corrections", ())})
+        exact = self.reference.exact and not corrected
         layers = [
-            sums.agreement(name, name in spiking, self.tolerance, corrected, name in outputs)
+            sums.agreement(name, name in spiking, self.tolerance, corrected, exact, name in outputs)
             for name, sums in self._sums.items()
         ]
         notes = list(self.reference.notes)
@@ -300,16 +302,21 @@ class _Sums:
         self.silent, self.saturated = self.silent + silent, self.saturated + saturated
 
     def agreement(
-        self, name: str, spikes: bool, tolerance: float, corrected: bool, output: bool
+        self, name: str, spikes: bool, tolerance: float, corrected: bool, exact: bool, output: bool
     ) -> LayerAgreement:
-        """The figures of the population `name`. corrected: whether weights or biases were."""
+        """The figures of the population `name`.
+
+        corrected: whether weights or biases were. exact: whether they are to be exactly those of the ANN.
+        """
         s, n = {key: value.sum() for key, value in self.sums.items()}, self.count * len(self.sums["a"])
         weights, channel = self._weights()
         neurons = self._systematic("r", "c")
         error = _ratio(np.sqrt(max(0.0, s["rr"] - 2 * s["ar"] + s["aa"])), np.sqrt(s["aa"]))
         spread = (s["aa"] - s["a"] ** 2 / n) * (s["rr"] - s["r"] ** 2 / n)
         correlation = (s["ar"] - s["a"] * s["r"] / n) / np.sqrt(spread) if spread > 0 else np.nan
-        limit = tolerance * (CORRECTED if corrected and self._systematic("a", "c") <= tolerance else 1)
+        limit = tolerance * (EXACT if exact else 1)
+        if corrected and self._systematic("a", "c") <= tolerance:
+            limit = CORRECTED * tolerance
         departs = ""
         if weights > limit or channel > CHANNEL * limit:
             departs = "weights"
