@@ -9,6 +9,7 @@ import pytest
 
 keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
 
+from anns import resnet  # noqa: E402
 from keras_models import MODELS, examples_of, randomized  # noqa: E402
 
 from tgenn_gen import PRESETS, TgennError, convert, simulate, verify  # noqa: E402
@@ -243,6 +244,19 @@ def test_a_planted_fault_is_named_as_the_first_departure(converted, fault, place
     found = verify(fault(network, name), examples(), model=model)
     assert found.first_departure == name and not found.passed
     assert found[name].departs == "weights"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["low_latency, T = 64", "few_spike"])
+def test_a_scale_changed_by_10_percent_in_any_layer_of_a_resnet_8_is_named(method):
+    model = randomized(resnet(1, "resnet8"))
+    images = np.random.default_rng(0).random((88, 32, 32, 3), np.float32)
+    network = convert(model, images[:64], METHODS[method], check=False)
+    assert verify(network, images[64:], model=model).passed
+    for population in [p.name for p in network.populations if p.neuron.spikes]:
+        for fault in (recorded_scale, normalization):
+            found = verify(fault(network, population), images[80:], model=model)
+            assert found.first_departure == population
 
 
 def test_a_fault_of_10_percent_shows_as_the_gain_of_the_population(converted):

@@ -29,6 +29,8 @@ from tgenn_gen.keras_reader.layer_outputs import LayerOutputs
 from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.keras_reader.supported_layers import MAX_POOLING
 from tgenn_gen.network.model import Network, Population
+from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
+from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.runtime.data import Examples, count_of
 
 BATCH = 16  # examples that Keras runs at a time
@@ -235,7 +237,7 @@ def _folded_alike(network: Network, read: KerasModel) -> tuple[Walk, FoldedModel
         [recorded, *product(("folded", "spiking"), ("spiking", "average"))]
     ):
         method = Method(
-            neuron="few_spike" if network.few_spike else "integrate_and_fire",
+            neuron=FewSpikeNeuron() if network.few_spike else IntegrateAndFireNeuron(),
             encoding=network.inputs[0].encoding,
             pooling=pooling,
             max_pool=max_pool,

@@ -296,7 +296,8 @@ class _Sums:
         arrays = {"a": activation, "r": emitted, "c": np.minimum(current, top), "e": np.minimum(layer, top)}
         flat = {k: x.reshape(-1, x.shape[-1]).astype(np.float64) for k, x in arrays.items()}
         for key, total in self.sums.items():
-            total += flat[key].sum(axis=0) if len(key) == 1 else np.einsum("nc,nc->c", *map(flat.get, key))
+            x, y = flat[key[0]], flat[key[-1]]
+            total += x.sum(axis=0) if len(key) == 1 else np.einsum("nc,nc->c", x, y)
         self.count += len(flat["a"])
         self.clipped += int(np.count_nonzero(activation > top))
         self.silent, self.saturated = self.silent + silent, self.saturated + saturated

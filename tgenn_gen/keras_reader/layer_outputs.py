@@ -30,7 +30,7 @@ class LayerOutputs:
         """{name: float32 (n, ...)}. inputs: arrays (n, ...), in the model's order."""
         calls = self._graph.calls
         values = {
-            name: _cast(x, calls[name].output.dtype, self._library)
+            name: self._library.cast(x, calls[name].output.dtype)
             for name, x in zip(self._graph.inputs, inputs, strict=True)
         }
         found, waiting = {}, set(self._wanted)
@@ -46,15 +46,6 @@ class LayerOutputs:
             for source in {source for source in read if self._last_reader[source] == name}:
                 del values[source]
         return found
-
-
-def _cast(x: np.ndarray, dtype: Any, library: Library) -> Any:
-    """A tensor of the type that an input takes, as Keras casts its data."""
-    if not library.is_keras_2:
-        return library.package.ops.cast(x, dtype)
-    import tensorflow as tf
-
-    return tf.cast(x, dtype)
 
 
 def _run(call: Any, operands: list[Any], library: Library) -> Any:

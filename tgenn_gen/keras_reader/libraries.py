@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from tgenn_gen.errors import MissingEngineError
 
 
@@ -27,6 +29,14 @@ class Library:
     def own(self, value: Any) -> bool:
         """Whether a class or function is part of the library, and not of the model's own code."""
         return str(value.__module__).split(".")[0] == self.package.__name__.split(".")[0]
+
+    def cast(self, x: np.ndarray, dtype: Any) -> Any:
+        """A tensor of another type, as Keras casts its data."""
+        if not self.is_keras_2:
+            return self.package.ops.cast(x, dtype)
+        import tensorflow as tf
+
+        return tf.cast(x, dtype)
 
 
 def import_keras() -> Any:
