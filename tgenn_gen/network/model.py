@@ -305,8 +305,8 @@ class Network:
         """A network with other values, such as `{"dense.neuron.threshold": 0.8, "simulation.timesteps": 32}`.
 
         Args:
-            values: `{path: value}`, with the paths of `tgenn set`: the name of an input, population or output,
-                or a field of the document, followed by fields and list indices (from 0) between dots. A value
+            values: `{path: value}`, with the paths of `tgenn set`: the name of an input, population or
+                output, or a field of the document, followed by fields and list indices (from 0) between dots. A value
                 can be an array where the document names a file: `dense.bias`, `dense.scale`,
                 `dense.inputs.0.through.0.kernel`.
 
