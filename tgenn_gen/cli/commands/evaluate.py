@@ -65,7 +65,10 @@ def add(commands: Any) -> None:
         "--json", metavar="RESULT.json", type=Path, help="write the results as JSON, with --cost the cost too"
     )
     command.add_argument(
-        "--plot", metavar="FILE.png", type=Path, help="plot accuracy against time steps; or FILE.svg, FILE.pdf"
+        "--plot",
+        metavar="FILE.png",
+        type=Path,
+        help="plot accuracy against time steps; or FILE.svg, FILE.pdf",
     )
     add_allow_outside(command)
 
