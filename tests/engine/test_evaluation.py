@@ -142,7 +142,7 @@ def test_what_cannot_be_evaluated_is_said_in_one_line(documents, capsys, change,
 
 
 @pytest.mark.parametrize(
-    "option", [("--timesteps", "0"), ("--limit", "-1"), ("--seed", "-1"), ("--plot", "x.pdf")]
+    "option", [("--timesteps", "0"), ("--limit", "-1"), ("--seed", "-1"), ("--plot", "x.jpg")]
 )
 def test_options_out_of_range_are_refused(documents, capsys, option):
     command = ["evaluate", str(documents / "a"), "--data", str(documents / "data.npz"), *option]
