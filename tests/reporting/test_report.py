@@ -262,6 +262,27 @@ def test_the_command_writes_the_page_that_python_writes(folder, tmp_path, capsys
     assert output.read_text() == (tmp_path / "p.html").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.keras
+def test_a_wrong_scale_is_named_on_the_page(tmp_path):
+    keras = pytest.importorskip("keras", reason="TensorFlow is not installed")
+    keras.utils.set_random_seed(3)
+    layers = [keras.layers.Dense(n, activation="relu", name=f"d{n}") for n in (12, 11)]
+    model = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(3, name="out")])
+    x = np.random.default_rng(0).random((60, 6), np.float32)
+    network = tgenn_gen.convert(model, x, "few_spike")
+    assert "agrees" in written(tmp_path, network, x, model=model).text
+    first, second, *rest = network.populations
+    (connection,) = second.inputs
+    (dense,) = connection.through
+    kernel = replace(dense.kernel, values=dense.kernel.values * np.float32(1.3))
+    wrong = replace(second, inputs=(replace(connection, through=(replace(dense, kernel=kernel),)),))
+    page = written(tmp_path, replace(network, populations=(first, wrong, *rest)), x, model=model)
+    assert "d11 is the first population that departs" in page.text
+    verdicts = page.column("Agreement with the ANN", "verdict")
+    assert verdicts["d12"] == "agrees" and verdicts["d11"] == "weights"
+
+
 def test_two_documents_stand_side_by_side(folder, tmp_path):
     output = tmp_path / "ab.html"
     a, b = str(folder / "a"), str(folder / "b")
@@ -286,12 +307,14 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
         (["--model", "m.keras"], "--model: needs examples to simulate, give --data"),
         (["--timesteps", "3"], "--timesteps: needs examples to simulate, give --data"),
         (["-o", "r.txt"], "--output r.txt: expected a name that ends in .html"),
+        (["GIVEN"], "is given twice, expected two documents"),
         (["--data", "missing.npz"], "missing.npz: cannot be read"),
         (["-o", "no/folder/r.html"], "cannot be written"),
     ],
 )
 def test_wrong_options_are_named(folder, options, message, capsys):
-    assert main(["report", str(folder / "a"), *options]) == 2
+    given = [str(folder / "a") if option == "GIVEN" else option for option in options]
+    assert main(["report", str(folder / "a"), *given]) == 2
     assert message in capsys.readouterr().err
 
 

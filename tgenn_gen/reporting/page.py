@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from tgenn_gen.analysis.verification_report import verdict
 from tgenn_gen.codegen.template_files import BUILT_IN
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.engine.evaluation import checked_targets
@@ -126,6 +127,7 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
         "scores": None if evaluation is None else sections.score_table(evaluation, measures.ann),
         "confusion": None if evaluation is None else sections.confusion_table(evaluation),
         "agreement": sections.agreement_table(measures.verification),
+        "verdict": verdict(measures.verification, network).replace("`", ""),
         "cost": sections.cost_table(measures.cost),
         "energy": sections.energy_table(measures.cost),
         "first_input": sections.input_picture(network, measures.examples, 0),

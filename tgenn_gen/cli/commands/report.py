@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tgenn_gen.cli.argument_types import seed_number, whole_number
-from tgenn_gen.cli.arguments import add_allow_outside, add_command
+from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, inform, show_progress
 from tgenn_gen.cli.shared_data import read_shared
 
@@ -39,14 +39,7 @@ def add(commands: Any) -> None:
         type=Path,
         help="the Keras model, as the ANN (default: the document with ReLUs as neurons)",
     )
-    command.add_argument(
-        "-n",
-        "--limit",
-        metavar="N",
-        type=whole_number,
-        default=200,
-        help="the first N examples (default: 200)",
-    )
+    add_limit(command, 200)
     command.add_argument(
         "--timesteps", metavar="T", type=whole_number, help="time steps (default: the document's)"
     )
@@ -77,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix not in (".html", ".htm"):
         raise RunError(f"--output {output}: expected a name that ends in .html")
+    if arguments.other == arguments.path:
+        raise RunError(f"{arguments.other}: is given twice, expected two documents")
     if arguments.data is not None:
         check_outputs(arguments, ("output",))
     else:
