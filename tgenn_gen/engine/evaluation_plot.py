@@ -105,8 +105,8 @@ def _draw(axis: Any, key: str, shown: list[Measured], best: str, examples: str) 
         label = f"{best}: {100 * value:.2f} %" if accuracy else f"{best}: {value:.4g}"
         if len(names) < len(shown):
             label += f" ({', '.join(names)})"
-        style = ANN_STYLES[number % len(ANN_STYLES)]
-        axis.axhline(unit * value, color="0.25", linestyle=style, linewidth=1.1, label=label, zorder=1)
+        dashes = ANN_STYLES[number % len(ANN_STYLES)]
+        axis.axhline(unit * value, color="0.25", linestyle=dashes, linewidth=1.1, label=label, zorder=1)
     _time_axis(axis, max(len(m.per_step) for m in shown))
     low, high = _frame(shown)
     axis.set_ylim(unit * low, unit * high)

@@ -306,8 +306,8 @@ class Network:
 
         Args:
             values: `{path: value}`, with the paths of `tgenn set`: the name of an input, population or
-                output, or a field of the document, followed by fields and list indices (from 0) between dots. A value
-                can be an array where the document names a file: `dense.bias`, `dense.scale`,
+                output, or a field of the document, followed by fields and list indices (from 0) between
+                dots. A value can be an array where the document names a file: `dense.bias`, `dense.scale`,
                 `dense.inputs.0.through.0.kernel`.
 
         Returns:

@@ -301,10 +301,10 @@ class Kept:
 
     def add(self, batch: Result) -> None:
         """Add the results of the next examples."""
-        count = len(next(iter(batch.logits.values())))
-        if self.done <= self.example < self.done + count:
+        size = len(next(iter(batch.logits.values())))
+        if self.done <= self.example < self.done + size:
             self.spikes = {name: s[self.example - self.done].copy() for name, s in batch.spikes.items()}
-        self.done += count
+        self.done += size
         for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
             for name, count in counts.items():
                 totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))
