@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import isnan
+from math import isfinite
 from typing import Any
 
-from tgenn_gen.analysis.verification import LayerAgreement, Verification
+from tgenn_gen.analysis.verification import CHANNEL, LayerAgreement, Verification
 from tgenn_gen.network.model import Network
 
 MUCH = 0.02  # a larger share of clipped activations is a reason for errors
@@ -43,7 +43,7 @@ def verification_table(found: Verification) -> str:
 
 
 def _cell(value: float, percent: bool) -> str:
-    if isnan(value):
+    if not isfinite(value):
         return "-"
     return f"{100 * value:.1f} %" if percent else f"{value:.3g}" if abs(value) < 1e-3 else f"{value:.3f}"
 
@@ -66,13 +66,13 @@ def _reason(found: Verification, network: Network) -> str:
             "convert with more `timesteps`, or with `method='few_spike'`"
         )
     if layer.departs == "weights":
-        return _weights(layer, found.tolerance)
+        return _weights(layer)
     return _neurons(layer, network)
 
 
-def _weights(layer: LayerAgreement, tolerance: float) -> str:
+def _weights(layer: LayerAgreement) -> str:
     size = f"by {100 * layer.weights_error:.1f} %, with a gain of {layer.gain:.2f}"
-    if layer.weights_error <= tolerance:
+    if layer.channel_error > CHANNEL * layer.weights_error:
         size = f"by {100 * layer.channel_error:.1f} % in one channel"
     return (
         f"its weights, bias, threshold or scale are not those of the model: its current differs {size}. "
@@ -93,10 +93,10 @@ def _neurons(layer: LayerAgreement, network: Network) -> str:
 
 
 def verification_data(found: Verification) -> dict[str, Any]:
-    """The verification as JSON data; what is not a number is null."""
+    """The verification as JSON data; what is not a finite number is null."""
     layers = [
         {
-            key: None if isinstance(value, float) and isnan(value) else value
+            key: None if isinstance(value, float) and not isfinite(value) else value
             for key, value in asdict(one).items()
         }
         for one in found.layers
