@@ -354,6 +354,18 @@ def test_average_pooling_in_place_of_max_pooling_is_compared_with_itself_and_not
     assert verify(unknown, examples(), model=model).passed
 
 
+@pytest.mark.parametrize(
+    "provenance",
+    [{"pooling": ["folded"]}, {"max_pool": 3}, {"corrections": None}, {"corrections": 2}],
+    ids=str,
+)
+def test_provenance_that_a_user_wrote_is_no_error(provenance):
+    model = randomized(keras.Sequential([keras.Input((9,)), layers.Dense(12, "relu"), layers.Dense(4)]))
+    x = np.random.default_rng(0).random((40, 9), np.float32)
+    network = replace(convert(model, x, METHODS["few_spike"], check=False), provenance=provenance)
+    assert verify(network, x, model=model).passed
+
+
 @pytest.mark.parametrize("readout", ["spike_count", "first_spike"])
 def test_outputs_that_spike_and_were_raised_are_verified(readout):
     model = randomized(keras.Sequential([keras.Input((9,)), layers.Dense(12, "relu"), layers.Dense(4)]))

@@ -22,7 +22,12 @@ def verification(**figures) -> Verification:
 def test_figures_of_an_ann_that_is_silent_are_null_in_json_and_a_dash_in_the_table():
     found = verification(relative_error=inf, weights_error=inf, gain=nan)
     data = json.loads(json.dumps(verification_data(found), allow_nan=False))["layers"][0]
-    assert (data["relative_error"], data["weights_error"], data["gain"], data["bias"]) == (None, None, None, 0)
+    assert (data["relative_error"], data["weights_error"], data["gain"], data["bias"]) == (
+        None,
+        None,
+        None,
+        0,
+    )
     assert "inf" not in verification_table(found) and "nan" not in verification_table(found)
 
 

@@ -207,8 +207,14 @@ def keras_reference(network: Network, model: Any, examples: Examples) -> KerasRe
         LayerOutputs(keras_model, {*tensors.values()}),
         tensors,
         tuple(names[shift.population] for shift in folded.shifts),
-        tuple(offsets) if "offset" in network.provenance.get("corrections", ()) else (),
+        tuple(offsets) if "offset" in recorded_corrections(network) else (),
     )
+
+
+def recorded_corrections(network: Network) -> tuple[str, ...]:
+    """The corrections that the document records; none where a user wrote something else there."""
+    found = network.provenance.get("corrections")
+    return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
 
 
 def _tensors(walk: Walk) -> dict[str, str]:
@@ -230,12 +236,10 @@ def _folded_alike(network: Network, read: KerasModel) -> tuple[Walk, FoldedModel
     A document records how pooling was converted; one that was written by hand does not: each way is tried.
     Raises TgennError (T404, T507).
     """
-    made = network.provenance
+    made, problem = network.provenance, ""
     recorded = (made.get("pooling", "folded"), made.get("max_pool", "spiking"))
-    problem = ""
-    for pooling, max_pool in dict.fromkeys(
-        [recorded, *product(("folded", "spiking"), ("spiking", "average"))]
-    ):
+    ways = product(("folded", "spiking"), ("spiking", "average"))
+    for pooling, max_pool in sorted(ways, key=lambda way: way != recorded):
         method = Method(
             neuron=FewSpikeNeuron() if network.few_spike else IntegrateAndFireNeuron(),
             encoding=network.inputs[0].encoding,

@@ -24,7 +24,13 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen.analysis.reference import OwnReLUs, Reference, document_layer, keras_reference
+from tgenn_gen.analysis.reference import (
+    OwnReLUs,
+    Reference,
+    document_layer,
+    keras_reference,
+    recorded_corrections,
+)
 from tgenn_gen.engine.evaluation import Progress
 from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.network.argument_checks import positive_number, require
@@ -249,7 +255,7 @@ class Agreement:
     def result(self) -> Verification:
         """The figures of all batches so far."""
         outputs, spiking = {o.population for o in self.network.outputs}, {*self.network.spiking}
-        corrected = bool({"weights", "bias"} & {*self.network.provenance.get("corrections", ())})
+        corrected = not {"weights", "bias"}.isdisjoint(recorded_corrections(self.network))
         exact = self.reference.exact and not corrected
         layers = [
             sums.agreement(name, name in spiking, self.tolerance, corrected, exact, name in outputs)
