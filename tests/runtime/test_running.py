@@ -15,6 +15,7 @@ from scripts import run_here, written
 
 from tgenn_gen import simulate
 from tgenn_gen.runtime.data import label_problem
+from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.projects import load_script
 
 X = dyadic_examples((7, 10, 2), 6)
@@ -63,9 +64,11 @@ def test_class_numbers_that_look_like_another_output_s_are_noted():
     assert label_problem({"digit": np.array([0, 8]), "colour": np.array([1, 2])}, outputs) == ""
 
 
-def test_an_interruption_keeps_what_is_done_and_marks_it_as_incomplete(project, monkeypatch):
+@pytest.fixture
+def interrupted(project):
+    """A project that is interrupted after its first batch."""
     script = (project / "reference.py").read_text()
-    interrupted = script.replace(
+    changed = script.replace(
         "    main(build,",
         "    from tgenn_runtime.numpy_network import NumpyNetwork as N\n"
         "    batches = N.batches\n\n"
@@ -75,7 +78,12 @@ def test_an_interruption_keeps_what_is_done_and_marks_it_as_incomplete(project, 
         "    N.batches = one\n"
         "    main(build,",
     )
-    (project / "reference.py").write_text(interrupted)
+    (project / "reference.py").write_text(changed)
+    return project
+
+
+def test_an_interruption_keeps_what_is_done_and_marks_it_as_incomplete(interrupted):
+    project = interrupted
     outputs = ("--json", project / "r.json", "--save-outputs", project / "o.npz")
     done = run_here(project / "reference.py", "--data", project / "data.npz", "--batch-size", 2, *outputs)
     assert done.returncode == 130
@@ -84,6 +92,16 @@ def test_an_interruption_keeps_what_is_done_and_marks_it_as_incomplete(project, 
     assert (result["complete"], result["n"]) == (False, 2)
     with np.load(project / "o.npz") as arrays:
         np.testing.assert_array_equal(arrays["output"], simulate(small_cnn(), X[:2]).output)
+
+
+def test_an_interruption_before_the_example_that_is_drawn_keeps_the_results(interrupted):
+    options = ("--json", interrupted / "r.json", "--plot", interrupted / "p.png", "--example", 4)
+    data = ("--data", interrupted / "data.npz", "--batch-size", 2)
+    done = run_here(interrupted / "reference.py", *data, *options)
+    assert done.returncode == 130
+    assert "p.png: not written: example 4 was not simulated" in done.stderr
+    assert json.loads((interrupted / "r.json").read_text())["n"] == 2
+    assert not (interrupted / "p.png").exists()
 
 
 def test_two_projects_of_two_versions_run_in_one_process(tmp_path):
@@ -133,3 +151,11 @@ def test_events_and_net_counts_of_signed_spikes_are_two_numbers():
         np.testing.assert_array_equal(result.net_counts[name], spikes.sum(axis=1))
         assert result.net_counts[name].dtype == np.int32
         np.testing.assert_allclose(result.rates[name], spikes.mean(axis=1), rtol=1e-6)
+
+
+def test_net_counts_are_counts_of_their_own_whatever_the_type_of_the_counts():
+    counts = np.array([[3, 0]], np.int64)
+    result = Result({"p": counts}, {"p": counts[None]}, {"p": counts}, {})
+    np.testing.assert_array_equal(result.net_counts["p"], counts)
+    result.net_counts["p"][0, 0] = 9
+    assert counts[0, 0] == 3
