@@ -279,8 +279,9 @@ def save_raster(
     path: Path, net: RunnableNetwork, spikes: Mapping[str, np.ndarray], examples: Examples, example: int
 ) -> None:
     """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
-    if not spikes:
-        raise RunError(f"{path}: not written: example {example} was not simulated")
+    if not spikes:  # after an interruption
+        note(f"{path}: not written: example {example} was not simulated")
+        return
     shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
     images = {name: x[example] for name, x in examples.items()}
     save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)

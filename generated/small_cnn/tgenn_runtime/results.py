@@ -78,7 +78,7 @@ class Result:
         Of spikes without a sign it is their number.
         """
         counts = self.spike_counts.items()
-        return {name: self._signed_counts.get(name, count.view(np.int32)) for name, count in counts}
+        return {name: self._signed_counts.get(name, count.astype(np.int32)) for name, count in counts}
 
     @cached_property
     def rates(self) -> dict[str, np.ndarray]:
