@@ -199,15 +199,23 @@ def keras_reference(network: Network, model: Any, examples: Examples) -> KerasRe
         shown = {i.name: examples[names[i.name]] for i in folded.network.inputs}
         check_against_keras(shifted(folded, [shown]), keras_model, shown, read)
         tensors = {names[population]: layer for population, layer in _tensors(walk).items()}
-    offsets = [names[o.population] for o in folded.outputs if not o.rectified]
+    shifts = [names[shift.population] for shift in folded.shifts]
+    offsets = []
+    if "offset" in recorded_corrections(network):
+        offsets = [names[o.population] for o in folded.outputs if not o.rectified]
+    if added := [*shifts, *offsets]:
+        where = f"the constants that the conversion added to the values of {', '.join(added)}"
+        notes.append(
+            f"{where} are not recorded: they are estimated, so an error in one of them does not show"
+        )
     return KerasReference(
         read.file if path is not None else f"the model '{read.name}'",
         tuple(notes),
         _renamed(folded.network, names),
         LayerOutputs(keras_model, {*tensors.values()}),
         tensors,
-        tuple(names[shift.population] for shift in folded.shifts),
-        tuple(offsets) if "offset" in recorded_corrections(network) else (),
+        tuple(shifts),
+        tuple(offsets),
     )
 
 
