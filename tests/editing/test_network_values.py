@@ -130,6 +130,11 @@ def test_a_value_can_name_weights_of_the_network():
         ),
         ({"simulation.timesteps": 0}, "simulation.timesteps: error[T114]"),
         ({"conv1.name": "stem"}, "there is no input or population 'conv1'"),
+        (
+            {"conv1.neuron.threshold": 1j},
+            "conv1.neuron.threshold: error[T503]: is a complex, expected a number",
+        ),
+        ({"provenance": {"a": [{1, 2}]}}, "provenance: error[T503]: is a set, expected a number"),
         ({3: 1}, "with_values: error[T503]: values has the key 3, expected text"),
         ("conv1.scale=2", "with_values: error[T503]: values is 'conv1.scale=2', expected a dict"),
     ],

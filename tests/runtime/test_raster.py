@@ -134,6 +134,14 @@ def test_a_result_says_which_examples_it_has(simulated, example):
         simulated[0].plot(example)
 
 
+def test_examples_that_are_not_those_that_were_simulated_are_refused(simulated):
+    result, x = simulated
+    with pytest.raises(
+        RunError, match=r"^x has the shape \(2, .*expected the 3 examples that were simulated$"
+    ):
+        result.plot(1, x=x[1:])
+
+
 def test_a_result_refuses_what_it_cannot_draw_or_save(simulated, tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"^plot .*r.jpg: expected a name that ends in .png, .svg or .pdf$"):
         simulated[0].plot(path=tmp_path / "r.jpg")

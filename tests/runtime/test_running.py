@@ -15,8 +15,8 @@ from scripts import run_here, written
 
 from tgenn_gen import simulate
 from tgenn_gen.runtime.data import label_problem
-from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.projects import load_script
+from tgenn_gen.runtime.results import Result
 
 X = dyadic_examples((7, 10, 2), 6)
 

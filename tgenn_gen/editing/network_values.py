@@ -74,7 +74,13 @@ def _plain(key: str, value: Any) -> Any:
         return value.values
     if isinstance(value, Mapping):
         return {str(k): _plain(key, v) for k, v in value.items()}
-    return [_plain(key, v) for v in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(key, v) for v in value]
+    if value is not None and not isinstance(value, bool | int | float | str | np.ndarray):
+        raise TgennError.at(
+            key, "T503", f"is {shown(value)}, expected a number, text, an array, a list or a dict"
+        )
+    return value
 
 
 def _free(tensors: Mapping[str, Tensor]) -> str:
