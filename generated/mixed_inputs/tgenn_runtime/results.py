@@ -126,7 +126,8 @@ class Result:
         spikes, if it is an image. path: where to save the figure, too: a .png, .svg or .pdf.
 
         Returns matplotlib's Figure. Raises RunError: without recorded spikes, for an example that is not
-        there, for a path that cannot be written, and where matplotlib is missing.
+        there, for another number of examples in x, for a path that cannot be written, and where matplotlib is
+        missing.
         """
         if not self.spikes:
             raise RunError("no spikes are recorded: simulate with `record=None`, or names of populations")
@@ -134,10 +135,16 @@ class Result:
         if not 0 <= example < count:
             raise RunError(example_problem(example, count), option="example")
         require_plot(path)
-        examples = {} if x is None else dict(x) if isinstance(x, Mapping) else {"input": x}
+        given = {} if x is None else x if isinstance(x, Mapping) else {"input": x}
+        examples = {name: np.asarray(values) for name, values in given.items()}
+        for values in examples.values():
+            if values.shape[:1] != (count,):
+                raise RunError(
+                    f"x has the shape {values.shape}, expected the {count} examples that were simulated"
+                )
         figure = draw_raster(
             {name: spikes[example] for name, spikes in self.spikes.items()},
-            {name: np.asarray(values)[example] for name, values in examples.items()},
+            {name: values[example] for name, values in examples.items()},
         )
         if path is not None:
             save_figure(figure, path)
