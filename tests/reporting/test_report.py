@@ -157,6 +157,28 @@ def test_synaptic_events_at_each_step_are_spikes_times_the_weights_that_they_mee
     assert observer.synaptic_events() == pytest.approx(np.cumsum(expected)[observer.points - 1])
 
 
+def test_an_output_of_few_spike_neurons_comes_after_all_synaptic_events_of_the_populations_before_it():
+    network = of_all_kinds()["few_spike"]
+    examples, steps = checked("report", network, examples_for(network, 3), None, 0)
+    found = measured(network, examples, {}, steps)
+    output = network.outputs[0].population
+    last = next(row for row in found.cost.populations if row.name == output).effective_acs
+    before = found.cost.total.effective_acs - last
+    events = found.observer.synaptic_events()
+    assert 0 < last and before <= events[0] < events[-1] == pytest.approx(before + last)
+
+
+def test_steps_matter_where_accuracy_departs_by_more_than_its_standard_error(cnn):
+    network, x, y, page = cnn
+    found = next(iter(evaluate(network, x, y).outputs.values()))
+    accuracy = found["accuracy"]
+    near = max(0.01, (accuracy * (1 - accuracy) / len(x)) ** 0.5)
+    far = [t for t, a in enumerate(found["accuracy_per_step"], 1) if abs(a - accuracy) > near]
+    assert near > 0.01
+    assert f"From step {max(far, default=0) + 1} of {network.simulation.timesteps} on" in page.text
+    assert f"within {100 * near:.2g} points (its standard error) of the last one" in page.text
+
+
 def test_examples_settle_where_their_class_no_longer_changes(cnn):
     network, x, y, _ = cnn
     examples, steps = checked("report", network, x, None, 0)

@@ -177,9 +177,12 @@ def accuracy_figures(
         if accurate:
             p = found[key]
             error = f" Standard error of the last value: {100 * sqrt(p * (1 - p) / evaluation.n):.2f} points."
+        flat = "Where the line is flat, fewer steps do as well."
+        if observer is not None and observer.network.few_spike:
+            flat = "These are steps of the output: each population before it has taken all of its own."
         caption = (
             f"Read out after each step of an example, over {evaluation.n:,} examples; the axis of steps is "
-            f"logarithmic.{error} Where the line is flat, fewer steps do as well."
+            f"logarithmic.{error} {flat}"
         )
         text = f"{title}: {_values(steps, per_step, unit)}"
         lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, per_step), *ends]
