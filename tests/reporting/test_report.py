@@ -179,6 +179,19 @@ def test_steps_matter_where_accuracy_departs_by_more_than_its_standard_error(cnn
     assert f"within {100 * near:.2g} points (its standard error) of the last one" in page.text
 
 
+def test_the_page_has_all_that_its_energies_are_made_of(cnn):
+    network, x, _, page = cnn
+    cost = tgenn_gen.cost(network, x)
+    assert f"{cost.total.neuron_updates:,} neuron updates" in page.text
+    caption = "Energy per example: estimates of arithmetic only"
+    constants = [page.column(caption, name)["spinnaker2"] for name in ("AC", "MAC", "neuron update")]
+    assert constants == ["450 pJ", "", "2.19 nJ"]
+
+
+def test_notes_on_the_page_name_no_arguments_of_python(cnn):
+    assert "give the Keras model to compare" in cnn[3].text
+
+
 def test_examples_settle_where_their_class_no_longer_changes(cnn):
     network, x, y, _ = cnn
     examples, steps = checked("report", network, x, None, 0)

@@ -295,10 +295,11 @@ def energy_table(cost: Cost) -> Table:
     """The energy of an example on several devices."""
     rows = []
     for energy in cost.energy():
-        ann = "" if energy.ann_joules is None else joules(energy.ann_joules)
-        cells = (Cell(joules(energy.joules)), Cell(ann), Cell(energy.device.source, False))
-        rows.append(Row(energy.device.name, cells))
-    columns = ("this network", "its ANN, dense", "constants from")
+        device = energy.device
+        values = (device.synop, device.mac, device.neuron, energy.joules, energy.ann_joules)
+        cells = (*(Cell(joules(value) if value else "") for value in values), Cell(device.source, False))
+        rows.append(Row(device.name, cells))
+    columns = ("AC", "MAC", "neuron update", "this network", "its ANN, dense", "constants from")
     return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
 
 
