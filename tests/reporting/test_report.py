@@ -343,12 +343,13 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
         (["--timesteps", "3"], "--timesteps: needs examples to simulate, give --data"),
         (["-o", "r.txt"], "--output r.txt: expected a name that ends in .html"),
         (["GIVEN"], "is given twice, expected two documents"),
+        (["GIVEN/network.yaml"], "is given twice, expected two documents"),
         (["--data", "missing.npz"], "missing.npz: cannot be read"),
         (["-o", "no/folder/r.html"], "cannot be written"),
     ],
 )
 def test_wrong_options_are_named(folder, options, message, capsys):
-    given = [str(folder / "a") if option == "GIVEN" else option for option in options]
+    given = [option.replace("GIVEN", str(folder / "a")) for option in options]
     assert main(["report", str(folder / "a"), *given]) == 2
     assert message in capsys.readouterr().err
 
@@ -361,6 +362,17 @@ def test_charts_have_the_values_in_words_and_round_ticks():
     x = [float(p.split(",")[0]) for p in re.search(r'points="([^"]+)"', chart)[1].split()]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)  # logarithmic
     assert x[3] - x[2] == pytest.approx(2 * (x[2] - x[1]), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "values", [(100, 100), (99.94, 99.98), (98, 98.05), (0.2, 0.7), (5, 5), (1.0001, 1.0002), (0, 0), (-3, 4)]
+)
+def test_ticks_are_different_and_stand_at_their_numbers(values):
+    chart = line_chart([Line("a", (1, 2), values)], "steps", "accuracy", "text", steps=True, unit=" %")
+    found = re.findall(r'y="([-\d.]+)" text-anchor="end">(\S+) %</text>', chart)
+    places, ticks = np.array(found, dtype=float).T
+    assert len(ticks) > 1 and (np.diff(ticks) > 0).all()
+    assert np.diff(ticks) / np.diff(places) == pytest.approx(np.diff(ticks)[0] / np.diff(places)[0], rel=0.02)
 
 
 def test_images_are_png_with_the_pixels_given():
