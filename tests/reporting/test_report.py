@@ -165,7 +165,8 @@ def test_an_output_of_few_spike_neurons_comes_after_all_synaptic_events_of_the_p
     last = next(row for row in found.cost.populations if row.name == output).effective_acs
     before = found.cost.total.effective_acs - last
     events = found.observer.synaptic_events()
-    assert 0 < last and before <= events[0] < events[-1] == pytest.approx(before + last)
+    assert last > 0 and before <= events[0] < events[-1]
+    assert events[-1] == pytest.approx(before + last)
 
 
 def test_steps_matter_where_accuracy_departs_by_more_than_its_standard_error(cnn):

@@ -60,11 +60,15 @@ def line_chart(
     for tick in y_ticks:
         y = y_of(tick)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick, y_ticks)}{unit}</text>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick, y_ticks)}{unit}</text>'
+        )
     for tick in x_ticks:
         x = x_of(tick)
         parts.append(f'<path class="tick" d="M{x:.1f} {bottom}v5"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_tick(tick, x_ticks)}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_tick(tick, x_ticks)}</text>'
+        )
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
     middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
     parts.append(

@@ -19,7 +19,13 @@ def key_figures(network: Network, measures: Measures | None) -> list[Key]:
     """Size, accuracy, agreement, activity and cost of a network; the last four if it was simulated."""
     found = [*_size(network)]
     if measures is not None:
-        found = [*_scores(measures, network.few_spike), *_agreement(measures), *_activity(measures), *_cost(measures), *found]
+        found = [
+            *_scores(measures, network.few_spike),
+            *_agreement(measures),
+            *_activity(measures),
+            *_cost(measures),
+            *found,
+        ]
     return found
 
 

@@ -197,6 +197,8 @@ def accuracy_figures(
                 "Synaptic events per example up to each time step: one for each spike and synapse with a "
                 "weight that is not 0. This is what event-driven hardware computes for an accuracy."
             )
+            if observer.network.few_spike:
+                caption += " Before the output's first step come all events of the populations before it."
             text = f"{title}: {_values([round(e) for e in events], shown, unit)}"
             lines = [Line(lines[0].name, [*events], shown), *end]
             yield Figure(
@@ -296,10 +298,10 @@ def energy_table(cost: Cost) -> Table:
     rows = []
     for energy in cost.energy():
         device = energy.device
-        values = (device.synop, device.mac, device.neuron, energy.joules, energy.ann_joules)
+        values = (energy.joules, energy.ann_joules, device.synop, device.mac, device.neuron)
         cells = (*(Cell(joules(value) if value else "") for value in values), Cell(device.source, False))
         rows.append(Row(device.name, cells))
-    columns = ("AC", "MAC", "neuron update", "this network", "its ANN, dense", "constants from")
+    columns = ("this network", "its ANN, dense", "AC", "MAC", "neuron update", "constants from")
     return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
 
 
