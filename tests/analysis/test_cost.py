@@ -296,6 +296,8 @@ def test_evaluate_prints_the_cost_where_asked_and_writes_it_as_json(evaluated, t
     expected = cost(small_cnn(), dyadic_examples((7, 10, 2), 6))
     assert found["neurobench"] == expected.neurobench
     assert found["total"]["ann_macs"] == expected.total.ann_macs
+    updates = expected.total.neuron_updates
+    assert f"two for a few-spike neuron: {tmp_path / 'net'} {updates:,}\n" in printed
     assert [e["device"]["name"] for e in found["energy"]] == [*(d.name for d in DEVICES), "chip"]
 
 

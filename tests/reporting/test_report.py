@@ -157,6 +157,42 @@ def test_synaptic_events_at_each_step_are_spikes_times_the_weights_that_they_mee
     assert observer.synaptic_events() == pytest.approx(np.cumsum(expected)[observer.points - 1])
 
 
+def test_an_output_of_few_spike_neurons_comes_after_all_synaptic_events_of_the_populations_before_it():
+    network = of_all_kinds()["few_spike"]
+    examples, steps = checked("report", network, examples_for(network, 3), None, 0)
+    found = measured(network, examples, {}, steps)
+    output = network.outputs[0].population
+    last = next(row for row in found.cost.populations if row.name == output).effective_acs
+    before = found.cost.total.effective_acs - last
+    events = found.observer.synaptic_events()
+    assert last > 0 and before <= events[0] < events[-1]
+    assert events[-1] == pytest.approx(before + last)
+
+
+def test_steps_matter_where_accuracy_departs_by_more_than_its_standard_error(cnn):
+    network, x, y, page = cnn
+    found = next(iter(evaluate(network, x, y).outputs.values()))
+    accuracy = found["accuracy"]
+    near = max(0.01, (accuracy * (1 - accuracy) / len(x)) ** 0.5)
+    far = [t for t, a in enumerate(found["accuracy_per_step"], 1) if abs(a - accuracy) > near]
+    assert near > 0.01
+    assert f"From step {max(far, default=0) + 1} of {network.simulation.timesteps} on" in page.text
+    assert f"within {100 * near:.2g} points (its standard error) of the last one" in page.text
+
+
+def test_the_page_has_all_that_its_energies_are_made_of(cnn):
+    network, x, _, page = cnn
+    cost = tgenn_gen.cost(network, x)
+    assert f"{cost.total.neuron_updates:,} neuron updates" in page.text
+    caption = "Energy per example: estimates of arithmetic only"
+    constants = [page.column(caption, name)["spinnaker2"] for name in ("AC", "MAC", "neuron update")]
+    assert constants == ["450 pJ", "", "2.19 nJ"]
+
+
+def test_notes_on_the_page_name_no_arguments_of_python(cnn):
+    assert "give the Keras model to compare" in cnn[3].text
+
+
 def test_examples_settle_where_their_class_no_longer_changes(cnn):
     network, x, y, _ = cnn
     examples, steps = checked("report", network, x, None, 0)
@@ -308,12 +344,13 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
         (["--timesteps", "3"], "--timesteps: needs examples to simulate, give --data"),
         (["-o", "r.txt"], "--output r.txt: expected a name that ends in .html"),
         (["GIVEN"], "is given twice, expected two documents"),
+        (["GIVEN/network.yaml"], "is given twice, expected two documents"),
         (["--data", "missing.npz"], "missing.npz: cannot be read"),
         (["-o", "no/folder/r.html"], "cannot be written"),
     ],
 )
 def test_wrong_options_are_named(folder, options, message, capsys):
-    given = [str(folder / "a") if option == "GIVEN" else option for option in options]
+    given = [option.replace("GIVEN", str(folder / "a")) for option in options]
     assert main(["report", str(folder / "a"), *given]) == 2
     assert message in capsys.readouterr().err
 
@@ -326,6 +363,17 @@ def test_charts_have_the_values_in_words_and_round_ticks():
     x = [float(p.split(",")[0]) for p in re.search(r'points="([^"]+)"', chart)[1].split()]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)  # logarithmic
     assert x[3] - x[2] == pytest.approx(2 * (x[2] - x[1]), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "values", [(100, 100), (99.94, 99.98), (98, 98.05), (0.2, 0.7), (5, 5), (1.0001, 1.0002), (0, 0), (-3, 4)]
+)
+def test_ticks_are_different_and_stand_at_their_numbers(values):
+    chart = line_chart([Line("a", (1, 2), values)], "steps", "accuracy", "text", steps=True, unit=" %")
+    found = re.findall(r'y="([-\d.]+)" text-anchor="end">(\S+) %</text>', chart)
+    places, ticks = np.array(found, dtype=float).T
+    assert len(ticks) > 1 and (np.diff(ticks) > 0).all()
+    assert np.diff(ticks) / np.diff(places) == pytest.approx(np.diff(ticks)[0] / np.diff(places)[0], rel=0.02)
 
 
 def test_images_are_png_with_the_pixels_given():

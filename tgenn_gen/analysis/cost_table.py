@@ -45,8 +45,10 @@ def cost_table(costs: Mapping[str, Cost], devices: Sequence[Device] = DEVICES) -
         for number, device in enumerate(devices)
     ]
     sources = [f"{device.name}: {device.source}" for device in devices if device.source]
+    updates = ", ".join(f"{name} {cost.total.neuron_updates:,}" for name, cost in costs.items())
     blocks.append("\n".join(["Energy per example: estimates of arithmetic only", "", _table([head, *lines])]))
-    blocks.append("\n".join(sources))
+    counted = f"neuron updates, one for a neuron and step, two for a few-spike neuron: {updates}"
+    blocks.append("\n".join([counted, *sources]))
     return "\n\n".join(blocks)
 
 

@@ -34,12 +34,12 @@ def read_shared(
         elif _outputs_seen(other) != _outputs_seen(network):
             message = f"has outputs of other names or shapes than {first}"
         if message:
-            raise TgennError.at(path, "T507", message, "evaluate it alone")
+            raise TgennError.at(path, "T507", message, "give it alone")
     examples, targets = read_data(data, input_table(network), output_table(network), limit)
     for path, other in networks.items():
         if not _same_scores(targets, other, network):
             message = f"has outputs with other functions than {first}, and the targets are no class numbers"
-            raise TgennError.at(path, "T507", message, "evaluate it alone")
+            raise TgennError.at(path, "T507", message, "give it alone")
     if assumed := labels_note(targets, output_table(network)):
         note(f"{data}: {assumed}")
     found = {}

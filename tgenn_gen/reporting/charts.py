@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from math import ceil, floor, log2, log10
 
 import numpy as np
@@ -59,11 +60,15 @@ def line_chart(
     for tick in y_ticks:
         y = y_of(tick)
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_number(tick)}{unit}</text>')
+        parts.append(
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick, y_ticks)}{unit}</text>'
+        )
     for tick in x_ticks:
         x = x_of(tick)
         parts.append(f'<path class="tick" d="M{x:.1f} {bottom}v5"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_number(tick)}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_tick(tick, x_ticks)}</text>'
+        )
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
     middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
     parts.append(
@@ -179,9 +184,16 @@ def _step_ticks(low: int, high: int) -> list[float]:
     return [float(p) for p in powers if p * 1.4 < high] + [float(high)]
 
 
-def _number(value: float) -> str:
+def _tick(value: float, ticks: Sequence[float]) -> str:
+    """A number for a tick, with as many digits as tell it from the other ticks."""
+    step = min((b - a for a, b in pairwise(ticks)), default=1.0)
+    digits = max(3, 2 + floor(log10(max(map(abs, ticks)) or 1)) - floor(log10(step)))
+    return _number(value, digits)
+
+
+def _number(value: float, digits: int = 3) -> str:
     """A number for a tick: 1.5M, 20k, 0.25."""
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.4g}{letter}"
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"

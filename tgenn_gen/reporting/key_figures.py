@@ -12,18 +12,24 @@ from tgenn_gen.network.model import Network
 from tgenn_gen.reporting.measures import Measures
 from tgenn_gen.reporting.sections import Key, joules, percent
 
-NEAR = 0.01  # of an accuracy: steps after which it stays as near to the last one are enough
+NEAR = 0.01  # of an accuracy: the least that counts as a difference
 
 
 def key_figures(network: Network, measures: Measures | None) -> list[Key]:
     """Size, accuracy, agreement, activity and cost of a network; the last four if it was simulated."""
     found = [*_size(network)]
     if measures is not None:
-        found = [*_scores(measures), *_agreement(measures), *_activity(measures), *_cost(measures), *found]
+        found = [
+            *_scores(measures, network.few_spike),
+            *_agreement(measures),
+            *_activity(measures),
+            *_cost(measures),
+            *found,
+        ]
     return found
 
 
-def _scores(measures: Measures) -> Iterator[Key]:
+def _scores(measures: Measures, few_spike: bool) -> Iterator[Key]:
     evaluation = measures.evaluation
     if evaluation is None:
         return
@@ -37,16 +43,22 @@ def _scores(measures: Measures) -> Iterator[Key]:
         yield Key("mean squared error", f"{error:.4g}", meaning)
         return
     accuracy, best = found["accuracy"], ann["accuracy"]
-    error = 100 * sqrt(accuracy * (1 - accuracy) / n)
+    error = sqrt(accuracy * (1 - accuracy) / n)
     meaning = (
-        f"of {n:,} examples are right after {steps} time steps (standard error {error:.2f} points); "
+        f"of {n:,} examples are right after {steps} time steps (standard error {100 * error:.2f} points); "
         f"{reference}: {percent(best)}."
     )
     yield Key("accuracy", percent(accuracy), meaning)
     per_step = np.array(found["accuracy_per_step"])
-    far = np.flatnonzero(np.abs(per_step - accuracy) > NEAR)
+    near = max(NEAR, error)  # fewer examples tell less
+    far = np.flatnonzero(np.abs(per_step - accuracy) > near)
     enough = int(far[-1]) + 2 if len(far) else 1
-    meaning = f"From step {enough} of {steps} on, the accuracy stays within 1 point of the last one."
+    meaning = (
+        f"From step {enough} of {steps} on, the accuracy stays within {100 * near:.2g} "
+        f"{'points (its standard error)' if near > NEAR else 'point'} of the last one."
+    )
+    if few_spike:
+        meaning += f" These are steps of the output: each population before it takes all {steps}."
     yield Key("steps that matter", str(enough), meaning)
 
 

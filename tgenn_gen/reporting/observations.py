@@ -94,14 +94,17 @@ class Observer:
     def synaptic_events(self) -> np.ndarray:
         """Synaptic events per example up to each of `points`: a spike causes one at each of its synapses.
 
-        A synapse is a path through a connection whose weights are not 0, as in `analysis.cost`.
+        A synapse is a path through a connection whose weights are not 0, as in `analysis.cost`. Few-spike
+        neurons emit only when they have read all spikes, so those are behind each of their own.
         """
         total = np.zeros(len(self.points))
         for population in self.network.populations:
+            reads_all = self.network.few_spike and population.neuron.spikes
             for connection in population.inputs:
                 if connection.source in self._events and any(not m.routing for m in connection.through):
-                    shape = self.network.shapes[connection.source]
-                    for i, events in enumerate(self._events[connection.source]):
+                    shape, up_to = self.network.shapes[connection.source], self._events[connection.source]
+                    for i in range(len(total)):
+                        events = up_to[-1 if reads_all else i]
                         total[i] += float(connection.paths(events.reshape(shape), nonzero=True).sum())
         return total / self.done
 

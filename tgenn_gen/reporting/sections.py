@@ -177,9 +177,12 @@ def accuracy_figures(
         if accurate:
             p = found[key]
             error = f" Standard error of the last value: {100 * sqrt(p * (1 - p) / evaluation.n):.2f} points."
+        flat = "Where the line is flat, fewer steps do as well."
+        if observer is not None and observer.network.few_spike:
+            flat = "These are steps of the output: each population before it has taken all of its own."
         caption = (
             f"Read out after each step of an example, over {evaluation.n:,} examples; the axis of steps is "
-            f"logarithmic.{error} Where the line is flat, fewer steps do as well."
+            f"logarithmic.{error} {flat}"
         )
         text = f"{title}: {_values(steps, per_step, unit)}"
         lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, per_step), *ends]
@@ -194,6 +197,8 @@ def accuracy_figures(
                 "Synaptic events per example up to each time step: one for each spike and synapse with a "
                 "weight that is not 0. This is what event-driven hardware computes for an accuracy."
             )
+            if observer.network.few_spike:
+                caption += " Before the output's first step come all events of the populations before it."
             text = f"{title}: {_values([round(e) for e in events], shown, unit)}"
             lines = [Line(lines[0].name, [*events], shown), *end]
             yield Figure(
@@ -292,10 +297,11 @@ def energy_table(cost: Cost) -> Table:
     """The energy of an example on several devices."""
     rows = []
     for energy in cost.energy():
-        ann = "" if energy.ann_joules is None else joules(energy.ann_joules)
-        cells = (Cell(joules(energy.joules)), Cell(ann), Cell(energy.device.source, False))
-        rows.append(Row(energy.device.name, cells))
-    columns = ("this network", "its ANN, dense", "constants from")
+        device = energy.device
+        values = (energy.joules, energy.ann_joules, device.synop, device.mac, device.neuron)
+        cells = (*(Cell(joules(value) if value else "") for value in values), Cell(device.source, False))
+        rows.append(Row(device.name, cells))
+    columns = ("this network", "its ANN, dense", "AC", "MAC", "neuron update", "constants from")
     return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
 
 

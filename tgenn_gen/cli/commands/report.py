@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output
     if output.suffix not in (".html", ".htm"):
         raise RunError(f"--output {output}: expected a name that ends in .html")
-    if arguments.other == arguments.path:
+    if arguments.other is not None and _file(arguments.other) == _file(arguments.path):
         raise RunError(f"{arguments.other}: is given twice, expected two documents")
     if arguments.data is not None:
         check_outputs(arguments, ("output",))
@@ -94,3 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_page(output, html)
     inform(f"{output}: written ({len(html.encode()) / 1000:.0f} kB); open it in a browser")
     return FINE
+
+
+def _file(path: Path) -> Path:
+    """The network.yaml of a document."""
+    return (path / "network.yaml" if path.is_dir() else path).resolve()

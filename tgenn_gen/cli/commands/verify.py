@@ -19,9 +19,10 @@ def add(commands: Any) -> None:
         "verify",
         run,
         "compare a document with its Keras model layer by layer",
-        "Simulate a document in NumPy, and compare what each population emits with the activations of the "
-        "Keras model. The last line names the first population that departs, and says what to do; the exit "
-        "status is then 1.",
+        "Simulate a document in NumPy, and compare what each population emits with the activations of "
+        "the Keras model: as errors add up (correlation to clipped), and what each population does alone "
+        "(gain: 1 is right; weights, channel, neurons: errors). The last line names the first population "
+        "that departs, and says what to do; the exit status is then 1.",
         "tgenn verify mnist --model mnist.keras --data mnist.npz",
     )
     add_document(command)
