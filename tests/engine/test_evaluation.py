@@ -111,6 +111,16 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
 
 
 @pytest.mark.parametrize(
+    ("corrections", "told"),
+    [(["weights"], True), (["offset", "bias"], True), (["offset"], False), (None, False)],
+)
+def test_corrected_networks_with_relus_are_not_taken_for_the_ann(documents, capsys, corrections, told):
+    save(replace(small_cnn(), provenance={"corrections": corrections}), documents / "a", force=True)
+    assert main(["evaluate", str(documents / "a"), "--data", str(documents / "data.npz")]) == 0
+    assert ("give --model for the accuracy of the ANN" in capsys.readouterr().err) == told
+
+
+@pytest.mark.parametrize(
     ("change", "message"),
     [
         (

@@ -411,3 +411,10 @@ def test_a_browser_shows_a_page_without_errors_and_without_scrolling_sideways(cn
     assert "CONSOLE" not in done.stderr
     inside, shown = re.search(r"<title>(\d+)/(\d+)</title>", done.stdout).groups()
     assert int(inside) <= int(shown)
+
+
+@pytest.mark.parametrize("changes", [None, "bias moved", ["bias moved"], {"bias": "moved"}])
+def test_any_value_that_a_user_wrote_for_changes_is_shown(tmp_path, changes):
+    network = replace(small_cnn(), provenance={"changes": changes})
+    tgenn_gen.report(network, tmp_path / "report.html")
+    assert ("moved" in (tmp_path / "report.html").read_text()) == (changes is not None)

@@ -380,8 +380,10 @@ def _image(uri: str, text: str, kind: str) -> Markup:
 def provenance(network: Network) -> tuple[list[tuple[str, str]], list[str]]:
     """Where the network comes from, as names and values; and what the conversion changed."""
     data = dict(network.provenance)
-    changes = [str(change) for change in data.pop("changes", ())]
-    return [*_items(data)], changes
+    changes = data.pop("changes", ())
+    if not isinstance(changes, list | tuple):  # a user wrote it
+        changes = [changes]
+    return [*_items(data)], [*map(str, changes)]
 
 
 def _items(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -80,6 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.cost import CostCounter
     from tgenn_gen.analysis.cost_table import cost_data, cost_table
     from tgenn_gen.analysis.devices import DEVICES
+    from tgenn_gen.analysis.reference import recorded_corrections
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import Scorer, checked_targets
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
@@ -121,8 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
         found.append(replace(scorer.result(), name=str(path)))
         if counter is not None:
             costs[str(path)] = counter.result()
-        if ann is None and "bias" in network.provenance.get("corrections", ()):
-            note(f"{path}: its biases were corrected: give --model for the accuracy of the ANN")
+        if ann is None and not {"weights", "bias"}.isdisjoint(recorded_corrections(network)):
+            note(f"{path}: its weights were corrected: give --model for the accuracy of the ANN")
     devices = (*DEVICES, *arguments.devices)
     if arguments.json is not None:
         data = evaluation_data(found, ann)
