@@ -17,6 +17,8 @@ PACKAGE = Path(__file__).parent.parent.parent / "tgenn_gen"
 SPEAKERS = {  # the commands that print the hints of a module or folder, with what they need
     "conversion": ["export m.keras -o n"],
     "document": ["check n", "show n", "generate n", "evaluate n --data d.npz", "diff n n"],
+    "analysis/verification.py": ["verify n --data d.npz", "report n"],
+    "analysis/verification_report.py": ["export m.keras -o n"],  # a verdict says how to convert again
     "project/writing.py": ["export m.keras -o n", "generate n"],
     "project/example_files.py": ["data n d.npz"],
 }

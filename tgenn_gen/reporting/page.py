@@ -70,7 +70,7 @@ def report(
         require_valid(network)
         for name, value in (("y", y), ("model", model)):
             if value is not None:
-                raise TgennError.at("report", "T503", f"{name} is given without x", "give `x`, the examples")
+                raise TgennError.at("report", "T503", f"{name} is given without x", "give the examples")
     else:
         examples, steps = checked("report", network, x, timesteps, seed)
         targets = {} if y is None else checked_targets("report", y, network, count_of(examples))
@@ -144,7 +144,7 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(BUILT_IN),
+        loader=jinja2.FileSystemLoader(BUILT_IN / "report"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

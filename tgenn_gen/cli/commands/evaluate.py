@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, note, show_progress
 from tgenn_gen.cli.shared_data import read_shared
 from tgenn_gen.errors import TgennError
+
+log = logging.getLogger(__name__)
 
 
 def add(commands: Any) -> None:
@@ -112,6 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
         own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
         note(f"{path}: {steps} steps, {count} examples")
+        log.info("simulating %d examples for %d time steps: %s", count, steps, network.name)
         scorer = Scorer(network, own, checked_targets("evaluate", own_targets, network, count), steps)
         counter = CostCounter(network, own, steps) if with_cost else None
         for batch in simulated_batches(network, own, steps, arguments.seed, count_updates=with_cost):
