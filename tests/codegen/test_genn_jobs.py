@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -98,11 +99,15 @@ def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(project):
     command = [sys.executable, project / "simulate.py", "--data", project / "many.npz", "--jobs", "2"]
     command += ["--json", project / "result.json"]
     running = subprocess.Popen(
-        [*map(str, command)], start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*map(str, command)],
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # tests in the background ignore it
     )
     time.sleep(15)
     os.killpg(running.pid, signal.SIGINT)
-    _, stderr = running.communicate(timeout=240)  # on a busy machine
+    _, stderr = running.communicate(timeout=240)
     assert running.returncode == 130 and stderr.startswith("simulate.py: error: interrupted: ")
     assert stderr.count("\n") == 1
     result = json.loads((project / "result.json").read_text())
