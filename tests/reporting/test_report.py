@@ -392,7 +392,7 @@ def test_images_are_png_with_the_pixels_given():
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
 @pytest.mark.parametrize("width", [400, 1280])
 def test_a_browser_shows_a_page_without_errors_and_without_scrolling_sideways(cnn, tmp_path, width):
     network, x, y, _ = cnn

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tgenn_gen.analysis.cost import Cost, Energy, PopulationCost
-from tgenn_gen.analysis.devices import DEVICES, Device
+from tgenn_gen.analysis.devices import DEVICES, Device, joules
 
 COLUMNS = (
     "population",
@@ -60,14 +60,6 @@ def cost_data(cost: Cost, devices: Iterable[Device] = DEVICES) -> dict[str, Any]
         "total": asdict(cost.total),
         "energy": [asdict(energy) for energy in cost.energy(devices)],
     }
-
-
-def joules(energy: float) -> str:
-    """An energy with its unit, such as 2.77 uJ."""
-    for factor, unit in ((1e12, "pJ"), (1e9, "nJ"), (1e6, "uJ"), (1e3, "mJ")):
-        if energy * factor < 1000:
-            return f"{energy * factor:.3g} {unit}"
-    return f"{energy:.3g} J"
 
 
 def _row(row: PopulationCost) -> list[str]:

@@ -51,3 +51,11 @@ DEVICES = (
     ),
 )
 """The devices that a cost is given for."""
+
+
+def joules(energy: float) -> str:
+    """An energy with its unit, such as 2.77 µJ."""
+    for factor, unit in ((1e12, "pJ"), (1e9, "nJ"), (1e6, "µJ"), (1e3, "mJ")):
+        if energy * factor < 1000:
+            return f"{energy * factor:.3g} {unit}"
+    return f"{energy:.3g} J"

@@ -241,10 +241,7 @@ class Agreement:
                 name: np.einsum("ntk,t->nk", spikes.astype(np.float32), values)
                 for name, spikes in batch.spikes.items()
             }
-        return {
-            name: batch.net_counts.get(name, counts) / np.float32(self._timesteps)
-            for name, counts in batch.spike_counts.items()
-        }
+        return batch.rates
 
     @staticmethod
     def _extremes(batch: Result, name: str, rates: np.ndarray) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import pairwise
 
-from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.fields import by
 from tgenn_gen.network.model import Connection, Network, Output
 from tgenn_gen.network.ops.linear_map import LinearMap
 
@@ -77,7 +77,7 @@ def _map_text(m: LinearMap) -> str:
     text = re.sub(r" (same|valid|causal)\b| strides [0-9x]+", "", m.describe())
     if strides == usual or (usual is None and set(each) == {1}):
         return text
-    shown = str(each[0]) if len(set(each)) == 1 else _by(each)
+    shown = str(each[0]) if len(set(each)) == 1 else by(each)
     return re.sub(r"( [0-9x]+)?( |$)", rf"\1 /{shown}\2", text, count=1)
 
 
@@ -129,12 +129,12 @@ class _Layout:
         network, places = self.network, self._ranks()
         boxes: dict[str, _Cell] = {}
         for i in network.inputs:
-            lines = (_clipped(i.name), f"{_by(i.shape)} · {i.encoding.kind}")
-            details = f"input {i.name}: {_by(i.shape)}, {i.encoding.describe()}"
+            lines = (_clipped(i.name), f"{by(i.shape)} · {i.encoding.kind}")
+            details = f"input {i.name}: {by(i.shape)}, {i.encoding.describe()}"
             boxes[i.name] = _box(2 * places[i.name], lines, "input", i.name, details)
         for p in network.populations:
-            lines = (_clipped(p.name), f"{_by(p.shape)} · {p.neuron.kind}")
-            details = f"{p.name}: {_by(p.shape)}, {p.size:,} neurons, {p.neuron.describe()}"
+            lines = (_clipped(p.name), f"{by(p.shape)} · {p.neuron.kind}")
+            details = f"{p.name}: {by(p.shape)}, {p.size:,} neurons, {p.neuron.describe()}"
             boxes[p.name] = box = _box(2 * places[p.name], lines, "population", p.name, details)
             for connection in p.inputs:
                 self._connect(boxes[connection.source], box, chain_text(connection))
@@ -262,10 +262,6 @@ def _box(row: int, lines: tuple[str, str], kind: str, name: str, details: str) -
 
 def _read_out(output: Output) -> str:
     return output.readout + (f", {output.activation}" if output.activation else "")
-
-
-def _by(shape: Shape) -> str:
-    return "x".join(map(str, shape))
 
 
 def _clipped(name: str) -> str:

@@ -7,10 +7,11 @@ from math import sqrt
 
 import numpy as np
 
+from tgenn_gen.analysis.devices import joules
 from tgenn_gen.codegen.network_table import population_extents, total_extent
 from tgenn_gen.network.model import Network
 from tgenn_gen.reporting.measures import Measures
-from tgenn_gen.reporting.sections import Key, joules, percent
+from tgenn_gen.reporting.sections import Key, percent
 
 NEAR = 0.01  # of an accuracy: the least that counts as a difference
 

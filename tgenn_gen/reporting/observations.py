@@ -103,9 +103,11 @@ class Observer:
             for connection in population.inputs:
                 if connection.source in self._events and any(not m.routing for m in connection.through):
                     shape, up_to = self.network.shapes[connection.source], self._events[connection.source]
-                    for i in range(len(total)):
-                        events = up_to[-1 if reads_all else i]
-                        total[i] += float(connection.paths(events.reshape(shape), nonzero=True).sum())
+                    points = up_to[-1:] if reads_all else up_to
+                    total += [
+                        float(connection.paths(events.reshape(shape), nonzero=True).sum())
+                        for events in points
+                    ]
         return total / self.done
 
     def decisions(self) -> Decisions | None:

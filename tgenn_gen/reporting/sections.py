@@ -11,11 +11,12 @@ import numpy as np
 from markupsafe import Markup
 
 from tgenn_gen.analysis.cost import Cost
+from tgenn_gen.analysis.devices import joules
 from tgenn_gen.analysis.verification import Verification
 from tgenn_gen.codegen.network_table import population_extents, total_extent
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.engine.evaluation_report import shown_steps
-from tgenn_gen.network.fields import Shape
+from tgenn_gen.network.fields import by
 from tgenn_gen.network.model import Input, Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.reporting.charts import Line, histogram, line_chart, picture, raster, sparkline
@@ -411,19 +412,6 @@ def _offset(i: Input) -> str:
 def percent(share: float) -> str:
     """A share, 0 to 1, in percent."""
     return "nan" if isnan(share) else f"{100 * share:.2f} %"
-
-
-def joules(value: float) -> str:
-    """An energy in the unit in which it is at least 1."""
-    for unit, size in (("J", 1.0), ("mJ", 1e-3), ("µJ", 1e-6), ("nJ", 1e-9)):
-        if value >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value / 1e-12:.3g} pJ"
-
-
-def by(shape: Shape) -> str:
-    """A shape as text, such as 28x28x1."""
-    return "x".join(map(str, shape))
 
 
 def extent_of(values: np.ndarray) -> str:
