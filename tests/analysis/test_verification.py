@@ -307,7 +307,9 @@ def test_without_a_model_the_document_with_relus_is_the_ann():
 def test_a_model_of_other_layers_is_an_error_that_names_the_first_difference():
     network = convert(small(), examples(100, 2), METHODS["few_spike"], check=False)
     other = keras.Sequential([keras.Input((8, 6, 2)), layers.Flatten(), layers.Dense(4)])
-    with pytest.raises(TgennError, match=r"T507\]: becomes 1 populations, expected \d, as in network.yaml"):
+    with pytest.raises(
+        TgennError, match=r"T507\]: is converted to 1 populations, expected \d, as in network.yaml"
+    ):
         verify(network, examples(), model=other)
     wider = keras.Input((8, 6, 2))
     y = layers.Dense(9, "relu", name="hidden")(layers.Flatten()(wider))

@@ -62,7 +62,7 @@ NOT_X = "DATA: expected an array named x, x_test, image or image_test, found "
 LABELS = "expected class numbers, integers (6,), or values (6, 5)"
 TOO_LARGE = "holds NaN or infinity, or a number too large for float32"
 DATA = {
-    "missing": (lambda path: None, NOT_READ + "[Errno 2] No such file or directory: 'DATA'"),
+    "missing": (lambda path: None, NOT_READ + "No such file or directory"),
     "an .npy": (
         lambda path: np.save(path.open("wb"), X),
         "DATA: expected an .npz with arrays x and y, got a single array",

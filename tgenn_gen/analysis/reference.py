@@ -276,8 +276,7 @@ def _counterparts(folded: Network, network: Network) -> tuple[dict[str, str], st
     for kind in ("inputs", "populations"):
         there, expected = getattr(folded, kind), getattr(network, kind)
         if len(there) != len(expected):
-            words = f"becomes {len(there)} {kind}, expected {len(expected)}, as in network.yaml"
-            return {}, words
+            return {}, f"is converted to {len(there)} {kind}, expected {len(expected)}, as in network.yaml"
         for one, other in zip(there, expected, strict=True):
             if one.shape != other.shape:
                 shapes = f"{list(one.shape)}, expected {list(other.shape)} as {other.name} in network.yaml"

@@ -52,7 +52,8 @@ def _run(call: Any, operands: list[Any], library: Library) -> Any:
     """The output of a call for the values of the tensors that it reads."""
     node, given = call.node, dict(zip(call.operands, operands, strict=True))
     if library.is_keras_2:
-        args, kwargs = node.map_arguments({str(key): [value] * 99 for key, value in given.items()})
+        reads = len(node.keras_inputs)  # Keras 2 takes a value from the list for each time that it is read
+        args, kwargs = node.map_arguments({str(key): [value] * reads for key, value in given.items()})
     else:
         args, kwargs = node.arguments.fill_in(given)
     if "training" in inspect.signature(call.operation.call).parameters:

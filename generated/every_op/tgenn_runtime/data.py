@@ -120,7 +120,8 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
     except zipfile.BadZipFile:
         raise RunError(f"{path}: is not an .npz file, or is damaged") from None
     except UNREADABLE as error:
-        raise RunError(f"{path}: cannot be read as .npz: {error}") from None
+        reason = getattr(error, "strerror", None) or error  # of an OSError without its number and the path
+        raise RunError(f"{path}: cannot be read as .npz: {reason}") from None
     except LookupError as error:
         raise RunError(f"{path}: {error}") from None
     examples = {name: with_last_axis(x, inputs[name]["shape"]) for name, x in examples.items()}
