@@ -78,7 +78,7 @@ def test_an_answer_after_the_last_step_alone_is_a_point_with_an_interval():
     for first, others in ((few, []), (evaluation(rising(64)), [few]), (few, [evaluation(rising(16))])):
         (axis,) = first.plot(*others).axes
         (line,) = [line for line in axis.lines if line.get_label() == "few"]
-        assert line.get_xydata().tolist() == [[8, 97]] and line.get_marker() == "o"
+        assert line.get_xydata().tolist() == [[8, 97]] and line.get_marker() == "D"
         (ends,) = [c.get_segments()[0] for c in axis.collections if hasattr(c, "get_segments")]
         assert ends[:, 0].tolist() == [8, 8]
         assert ends[:, 1] == pytest.approx([100 * end for end in accuracy_interval(0.97, 500)])

@@ -137,9 +137,14 @@ def _draw(axis: Any, key: str, shown: list[Measured], best: str, examples: str) 
         steps = m.answers
         values, low, high = (unit * of_step[steps - 1] for of_step in (m.per_step, *m.band()))
         marker = "o" if len(m.per_step) <= MARKED else ""
-        axis.plot(steps, values, color=color, linestyle=style, marker=marker, markersize=3.5, label=m.label)
+        if len(steps) == 1:  # a point, in front of the curves
+            axis.plot(steps, values, color=color, linestyle="", marker="D", label=m.label, zorder=3)
+        else:
+            axis.plot(
+                steps, values, color=color, linestyle=style, marker=marker, markersize=3.5, label=m.label
+            )
         if m.examples and len(steps) == 1:
-            axis.vlines(steps, low, high, color=color, alpha=0.2, linewidth=6)
+            axis.vlines(steps, low, high, color=color, linewidth=1.5, zorder=3)
         elif m.examples:
             axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
     for number, (value, names) in enumerate(_distinct(shown).items()):
