@@ -179,9 +179,11 @@ def test_the_last_step_of_each_network_has_a_column(documents, capsys):
 def test_the_scores_with_relus_are_known_for_few_spike_networks_too(two_codes):
     network = load(two_codes / "few")
     with np.load(two_codes / "data.npz") as data:
-        found = evaluate(network, data["x"], data["y"])
+        x, y = data["x"], data["y"]
+    found = evaluate(network, x, y)
     assert np.isnan(found.accuracy_per_step[:-1]).all() and 0 <= found.relu_accuracy <= 1
-    assert "nan" not in repr(found)
+    assert found.outputs["classes"]["accuracy_per_step"][:-1] == [None] * (found.timesteps - 1)
+    assert found == evaluate(network, x, y) and "nan" not in repr(found)
 
 
 @pytest.mark.parametrize("path", ["few", "rate"])

@@ -74,7 +74,7 @@ def test_bands_are_wilsons_intervals_and_n_is_shown():
 
 
 def test_an_answer_after_the_last_step_alone_is_a_point_with_an_interval():
-    few = evaluation([*[float("nan")] * 7, 0.97], name="few")
+    few = evaluation([*[None] * 7, 0.97], name="few")
     for first, others in ((few, []), (evaluation(rising(64)), [few]), (few, [evaluation(rising(16))])):
         (axis,) = first.plot(*others).axes
         (line,) = [line for line in axis.lines if line.get_label() == "few"]

@@ -46,7 +46,7 @@ class Evaluation:
             0 to 1, `confusion_matrix` (rows: targets; up to 1000 classes), `mean_iou` of maps, `exact_match`
             of several 0/1 labels; or `mean_squared_error`, `mean_absolute_error` and
             `mean_squared_error_per_step`. With the few-spike code there is no answer before the last step:
-            those of the steps before are NaN (null in JSON).
+            those of the steps before are None.
         relu_outputs: The same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
             corrected.
         spikes_per_example: The spikes of all populations together, per example.
@@ -78,7 +78,8 @@ class Evaluation:
         NaN before the last step with the few-spike code, where each population takes all its steps before
         the next one starts.
         """
-        return tuple(next(iter(self.outputs.values()))["accuracy_per_step"])
+        per_step = next(iter(self.outputs.values()))["accuracy_per_step"]
+        return tuple(np.asarray(per_step, np.float64).tolist())  # None to NaN
 
     @property
     def relu_accuracy(self) -> float:

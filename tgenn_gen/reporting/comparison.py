@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from math import isnan
 
+import numpy as np
 from markupsafe import Markup
 
 from tgenn_gen.analysis.cost import PopulationCost
@@ -69,7 +70,7 @@ def _curves(measures: Mapping[str, Measures]) -> Iterator[Figure]:
         accurate = "accuracy" in found
         key, factor = ("accuracy", 100) if accurate else ("mean_squared_error", 1)
         words, unit = (words, unit) if accurate else ("mean squared error", "")
-        per_step = [factor * value for value in found[f"{key}_per_step"]]
+        per_step = (factor * np.asarray(found[f"{key}_per_step"], np.float64)).tolist()
         m = measures[label]
         ann = evaluation.relu_outputs[name] if m.ann is None else m.ann[name]
         reference = (

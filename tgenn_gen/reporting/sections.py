@@ -164,7 +164,7 @@ def accuracy_figures(
         key = "accuracy" if accurate else "mean_squared_error"
         factor, unit = (100, " %") if accurate else (1, "")
         label = "accuracy" if accurate else "mean squared error"
-        per_step = [factor * v for v in found[f"{key}_per_step"]]
+        per_step = (factor * np.asarray(found[f"{key}_per_step"], np.float64)).tolist()
         steps = [step for step, v in enumerate(per_step, 1) if not isnan(v)]
         answers = [per_step[step - 1] for step in steps]
         references = [("the network with ReLUs", 1, evaluation.relu_outputs[name][key])]
