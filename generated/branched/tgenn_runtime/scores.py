@@ -22,7 +22,7 @@ class Accuracy:
     targets: class numbers as integers (n, *shape without its last axis), whose decision is the largest logit;
     or 0/1 labels as booleans (n, *shape), where a logit above 0 decides for 1. Labels of one value are the
     classes 0 and 1. In maps each pixel has a decision. `add` takes the logits of one batch after the other.
-    last_only: whether there is no answer before the last step: the accuracies of the others are NaN.
+    last_only: whether there is no answer before the last step: the accuracies of the others are None.
     """
 
     def __init__(self, targets: np.ndarray, shape: tuple[int, ...], last_only: bool = False) -> None:
@@ -58,7 +58,7 @@ class Accuracy:
         confusion_matrix: a row for each class of the targets, a column for each of the outputs.
         """
         per_step = _answers(self.correct / self.decided, self.last_only)
-        found = {"accuracy": per_step[-1], "accuracy_per_step": per_step}
+        found: dict[str, Any] = {"accuracy": per_step[-1], "accuracy_per_step": per_step}
         if self.several:
             found["exact_match"] = self._exact_match()
         if self.confusion is not None:
@@ -94,7 +94,7 @@ class Errors:
 
     values: the targets, (n, *shape). uint8 images, which have more than one axis, are divided by
     `uint8_divisor`. They are compared with `activation` of the logits. `add` takes the logits of one batch
-    after the other. last_only: whether the errors before the last step are NaN.
+    after the other. last_only: whether the errors before the last step are None.
     """
 
     def __init__(
@@ -158,9 +158,7 @@ def _score(
     return Errors(y, uint8_divisor, output["activation"], last_only)
 
 
-def _answers(per_step: np.ndarray, last_only: bool) -> list[float]:
-    """Scores after each step as a list; NaN before the last one if only that has an answer."""
-    if last_only:
-        per_step = np.append(np.full(len(per_step) - 1, np.nan), per_step[-1:])
-    answers: list[float] = per_step.tolist()
-    return answers
+def _answers(per_step: np.ndarray, last_only: bool) -> list[float | None]:
+    """Scores after each step; None before the last one if only that has an answer."""
+    *earlier, last = per_step.tolist()
+    return [*([None] * len(earlier) if last_only else earlier), last]
