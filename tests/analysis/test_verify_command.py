@@ -54,11 +54,12 @@ def test_a_departure_is_marked_and_named_with_exit_status_1(folder, capsys):
 
 
 def test_notes_say_what_limits_the_comparison(folder, capsys):
-    assert main(["verify", "net", "--data", "d.npz", "-n", "5"]) == 0
-    assert (
-        "weights are not verified, only what the neurons make of them: give --model"
-        in capsys.readouterr().err
-    )
+    assert main(["verify", "net", "--data", "d.npz", "-n", "5", "--json", "r.json"]) == 0
+    errors = capsys.readouterr().err
+    assert "weights are not verified, only what the neurons make of them: give --model" in errors
+    assert "note: only 5 examples are verified, the figures are rough: give about 200" in errors
+    notes = json.loads(Path("r.json").read_text())["notes"]
+    assert any("only 5 examples" in note for note in notes)
     keras.models.load_model("m.keras").save("again.h5")
     assert main(["verify", "net", "--model", "again.h5", "--data", "d.npz", "-n", "5"]) == 0
     assert "again.h5 is not the file that the network was converted from" in capsys.readouterr().err

@@ -109,6 +109,22 @@ def test_an_output_gets_the_ridge_regression_whose_penalty_is_best_on_examples_t
     np.testing.assert_allclose(found.bias.values, layer.bias.values + shift, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("offset", [0, 100, 3e4])
+def test_a_large_constant_in_all_inputs_changes_no_fit_of_more_columns_than_rows(offset):
+    rows, columns = 300, 500
+    x = normal(rows, columns) + np.float32(offset)  # rounded to float32 as the products of a population are
+    y = (x.astype(np.float64) - offset) @ normal(columns, 2, seed=1) / 30 + normal(rows, 2, seed=2) + 5
+    held_out = np.arange(rows) % HELD_OUT == HELD_OUT - 1
+    change, shift = least_squares._regression_of_few(x, y, held_out)
+    exact, constant = least_squares._regression(
+        *least_squares._products((x.astype(np.float64) - offset)[None], y[None], held_out), 2
+    )
+    np.testing.assert_allclose(change, exact, rtol=1e-5, atol=1e-9)
+    left = y - shift - x.astype(np.float64) @ change[0]
+    np.testing.assert_allclose(left.mean(axis=0), 0, atol=1e-7)
+    np.testing.assert_allclose(left, y - constant - (x.astype(np.float64) - offset) @ exact[0], atol=1e-5)
+
+
 def test_the_number_of_threads_changes_no_bit_of_the_weights():
     network = three_layers(SIGNED)
     found = []

@@ -8,7 +8,7 @@ layer, its activations are those that Keras computes.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -34,22 +34,17 @@ from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
 from tgenn_gen.runtime.data import Examples, count_of
 
 BATCH = 16  # examples that Keras runs at a time
-SATURATED = 0.95  # of the largest rate: such neurons do not show what is added to their values
 Values = Mapping[str, np.ndarray]  # {input or population: (batch, *shape)}, in the units of the ANN
 
 
 class Reference(ABC):
     """An ANN with the populations of a network.
 
-    name: for messages. notes: what a user should know about it. exact: whether no constant is estimated.
+    name: for messages. notes: what a user should know about it.
     """
 
     name: str
     notes: tuple[str, ...]
-
-    @property
-    def exact(self) -> bool:
-        return True
 
     @abstractmethod
     def activations(self, examples: Examples) -> dict[str, np.ndarray]:
@@ -65,13 +60,6 @@ class Reference(ABC):
     @abstractmethod
     def layer(self, name: str, values: Values) -> np.ndarray:
         """What the ANN's layer of a population computes from these values, (batch, *shape)."""
-
-    def fitted(self, network: Network, emitted: Values) -> Reference:
-        """The same ANN with the constants that a conversion adds to values.
-
-        emitted: what the network emits for a batch, as `layer` takes values.
-        """
-        return self
 
 
 @dataclass(frozen=True)
@@ -119,9 +107,7 @@ def _activation(population: Population, current: np.ndarray) -> np.ndarray:
 class KerasReference(Reference):
     """The Keras model, folded to the document's populations, with their names.
 
-    tensors: {population: the Keras layer whose output it is}; `outputs` computes them. shifts: populations
-    whose values the conversion raised by a constant for each channel (conversion.shifts); offsets: outputs to
-    which the correction "offset" added a number. The document does not record these constants.
+    tensors: {population: the Keras layer whose output it is}; `outputs` computes them.
     """
 
     name: str
@@ -129,12 +115,6 @@ class KerasReference(Reference):
     network: Network
     outputs: LayerOutputs
     tensors: Mapping[str, str]
-    shifts: tuple[str, ...] = ()
-    offsets: tuple[str, ...] = ()
-
-    @property
-    def exact(self) -> bool:
-        return not self.shifts and not self.offsets
 
     def activations(self, examples: Examples) -> dict[str, np.ndarray]:
         found = {p.name: _activation(p, current) for p, current in ann_currents(self.network, examples)}
@@ -153,25 +133,6 @@ class KerasReference(Reference):
     def layer(self, name: str, values: Values) -> np.ndarray:
         population = self.network.population(name)
         return _activation(population, population.current(values))
-
-    def fitted(self, network: Network, emitted: Values) -> KerasReference:
-        """The same with the constants that the conversion added, found from what a batch emitted.
-
-        A constant is the median of what the neurons emit less what the ANN's layer computes, for neurons that
-        are neither silent nor saturated.
-        """
-        found: dict[str, np.ndarray] = {}
-        for name in (*self.shifts, *self.offsets):
-            own, population = network.population(name), with_shifts(self.network, found).population(name)
-            difference = emitted[name] - population.current(emitted)
-            shown = (emitted[name] > 0) & (emitted[name] < SATURATED * own.scales) | (not own.neuron.spikes)
-            channels = np.where(shown, difference, np.nan).reshape(-1, own.shape[-1])
-            channels = channels if name in self.shifts else channels.reshape(-1, 1)
-            medians = np.zeros(channels.shape[1])
-            known = ~np.isnan(channels).all(axis=0)
-            medians[known] = np.nanmedian(channels[:, known], axis=0)
-            found[name] = np.broadcast_to(medians, own.shape[-1:])
-        return replace(self, network=with_shifts(self.network, found))
 
 
 def keras_reference(network: Network, model: Any, examples: Examples) -> KerasReference:
@@ -203,20 +164,47 @@ def keras_reference(network: Network, model: Any, examples: Examples) -> KerasRe
     offsets = []
     if "offset" in recorded_corrections(network):
         offsets = [names[o.population] for o in folded.outputs if not o.rectified]
-    if added := [*shifts, *offsets]:
-        where = f"the constants that the conversion added to the values of {', '.join(added)}"
+    if shifts:
         notes.append(
-            f"{where} are not recorded: they are estimated, so an error in one of them does not show"
+            f"the constants that the conversion added to the values of {', '.join(shifts)} are not recorded: "
+            "they are what its biases are above the model's, so a wrong bias shows only behind them"
+        )
+    if offsets:
+        notes.append(
+            f"the number that the conversion added to all values of {', '.join(offsets)} is not recorded: it "
+            "is the median of what its biases are above the model's, so an error in it does not show"
         )
     return KerasReference(
         read.file if path is not None else f"the model '{read.name}'",
         tuple(notes),
-        _renamed(folded.network, names),
+        _raised(_renamed(folded.network, names), network, shifts, offsets),
         LayerOutputs(keras_model, {*tensors.values()}),
         tensors,
-        tuple(shifts),
-        tuple(offsets),
     )
+
+
+def _raised(folded: Network, network: Network, shifts: Sequence[str], offsets: Sequence[str]) -> Network:
+    """The folded model with the constants that the conversion added to values of these populations.
+
+    shifts: those raised by a constant for each channel (conversion.shifts). offsets: outputs to which the
+    correction "offset" added a number. The document does not record the constants: they are what its biases
+    are above the model's. Corrected weights make up for their mean change in the bias, which then counts as
+    part of the constant.
+    """
+    found: dict[str, np.ndarray] = {}
+    for name in (*shifts, *offsets):
+        own, alike = network.population(name), with_shifts(folded, found).population(name)
+        factor = own.scales / own.neuron.unit(network.simulation.dt)
+        above = (_biases(own) * factor - _biases(alike)).reshape(-1, own.shape[-1])
+        channels = np.median(above, axis=0)
+        found[name] = channels if name in shifts else np.full_like(channels, np.median(channels))
+    return with_shifts(folded, found)
+
+
+def _biases(population: Population) -> np.ndarray:
+    """float64, one for each neuron."""
+    bias = 0.0 if population.bias is None else population.bias.values.astype(np.float64)
+    return np.broadcast_to(bias, population.shape)
 
 
 def recorded_corrections(network: Network) -> tuple[str, ...]:

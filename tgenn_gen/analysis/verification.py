@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ TOLERANCE = (
 CHANNEL = 3  # one channel may differ by so many times the tolerance
 CORRECTED = 2  # weights that were corrected may, where their current is nearest to the ANN's activations
 EXACT = 0.2  # weights that were not corrected may only by this part of it: they are those of the model
+FEW = 20  # with fewer examples a note says that figures are rough
 ADDED_UP = 0.5  # the relative error of an output that a network with errors of rounding alone may have
 
 
@@ -188,9 +189,9 @@ class Agreement:
         self.network, self.reference, self.tolerance = network, reference, tolerance
         self.record: list[str] | tuple[()] = network.spiking if network.few_spike else ()
         self._weights, self._done = step_weights(timesteps, network.few_spike), 0
-        self._timesteps, self._fitted = timesteps, False
+        self._timesteps, spiking = timesteps, {*network.spiking}
         self._sums = {
-            name: _Sums(network.shapes[name][-1])
+            name: _Sums(network.shapes[name][-1], name in spiking)
             for name in network.shapes
             if name not in {i.name for i in network.inputs if not i.encoding.spikes}
         }
@@ -212,8 +213,6 @@ class Agreement:
             emitted[p.name] = rates[p.name] * p.scales if p.neuron.spikes else batch.logits[p.name]
         got = {**emitted, **network.presented(raw)}
         taken = {**emitted, **self.reference.presented(raw)}
-        if not self._fitted:
-            self.reference, self._fitted = self.reference.fitted(network, taken), True
         activations = self.reference.activations(examples)
         for i in network.inputs:
             if i.encoding.spikes:
@@ -251,14 +250,19 @@ class Agreement:
 
     def result(self) -> Verification:
         """The figures of all batches so far."""
-        outputs, spiking = {o.population for o in self.network.outputs}, {*self.network.spiking}
+        outputs = {o.population for o in self.network.outputs}
         corrected = not {"weights", "bias"}.isdisjoint(recorded_corrections(self.network))
-        exact = self.reference.exact and not corrected
-        layers = [
-            sums.agreement(name, name in spiking, self.tolerance, corrected, exact, name in outputs)
-            for name, sums in self._sums.items()
-        ]
+        layers = []
+        for name, sums in self._sums.items():
+            figures, limit = sums.figures(name), EXACT * self.tolerance
+            if corrected:
+                near = sums.systematic("a", "c") <= self.tolerance
+                limit = CORRECTED * self.tolerance if near else self.tolerance
+            departs = _departure(figures, limit, self.tolerance, name in outputs)
+            layers.append(replace(figures, departs=departs))
         notes = list(self.reference.notes)
+        if self._done < FEW:
+            notes.append(f"only {self._done} examples are verified, the figures are rough: give about 200")
         if isinstance(self.reference, OwnReLUs):
             words = "give `model` to compare them with the ANN"
             notes.append(f"weights are not verified, only what the neurons make of them: {words}")
@@ -281,7 +285,8 @@ class _Sums:
     a: the ANN's activation, r: emitted, c: the current's, e: what the ANN's layer makes of what was got.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, spikes: bool) -> None:
+        self.spikes = spikes
         self.count = self.silent = self.saturated = self.clipped = 0
         self.sums = {key: np.zeros(channels) for key in "a r c e aa rr cc ee ar rc re ce ac".split()}
 
@@ -305,31 +310,15 @@ class _Sums:
         self.clipped += int(np.count_nonzero(activation > top))
         self.silent, self.saturated = self.silent + silent, self.saturated + saturated
 
-    def agreement(
-        self, name: str, spikes: bool, tolerance: float, corrected: bool, exact: bool, output: bool
-    ) -> LayerAgreement:
-        """The figures of the population `name`.
-
-        corrected: whether weights or biases were. exact: whether they are to be exactly those of the ANN.
-        """
+    def figures(self, name: str) -> LayerAgreement:
+        """The figures of the population `name`, which is not judged."""
         s, n = {key: value.sum() for key, value in self.sums.items()}, self.count * len(self.sums["a"])
         weights, channel = self._weights()
-        neurons = self._systematic("r", "c")
         error = _ratio(np.sqrt(max(0.0, s["rr"] - 2 * s["ar"] + s["aa"])), np.sqrt(s["aa"]))
         spread = (s["aa"] - s["a"] ** 2 / n) * (s["rr"] - s["r"] ** 2 / n)
         correlation = (s["ar"] - s["a"] * s["r"] / n) / np.sqrt(spread) if spread > 0 else np.nan
-        limit = tolerance * (EXACT if exact else 1)
-        if corrected and self._systematic("a", "c") <= tolerance:
-            limit = CORRECTED * tolerance
-        departs = ""
-        if weights > limit or channel > CHANNEL * limit:
-            departs = "weights"
-        elif neurons > tolerance:
-            departs = "neurons"
-        elif output and error > ADDED_UP:
-            departs = "added up"
         silent, saturated, clipped = (
-            count / n if spikes else np.nan for count in (self.silent, self.saturated, self.clipped)
+            count / n if self.spikes else np.nan for count in (self.silent, self.saturated, self.clipped)
         )
         return LayerAgreement(
             name,
@@ -342,8 +331,7 @@ class _Sums:
             gain=float(s["re"] / s["ee"]) if s["ee"] else np.nan,
             weights_error=weights,
             channel_error=channel,
-            neuron_error=neurons,
-            departs=departs,
+            neuron_error=self.systematic("r", "c"),
         )
 
     def _weights(self) -> tuple[float, float]:
@@ -355,7 +343,7 @@ class _Sums:
         worst = float((square / np.where(channels, channels, 1)).max())
         return _ratio(np.sqrt(square.sum()), np.sqrt(size.sum())), float(np.sqrt(worst))
 
-    def _systematic(self, y: str, x: str) -> float:
+    def systematic(self, y: str, x: str) -> float:
         """The systematic part of y - x, relative to x.
 
         In each channel y = slope x + constant + rest. The systematic part is all but the rest, less what the
@@ -372,6 +360,15 @@ class _Sums:
         square -= (1 + varies) * rest / n
         size = s[x + x].sum() or s[y + y].sum()
         return _ratio(np.sqrt(max(0.0, n * square.sum())), np.sqrt(size))
+
+
+def _departure(figures: LayerAgreement, limit: float, tolerance: float, output: bool) -> str:
+    """Why a population with these figures departs; "" if it does not. limit: of `weights_error`."""
+    if figures.weights_error > limit or figures.channel_error > CHANNEL * limit:
+        return "weights"
+    if figures.neuron_error > tolerance:
+        return "neurons"
+    return "added up" if output and figures.relative_error > ADDED_UP else ""
 
 
 def _ratio(part: float, whole: float) -> float:

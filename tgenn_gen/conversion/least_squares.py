@@ -227,16 +227,14 @@ def _regression(training: np.ndarray, test: np.ndarray, outputs: int) -> tuple[n
 def _regression_of_few(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """As `_regression`, with products of rows, which are fewer than the columns.
 
-    x: (rows, columns). y: (rows, outputs), what the current lacks.
+    x: (rows, columns). y: (rows, outputs), what the current lacks. Sums are in float64: a large constant in x
+    leaves few digits of float32.
     """
-    mean, shift = x.mean(axis=0), y.mean(axis=0)
-    deviation = _deviation(x.std(axis=0)[None])[0]
-    x, y = (x - mean) / deviation, y - shift
-
-    def products(_: int) -> np.ndarray:
-        return (x @ x.T).astype(np.float64)
-
-    (rows,) = in_threads(products, [0])
+    mean, shift = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
+    x, y = x - mean, y - shift
+    deviation = _deviation(np.sqrt(np.einsum("rc,rc->c", x, x) / len(x))[None])[0]
+    x /= deviation
+    (rows,) = in_threads(lambda _: x @ x.T, [0])
     every = np.ones(len(x), bool)
 
     def solved(used: np.ndarray, penalty: float) -> np.ndarray:
@@ -251,7 +249,7 @@ def _regression_of_few(x: np.ndarray, y: np.ndarray, held_out: np.ndarray) -> tu
     change = np.zeros((x.shape[1], y.shape[1]))
     if max(gains) > 0:
         (found,) = in_threads(partial(solved, every), [PENALTIES[int(np.argmax(gains))]])
-        change = x.T @ found.astype(np.float32) / deviation[:, None]
+        change = x.T @ found / deviation[:, None]
     return change[None], shift - mean @ change
 
 
