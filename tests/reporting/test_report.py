@@ -365,6 +365,27 @@ def test_charts_have_the_values_in_words_and_round_ticks():
     assert x[3] - x[2] == pytest.approx(2 * (x[2] - x[1]), abs=0.2)
 
 
+def test_a_line_of_one_point_is_a_dot_in_the_chart_and_in_its_legend():
+    lines = [Line("a", (8,), (98,), 1), Line("b", (1, 8), (99, 99), 0, True)]
+    chart, legend = line_chart(lines, "steps", "accuracy", "text", steps=True).split("</svg>", 1)
+    (x, y) = re.search(r'<circle [^>]*--series-1[^>]* cx="([\d.]+)" cy="([\d.]+)"', chart).groups()
+    ends = re.search(r'points="[\d.]+,([\d.]+) ([\d.]+),', chart)
+    assert float(x) == float(ends[2]) and float(y) > float(ends[1])
+    assert chart.count("<polyline") == 1 and legend.count("<circle") == 1
+
+
+def test_no_tick_of_an_accuracy_is_above_100():
+    chart = line_chart([Line("a", (1, 2), (100, 100))], "steps", "accuracy", "text", steps=True, unit=" %")
+    assert max(float(tick) for tick in re.findall(r"([\d.]+) %</text>", chart)) == 100
+
+
+def test_numbers_of_ticks_do_not_meet_the_name_of_their_axis():
+    chart = line_chart([Line("a", (1, 2), (92.5, 97.25))], "steps", "accuracy", "text", unit=" %")
+    places = [(float(x), n) for x, n in re.findall(r'<text x="([\d.]+)"[^>]*"end">([^<]+)</text>', chart)]
+    name = float(re.search(r"translate\(([\d.]+)", chart)[1])
+    assert min(x - 7 * len(number) for x, number in places) >= name + 6
+
+
 @pytest.mark.parametrize(
     "values", [(100, 100), (99.94, 99.98), (98, 98.05), (0.2, 0.7), (5, 5), (1.0001, 1.0002), (0, 0), (-3, 4)]
 )
