@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
-from tgenn_gen import TgennError, evaluate, save, simulate
+from tgenn_gen import TgennError, evaluate, load, save, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
@@ -27,6 +27,8 @@ def test_accuracies_are_those_of_the_engine_whatever_the_batches(network, monkey
     found = evaluate(network, x, y, timesteps=6, seed=2)
     result = simulate(network, x, timesteps=6, seed=2, batch_size=11)
     expected = (result.output_per_step.argmax(axis=2) == y).mean(axis=1)
+    if network.few_spike:  # no answer before the last step
+        expected[:-1] = np.nan
     np.testing.assert_allclose(found.accuracy_per_step, expected)
     spikes = sum(counts.sum() for counts in result.spike_counts.values())
     assert found.spikes_per_example == pytest.approx(spikes / 11)
@@ -108,6 +110,88 @@ def test_documents_stand_side_by_side_in_table_json_and_plot(documents, capsys):
     per_step = data["networks"][0]["accuracy_per_step"]
     assert shown[2:6] == [f"{100 * per_step[t - 1]:.2f}" for t in (2, 4, 8, 9)]
     assert (documents / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def two_codes(tmp_path):
+    """Documents of the same shapes: rate (6 steps), few (6 steps), and data for them."""
+    kinds = of_all_kinds()
+    rate, few = kinds["signed"], kinds["few_spike"]
+    for name, network in (("rate", rate), ("few", few)):
+        save(replace(network, simulation=replace(network.simulation, timesteps=6)), tmp_path / name)
+    shape = rate.inputs[0].shape
+    assert shape == few.inputs[0].shape and rate.populations[-1].size == few.populations[-1].size
+    np.savez(tmp_path / "data.npz", x=dyadic_examples(shape, 9), y=np.arange(9) % rate.populations[-1].size)
+    return tmp_path
+
+
+def table_of(output):
+    """{row: {column: cell}} of a table in Markdown, and the lines after it."""
+    lines = output.splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    head, _, *rows = rows
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}, [n for n in lines if n[:1] == "-"]
+
+
+@pytest.mark.parametrize("targets", ["classes", "values"])
+def test_a_few_spike_network_has_no_score_before_its_last_step(two_codes, capsys, monkeypatch, targets):
+    monkeypatch.chdir(two_codes)
+    key = "accuracy" if targets == "classes" else "mean_squared_error"
+    if targets == "values":
+        with np.load("data.npz") as data:
+            x = data["x"]
+        np.savez("data.npz", x=x, y=np.random.default_rng(0).random((9, 5)))
+    assert main(["evaluate", "rate", "few", "--data", "data.npz", "--json", "r.json", "--plot", "p.svg"]) == 0
+    table, notes = table_of(capsys.readouterr().out)
+    rate, few = table.values()
+    assert [few[f"T = {t}"] for t in (2, 4)] == ["-", "-"] and float(few["T = 6"]) >= 0
+    assert "-" not in rate.values()
+    assert notes == [
+        "-: few has an answer only after all 6 steps, which each population takes before the next one starts"
+    ]
+    text = (two_codes / "r.json").read_text()
+    assert "NaN" not in text
+    of_rate, of_few = json.loads(text)["networks"]
+    for scores in (of_few, of_few["outputs"]["classes"]):
+        assert scores[f"{key}_per_step"] == [None] * 5 + [scores[key]]
+    assert None not in of_rate[f"{key}_per_step"]
+
+
+def test_steps_without_an_answer_of_any_network_have_no_column(two_codes, capsys):
+    command = ["evaluate", str(two_codes / "few"), "--data", str(two_codes / "data.npz")]
+    assert main(command) == 0
+    (row,), notes = table_of(capsys.readouterr().out)[0].values(), []
+    assert [name for name in row if name.startswith("T = ")] == ["T = 6"] and notes == []
+
+
+def test_the_last_step_of_each_network_has_a_column(documents, capsys):
+    for name, steps in (("a", 5), ("b", 9)):
+        network = small_cnn()
+        network = replace(network, simulation=replace(network.simulation, timesteps=steps))
+        save(network, documents / name, force=True)
+    paths = [str(documents / name) for name in "ab"]
+    assert main(["evaluate", *paths, "--data", str(documents / "data.npz")]) == 0
+    a, b = table_of(capsys.readouterr().out)[0].values()
+    assert [name for name in a if name.startswith("T = ")] == [f"T = {t}" for t in (2, 4, 5, 8, 9)]
+    assert (a["T = 8"], a["T = 9"]) == ("", "") and a["T = 5"] and b["T = 5"]
+
+
+def test_the_scores_with_relus_are_known_for_few_spike_networks_too(two_codes):
+    network = load(two_codes / "few")
+    with np.load(two_codes / "data.npz") as data:
+        found = evaluate(network, data["x"], data["y"])
+    assert np.isnan(found.accuracy_per_step[:-1]).all() and 0 <= found.relu_accuracy <= 1
+    assert "nan" not in repr(found)
+
+
+@pytest.mark.parametrize("path", ["few", "rate"])
+def test_with_and_without_its_cost_a_network_has_the_same_scores(two_codes, capsys, path):
+    command = ["evaluate", str(two_codes / path), "--data", str(two_codes / "data.npz"), "--seed", "3"]
+    tables = []
+    for more in ([], ["--cost"]):
+        assert main([*command, *more]) == 0
+        tables.append(capsys.readouterr().out.splitlines()[:3])
+    assert tables[0] == tables[1]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from sample_networks import branched, dyadic_examples, examples_for, of_all_kind
 import tgenn_gen
 from tgenn_gen import TgennError, evaluate, save, simulate
 from tgenn_gen.cli.main import main
+from tgenn_gen.engine.accuracy_interval import accuracy_interval
 from tgenn_gen.engine.simulation import checked
 from tgenn_gen.reporting.charts import Line, line_chart, png
 from tgenn_gen.reporting.measures import measured
@@ -169,15 +170,58 @@ def test_an_output_of_few_spike_neurons_comes_after_all_synaptic_events_of_the_p
     assert events[-1] == pytest.approx(before + last)
 
 
-def test_steps_matter_where_accuracy_departs_by_more_than_its_standard_error(cnn):
+def test_steps_matter_where_accuracy_leaves_the_interval_of_the_last_one(cnn):
     network, x, y, page = cnn
     found = next(iter(evaluate(network, x, y).outputs.values()))
-    accuracy = found["accuracy"]
-    near = max(0.01, (accuracy * (1 - accuracy) / len(x)) ** 0.5)
-    far = [t for t, a in enumerate(found["accuracy_per_step"], 1) if abs(a - accuracy) > near]
-    assert near > 0.01
-    assert f"From step {max(far, default=0) + 1} of {network.simulation.timesteps} on" in page.text
-    assert f"within {100 * near:.2g} points (its standard error) of the last one" in page.text
+    low, high = accuracy_interval(found["accuracy"], len(x))
+    far = [t for t, a in enumerate(found["accuracy_per_step"], 1) if not low <= a <= high]
+    steps = f"From step {max(far, default=0) + 1} of {network.simulation.timesteps} on"
+    assert f"{steps}, the accuracy stays in the 68 % interval of the last one" in page.text
+    assert f"(68 % interval: {100 * low:.2f} to {100 * high:.2f} %)" in page.text
+    assert f"68 % interval (Wilson) of the last value: {100 * low:.2f} to {100 * high:.2f} %." in page.text
+
+
+def test_an_accuracy_of_100_percent_is_not_certain(tmp_path):
+    network = small_cnn()
+    x = dyadic_examples(network.inputs[0].shape, 19)
+    page = written(tmp_path, network, x, simulate(network, x).predictions)
+    assert "(68 % interval: 95.00 to 100.00 %)" in page.text
+
+
+def with_few_spikes():
+    network = of_all_kinds()["few_spike"]
+    return replace(network, simulation=replace(network.simulation, timesteps=6))
+
+
+def test_a_few_spike_network_has_one_accuracy_that_of_evaluate(tmp_path):
+    network = with_few_spikes()
+    x = examples_for(network, 12)
+    y = classes(network, 12)
+    page = written(tmp_path, network, x, y)
+    head, (_, _, last) = page.tables["Accuracy after T time steps"]
+    accuracy = 100 * evaluate(network, x, y).accuracy_per_step[-1]
+    assert head[1:] == ["with ReLUs", "T = 6"] and last == f"{accuracy:.2f} %"
+    curves = [label for label in page.attributes("aria-label") if label.startswith("Accuracy against")]
+    assert len(curves) == 2 and curves[0].endswith(f"time steps: 6: {accuracy:.4g} %")
+    assert curves[1].count("%") == 1
+    assert "nan" not in (tmp_path / "report.html").read_text().lower()
+    assert "settle" not in page.text and "Where the line is flat" not in page.text
+    assert "each population takes all 6 steps before the next one starts" in page.text
+
+
+def test_a_few_spike_network_stands_beside_one_with_a_rate_code(tmp_path):
+    few, rate = with_few_spikes(), of_all_kinds()["signed"]
+    x = examples_for(rate, 12)
+    for name, network in (("few", few), ("rate", rate)):
+        save(network, tmp_path / name)
+    np.savez(tmp_path / "data.npz", x=x, y=classes(rate, 12))
+    output = tmp_path / "r.html"
+    paths = [str(tmp_path / name) for name in ("few", "rate")]
+    assert main(["report", *paths, "--data", str(tmp_path / "data.npz"), "-o", str(output), "-q"]) == 0
+    html = output.read_text()
+    assert "nan" not in html.lower() and "an answer after the last step only" in html
+    points = re.findall('<polyline class="line" style="stroke:var\\(--series-0\\)" points="([^"]*)"', html)
+    assert [len(line.split()) for line in points[:2]] == [1, 1]  # by steps, and by synaptic events
 
 
 def test_the_page_has_all_that_its_energies_are_made_of(cnn):

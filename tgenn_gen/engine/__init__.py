@@ -9,6 +9,7 @@ A module imports only those above it:
     numpy_engines      NumPy alone, or compiled
     ann                the ANN that a network stands for
     simulation         simulate
+    accuracy_interval  the uncertainty of an accuracy
     evaluation_plot    accuracy against time steps
     evaluation         evaluate
     evaluation_report  evaluations as a table and as JSON

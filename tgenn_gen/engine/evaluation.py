@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from tgenn_gen.engine.ann import ann_rates
-from tgenn_gen.engine.evaluation_plot import Scores, draw_evaluations
+from tgenn_gen.engine.evaluation_plot import Scores, ann_problems, draw_evaluations
 from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
-from tgenn_gen.network.argument_checks import as_array
+from tgenn_gen.network.argument_checks import as_array, file_path, require, shown
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
@@ -45,7 +45,8 @@ class Evaluation:
         outputs: `{population: its scores}`, for outputs with targets: `accuracy` and `accuracy_per_step`,
             0 to 1, `confusion_matrix` (rows: targets; up to 1000 classes), `mean_iou` of maps, `exact_match`
             of several 0/1 labels; or `mean_squared_error`, `mean_absolute_error` and
-            `mean_squared_error_per_step`.
+            `mean_squared_error_per_step`. With the few-spike code there is no answer before the last step:
+            those of the steps before are NaN (null in JSON).
         relu_outputs: The same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
             corrected.
         spikes_per_example: The spikes of all populations together, per example.
@@ -72,7 +73,11 @@ class Evaluation:
 
     @property
     def accuracy_per_step(self) -> tuple[float, ...]:
-        """The accuracy of the first output that has targets, after each step. KeyError for a regression."""
+        """The accuracy of the first output that has targets, after each step. KeyError for a regression.
+
+        NaN before the last step with the few-spike code, where each population takes all its steps before
+        the next one starts.
+        """
         return tuple(next(iter(self.outputs.values()))["accuracy_per_step"])
 
     @property
@@ -84,17 +89,30 @@ class Evaluation:
     def plot(self, *others: Evaluation, ann: Scores | None = None, path: str | Path | None = None) -> Any:
         """Draw accuracy, or error, against time steps: of this evaluation, and of others beside it.
 
+        Bands are Wilson's intervals of an accuracy on n examples, with a confidence of 68 %, as a standard
+        error to both sides has.
+
         Args:
             others: Further evaluations on the same examples.
-            ann: The ANN's scores, as `relu_outputs`. None: those of each evaluation.
+            ann: The ANN's scores, `{output: {measure: value}}` as `relu_outputs`, such as
+                `{"classes": {"accuracy": 0.98}}`. None: those of each evaluation.
             path: Where to save the figure, too: a .png, .svg or .pdf.
 
         Returns:
             matplotlib's Figure.
 
         Raises:
+            TgennError: T503 an argument does not fit.
             ValueError: matplotlib is missing, or the file cannot be written.
         """
+        strange = [other for other in others if not isinstance(other, Evaluation)]
+        require(
+            "plot",
+            "T503",
+            [(f"others has {shown(other)}, expected evaluations", "") for other in strange],
+            [] if ann is None or strange else ann_problems(ann, [self, *others]),
+            file_path("path", path, optional=True),
+        )
         require_plot(path)
         figure = draw_evaluations([self, *others], ann)
         if path is not None:
@@ -130,11 +148,31 @@ def evaluate(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
+    targets = checked_targets("evaluate", y, network, count_of(examples))
+    return scored(network, examples, targets, timesteps, seed=seed, progress=progress)
+
+
+def scored(
+    network: Network,
+    examples: Examples,
+    targets: Targets,
+    timesteps: int,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+    counter: Callable[[Result], None] | None = None,
+) -> Evaluation:
+    """Simulate checked examples, and compare the outputs with targets, of checked_targets.
+
+    counter: called with the result of each batch, which then has membrane updates, too.
+    """
     count = count_of(examples)
-    scorer = Scorer(network, examples, checked_targets("evaluate", y, network, count), timesteps)
+    scorer = Scorer(network, examples, targets, timesteps)
     log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
-    for batch in simulated_batches(network, examples, timesteps, seed):
+    for batch in simulated_batches(network, examples, timesteps, seed, count_updates=counter is not None):
         scorer.add(batch)
+        if counter is not None:
+            counter(batch)
         if progress is not None:
             progress(scorer.done, count)
     return scorer.result()
@@ -149,7 +187,7 @@ class Scorer:
     def __init__(self, network: Network, examples: Examples, targets: Targets, timesteps: int) -> None:
         self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
         self._inputs, outputs = input_table(network), output_table(network)
-        self._scores = scores_of(targets, self._inputs, outputs)
+        self._scores = scores_of(targets, self._inputs, outputs, network.few_spike)
         self._relu_scores = scores_of(targets, self._inputs, outputs)
         self._spikes = 0
 

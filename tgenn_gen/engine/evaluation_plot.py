@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tgenn_gen.engine.accuracy_interval import CONFIDENCE, accuracy_interval, are_examples
+from tgenn_gen.network.argument_checks import Wrong, shown
 from tgenn_gen.runtime.raster import new_figure
 
 Scores = Mapping[str, Mapping[str, Any]]  # {output: {measure: value}}, as Evaluation.outputs
@@ -39,31 +41,68 @@ class Measured:
 
     label      of the network, and of the output where there are several
     key        accuracy or mean_squared_error
-    per_step   after each step
+    per_step   after each step; NaN where there is no answer yet
     best       the ANN's
     examples   the number of examples that are right or wrong as a whole; 0 if they are not
     """
 
     label: str
     key: str
-    per_step: list[float]
+    per_step: np.ndarray
     best: float
     examples: int
 
-    def band(self) -> np.ndarray:
-        """The standard error after each step, of a binomial distribution; 0 where that is not known."""
-        p = np.asarray(self.per_step)
-        return np.sqrt(p * (1 - p) / self.examples) if self.examples else np.zeros(len(p))
+    def band(self) -> tuple[np.ndarray, np.ndarray]:
+        """The interval of the accuracy after each step; the score itself where that is not known."""
+        return accuracy_interval(self.per_step, self.examples) if self.examples else (self.per_step,) * 2
+
+    @property
+    def answers(self) -> np.ndarray:
+        """The steps, from 1 on, after which there is an answer."""
+        found: np.ndarray = np.flatnonzero(~np.isnan(self.per_step)) + 1
+        return found
 
 
 def measures(evaluation: Evaluated, ann: Scores | None) -> Iterator[Measured]:
     """For each output its accuracy, or else its mean squared error, and the ANN's."""
     of_ann = evaluation.relu_outputs if ann is None else ann
-    for (name, found), best in zip(evaluation.outputs.items(), of_ann.values(), strict=True):
-        key = "accuracy" if "accuracy" in found else "mean_squared_error"
+    for name, found in evaluation.outputs.items():
+        key = measure_of(found)
         label = evaluation.name if len(evaluation.outputs) == 1 else f"{evaluation.name}: {name}"
-        whole = key == "accuracy" and not {"mean_iou", "exact_match"} & set(found)
-        yield Measured(label, key, found[f"{key}_per_step"], best[key], evaluation.n if whole else 0)
+        per_step = np.asarray(found[f"{key}_per_step"], np.float64)
+        best = _of_output(of_ann, evaluation, name)[key]
+        yield Measured(label, key, per_step, best, evaluation.n if are_examples(found) else 0)
+
+
+def measure_of(scores: Mapping[str, Any]) -> str:
+    """The measure that is shown of an output's scores."""
+    return "accuracy" if "accuracy" in scores else "mean_squared_error"
+
+
+def _of_output(ann: Scores, evaluation: Evaluated, name: str) -> Any:
+    """The ANN's scores of an output; None without any. An only output may have another name there."""
+    only = len(ann) == len(evaluation.outputs) == 1
+    return next(iter(ann.values())) if only else ann.get(name)
+
+
+def ann_problems(ann: object, evaluations: Sequence[Evaluated]) -> Iterator[Wrong]:
+    """What is wrong if the argument `ann` does not have the scores that these evaluations need."""
+    measured = {(n, measure_of(scores)): e for e in evaluations for n, scores in e.outputs.items()}
+    hint = f"write {{{', '.join(f'{name!r}: {{{key!r}: 0.9}}' for name, key in measured)}}}"
+    if not isinstance(ann, Mapping):
+        yield f"ann is {shown(ann)}, expected a dict with the ANN's scores of each output", hint
+        return
+    for (name, key), evaluation in measured.items():
+        scores = _of_output(ann, evaluation, name)
+        value = scores.get(key) if isinstance(scores, Mapping) else None
+        if value is None:
+            yield f"ann has no {key} of {name}", hint
+        elif isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+            yield f"ann has the {key} {shown(value)} of {name}, expected a number", hint
+        elif not 0 <= value <= (1 if key == "accuracy" else np.finfo(np.float64).max):
+            expected = "0 to 1" if key == "accuracy" else "a finite number of at least 0"
+            percent = f"write {value / 100:g}" if key == "accuracy" and 1 < value <= 100 else ""
+            yield f"ann has the {key} {value:g} of {name}, expected {expected}", percent
 
 
 def of_what(ann: Scores | None) -> str:
@@ -74,7 +113,7 @@ def of_what(ann: Scores | None) -> str:
 def draw_evaluations(evaluations: Sequence[Evaluated], ann: Scores | None) -> Any:
     """A figure of accuracies, and of errors, against time steps; the ANN's as dashed lines.
 
-    Bands are a standard error of the accuracy to both sides.
+    Bands are intervals of the accuracy. An output that has an answer only after its last step is a point.
     """
     found = [m for e in evaluations for m in measures(e, ann)]
     keys = sorted({m.key for m in found})
@@ -95,12 +134,14 @@ def _draw(axis: Any, key: str, shown: list[Measured], best: str, examples: str) 
     for number, m in enumerate(shown):
         color = COLOURS[number % len(COLOURS)]
         style = STYLES[number // len(COLOURS) % len(STYLES)]
-        steps, values = np.arange(1, len(m.per_step) + 1), unit * np.asarray(m.per_step)
-        marker = "o" if len(steps) <= MARKED else ""
+        steps = m.answers
+        values, low, high = (unit * of_step[steps - 1] for of_step in (m.per_step, *m.band()))
+        marker = "o" if len(m.per_step) <= MARKED else ""
         axis.plot(steps, values, color=color, linestyle=style, marker=marker, markersize=3.5, label=m.label)
-        if m.examples:
-            error = unit * m.band()
-            axis.fill_between(steps, values - error, values + error, color=color, alpha=0.2, linewidth=0)
+        if m.examples and len(steps) == 1:
+            axis.vlines(steps, low, high, color=color, alpha=0.2, linewidth=6)
+        elif m.examples:
+            axis.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
     for number, (value, names) in enumerate(_distinct(shown).items()):
         label = f"{best}: {100 * value:.2f} %" if accuracy else f"{best}: {value:.4g}"
         if len(names) < len(shown):
@@ -115,7 +156,7 @@ def _draw(axis: Any, key: str, shown: list[Measured], best: str, examples: str) 
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=10)
     axis.spines[["top", "right"]].set_visible(False)
-    band = "; bands: ± 1 standard error" if any(m.examples for m in shown) else ""
+    band = f"; bands: {CONFIDENCE} intervals (Wilson)" if any(m.examples for m in shown) else ""
     cut = [f"not in the frame: {text}" for m in shown if (text := _outside(m, low, high, unit))]
     axis.set_title("\n".join([f"n = {examples} examples{band}", *cut]), fontsize=10, loc="left")
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=10)
@@ -155,10 +196,10 @@ def _frame(shown: list[Measured]) -> tuple[float, float]:
     """
     late, every = [], []
     for m in shown:
-        values, error = np.asarray(m.per_step), m.band()
-        every += [values - error, values + error]
-        half = slice((len(values) - 1) // 2, None)
-        late += [(values - error)[half], (values + error)[half], np.array([m.best])]
+        band = [of_step[m.answers - 1] for of_step in m.band()]
+        half = slice((len(m.answers) - 1) // 2, None)
+        every += band
+        late += [*(end[half] for end in band), np.array([m.best])]
     low, high = (float(f(np.concatenate(late))) for f in (np.min, np.max))
     accuracy = shown[0].key == "accuracy"
     span = max(high - low, 0.01 if accuracy else 0.1 * high, 1e-12)
@@ -173,7 +214,7 @@ def _frame(shown: list[Measured]) -> tuple[float, float]:
 
 def _outside(m: Measured, low: float, high: float, unit: int) -> str:
     """Which steps of a curve are not in the frame."""
-    values = np.asarray(m.per_step)
+    values = m.per_step
     steps = np.flatnonzero((values < low) | (values > high)) + 1
     if not len(steps):
         return ""

@@ -9,28 +9,42 @@ from typing import Any
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.engine.evaluation_plot import Scores, measures, of_what
 
+NO_ANSWER = "-"
 
-def shown_steps(timesteps: int) -> list[int]:
-    """The numbers of steps that tables show: powers of two, and the last one."""
-    powers = [2**k for k in range(1, 20) if 2**k < timesteps]
-    return [*powers[-6:], timesteps]
+
+def shown_steps(evaluations: Sequence[Evaluation]) -> list[int]:
+    """The numbers of steps that tables show, after which an output has an answer.
+
+    They are powers of two, and the last step of each evaluation.
+    """
+    last = {e.timesteps for e in evaluations}
+    powers = [2**k for k in range(1, 20) if 2**k < max(last)]
+    measured = [m for e in evaluations for m in measures(e, None)]
+    return [t for t in sorted({*powers[-6:], *last}) if any(t in m.answers for m in measured)]
 
 
 def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> str:
     """The evaluations in Markdown, one row per output: accuracies in %, or mean squared errors."""
-    steps = shown_steps(max(e.timesteps for e in evaluations))
+    steps = shown_steps(evaluations)
     header = ["network", of_what(ann), *(f"T = {t}" for t in steps), "spikes per example"]
-    rows = []
+    rows, late = [], {}
     for e in evaluations:
         for m in measures(e, ann):
             accuracy = m.key == "accuracy"
-            values = (m.best, *m.per_step)
-            shown = [f"{100 * v:.2f}" if accuracy else f"{v:.4g}" for v in values]
-            cells = [shown[t] if t <= e.timesteps else "" for t in steps]
+            shown = [f"{100 * v:.2f}" if accuracy else f"{v:.4g}" for v in (m.best, *m.per_step)]
+            cells = ["" if t > e.timesteps else shown[t] if t in m.answers else NO_ANSWER for t in steps]
             label = m.label if accuracy else f"{m.label} (mean squared error)"
             rows.append([label, shown[0], *cells, f"{e.spikes_per_example:,.0f}"])
+            if NO_ANSWER in cells:
+                late[e.name] = e.timesteps
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    notes = [
+        f"{NO_ANSWER}: {name} has an answer only after all {count} steps, which each population takes before "
+        "the next one starts"
+        for name, count in late.items()
+    ]
+    return "\n\n".join([table, "\n".join(notes)] if notes else [table])
 
 
 def evaluation_data(evaluations: Sequence[Evaluation], ann: Scores | None) -> dict[str, Any]:

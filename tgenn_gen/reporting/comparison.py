@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import isnan
 
 from markupsafe import Markup
 
@@ -75,17 +76,22 @@ def _curves(measures: Mapping[str, Measures]) -> Iterator[Figure]:
             f"{label}: {'with ReLUs' if m.ann is None else 'Keras model'}, {factor * ann[key]:.4g}{unit}"
         )
         shown, level = f"{label}: {per_step[-1]:.4g}{unit}", (factor * ann[key],) * 2
+        answers = [step for step, value in enumerate(per_step, 1) if not isnan(value)]
         by_steps += [
-            Line(shown, range(1, len(per_step) + 1), per_step, series),
+            Line(shown, answers, [per_step[step - 1] for step in answers], series),
             Line(reference, (1, len(per_step)), level, series, True),
         ]
-        events = m.observer.synaptic_events()
-        by_events += [Line(shown, [*events], [per_step[p - 1] for p in m.observer.points], series)]
+        places = zip(m.observer.synaptic_events(), m.observer.points, strict=True)
+        reached, scores = zip(*((x, per_step[t - 1]) for x, t in places if t in answers), strict=True)
+        by_events += [Line(shown, reached, scores, series)]
     n = next(iter(evaluations.values())).n
     text = "; ".join(line.name for line in by_steps)
     titles = f"{words.capitalize()} against time steps", f"{words.capitalize()} against synaptic events"
     chart = line_chart(by_steps, "time steps", words, f"{titles[0]}: {text}", steps=True, unit=unit)
-    yield Figure(Markup(chart), f"Read out after each step, over {n:,} examples.", titles[0])
+    caption = f"Read out after each step, over {n:,} examples."
+    if any(m.observer.network.few_spike for m in measures.values()):
+        caption += " With the few-spike code there is an answer after the last step only."
+    yield Figure(Markup(chart), caption, titles[0])
     if all(line.x[-1] > 0 for line in by_events):
         chart = line_chart(by_events, "synaptic events per example", words, f"{titles[1]}: {text}", unit=unit)
         caption = "The further left a curve rises, the less is computed for an accuracy."

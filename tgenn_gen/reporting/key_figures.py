@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import sqrt
 
 import numpy as np
 
 from tgenn_gen.analysis.devices import joules
 from tgenn_gen.codegen.network_table import population_extents, total_extent
+from tgenn_gen.engine.accuracy_interval import CONFIDENCE, accuracy_interval, are_examples
 from tgenn_gen.network.model import Network
 from tgenn_gen.reporting.measures import Measures
-from tgenn_gen.reporting.sections import Key, percent
+from tgenn_gen.reporting.sections import Key, interval, percent
 
 NEAR = 0.01  # of an accuracy: the least that counts as a difference
 
@@ -44,22 +44,24 @@ def _scores(measures: Measures, few_spike: bool) -> Iterator[Key]:
         yield Key("mean squared error", f"{error:.4g}", meaning)
         return
     accuracy, best = found["accuracy"], ann["accuracy"]
-    error = sqrt(accuracy * (1 - accuracy) / n)
-    meaning = (
-        f"of {n:,} examples are right after {steps} time steps (standard error {100 * error:.2f} points); "
-        f"{reference}: {percent(best)}."
-    )
+    whole, what = are_examples(found), f"{n:,} examples"
+    certain = f" ({CONFIDENCE} interval: {interval(accuracy, n)})" if whole else ""
+    if not whole:
+        what = f"the {'labels' if 'exact_match' in found else 'positions'} of {what}"
+    meaning = f"of {what} are right after {steps} time steps{certain}; {reference}: {percent(best)}."
     yield Key("accuracy", percent(accuracy), meaning)
-    per_step = np.array(found["accuracy_per_step"])
-    near = max(NEAR, error)  # fewer examples tell less
-    far = np.flatnonzero(np.abs(per_step - accuracy) > near)
-    enough = int(far[-1]) + 2 if len(far) else 1
-    meaning = (
-        f"From step {enough} of {steps} on, the accuracy stays within {100 * near:.2g} "
-        f"{'points (its standard error)' if near > NEAR else 'point'} of the last one."
-    )
     if few_spike:
-        meaning += f" These are steps of the output: each population before it takes all {steps}."
+        meaning = "Each population takes all of them before the next one starts: there is no answer before."
+        yield Key("steps that matter", str(steps), meaning)
+        return
+    low, high = map(float, accuracy_interval(accuracy, n)) if whole else (accuracy, accuracy)
+    within = f"in the {CONFIDENCE} interval"  # fewer examples tell less
+    if max(high - accuracy, accuracy - low) <= NEAR:
+        low, high, within = accuracy - NEAR, accuracy + NEAR, "within 1 point"
+    per_step = np.array(found["accuracy_per_step"])
+    far = np.flatnonzero((per_step < low) | (per_step > high))
+    enough = int(far[-1]) + 2 if len(far) else 1
+    meaning = f"From step {enough} of {steps} on, the accuracy stays {within} of the last one."
     yield Key("steps that matter", str(enough), meaning)
 
 

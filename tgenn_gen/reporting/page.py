@@ -115,7 +115,7 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
     decisions = observer.decisions()
     groups = []
     if decisions is not None:
-        slowest = decisions.slowest(EXAMPLES_SHOWN)
+        slowest = [] if network.few_spike else decisions.slowest(EXAMPLES_SHOWN)
         groups = [
             ("Wrong with the largest margin", decisions.worst(EXAMPLES_SHOWN)),
             ("The latest to settle on a class", slowest),

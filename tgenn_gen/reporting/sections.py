@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from tgenn_gen.analysis.cost import Cost
 from tgenn_gen.analysis.devices import joules
 from tgenn_gen.analysis.verification import Verification
 from tgenn_gen.codegen.network_table import population_extents, total_extent
+from tgenn_gen.engine.accuracy_interval import CONFIDENCE, accuracy_interval, are_examples
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.engine.evaluation_report import shown_steps
 from tgenn_gen.network.fields import by
@@ -164,49 +165,58 @@ def accuracy_figures(
         factor, unit = (100, " %") if accurate else (1, "")
         label = "accuracy" if accurate else "mean squared error"
         per_step = [factor * v for v in found[f"{key}_per_step"]]
+        steps = [step for step, v in enumerate(per_step, 1) if not isnan(v)]
+        answers = [per_step[step - 1] for step in steps]
         references = [("the network with ReLUs", 1, evaluation.relu_outputs[name][key])]
         if ann is not None:
             references = [("Keras model", 1, ann[name][key])]
-        steps = [*range(1, len(per_step) + 1)]
         ends = [
-            Line(f"{n}: {factor * value:.4g}{unit}", (steps[0], steps[-1]), (factor * value,) * 2, s, True)
+            Line(f"{n}: {factor * value:.4g}{unit}", (1, len(per_step)), (factor * value,) * 2, s, True)
             for n, s, value in references
         ]
         several = len(evaluation.outputs) > 1
         title = f"{label.capitalize()} against time steps" + (f": {name}" if several else "")
         error = ""
-        if accurate:
-            p = found[key]
-            error = f" Standard error of the last value: {100 * sqrt(p * (1 - p) / evaluation.n):.2f} points."
+        if are_examples(found):
+            error = (
+                f" {CONFIDENCE} interval (Wilson) of the last value: {interval(found[key], evaluation.n)}."
+            )
+        read = "Read out after each step of an example"
         flat = "Where the line is flat, fewer steps do as well."
-        if observer is not None and observer.network.few_spike:
-            flat = "These are steps of the output: each population before it has taken all of its own."
-        caption = (
-            f"Read out after each step of an example, over {evaluation.n:,} examples; the axis of steps is "
-            f"logarithmic.{error} {flat}"
-        )
-        text = f"{title}: {_values(steps, per_step, unit)}"
-        lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, per_step), *ends]
+        if len(steps) == 1 < len(per_step):
+            read = "Read out after the last step of an example"
+            flat = (
+                f"There is no answer before: each population takes all {len(per_step)} steps before the next "
+                "one starts."
+            )
+        caption = f"{read}, over {evaluation.n:,} examples; the axis of steps is logarithmic.{error} {flat}"
+        text = f"{title}: {_values(steps, answers, unit)}"
+        lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, answers), *ends]
         yield Figure(
             Markup(line_chart(lines, "time steps", label, text, steps=True, unit=unit)), caption, title
         )
         if i == 0 and observer is not None and (events := observer.synaptic_events())[-1] > 0:
-            shown = [per_step[point - 1] for point in observer.points]
+            shown = [(x, per_step[p - 1]) for x, p in zip(events, observer.points, strict=True) if p in steps]
+            reached, scores = (list(column) for column in zip(*shown, strict=True))
             end = [Line(e.name, (0, events[-1]), e.y, e.series, True) for e in ends]
             title = f"{label.capitalize()} against synaptic events"
             caption = (
                 "Synaptic events per example up to each time step: one for each spike and synapse with a "
                 "weight that is not 0. This is what event-driven hardware computes for an accuracy."
             )
-            if observer.network.few_spike:
-                caption += " Before the output's first step come all events of the populations before it."
-            text = f"{title}: {_values([round(e) for e in events], shown, unit)}"
-            lines = [Line(lines[0].name, [*events], shown), *end]
+            text = f"{title}: {_values([round(e) for e in reached], scores, unit)}"
+            lines = [Line(lines[0].name, reached, scores), *end]
             yield Figure(
                 Markup(line_chart(lines, "synaptic events per example", label, text, unit=unit)),
                 caption,
                 title,
             )
+
+
+def interval(accuracy: float, examples: int) -> str:
+    """The interval of an accuracy, in percent."""
+    low, high = accuracy_interval(accuracy, examples)
+    return f"{100 * low:.2f} to {percent(float(high))}"
 
 
 def _values(x: list[int], y: list[float], unit: str) -> str:
@@ -217,7 +227,7 @@ def _values(x: list[int], y: list[float], unit: str) -> str:
 
 def score_table(evaluation: Evaluation, ann: Scores | None) -> Table:
     """Scores after some steps beside those of the ANN."""
-    steps = shown_steps(evaluation.timesteps)
+    steps = shown_steps([evaluation])
     best = "with ReLUs" if ann is None else "Keras model"
     rows = []
     for name, found in evaluation.outputs.items():
@@ -340,7 +350,8 @@ def output_course(network: Network, observer: Observer) -> Figure:
     read = "the membrane potential" if output.readout == "membrane" else f"`{output.readout}`"
     caption = (
         f"What is read out of {output.population} after each step ({read}, in units of the ANN's logits), "
-        f"for its {len(lines)} largest values at the end. The class is that of the topmost line."
+        f"for its {len(lines)} largest values at the end. The class is that of the topmost line"
+        f"{' after the last step.' if network.few_spike else '.'}"
     )
     text = "; ".join(f"index {line.name.replace(':', ' ends at')}" for line in lines)
     chart = line_chart(lines, "time steps", "output", f"Output over time: {text}", steps=True)
@@ -356,7 +367,8 @@ def example_figures(
         words = f"class {decisions.found[i]}"
         if decisions.wanted is not None and decisions.found[i] != decisions.wanted[i]:
             words += f" instead of {decisions.wanted[i]}, by {decisions.margins[i]:.3g}"
-        words += f"; settled at step {decisions.settled[i]}"
+        if not network.few_spike:  # there is an answer at the last step alone
+            words += f"; settled at step {decisions.settled[i]}"
         figures.append(Figure(input_picture(network, examples, i), words, f"Example {i}"))
     return figures
 

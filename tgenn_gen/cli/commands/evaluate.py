@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, note, show_progress
 from tgenn_gen.cli.shared_data import read_shared
 from tgenn_gen.errors import TgennError
-
-log = logging.getLogger(__name__)
 
 
 def add(commands: Any) -> None:
@@ -85,9 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.devices import DEVICES
     from tgenn_gen.analysis.reference import recorded_corrections
     from tgenn_gen.document.reading import load
-    from tgenn_gen.engine.evaluation import Scorer, checked_targets
+    from tgenn_gen.engine.evaluation import checked_targets, scored
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
-    from tgenn_gen.engine.simulation import checked, simulated_batches
+    from tgenn_gen.engine.simulation import checked
     from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of
     from tgenn_gen.runtime.raster import require_plot
@@ -115,15 +112,17 @@ def run(arguments: argparse.Namespace) -> int:
         own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
         note(f"{path}: {steps} steps, {count} examples")
-        log.info("simulating %d examples for %d time steps: %s", count, steps, network.name)
-        scorer = Scorer(network, own, checked_targets("evaluate", own_targets, network, count), steps)
         counter = CostCounter(network, own, steps) if with_cost else None
-        for batch in simulated_batches(network, own, steps, arguments.seed, count_updates=with_cost):
-            scorer.add(batch)
-            if counter is not None:
-                counter.add(batch)
-            show_progress(scorer.done, count)
-        found.append(replace(scorer.result(), name=str(path)))
+        evaluation = scored(
+            network,
+            own,
+            checked_targets("evaluate", own_targets, network, count),
+            steps,
+            seed=arguments.seed,
+            progress=show_progress,
+            counter=counter.add if counter is not None else None,
+        )
+        found.append(replace(evaluation, name=str(path)))
         if counter is not None:
             costs[str(path)] = counter.result()
         if ann is None and not {"weights", "bias"}.isdisjoint(recorded_corrections(network)):
