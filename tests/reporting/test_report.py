@@ -122,7 +122,7 @@ def test_spikes_and_rates_are_those_of_simulate(cnn):
     counts = simulate(network, x).spike_counts
     steps = network.simulation.timesteps
     spikes = page.column("Operations per example", "spikes")
-    means = page.column("Weights and firing rates", "mean")
+    means = page.column("Weights and firing rates", "mean rate")
     silent = page.column("Weights and firing rates", "silent neurons")
     for name, shaped in counts.items():
         found = shaped.reshape(len(x), -1)
@@ -229,7 +229,7 @@ def test_the_page_has_all_that_its_energies_are_made_of(cnn):
     cost = tgenn_gen.cost(network, x)
     assert f"{cost.total.neuron_updates:,} neuron updates" in page.text
     caption = "Energy per example: estimates of arithmetic only"
-    constants = [page.column(caption, name)["spinnaker2"] for name in ("AC", "MAC", "neuron update")]
+    constants = [page.column(caption, name)["spinnaker2"] for name in ("an AC", "a MAC", "a neuron update")]
     assert constants == ["450 pJ", "", "2.19 nJ"]
 
 
@@ -370,7 +370,7 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
     page = Page(output.read_text())
     assert "neuron.threshold: 1.0 -> 2.0" in page.text
     name = small_cnn().populations[0].name
-    neurons = page.column("Populations: what differs is coloured", "neurons are")
+    neurons = page.column("Populations: what differs is coloured", "neuron model")
     assert neurons[name].count("threshold 1") == 1 and neurons[name].count("threshold 2") == 1
     with np.load(folder / "data.npz") as data:
         for path in (a, b):
