@@ -50,3 +50,14 @@ def test_where_pygenn_cannot_be_imported_the_demo_runs_in_numpy(tmp_path, capsys
     assert rows(capsys.readouterr().out)["engine"].startswith(
         "NumPy (PyGeNN cannot be imported), backend numpy"
     )
+
+
+@pytest.mark.parametrize(
+    ("per_step", "expected"),
+    [
+        ([0.1] * 3 + [0.5] * 4 + [0.75] * 9, [("  after 4, 8 steps", "50.00 %, 75.00 %")]),
+        ([None] * 7 + [0.9], []),  # the few-spike code
+    ],
+)
+def test_accuracies_after_fewer_steps_are_shown_where_there_are_any(per_step, expected):
+    assert [*demo_network._earlier(per_step)] == expected

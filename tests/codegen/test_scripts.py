@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 import pytest
-from sample_networks import branched, dyadic_examples, small_cnn
+from sample_networks import branched, dyadic_examples, of_all_kinds, small_cnn
 from scripts import results, run_here, written
 
-from tgenn_gen import simulate
+from tgenn_gen import evaluate, simulate
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +32,16 @@ def test_reference_py_gives_what_the_engine_gives(network, tmp_path):
         assert result["spikes_per_example"][name] == counts.sum() / 5
     hits = (expected.output_per_step.argmax(axis=2) == 0).mean(axis=1)
     assert result["accuracy_per_step"] == pytest.approx(hits.tolist())
+
+
+@pytest.mark.parametrize("name", [n for n, network in of_all_kinds().items() if network.few_spike])
+def test_with_the_few_spike_code_the_last_step_alone_has_a_score(name, tmp_path):
+    network = of_all_kinds()[name]
+    x, steps = dyadic_examples(network.inputs[0].shape, 5), network.simulation.timesteps
+    folder = written(network, tmp_path / "n", x=x, y=np.zeros(5, int))
+    result, *_ = results(folder / "reference.py", folder / "data.npz")
+    assert result["accuracy_per_step"] == [None] * (steps - 1) + [result["accuracy"]]
+    assert result["accuracy"] == evaluate(network, x, np.zeros(5, int)).accuracy_per_step[-1]
 
 
 def test_scripts_run_where_tgenn_gen_is_not_installed(project, tmp_path):

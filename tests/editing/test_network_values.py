@@ -150,3 +150,54 @@ def test_all_wrong_paths_are_named_at_once():
     with pytest.raises(TgennError) as error:
         branched().with_values({"a": 1, "b.c": 2, "simulation.timesteps": 3})
     assert [str(d.location) for d in error.value.diagnostics] == ["a", "b.c"]
+
+
+KERNEL = "conv1.inputs.0.through.0.kernel"
+
+
+@pytest.mark.parametrize(
+    ("path", "shapes", "expected"),
+    [
+        ("conv1.bias", [(7,), (4, 5), (7, 10, 3)], "[3] (one a channel) or [7, 5, 3] (one a neuron)"),
+        ("conv2.bias", [(3,), (2, 3)], "[4] (one a channel) or [2, 3, 4] (one a neuron)"),
+        ("dense.bias", [(7,), (6, 1)], "[6]"),
+        ("conv1.scale", [(4,), (7, 5, 3)], "[3]"),
+        ("conv1.neuron.v_init", [(7, 5), (2,)], "[3] or [7, 5, 3]"),
+        ("image.offset", [(3,), (7, 10, 2)], "[2] (one a channel)"),
+    ],
+)
+def test_the_hint_for_an_array_of_another_shape_is_the_shape_to_give(path, shapes, expected):
+    for shape in shapes:
+        with pytest.raises(TgennError) as error:
+            small_cnn().with_values({path: np.ones(shape)})
+        (found,) = error.value.diagnostics
+        assert (str(found.location), found.code) == (path, "T206")
+        assert found.message == f"has shape {list(shape)}, expected {expected}"
+        assert found.hint == f"give an array of shape {expected}"
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 3, 2), (4, 3, 7, 3), (4, 3, 2, 5)])
+def test_a_kernel_of_another_shape_is_named_with_the_shape_that_it_had(shape):
+    with pytest.raises(TgennError) as error:
+        small_cnn().with_values({KERNEL: np.ones(shape), "conv1.neuron.threshold": 2.0})
+    (found,) = error.value.diagnostics
+    assert (str(found.location), found.code) == (KERNEL, "T205") and "weights/" not in found.message
+    assert (
+        found.hint == "it had shape [4, 3, 2, 3]: give an array of that shape, or change other shapes with it"
+    )
+
+
+@pytest.mark.parametrize("value", [[1.0, 2.0, 3.0], 3, 0.5, "ones"])
+def test_what_is_no_array_where_one_stands_is_told_to_be_one(value):
+    for path in ("conv1.bias", KERNEL):
+        with pytest.raises(TgennError) as error:
+            small_cnn().with_values({path: value})
+        (found,) = error.value.diagnostics
+        assert found.message.endswith(", expected an array") and found.hint == "give it as a NumPy array"
+
+
+def test_shapes_that_change_together_and_do_not_fit_others_are_each_named():
+    with pytest.raises(TgennError) as error:
+        small_cnn().with_values({KERNEL: np.ones((4, 3, 2, 5)), "conv1.shape": [7, 5, 5]})
+    assert "tgenn lock" not in str([d for d in error.value.diagnostics if str(d.location) == KERNEL])
+    assert "populations.1.inputs.0.through.1: conv2d: expected input shape" in str(error.value)

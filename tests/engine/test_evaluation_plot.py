@@ -134,7 +134,7 @@ def test_another_format_is_refused_with_the_three(tmp_path):
 
 @pytest.mark.parametrize("path", [3, b"x.png", ["x.png"], True])
 def test_what_is_no_path_is_refused(path):
-    with pytest.raises(TgennError, match=r"plot: error\[T503\]: path is .*, expected a path"):
+    with pytest.raises(RunError, match=r"^plot .*: expected a path$"):
         evaluation(rising(3)).plot(path=path)
 
 

@@ -211,7 +211,7 @@ def test_a_few_spike_network_has_one_accuracy_that_of_evaluate(tmp_path):
 
 def test_a_few_spike_network_stands_beside_one_with_a_rate_code(tmp_path):
     few, rate = with_few_spikes(), of_all_kinds()["signed"]
-    x = examples_for(rate, 12)
+    x = dyadic_examples(rate.inputs[0].shape, 12)
     for name, network in (("few", few), ("rate", rate)):
         save(network, tmp_path / name)
     np.savez(tmp_path / "data.npz", x=x, y=classes(rate, 12))

@@ -134,6 +134,31 @@ def test_a_result_says_which_examples_it_has(simulated, example):
         simulated[0].plot(example)
 
 
+@pytest.mark.parametrize("example", [1.5, 1.0, np.float32(1), "1", None, True, np.bool_(True), [0]])
+def test_an_example_is_a_whole_number(simulated, example):
+    with pytest.raises(RunError, match=r"^example .+: expected a whole number$"):
+        simulated[0].plot(example)
+
+
+def test_examples_in_place_of_an_examples_number_are_told_in_few_words(simulated):
+    result, x = simulated
+    with pytest.raises(RunError, match=r"^example a ndarray: expected a whole number$"):
+        result.plot(x)
+    assert result.plot(np.int64(1), x=x.tolist()).axes
+
+
+@pytest.mark.parametrize("x", ["abc", ["a", "b", "c"], [[1], [1, 2], [3]], [None] * 3, {"image": object()}])
+def test_examples_that_are_no_numbers_are_refused(simulated, x):
+    with pytest.raises(RunError, match=r"^x is (not )?an array of "):
+        simulated[0].plot(0, x=x)
+
+
+@pytest.mark.parametrize("path", [3, b"r.png", ["r.png"], True])
+def test_a_file_to_save_to_is_a_path(simulated, path):
+    with pytest.raises(RunError, match=r"^plot .+: expected a path$"):
+        simulated[0].plot(path=path)
+
+
 def test_examples_that_are_not_those_that_were_simulated_are_refused(simulated):
     result, x = simulated
     with pytest.raises(

@@ -33,6 +33,7 @@ def changed_network(network: Network, values: Mapping[str, Any]) -> Network:
         raise TgennError.at(PLACE, "T503", f"values is {shown(values)}, expected a dict", EXAMPLE)
     named = with_weight_names(network)
     data, tensors = document_data(named), dict(named.tensors)
+    before = {path: reference["shape"] for path, reference in _references(data)}
     arrays: dict[str, Tensor] = {}
     paths: dict[PathInDocument, str] = {}
     found: list[Diagnostic] = []
@@ -52,7 +53,7 @@ def changed_network(network: Network, values: Mapping[str, Any]) -> Network:
     if found:
         raise TgennError(found)
     if problems := schema_problems(data):
-        problems = [_in_python(p, values.get(paths.get(p.path, ""))) for p in problems]
+        problems = [_in_python(p, values.get(paths.get(p.path, "")), p.path in before) for p in problems]
     else:
         problems = [*name_problems(data), *_reference_problems(data, tensors)]
     if problems:
@@ -60,6 +61,9 @@ def changed_network(network: Network, values: Mapping[str, Any]) -> Network:
     kept = {path: _unnamed(tensors[reference["file"]], arrays) for path, reference in _references(data)}
     changed = with_weight_names(network_of(data, kept))
     if problems := [*meaning_problems(changed), *file_problems(changed)]:
+        now = {path: reference["shape"] for path, reference in _references(data)}
+        reshaped = [path for path in paths if path in now and now[path] != before.get(path)]
+        problems = [_of_an_array(p, reshaped, before) for p in problems]
         raise TgennError(_diagnostics(network, problems, paths))
     return changed
 
@@ -110,12 +114,37 @@ def _reference_problems(data: Any, tensors: Mapping[str, Tensor]) -> Iterator[Pr
             yield Problem(path, "T503", message, "give an array instead")
 
 
-def _in_python(problem: Problem, value: Any) -> Problem:
-    """A violation of the schema by a value, where a document's words would not fit."""
+def _in_python(problem: Problem, value: Any, was_array: bool) -> Problem:
+    """A violation of the schema by a value, where a document's words would not fit.
+
+    was_array: whether the network has an array there.
+    """
     if isinstance(value, np.ndarray | Tensor):
         return replace(problem, message=NO_ARRAY, hint="")
+    if was_array and problem.code == "T112":  # a mapping is expected, a reference
+        found = problem.message.partition(", expected")[0]
+        return replace(problem, message=f"{found}, expected an array", hint="give it as a NumPy array")
     is_list = isinstance(value, list | tuple)
     return replace(problem, hint="give it as a NumPy array") if is_list and problem.hint else problem
+
+
+def _of_an_array(
+    problem: Problem, reshaped: list[PathInDocument], before: Mapping[PathInDocument, list[int]]
+) -> Problem:
+    """A problem of shapes, at the array that was given there, with the shape to give.
+
+    reshaped: the paths of arrays that were given in other shapes. before: the shapes of the network's arrays.
+    """
+    path = next((path for path in reshaped if path[: len(problem.path)] == problem.path), None)
+    if path is None or problem.code not in ("T205", "T206"):
+        return problem
+    message, hint = problem.message, ""
+    if problem.code == "T206":
+        message = message[message.index("has shape") :]  # without the name of a file
+        hint = f"give an array of shape {message.partition('expected ')[2]}"
+    elif path in before:
+        hint = f"it had shape {before[path]}: give an array of that shape, or change other shapes with it"
+    return Problem(path, problem.code, message, hint)
 
 
 def _diagnostics(

@@ -14,7 +14,7 @@ from tgenn_gen.engine.ann import ann_rates
 from tgenn_gen.engine.evaluation_plot import Scores, ann_problems, draw_evaluations
 from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
-from tgenn_gen.network.argument_checks import as_array, file_path, require, shown
+from tgenn_gen.network.argument_checks import as_array, require, shown
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
@@ -111,7 +111,6 @@ class Evaluation:
             "T503",
             [(f"others has {shown(other)}, expected evaluations", "") for other in strange],
             [] if ann is None or strange else ann_problems(ann, [self, *others]),
-            file_path("path", path, optional=True),
         )
         require_plot(path)
         figure = draw_evaluations([self, *others], ann)

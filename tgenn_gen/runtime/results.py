@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .messages import RunError
+from .messages import RunError, shown
 from .raster import draw_raster, require_plot, save_figure
 from .readout_functions import activated, decisions
 
@@ -24,7 +24,8 @@ class Result:
     Attributes:
         logits: `{population: (n, *shape)}`, the readout after the last step, in the units of the ANN's
             activations. `outputs` are the function of the ANN's output of it, such as softmax.
-        logits_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step.
+        logits_per_step: `{population: (timesteps, n, *shape)}`, the readout after each step. With the
+            few-spike code only the last is an answer, the others are parts of it.
         spike_counts: `{population: (n, neurons)}`, the number of spikes, of +1 and of -1 together, uint32.
         spikes: `{recorded population: (n, timesteps, neurons)}`, 0, 1 or -1 at each local step, int8.
         v: `{recorded population: (n, timesteps, neurons)}`, V after each local step, float32. If V of an
@@ -126,17 +127,19 @@ class Result:
         spikes, if it is an image. path: where to save the figure, too: a .png, .svg or .pdf.
 
         Returns matplotlib's Figure. Raises RunError: without recorded spikes, for an example that is not
-        there, for another number of examples in x, for a path that cannot be written, and where matplotlib is
-        missing.
+        there, for x that is not numbers or holds another number of examples, for a path that cannot be
+        written, and where matplotlib is missing.
         """
         if not self.spikes:
             raise RunError("no spikes are recorded: simulate with `record=None`, or names of populations")
         count = len(next(iter(self.spikes.values())))
+        if isinstance(example, (bool, np.bool_)) or not isinstance(example, (int, np.integer)):
+            raise RunError(f"{shown(example)}: expected a whole number", option="example")
         if not 0 <= example < count:
             raise RunError(example_problem(example, count), option="example")
         require_plot(path)
         given = {} if x is None else x if isinstance(x, Mapping) else {"input": x}
-        examples = {name: np.asarray(values) for name, values in given.items()}
+        examples = {name: _numbers(values) for name, values in given.items()}
         for values in examples.values():
             if values.shape[:1] != (count,):
                 raise RunError(
@@ -159,6 +162,17 @@ class Result:
         """
         name, logits = next(iter(self.logits.items()))
         return decisions(logits, self.activations.get(name))
+
+
+def _numbers(x: Any) -> np.ndarray:
+    """Examples as an array. Raises RunError."""
+    try:
+        array = np.asarray(x)
+    except Exception as error:  # whatever the tensors of other libraries raise
+        raise RunError(f"x is not an array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise RunError(f"x is an array of {array.dtype}, expected numbers")
+    return array
 
 
 def example_problem(example: int, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .messages import RunError
+from .messages import RunError, shown
 from .written_files import write_file
 
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
@@ -24,6 +25,8 @@ SEPARATED = 32  # steps at most that lines stand between
 
 def require_plot(path: str | Path | None) -> None:
     """Raise RunError if a figure cannot be saved as `path`, or matplotlib is missing."""
+    if path is not None and not isinstance(path, (str, os.PathLike)):
+        raise RunError(f"{shown(path)}: expected a path", option="plot")
     if path is not None and Path(path).suffix.lower() not in FORMATS:
         raise RunError(f"{path}: expected a name that ends in .png, .svg or .pdf", option="plot")
     try:

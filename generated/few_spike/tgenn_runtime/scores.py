@@ -22,9 +22,11 @@ class Accuracy:
     targets: class numbers as integers (n, *shape without its last axis), whose decision is the largest logit;
     or 0/1 labels as booleans (n, *shape), where a logit above 0 decides for 1. Labels of one value are the
     classes 0 and 1. In maps each pixel has a decision. `add` takes the logits of one batch after the other.
+    last_only: whether there is no answer before the last step: the accuracies of the others are NaN.
     """
 
-    def __init__(self, targets: np.ndarray, shape: tuple[int, ...]) -> None:
+    def __init__(self, targets: np.ndarray, shape: tuple[int, ...], last_only: bool = False) -> None:
+        self.last_only = last_only
         self.labels = targets.dtype == np.bool_
         self.several = self.labels and shape[-1] > 1
         self.targets = targets[..., 0] if self.labels and not self.several else targets
@@ -55,7 +57,7 @@ class Accuracy:
         have it / where one of them has it, and the mean of that over these classes.
         confusion_matrix: a row for each class of the targets, a column for each of the outputs.
         """
-        per_step = (self.correct / self.decided).tolist()
+        per_step = _answers(self.correct / self.decided, self.last_only)
         found = {"accuracy": per_step[-1], "accuracy_per_step": per_step}
         if self.several:
             found["exact_match"] = self._exact_match()
@@ -92,11 +94,17 @@ class Errors:
 
     values: the targets, (n, *shape). uint8 images, which have more than one axis, are divided by
     `uint8_divisor`. They are compared with `activation` of the logits. `add` takes the logits of one batch
-    after the other.
+    after the other. last_only: whether the errors before the last step are NaN.
     """
 
-    def __init__(self, values: np.ndarray, uint8_divisor: float, activation: str | None = None) -> None:
-        self.values, self.activation, self.done = values, activation, 0
+    def __init__(
+        self,
+        values: np.ndarray,
+        uint8_divisor: float,
+        activation: str | None = None,
+        last_only: bool = False,
+    ) -> None:
+        self.values, self.activation, self.last_only, self.done = values, activation, last_only, 0
         self.divisor = uint8_divisor if values.ndim > 2 else 1.0
         self.squares, self.absolute = np.zeros(1), np.zeros(1)
 
@@ -116,7 +124,7 @@ class Errors:
         return {
             "mean_squared_error": self.squares[-1] / count,
             "mean_absolute_error": self.absolute[-1] / count,
-            "mean_squared_error_per_step": (self.squares / count).tolist(),
+            "mean_squared_error_per_step": _answers(self.squares / count, self.last_only),
         }
 
     def running(self) -> str:
@@ -129,14 +137,30 @@ class Errors:
         return f"mean squared error: {error:.4g} ({self.done} examples, {timesteps} steps)"
 
 
-def scores_of(targets: Targets, inputs: Table, outputs: Table) -> dict[str, Accuracy | Errors]:
-    """{output: its score} for targets. uint8 images have the uint8_divisor of the first input."""
+def scores_of(
+    targets: Targets, inputs: Table, outputs: Table, few_spike: bool = False
+) -> dict[str, Accuracy | Errors]:
+    """{output: its score} for targets. uint8 images have the uint8_divisor of the first input.
+
+    few_spike: whether outputs are read from the few-spike code. What they read before the last step is part
+    of a number, and each population before them has taken all steps: that is no answer after fewer steps.
+    """
     divisor = next(iter(inputs.values()))["uint8_divisor"]
-    return {name: _score(y, outputs[name], divisor) for name, y in targets.items()}
+    return {name: _score(y, outputs[name], divisor, few_spike) for name, y in targets.items()}
 
 
-def _score(y: np.ndarray, output: Mapping[str, Any], uint8_divisor: float) -> Accuracy | Errors:
+def _score(
+    y: np.ndarray, output: Mapping[str, Any], uint8_divisor: float, last_only: bool
+) -> Accuracy | Errors:
     shape = output["shape"]
     if y.dtype == np.bool_ or y.ndim == len(shape):
-        return Accuracy(y, shape)
-    return Errors(y, uint8_divisor, output["activation"])
+        return Accuracy(y, shape, last_only)
+    return Errors(y, uint8_divisor, output["activation"], last_only)
+
+
+def _answers(per_step: np.ndarray, last_only: bool) -> list[float]:
+    """Scores after each step as a list; NaN before the last one if only that has an answer."""
+    if last_only:
+        per_step = np.append(np.full(len(per_step) - 1, np.nan), per_step[-1:])
+    answers: list[float] = per_step.tolist()
+    return answers

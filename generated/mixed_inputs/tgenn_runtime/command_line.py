@@ -220,7 +220,7 @@ def simulate(
     for doubt in (range_problem(examples, net.inputs), *doubts):
         if doubt:
             note(f"{arguments.data}: {doubt}")
-    scores = scores_of(targets, net.inputs, net.outputs)
+    scores = scores_of(targets, net.inputs, net.outputs, net.few_spike)
     first, total = next(iter(net.outputs)), count_of(examples)
     example = arguments.example or 0
     if example >= total:

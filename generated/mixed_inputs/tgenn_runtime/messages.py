@@ -29,6 +29,12 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shown(value: object) -> str:
+    """A wrong argument as Python code, or what it is."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
 def note(message: str) -> None:
     """Print one line on stderr."""
     print(f"{Path(sys.argv[0]).name}: note: {printable(message)}", file=sys.stderr)

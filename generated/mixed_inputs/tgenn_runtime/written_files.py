@@ -24,6 +24,7 @@ def write_file(path: Path, write: Callable[[Any], object]) -> None:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write data as JSON."""
-    text = json.dumps(data, indent=2) + "\n"
+    """Write data as JSON, with null for NaN and infinity, which JSON does not have."""
+    finite = json.loads(json.dumps(data), parse_constant=lambda _: None)
+    text = json.dumps(finite, indent=2) + "\n"
     write_file(path, lambda file: file.write(text.encode()))
