@@ -11,6 +11,7 @@ import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from tgenn_gen.engine.accuracy_interval import accuracy_interval
 from tgenn_gen.engine.simulation import checked
 from tgenn_gen.reporting.charts import Line, line_chart, png
 from tgenn_gen.reporting.measures import measured
+from tgenn_gen.reporting.page import _environment
+from tgenn_gen.reporting.sections import confusion_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -202,8 +205,8 @@ def test_a_few_spike_network_has_one_accuracy_that_of_evaluate(tmp_path):
     accuracy = 100 * evaluate(network, x, y).accuracy_per_step[-1]
     assert head[1:] == ["with ReLUs", "T = 6"] and last == f"{accuracy:.2f} %"
     curves = [label for label in page.attributes("aria-label") if label.startswith("Accuracy against")]
-    assert len(curves) == 2 and curves[0].endswith(f"time steps: 6: {accuracy:.4g} %")
-    assert curves[1].count("%") == 1
+    assert len(curves) == 2 and f"network: {accuracy:.4g} % (6: {accuracy:.4g} %)" in curves[0]
+    assert curves[1].count(f"{accuracy:.4g} %)") == 1
     assert "nan" not in (tmp_path / "report.html").read_text().lower()
     assert "settle" not in page.text and "Where the line is flat" not in page.text
     assert "each population takes all 6 steps before the next one starts" in page.text
@@ -220,8 +223,9 @@ def test_a_few_spike_network_stands_beside_one_with_a_rate_code(tmp_path):
     assert main(["report", *paths, "--data", str(tmp_path / "data.npz"), "-o", str(output), "-q"]) == 0
     html = output.read_text()
     assert "nan" not in html.lower() and "an answer after the last step only" in html
-    points = re.findall('<polyline class="line" style="stroke:var\\(--series-0\\)" points="([^"]*)"', html)
-    assert [len(line.split()) for line in points[:2]] == [1, 1]  # by steps, and by synaptic events
+    assert (
+        html.count('<circle r="5" style="fill:var(--series-0)"') == 4
+    )  # by steps and events, and in legends
 
 
 def test_the_page_has_all_that_its_energies_are_made_of(cnn):
@@ -294,7 +298,7 @@ def test_without_examples_a_report_shows_the_network_alone(tmp_path):
     page = written(tmp_path, network)
     assert "Populations" in page.tables and "Operations per example" not in page.tables
     assert "<a>.keras" in page.text and "b & c" in page.text
-    assert page.column("Populations", "neurons")["all"] == f"{sum(p.size for p in network.populations):,}"
+    assert page.column("Populations", "neurons")["total"] == f"{sum(p.size for p in network.populations):,}"
 
 
 def test_regressions_have_errors_instead_of_accuracies(tmp_path):
@@ -340,6 +344,21 @@ def test_the_command_writes_the_page_that_python_writes(folder, tmp_path, capsys
     with np.load(folder / "data.npz") as data:
         tgenn_gen.report(tgenn_gen.load(folder / "a"), tmp_path / "p.html", data["x"][:8], data["y"][:8])
     assert output.read_text() == (tmp_path / "p.html").read_text()
+
+
+@pytest.mark.parametrize(("classes", "coloured"), [(2, 4), (3, 9), (25, 0)])
+def test_confusions_are_coloured_where_the_matrix_is_shown_whole(classes, coloured):
+    matrix = (np.eye(classes, dtype=int) * 5 + 1).tolist()
+    table = confusion_table(SimpleNamespace(outputs={"out": {"confusion_matrix": matrix}}))
+    html = _environment().get_template("parts.html.j2").module.table(table)
+    assert html.count("--share:") == coloured
+
+
+def test_a_network_without_provenance_is_not_said_to_come_from_keras(tmp_path):
+    network = replace(small_cnn(), provenance={})
+    assert "converted from a Keras model" not in written(tmp_path, network).text
+    converted = replace(network, provenance={"model": "m.keras"})
+    assert "converted from a Keras model" in written(tmp_path, converted).text
 
 
 @pytest.mark.slow

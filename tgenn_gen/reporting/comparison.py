@@ -104,7 +104,8 @@ def _layers_table(networks: Mapping[str, Network], measures: Mapping[str, Measur
             for p in populations
         ]
         cells = [
-            Cell(a if a == b else both.format(a, b), False, wrong=a != b) for a, b in zip(*texts, strict=True)
+            Cell(a if a == b else both.format(a, b), number, wrong=a != b)
+            for a, b, number in zip(*texts, (False, False, True), strict=True)
         ]
         measured = [_measured(costs[label].get(name), agreements[label].get(name)) for label in measures]
         cells += [cell for column in zip(*measured, strict=True) for cell in column]

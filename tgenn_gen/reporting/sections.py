@@ -97,7 +97,7 @@ def layer_table(network: Network) -> Table:
         rows.append(Row(p.name, tuple(cells), f"population-{p.name}"))
     total = total_extent(network, extents)
     sums = [f"{total.neurons:,}", f"{total.synapses:,}", f"{total.weights:,}", "", ""]
-    rows.append(Row("all", (Cell("", False), Cell("", False), *map(Cell, sums))))
+    rows.append(Row("total", (Cell("", False), Cell("", False), *map(Cell, sums))))
     columns = ("shape", "neuron model", "neurons", "synapses", "parameters", "scale", "threshold")
     return Table("Populations", "population", columns, tuple(rows))
 
@@ -330,7 +330,7 @@ def cost_table(cost: Cost) -> Table:
         sparsity = "" if row.activation_sparsity is None else percent(row.activation_sparsity)
         counts = row.spikes, row.effective_acs, row.effective_macs, row.dense, row.ann_macs
         cells = (*(Cell(f"{round(v):,}") for v in counts), Cell(sparsity))
-        rows.append(Row("all" if row is cost.total else row.name, cells))
+        rows.append(Row(row.name, cells))
     columns = ("spikes", "effective ACs", "effective MACs", "dense", "the ANN's MACs", "activation sparsity")
     return Table("Operations per example", "population", columns, tuple(rows))
 
@@ -344,7 +344,9 @@ def energy_table(cost: Cost) -> Table:
         cells = (*(Cell(joules(value) if value else "") for value in values), Cell(device.source, False))
         rows.append(Row(device.name, cells))
     columns = ("this network", "its ANN", "an AC", "a MAC", "a neuron update", "constants from")
-    return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
+    return Table(
+        "Energy per example: estimates of arithmetic only", "device or arithmetic", columns, tuple(rows)
+    )
 
 
 def rasters(network: Network, observer: Observer) -> list[Figure]:
