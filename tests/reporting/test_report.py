@@ -22,10 +22,10 @@ from tgenn_gen import TgennError, evaluate, save, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.engine.accuracy_interval import accuracy_interval
 from tgenn_gen.engine.simulation import checked
+from tgenn_gen.reporting.accuracy import confusion_table
 from tgenn_gen.reporting.charts import Line, line_chart, png
 from tgenn_gen.reporting.measures import measured
 from tgenn_gen.reporting.page import _environment
-from tgenn_gen.reporting.sections import confusion_table
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br", "img", "input", "hr"}

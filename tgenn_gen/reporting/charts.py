@@ -17,7 +17,7 @@ from math import ceil, floor, inf, log2, log10
 import numpy as np
 
 WIDTH, HEIGHT = 440, 260  # little larger than a phone, where text shrinks with the chart
-LEFT, RIGHT, TOP, BOTTOM = 34, 14, 12, 44  # of the axes; at the left come the ticks' numbers
+LEFT, RIGHT, TOP, BOTTOM = 34, 18, 12, 44  # of the axes; at the left come the ticks' numbers
 DIGIT = 7  # the width of a digit in a tick's number
 MOST_DOTS = 40  # of a line
 POSITIVE, NEGATIVE = (47, 129, 208), (226, 100, 32)  # blue and orange, which colour-blind people tell apart

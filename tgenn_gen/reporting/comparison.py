@@ -13,10 +13,11 @@ from tgenn_gen.diff.network_diff import diff_networks
 from tgenn_gen.network.fields import by
 from tgenn_gen.network.graph_drawing import graph_svg
 from tgenn_gen.network.model import Network
+from tgenn_gen.reporting.accuracy import courses, score_chart
 from tgenn_gen.reporting.key_figures import key_figures
 from tgenn_gen.reporting.measures import Measures
 from tgenn_gen.reporting.page import rendered
-from tgenn_gen.reporting.sections import Cell, Figure, Row, Table, courses, extent_of, percent, score_chart
+from tgenn_gen.reporting.tables import Cell, Figure, Row, Table, extent_of, percent
 
 
 def comparison_html(networks: Mapping[str, Network], measures: Mapping[str, Measures]) -> str:

@@ -20,7 +20,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import a_network, require
 from tgenn_gen.network.graph_drawing import graph_svg
 from tgenn_gen.network.model import Network
-from tgenn_gen.reporting import sections
+from tgenn_gen.reporting import accuracy, sections
 from tgenn_gen.reporting.key_figures import key_figures
 from tgenn_gen.reporting.measures import Measures, measured
 from tgenn_gen.runtime import __version__
@@ -136,9 +136,9 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
         "examples": [*chosen.values()],
     }
     if evaluation is not None:
-        parts["curves"] = [*sections.accuracy_figures(evaluation, ann, observer)]
-        parts["scores"] = sections.score_table(evaluation, ann)
-        parts["confusion"] = sections.confusion_table(evaluation)
+        parts["curves"] = [*accuracy.accuracy_figures(evaluation, ann, observer)]
+        parts["scores"] = accuracy.score_table(evaluation, ann)
+        parts["confusion"] = accuracy.confusion_table(evaluation)
     return parts
 
 
