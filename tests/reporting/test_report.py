@@ -291,14 +291,24 @@ def test_every_kind_of_neuron_and_encoding_has_a_report(name, tmp_path):
     x = examples_for(network, 3)
     page = written(tmp_path, network, x)
     assert "Agreement with the ANN" in page.tables
+    first = simulate(network, x, record=None).spikes
+    assert ("spike of −1" in page.text) == any((spikes[0] < 0).any() for spikes in first.values())
 
 
 def test_without_examples_a_report_shows_the_network_alone(tmp_path):
     network = replace(small_cnn(), provenance={"model": "<a>.keras", "changes": ["b & c"]})
     page = written(tmp_path, network)
-    assert "Populations" in page.tables and "Operations per example" not in page.tables
+    assert [*page.tables] == ["Populations", "Weights"]
     assert "<a>.keras" in page.text and "b & c" in page.text
     assert page.column("Populations", "neurons")["total"] == f"{sum(p.size for p in network.populations):,}"
+
+
+def test_the_lines_of_an_output_are_named_after_classes_where_it_has_classes(cnn):
+    network, x, _, page = cnn
+    (course,) = [label for label in page.attributes("aria-label") if label.startswith("Output over time")]
+    logits = simulate(network, x[:1]).output_per_step[-1, 0]
+    best = int(logits.argmax())
+    assert course.startswith(f"Output over time: class {best} ends at {logits[best]:.3g}")
 
 
 def test_regressions_have_errors_instead_of_accuracies(tmp_path):
