@@ -11,6 +11,7 @@ import zlib
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,8 +22,10 @@ from tgenn_gen import TgennError, evaluate, save, simulate
 from tgenn_gen.cli.main import main
 from tgenn_gen.engine.accuracy_interval import accuracy_interval
 from tgenn_gen.engine.simulation import checked
+from tgenn_gen.reporting.accuracy import confusion_table
 from tgenn_gen.reporting.charts import Line, line_chart, png
 from tgenn_gen.reporting.measures import measured
+from tgenn_gen.reporting.page import _environment
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -122,7 +125,7 @@ def test_spikes_and_rates_are_those_of_simulate(cnn):
     counts = simulate(network, x).spike_counts
     steps = network.simulation.timesteps
     spikes = page.column("Operations per example", "spikes")
-    means = page.column("Weights and firing rates", "mean")
+    means = page.column("Weights and firing rates", "mean rate")
     silent = page.column("Weights and firing rates", "silent neurons")
     for name, shaped in counts.items():
         found = shaped.reshape(len(x), -1)
@@ -202,8 +205,8 @@ def test_a_few_spike_network_has_one_accuracy_that_of_evaluate(tmp_path):
     accuracy = 100 * evaluate(network, x, y).accuracy_per_step[-1]
     assert head[1:] == ["with ReLUs", "T = 6"] and last == f"{accuracy:.2f} %"
     curves = [label for label in page.attributes("aria-label") if label.startswith("Accuracy against")]
-    assert len(curves) == 2 and curves[0].endswith(f"time steps: 6: {accuracy:.4g} %")
-    assert curves[1].count("%") == 1
+    assert len(curves) == 2 and f"network: {accuracy:.4g} % (6: {accuracy:.4g} %)" in curves[0]
+    assert curves[1].count(f"{accuracy:.4g} %)") == 1
     assert "nan" not in (tmp_path / "report.html").read_text().lower()
     assert "settle" not in page.text and "Where the line is flat" not in page.text
     assert "each population takes all 6 steps before the next one starts" in page.text
@@ -220,8 +223,9 @@ def test_a_few_spike_network_stands_beside_one_with_a_rate_code(tmp_path):
     assert main(["report", *paths, "--data", str(tmp_path / "data.npz"), "-o", str(output), "-q"]) == 0
     html = output.read_text()
     assert "nan" not in html.lower() and "an answer after the last step only" in html
-    points = re.findall('<polyline class="line" style="stroke:var\\(--series-0\\)" points="([^"]*)"', html)
-    assert [len(line.split()) for line in points[:2]] == [1, 1]  # by steps, and by synaptic events
+    assert (
+        html.count('<circle r="5" style="fill:var(--series-0)"') == 4
+    )  # by steps and events, and in legends
 
 
 def test_the_page_has_all_that_its_energies_are_made_of(cnn):
@@ -229,7 +233,7 @@ def test_the_page_has_all_that_its_energies_are_made_of(cnn):
     cost = tgenn_gen.cost(network, x)
     assert f"{cost.total.neuron_updates:,} neuron updates" in page.text
     caption = "Energy per example: estimates of arithmetic only"
-    constants = [page.column(caption, name)["spinnaker2"] for name in ("AC", "MAC", "neuron update")]
+    constants = [page.column(caption, name)["spinnaker2"] for name in ("an AC", "a MAC", "a neuron update")]
     assert constants == ["450 pJ", "", "2.19 nJ"]
 
 
@@ -287,14 +291,24 @@ def test_every_kind_of_neuron_and_encoding_has_a_report(name, tmp_path):
     x = examples_for(network, 3)
     page = written(tmp_path, network, x)
     assert "Agreement with the ANN" in page.tables
+    first = simulate(network, x, record=None).spikes
+    assert ("spike of −1" in page.text) == any((spikes[0] < 0).any() for spikes in first.values())
 
 
 def test_without_examples_a_report_shows_the_network_alone(tmp_path):
     network = replace(small_cnn(), provenance={"model": "<a>.keras", "changes": ["b & c"]})
     page = written(tmp_path, network)
-    assert "Populations" in page.tables and "Operations per example" not in page.tables
+    assert [*page.tables] == ["Populations", "Weights"]
     assert "<a>.keras" in page.text and "b & c" in page.text
-    assert page.column("Populations", "neurons")["all"] == f"{sum(p.size for p in network.populations):,}"
+    assert page.column("Populations", "neurons")["total"] == f"{sum(p.size for p in network.populations):,}"
+
+
+def test_the_lines_of_an_output_are_named_after_classes_where_it_has_classes(cnn):
+    network, x, _, page = cnn
+    (course,) = [label for label in page.attributes("aria-label") if label.startswith("Output over time")]
+    logits = simulate(network, x[:1]).output_per_step[-1, 0]
+    best = int(logits.argmax())
+    assert course.startswith(f"Output over time: class {best} ends at {logits[best]:.3g}")
 
 
 def test_regressions_have_errors_instead_of_accuracies(tmp_path):
@@ -342,6 +356,21 @@ def test_the_command_writes_the_page_that_python_writes(folder, tmp_path, capsys
     assert output.read_text() == (tmp_path / "p.html").read_text()
 
 
+@pytest.mark.parametrize(("classes", "coloured"), [(2, 4), (3, 9), (25, 0)])
+def test_confusions_are_coloured_where_the_matrix_is_shown_whole(classes, coloured):
+    matrix = (np.eye(classes, dtype=int) * 5 + 1).tolist()
+    table = confusion_table(SimpleNamespace(outputs={"out": {"confusion_matrix": matrix}}))
+    html = _environment().get_template("parts.html.j2").module.table(table)
+    assert html.count("--share:") == coloured
+
+
+def test_a_network_without_provenance_is_not_said_to_come_from_keras(tmp_path):
+    network = replace(small_cnn(), provenance={})
+    assert "converted from a Keras model" not in written(tmp_path, network).text
+    converted = replace(network, provenance={"model": "m.keras"})
+    assert "converted from a Keras model" in written(tmp_path, converted).text
+
+
 @pytest.mark.slow
 @pytest.mark.keras
 def test_a_wrong_scale_is_named_on_the_page(tmp_path):
@@ -370,7 +399,7 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
     page = Page(output.read_text())
     assert "neuron.threshold: 1.0 -> 2.0" in page.text
     name = small_cnn().populations[0].name
-    neurons = page.column("Populations: what differs is coloured", "neurons are")
+    neurons = page.column("Populations: what differs is coloured", "neuron model")
     assert neurons[name].count("threshold 1") == 1 and neurons[name].count("threshold 2") == 1
     with np.load(folder / "data.npz") as data:
         for path in (a, b):
@@ -407,6 +436,27 @@ def test_charts_have_the_values_in_words_and_round_ticks():
     x = [float(p.split(",")[0]) for p in re.search(r'points="([^"]+)"', chart)[1].split()]
     assert x[1] - x[0] == pytest.approx(x[2] - x[1], abs=0.2)  # logarithmic
     assert x[3] - x[2] == pytest.approx(2 * (x[2] - x[1]), abs=0.2)
+
+
+def test_a_line_of_one_point_is_a_dot_in_the_chart_and_in_its_legend():
+    lines = [Line("a", (8,), (98,), 1), Line("b", (1, 8), (99, 99), 0, True)]
+    chart, legend = line_chart(lines, "steps", "accuracy", "text", steps=True).split("</svg>", 1)
+    (x, y) = re.search(r'<circle [^>]*--series-1[^>]* cx="([\d.]+)" cy="([\d.]+)"', chart).groups()
+    ends = re.search(r'points="[\d.]+,([\d.]+) ([\d.]+),', chart)
+    assert float(x) == float(ends[2]) and float(y) > float(ends[1])
+    assert chart.count("<polyline") == 1 and legend.count("<circle") == 1
+
+
+def test_no_tick_of_an_accuracy_is_above_100():
+    chart = line_chart([Line("a", (1, 2), (100, 100))], "steps", "accuracy", "text", steps=True, unit=" %")
+    assert max(float(tick) for tick in re.findall(r"([\d.]+) %</text>", chart)) == 100
+
+
+def test_numbers_of_ticks_do_not_meet_the_name_of_their_axis():
+    chart = line_chart([Line("a", (1, 2), (92.5, 97.25))], "steps", "accuracy", "text", unit=" %")
+    places = [(float(x), n) for x, n in re.findall(r'<text x="([\d.]+)"[^>]*"end">([^<]+)</text>', chart)]
+    name = float(re.search(r"translate\(([\d.]+)", chart)[1])
+    assert min(x - 7 * len(number) for x, number in places) >= name + 6
 
 
 @pytest.mark.parametrize(

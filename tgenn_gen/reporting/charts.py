@@ -12,19 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from math import ceil, floor, log2, log10
+from math import ceil, floor, inf, log2, log10
 
 import numpy as np
 
-WIDTH, HEIGHT = 520, 280
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 44
+WIDTH, HEIGHT = 440, 260  # little larger than a phone, where text shrinks with the chart
+LEFT, RIGHT, TOP, BOTTOM = 34, 18, 12, 44  # of the axes; at the left come the ticks' numbers
+DIGIT = 7  # the width of a digit in a tick's number
 MOST_DOTS = 40  # of a line
 POSITIVE, NEGATIVE = (47, 129, 208), (226, 100, 32)  # blue and orange, which colour-blind people tell apart
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: the places of its points, its colour by number, and whether it is dashed."""
+    """A line of a chart: the places of its points, its colour by number, and whether it is dashed.
+
+    A line of one point is a dot.
+    """
 
     name: str
     x: Sequence[float]
@@ -45,44 +49,43 @@ def line_chart(
     low, high = min(x_values), max(x_values)
     x_ticks = _step_ticks(int(low), int(high)) if steps else _ticks(0, high)
     x_low, x_high = (log2(low), log2(high)) if steps else (0.0, max(high, x_ticks[-1]))
-    y_ticks = _ticks(*_extent([y for line in lines for y in line.y]))
+    y_ticks = _ticks(*_extent([y for line in lines for y in line.y], 100 if unit == " %" else inf))
     y_low, y_high = y_ticks[0], y_ticks[-1]
+    numbers = [f"{_tick(tick, y_ticks)}{unit}" for tick in y_ticks]
+    left = LEFT + DIGIT * max(map(len, numbers))
 
     def x_of(x: float) -> float:
         share = ((log2(x) if steps else x) - x_low) / ((x_high - x_low) or 1)
-        return LEFT + share * (WIDTH - LEFT - RIGHT)
+        return left + share * (WIDTH - left - RIGHT)
 
     def y_of(y: float) -> float:
         return HEIGHT - BOTTOM - (y - y_low) / ((y_high - y_low) or 1) * (HEIGHT - TOP - BOTTOM)
 
     parts = []
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
-    for tick in y_ticks:
+    for tick, number in zip(y_ticks, numbers, strict=True):
         y = y_of(tick)
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{right}"/>')
-        parts.append(
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{_tick(tick, y_ticks)}{unit}</text>'
-        )
+        parts.append(f'<path class="grid" d="M{left} {y:.1f}H{right}"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{number}</text>')
     for tick in x_ticks:
         x = x_of(tick)
         parts.append(f'<path class="tick" d="M{x:.1f} {bottom}v5"/>')
         parts.append(
             f'<text x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{_tick(tick, x_ticks)}</text>'
         )
-    parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>')
-    middle_x, middle_y = (LEFT + right) / 2, (TOP + bottom) / 2
+    parts.append(f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>')
+    middle_x, middle_y = (left + right) / 2, (TOP + bottom) / 2
     parts.append(
         f'<text x="{middle_x}" y="{HEIGHT - 8}" text-anchor="middle">{escape(x_label)}</text>'
         f'<text transform="translate(13 {middle_y}) rotate(-90)" text-anchor="middle">'
         f"{escape(y_label)}</text>"
     )
     for line in lines:
-        points = " ".join(f"{x_of(x):.1f},{y_of(y):.1f}" for x, y in zip(line.x, line.y, strict=True))
-        parts.append(f'<polyline {_stroke(line)} points="{points}"/>')
-        if not line.dashed and len(line.x) <= MOST_DOTS:
-            fill = f'style="fill:var(--series-{line.series})"'
-            places = [point.split(",") for point in points.split()]
-            parts += [f'<circle r="2.6" {fill} cx="{x}" cy="{y}"/>' for x, y in places]
+        points = [(f"{x_of(x):.1f}", f"{y_of(y):.1f}") for x, y in zip(line.x, line.y, strict=True)]
+        if len(points) > 1:
+            parts.append(f'<polyline {_stroke(line)} points="{" ".join(map(",".join, points))}"/>')
+        if not line.dashed and len(points) <= MOST_DOTS:
+            parts += [_dot(line, x, y) for x, y in points]
     return _svg(WIDTH, HEIGHT, text, parts) + _legend(lines)
 
 
@@ -155,19 +158,25 @@ def _stroke(line: Line) -> str:
     return f'class="line" style="stroke:var(--series-{line.series})"{dashes}'
 
 
+def _dot(line: Line, x: str, y: str) -> str:
+    radius = 2.6 if len(line.x) > 1 else 5
+    return f'<circle r="{radius}" style="fill:var(--series-{line.series})" cx="{x}" cy="{y}"/>'
+
+
 def _legend(lines: Sequence[Line]) -> str:
     """The lines' names under a chart, if there are several."""
-    items = [
-        f'<li><svg aria-hidden="true" width="26" height="8"><path {_stroke(line)} d="M0 4H26"/></svg> '
-        f"{escape(line.name)}</li>"
-        for line in lines
-    ]
+    items = []
+    for line in lines:
+        sample = _dot(line, "13", "6") if len(line.x) == 1 else f'<path {_stroke(line)} d="M0 6H26"/>'
+        svg = f'<svg aria-hidden="true" width="26" height="12">{sample}</svg>'
+        items.append(f"<li>{svg} {escape(line.name)}</li>")
     return f'<ul class="legend">{"".join(items)}</ul>' if len(lines) > 1 else ""
 
 
-def _extent(values: Sequence[float]) -> tuple[float, float]:
+def _extent(values: Sequence[float], most: float) -> tuple[float, float]:
+    """The smallest and the largest value, or some room around one. most: that a value can be."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return (low, high) if high > low else (low - 0.5, min(high + 0.5, most))
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isnan
 
-import numpy as np
 from markupsafe import Markup
 
 from tgenn_gen.analysis.cost import PopulationCost
@@ -15,11 +13,11 @@ from tgenn_gen.diff.network_diff import diff_networks
 from tgenn_gen.network.fields import by
 from tgenn_gen.network.graph_drawing import graph_svg
 from tgenn_gen.network.model import Network
-from tgenn_gen.reporting.charts import Line, line_chart
+from tgenn_gen.reporting.accuracy import courses, score_chart
 from tgenn_gen.reporting.key_figures import key_figures
 from tgenn_gen.reporting.measures import Measures
 from tgenn_gen.reporting.page import rendered
-from tgenn_gen.reporting.sections import Cell, Figure, Row, Table, extent_of, percent
+from tgenn_gen.reporting.tables import Cell, Figure, Row, Table, extent_of, percent
 
 
 def comparison_html(networks: Mapping[str, Network], measures: Mapping[str, Measures]) -> str:
@@ -55,48 +53,42 @@ def _figures_table(networks: Mapping[str, Network], measures: Mapping[str, Measu
         )
         for name in names
     ]
-    return Table("Figures side by side", "figure", tuple(networks), tuple(rows))
+    return Table("Key figures side by side", "figure", tuple(networks), tuple(rows))
 
 
 def _curves(measures: Mapping[str, Measures]) -> Iterator[Figure]:
     """Scores of the first output against time steps and synaptic events."""
-    evaluations = {label: m.evaluation for label, m in measures.items() if m.evaluation is not None}
-    if not evaluations:
+    found = {
+        label: courses(m.evaluation, m.ann)[0] for label, m in measures.items() if m.evaluation is not None
+    }
+    if not found:
         return
-    by_steps, by_events = [], []
-    words, unit = "accuracy", " %"
-    for series, (label, evaluation) in enumerate(evaluations.items()):
-        name, found = next(iter(evaluation.outputs.items()))
-        accurate = "accuracy" in found
-        key, factor = ("accuracy", 100) if accurate else ("mean_squared_error", 1)
-        words, unit = (words, unit) if accurate else ("mean squared error", "")
-        per_step = (factor * np.asarray(found[f"{key}_per_step"], np.float64)).tolist()
-        m = measures[label]
-        ann = evaluation.relu_outputs[name] if m.ann is None else m.ann[name]
-        reference = (
-            f"{label}: {'with ReLUs' if m.ann is None else 'Keras model'}, {factor * ann[key]:.4g}{unit}"
-        )
-        shown, level = f"{label}: {per_step[-1]:.4g}{unit}", (factor * ann[key],) * 2
-        answers = [step for step, value in enumerate(per_step, 1) if not isnan(value)]
-        by_steps += [
-            Line(shown, answers, [per_step[step - 1] for step in answers], series),
-            Line(reference, (1, len(per_step)), level, series, True),
+    course = next(iter(found.values()))
+    lines = [c.line(label, series) for series, (label, c) in enumerate(found.items())]
+    last = max(c.timesteps for c in found.values())
+    if len({(c.reference, c.best) for c in found.values()}) == 1:
+        levels = [course.level(course.reference, 1, last, len(found))]
+    else:
+        levels = [
+            c.level(f"{label}, {c.reference}", 1, last, series)
+            for series, (label, c) in enumerate(found.items())
         ]
-        places = zip(m.observer.synaptic_events(), m.observer.points, strict=True)
-        reached, scores = zip(*((x, per_step[t - 1]) for x, t in places if t in answers), strict=True)
-        by_events += [Line(shown, reached, scores, series)]
-    n = next(iter(evaluations.values())).n
-    text = "; ".join(line.name for line in by_steps)
-    titles = f"{words.capitalize()} against time steps", f"{words.capitalize()} against synaptic events"
-    chart = line_chart(by_steps, "time steps", words, f"{titles[0]}: {text}", steps=True, unit=unit)
-    caption = f"Read out after each step, over {n:,} examples."
+    title = f"{course.kind.capitalize()} against time steps"
+    caption = f"Read out after each step, over {next(iter(measures.values())).observer.done:,} examples."
     if any(m.observer.network.few_spike for m in measures.values()):
         caption += " With the few-spike code there is an answer after the last step only."
-    yield Figure(Markup(chart), caption, titles[0])
-    if all(line.x[-1] > 0 for line in by_events):
-        chart = line_chart(by_events, "synaptic events per example", words, f"{titles[1]}: {text}", unit=unit)
-        caption = "The further left a curve rises, the less is computed for an accuracy."
-        yield Figure(Markup(chart), caption, titles[1])
+    yield score_chart(title, [*lines, *levels], "time steps", caption, course)
+    lines = [
+        c.against_events(measures[label].observer, line)
+        for (label, c), line in zip(found.items(), lines, strict=True)
+    ]
+    if all(line.x[-1] > 0 for line in lines):
+        title = f"{course.kind.capitalize()} against synaptic events"
+        caption = (
+            "One event for each spike and synapse with a weight that is not 0. The further left a curve "
+            "rises, the less is computed for an accuracy."
+        )
+        yield score_chart(title, lines, "synaptic events per example", caption, course)
 
 
 def _layers_table(networks: Mapping[str, Network], measures: Mapping[str, Measures]) -> Table:
@@ -104,6 +96,7 @@ def _layers_table(networks: Mapping[str, Network], measures: Mapping[str, Measur
     costs = {label: {row.name: row for row in m.cost.populations} for label, m in measures.items()}
     agreements = {label: {row.name: row for row in m.verification.layers} for label, m in measures.items()}
     names = dict.fromkeys(p.name for network in networks.values() for p in network.populations)
+    both = Markup("{}<br>{}")  # the first network's above the second's
     rows = []
     for name in names:
         populations = [{p.name: p for p in n.populations}.get(name) for n in networks.values()]
@@ -112,17 +105,18 @@ def _layers_table(networks: Mapping[str, Network], measures: Mapping[str, Measur
             for p in populations
         ]
         cells = [
-            Cell(a if a == b else f"{a} | {b}", False, wrong=a != b) for a, b in zip(*texts, strict=True)
+            Cell(a if a == b else both.format(a, b), number, wrong=a != b)
+            for a, b, number in zip(*texts, (False, False, True), strict=True)
         ]
-        for label in measures:
-            cells += _measured(costs[label].get(name), agreements[label].get(name))
+        measured = [_measured(costs[label].get(name), agreements[label].get(name)) for label in measures]
+        cells += [cell for column in zip(*measured, strict=True) for cell in column]
         rows.append(Row(name, tuple(cells)))
-    columns = ["shape", "neurons are", "scale"]
-    for label in measures:
-        columns += [f"{label}: spikes", f"{label}: ACs", f"{label}: relative error"]
+    figures = ("spikes", "ACs", "relative error")
+    columns = ["shape", "neuron model", "scale", *(f"{label}: {f}" for f in figures for label in measures)]
     return Table("Populations: what differs is coloured", "population", tuple(columns), tuple(rows))
 
 
 def _measured(cost: PopulationCost | None, agreement: LayerAgreement | None) -> list[Cell]:
+    """Spikes, ACs and the relative error."""
     found = ["", ""] if cost is None else [f"{round(v):,}" for v in (cost.spikes, cost.effective_acs)]
     return [*map(Cell, found), Cell("" if agreement is None else percent(agreement.relative_error))]

@@ -10,8 +10,9 @@ from tgenn_gen.analysis.devices import joules
 from tgenn_gen.codegen.network_table import population_extents, total_extent
 from tgenn_gen.engine.accuracy_interval import CONFIDENCE, accuracy_interval, are_examples
 from tgenn_gen.network.model import Network
+from tgenn_gen.reporting.accuracy import interval
 from tgenn_gen.reporting.measures import Measures
-from tgenn_gen.reporting.sections import Key, interval, percent
+from tgenn_gen.reporting.tables import Key, percent
 
 NEAR = 0.01  # of an accuracy: the least that counts as a difference
 

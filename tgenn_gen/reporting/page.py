@@ -20,7 +20,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import a_network, require
 from tgenn_gen.network.graph_drawing import graph_svg
 from tgenn_gen.network.model import Network
-from tgenn_gen.reporting import sections
+from tgenn_gen.reporting import accuracy, sections
 from tgenn_gen.reporting.key_figures import key_figures
 from tgenn_gen.reporting.measures import Measures, measured
 from tgenn_gen.runtime import __version__
@@ -111,34 +111,35 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
-    observer, evaluation = measures.observer, measures.evaluation
+    observer, evaluation, ann = measures.observer, measures.evaluation, measures.ann
     decisions = observer.decisions()
-    groups = []
+    chosen = {}
     if decisions is not None:
         slowest = [] if network.few_spike else decisions.slowest(EXAMPLES_SHOWN)
-        groups = [
-            ("Wrong with the largest margin", decisions.worst(EXAMPLES_SHOWN)),
-            ("The latest to settle on a class", slowest),
-        ]
-    return {
-        "curves": []
-        if evaluation is None
-        else [*sections.accuracy_figures(evaluation, measures.ann, observer)],
-        "scores": None if evaluation is None else sections.score_table(evaluation, measures.ann),
-        "confusion": None if evaluation is None else sections.confusion_table(evaluation),
+        worst = decisions.worst(EXAMPLES_SHOWN)
+        found = (("wrong", "Wrong with the largest margin", worst), ("slow", "The latest to settle", slowest))
+        chosen = {
+            kind: (title, sections.example_figures(network, measures.examples, decisions, numbers))
+            for kind, title, numbers in found
+            if numbers
+        }
+    parts: dict[str, Any] = {
         "agreement": sections.agreement_table(measures.verification),
         "verdict": verdict(measures.verification, network).replace("`", ""),
         "cost": sections.cost_table(measures.cost),
         "energy": sections.energy_table(measures.cost),
         "first_input": sections.input_picture(network, measures.examples, 0),
         "rasters": sections.rasters(network, observer),
+        "negative_spikes": any((spikes < 0).any() for spikes in observer.first_spikes.values()),
         "course": sections.output_course(network, observer),
-        "examples": [
-            (title, sections.example_figures(network, measures.examples, decisions, chosen))
-            for title, chosen in groups
-            if chosen and decisions is not None
-        ],
+        "examples_title": f"{' and '.join(chosen)} examples".capitalize(),
+        "examples": [*chosen.values()],
     }
+    if evaluation is not None:
+        parts["curves"] = [*accuracy.accuracy_figures(evaluation, ann, observer)]
+        parts["scores"] = accuracy.score_table(evaluation, ann)
+        parts["confusion"] = accuracy.confusion_table(evaluation)
+    return parts
 
 
 @cache

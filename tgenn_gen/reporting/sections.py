@@ -1,10 +1,8 @@
-"""The figures of a report as the template prints them: formatted numbers, charts and sentences."""
+"""The sections of a report but accuracy: tables, charts and sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from math import isnan
 from typing import Any
 
 import numpy as np
@@ -14,68 +12,17 @@ from tgenn_gen.analysis.cost import Cost
 from tgenn_gen.analysis.devices import joules
 from tgenn_gen.analysis.verification import Verification
 from tgenn_gen.codegen.network_table import population_extents, total_extent
-from tgenn_gen.engine.accuracy_interval import CONFIDENCE, accuracy_interval, are_examples
-from tgenn_gen.engine.evaluation import Evaluation
-from tgenn_gen.engine.evaluation_report import shown_steps
 from tgenn_gen.network.fields import by
 from tgenn_gen.network.model import Input, Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.reporting.charts import Line, histogram, line_chart, picture, raster, sparkline
 from tgenn_gen.reporting.observations import Decisions, Observer
+from tgenn_gen.reporting.tables import Cell, Figure, Row, Table, extent_of, percent
 from tgenn_gen.runtime.data import Examples
 
 BINS = 30
-MOST_CLASSES = 20  # of a confusion matrix that is shown whole
 MOST_NEURONS = 120  # of a population in a raster
 MOST_STEPS = 400
-Scores = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a table: its text, or an SVG; whether it is a number; a share 0 to 1 that colours it."""
-
-    text: str | Markup
-    number: bool = True
-    share: float = 0.0
-    wrong: bool = False
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: what it is about, and its cells. anchor: its id on the page."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    anchor: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with a caption; columns are those after the first."""
-
-    caption: str
-    first: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart or an image with its caption."""
-
-    content: Markup
-    caption: str
-    title: str = ""
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key figure: a value, what it is, and a sentence that gives it a meaning."""
-
-    name: str
-    value: str
-    meaning: str
 
 
 def layer_table(network: Network) -> Table:
@@ -95,8 +42,8 @@ def layer_table(network: Network) -> Table:
         rows.append(Row(p.name, tuple(cells), f"population-{p.name}"))
     total = total_extent(network, extents)
     sums = [f"{total.neurons:,}", f"{total.synapses:,}", f"{total.weights:,}", "", ""]
-    rows.append(Row("all", (Cell("", False), Cell("", False), *map(Cell, sums))))
-    columns = ("shape", "neurons are", "neurons", "synapses", "parameters", "scale", "threshold")
+    rows.append(Row("total", (Cell("", False), Cell("", False), *map(Cell, sums))))
+    columns = ("shape", "neuron model", "neurons", "synapses", "parameters", "scale", "threshold")
     return Table("Populations", "population", columns, tuple(rows))
 
 
@@ -116,14 +63,15 @@ def activity_table(network: Network, observer: Observer | None, timesteps: int) 
         rows.append(Row(p.name, tuple(cells)))
     columns: tuple[str, ...] = ("weights",)
     if observer is not None:
-        columns = ("weights", "spikes per step and neuron", "mean", "silent neurons", "busiest neuron")
+        columns = ("weights", "rates: spikes per step", "mean rate", "silent neurons", "highest rate")
         inputs = [i.name for i in network.inputs if i.name in observer.counts]
         first = [
             Row(name, (Cell("input", False), *_rates(observer.counts[name], observer.done * timesteps)))
             for name in inputs
         ]
         rows = [*first, *rows]
-    return Table("Weights and firing rates", "population", columns, tuple(rows))
+    caption = "Weights" if observer is None else "Weights and firing rates"
+    return Table(caption, "population", columns, tuple(rows))
 
 
 def _weights(values: np.ndarray) -> Cell:
@@ -139,7 +87,7 @@ def _weights(values: np.ndarray) -> Cell:
 def _rates(counts: np.ndarray | None, steps: int) -> list[Cell]:
     """Cells of a population's rates. counts: the spikes of each neuron in so many steps."""
     if counts is None:
-        return [Cell("no spikes: V is read out", False), Cell(""), Cell(""), Cell("")]
+        return [Cell("no spikes, V is the output", False), Cell(""), Cell(""), Cell("")]
     rates = counts.reshape(-1) / steps
     high = float(rates.max()) or 1.0
     silent = float((rates == 0).mean())
@@ -153,123 +101,6 @@ def _rates(counts: np.ndarray | None, steps: int) -> list[Cell]:
         Cell(percent(silent)),
         Cell(f"{rates.max():.3f}"),
     ]
-
-
-def accuracy_figures(
-    evaluation: Evaluation, ann: Scores | None, observer: Observer | None
-) -> Iterator[Figure]:
-    """Scores of each output against time steps, and of the first one against synaptic events."""
-    for i, (name, found) in enumerate(evaluation.outputs.items()):
-        accurate = "accuracy" in found
-        key = "accuracy" if accurate else "mean_squared_error"
-        factor, unit = (100, " %") if accurate else (1, "")
-        label = "accuracy" if accurate else "mean squared error"
-        per_step = (factor * np.asarray(found[f"{key}_per_step"], np.float64)).tolist()
-        steps = [step for step, v in enumerate(per_step, 1) if not isnan(v)]
-        answers = [per_step[step - 1] for step in steps]
-        references = [("the network with ReLUs", 1, evaluation.relu_outputs[name][key])]
-        if ann is not None:
-            references = [("Keras model", 1, ann[name][key])]
-        ends = [
-            Line(f"{n}: {factor * value:.4g}{unit}", (1, len(per_step)), (factor * value,) * 2, s, True)
-            for n, s, value in references
-        ]
-        several = len(evaluation.outputs) > 1
-        title = f"{label.capitalize()} against time steps" + (f": {name}" if several else "")
-        error = ""
-        if are_examples(found):
-            error = (
-                f" {CONFIDENCE} interval (Wilson) of the last value: {interval(found[key], evaluation.n)}."
-            )
-        read = "Read out after each step of an example"
-        flat = "Where the line is flat, fewer steps do as well."
-        if len(steps) == 1 < len(per_step):
-            read = "Read out after the last step of an example"
-            flat = (
-                f"There is no answer before: each population takes all {len(per_step)} steps before the next "
-                "one starts."
-            )
-        caption = f"{read}, over {evaluation.n:,} examples; the axis of steps is logarithmic.{error} {flat}"
-        text = f"{title}: {_values(steps, answers, unit)}"
-        lines = [Line(f"spiking network: {per_step[-1]:.4g}{unit}", steps, answers), *ends]
-        yield Figure(
-            Markup(line_chart(lines, "time steps", label, text, steps=True, unit=unit)), caption, title
-        )
-        if i == 0 and observer is not None and (events := observer.synaptic_events())[-1] > 0:
-            shown = [(x, per_step[p - 1]) for x, p in zip(events, observer.points, strict=True) if p in steps]
-            reached, scores = (list(column) for column in zip(*shown, strict=True))
-            end = [Line(e.name, (0, events[-1]), e.y, e.series, True) for e in ends]
-            title = f"{label.capitalize()} against synaptic events"
-            caption = (
-                "Synaptic events per example up to each time step: one for each spike and synapse with a "
-                "weight that is not 0. This is what event-driven hardware computes for an accuracy."
-            )
-            text = f"{title}: {_values([round(e) for e in reached], scores, unit)}"
-            lines = [Line(lines[0].name, reached, scores), *end]
-            yield Figure(
-                Markup(line_chart(lines, "synaptic events per example", label, text, unit=unit)),
-                caption,
-                title,
-            )
-
-
-def interval(accuracy: float, examples: int) -> str:
-    """The interval of an accuracy, in percent."""
-    low, high = accuracy_interval(accuracy, examples)
-    return f"{100 * low:.2f} to {percent(float(high))}"
-
-
-def _values(x: list[int], y: list[float], unit: str) -> str:
-    """Some points of a line in words."""
-    chosen = np.unique(np.linspace(0, len(x) - 1, 8).round().astype(int))
-    return ", ".join(f"{x[i]:,}: {y[i]:.4g}{unit}" for i in chosen)
-
-
-def score_table(evaluation: Evaluation, ann: Scores | None) -> Table:
-    """Scores after some steps beside those of the ANN."""
-    steps = shown_steps([evaluation])
-    best = "with ReLUs" if ann is None else "Keras model"
-    rows = []
-    for name, found in evaluation.outputs.items():
-        accurate = "accuracy" in found
-        key = "accuracy" if accurate else "mean_squared_error"
-        per_step = found[f"{key}_per_step"]
-        reference = evaluation.relu_outputs[name][key] if ann is None else ann[name][key]
-        values = [reference, *(per_step[t - 1] for t in steps)]
-        label = name if accurate else f"{name} (mean squared error)"
-        rows.append(Row(label, tuple(Cell(percent(v) if accurate else f"{v:.4g}") for v in values)))
-    caption = "Accuracy after T time steps"
-    return Table(caption, "output", (best, *(f"T = {t}" for t in steps)), tuple(rows))
-
-
-def confusion_table(evaluation: Evaluation) -> Table | None:
-    """The confusion matrix of the first output with one; of many classes the most frequent confusions."""
-    matrices = [
-        found["confusion_matrix"] for found in evaluation.outputs.values() if "confusion_matrix" in found
-    ]
-    if not matrices:
-        return None
-    matrix = np.array(matrices[0])
-    classes = range(len(matrix))
-    if len(matrix) <= MOST_CLASSES:
-        shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-        rows = [
-            Row(str(i), tuple(_confusion(matrix[i, j], shares[i, j], i == j) for j in classes))
-            for i in classes
-        ]
-        caption = "Confusion matrix: rows are the targets, columns the network's classes"
-        return Table(caption, "target", tuple(map(str, classes)), tuple(rows))
-    wrong = matrix * (1 - np.eye(len(matrix), dtype=int))
-    places = [p for p in np.argsort(-wrong, axis=None, kind="stable")[:15] if wrong.flat[p]]
-    pairs = [divmod(int(p), len(matrix)) for p in places]
-    rows = [
-        Row(str(i), (Cell(str(j)), Cell(str(matrix[i, j])), Cell(str(matrix[i].sum())))) for i, j in pairs
-    ]
-    return Table("The most frequent confusions", "target", ("taken for", "examples", "of"), tuple(rows))
-
-
-def _confusion(count: int, share: float, right: bool) -> Cell:
-    return Cell(str(count) if count else "·", True, float(share), count > 0 and not right)
 
 
 def agreement_table(verification: Verification) -> Table:
@@ -298,8 +129,7 @@ def cost_table(cost: Cost) -> Table:
         sparsity = "" if row.activation_sparsity is None else percent(row.activation_sparsity)
         counts = row.spikes, row.effective_acs, row.effective_macs, row.dense, row.ann_macs
         cells = (*(Cell(f"{round(v):,}") for v in counts), Cell(sparsity))
-        rows.append(Row("all" if row is cost.total else row.name, cells))
-    rows[-1] = Row("all", rows[-1].cells)
+        rows.append(Row(row.name, cells))
     columns = ("spikes", "effective ACs", "effective MACs", "dense", "the ANN's MACs", "activation sparsity")
     return Table("Operations per example", "population", columns, tuple(rows))
 
@@ -312,8 +142,10 @@ def energy_table(cost: Cost) -> Table:
         values = (energy.joules, energy.ann_joules, device.synop, device.mac, device.neuron)
         cells = (*(Cell(joules(value) if value else "") for value in values), Cell(device.source, False))
         rows.append(Row(device.name, cells))
-    columns = ("this network", "its ANN, dense", "AC", "MAC", "neuron update", "constants from")
-    return Table("Energy per example: estimates of arithmetic only", "device", columns, tuple(rows))
+    columns = ("this network", "its ANN", "an AC", "a MAC", "a neuron update", "constants from")
+    return Table(
+        "Energy per example: estimates of arithmetic only", "device or arithmetic", columns, tuple(rows)
+    )
 
 
 def rasters(network: Network, observer: Observer) -> list[Figure]:
@@ -323,17 +155,15 @@ def rasters(network: Network, observer: Observer) -> list[Figure]:
         neurons = spikes.shape[1]
         chosen = np.unique(np.linspace(0, neurons - 1, min(neurons, MOST_NEURONS)).round().astype(int))
         positive, negative = np.count_nonzero(spikes > 0), np.count_nonzero(spikes < 0)
-        places = spikes.size
         counted = f"{positive:,} spikes of +1, {negative:,} of -1" if negative else f"{positive:,} spikes"
-        shown = (
-            f"{len(chosen)} of {neurons:,} neurons shown" if len(chosen) < neurons else f"{neurons} neurons"
-        )
+        shown = f"; {len(chosen)} of them shown" if len(chosen) < neurons else ""
+        if len(spikes) > MOST_STEPS:
+            shown += f"; the first {MOST_STEPS} steps shown"
         text = f"Raster of {name}: {counted}"
         image = _image(raster(spikes[:MOST_STEPS, chosen]), text, "raster")
-        share = percent((positive + negative) / places)
-        figures.append(
-            Figure(image, f"{counted}: {share} of {neurons:,} neurons x {len(spikes)} steps; {shown}", name)
-        )
+        share = percent((positive + negative) / spikes.size)
+        caption = f"{counted}: {share} of {len(spikes):,} steps × {neurons:,} neurons{shown}"
+        figures.append(Figure(image, caption, name))
     return figures
 
 
@@ -342,18 +172,20 @@ def output_course(network: Network, observer: Observer) -> Figure:
     logits = observer.first_logits.reshape(len(observer.first_logits), -1)
     largest = np.argsort(-logits[-1], kind="stable")[:4]
     steps = [*range(1, len(logits) + 1)]
-    output = network.outputs[0]
+    output, decides = network.outputs[0], observer.decisions() is not None
+    what = "class" if decides else "neuron"
     lines = [
-        Line(f"{index}: {logits[-1, index]:.3g}", steps, logits[:, index].tolist(), series)
+        Line(f"{what} {index}: {logits[-1, index]:.3g}", steps, logits[:, index].tolist(), series)
         for series, index in enumerate(largest.tolist())
     ]
     read = "the membrane potential" if output.readout == "membrane" else f"`{output.readout}`"
     caption = (
         f"What is read out of {output.population} after each step ({read}, in units of the ANN's logits), "
-        f"for its {len(lines)} largest values at the end. The class is that of the topmost line"
-        f"{' after the last step.' if network.few_spike else '.'}"
+        f"for its {len(lines)} largest values at the end."
     )
-    text = "; ".join(f"index {line.name.replace(':', ' ends at')}" for line in lines)
+    if decides:
+        caption += f" The topmost line{' after the last step' if network.few_spike else ''} is the answer."
+    text = "; ".join(line.name.replace(":", " ends at") for line in lines)
     chart = line_chart(lines, "time steps", "output", f"Output over time: {text}", steps=True)
     return Figure(Markup(chart), caption, "Output over time")
 
@@ -366,7 +198,7 @@ def example_figures(
     for i in chosen:
         words = f"class {decisions.found[i]}"
         if decisions.wanted is not None and decisions.found[i] != decisions.wanted[i]:
-            words += f" instead of {decisions.wanted[i]}, by {decisions.margins[i]:.3g}"
+            words += f" instead of {decisions.wanted[i]}, margin {decisions.margins[i]:.3g}"
         if not network.few_spike:  # there is an answer at the last step alone
             words += f"; settled at step {decisions.settled[i]}"
         figures.append(Figure(input_picture(network, examples, i), words, f"Example {i}"))
@@ -412,21 +244,13 @@ def _items(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def input_lines(network: Network) -> list[str]:
     """Each input in a sentence."""
-    return [f"{i.name}: {by(i.shape)}, {i.encoding.describe()}{_offset(i)}" for i in network.inputs]
+    return [f"{i.name}: {by(i.shape)}, {i.encoding.describe()}{_as_taken(i)}" for i in network.inputs]
 
 
-def _offset(i: Input) -> str:
-    if not i.offset:
-        return ""
-    return f", less {'an offset per channel' if isinstance(i.offset, Tensor) else f'{i.offset:g}'}"
-
-
-def percent(share: float) -> str:
-    """A share, 0 to 1, in percent."""
-    return "nan" if isnan(share) else f"{100 * share:.2f} %"
-
-
-def extent_of(values: np.ndarray) -> str:
-    """A number, or the smallest and the largest of several."""
-    low, high = float(values.min()), float(values.max())
-    return f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+def _as_taken(i: Input) -> str:
+    """What is done to an input's data before it is encoded."""
+    done = [] if i.uint8_divisor == 1 else [f"uint8 data is divided by {i.uint8_divisor:g}"]
+    if i.offset:
+        offset = "an offset per channel" if isinstance(i.offset, Tensor) else f"{i.offset:g}"
+        done.append(f"{offset} is subtracted")
+    return "; " + ", then ".join(done) if done else ""
