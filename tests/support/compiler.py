@@ -1,8 +1,8 @@
 """g++ that compiles no code twice: GeNN builds a model anew, of the same C++ for other steps or seeds.
 
 The tests' $CXX, see conftest.py. Objects are kept in $KEPT_OBJECTS by the hash of the flags and of the
-preprocessed code, whatever the folder is. Code that is compiled and linked at once, as that of model.cc is,
-becomes an object first.
+preprocessed code, whatever the folder is; code that g++ warns of is compiled, and warned of, each time. Code
+that is compiled and linked at once, as that of model.cc is, becomes an object first.
 """
 
 import hashlib
@@ -21,13 +21,18 @@ def compile_or_copy(arguments: list[str]) -> None:
     flags = [a for a in others if a.startswith("-") and not a.startswith(in_code)]
     key = hashlib.sha256(repr(flags).encode() + code).hexdigest()
     kept = os.path.join(os.environ["KEPT_OBJECTS"], key)  # noqa: PTH118  (pathlib takes longer to import)
-    if not os.path.exists(kept):  # noqa: PTH110
-        subprocess.run(["g++", *arguments], check=True)
-        shutil.copy(target, f"{kept}.{os.getpid()}")
-        os.replace(f"{kept}.{os.getpid()}", kept)
     with open(os.path.splitext(target)[0] + ".d", "a"):  # noqa: PTH122, PTH123
         pass  # make looks for it, and compiles again where it is newer than the object
-    shutil.copy(kept, target)
+    if os.path.exists(kept):  # noqa: PTH110
+        shutil.copy(kept, target)
+        return
+    done = subprocess.run(["g++", *arguments], check=False, stderr=subprocess.PIPE)
+    sys.stderr.buffer.write(done.stderr)
+    if done.returncode:
+        sys.exit(done.returncode)
+    if not done.stderr:
+        shutil.copy(target, f"{kept}.{os.getpid()}")
+        os.replace(f"{kept}.{os.getpid()}", kept)
 
 
 arguments = sys.argv[1:]
