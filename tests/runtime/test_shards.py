@@ -77,22 +77,14 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 3, 8, EXAMPLES])
 def test_merged_shards_are_one_run(tmp_path, capsys, kind, count):
-    folder = project(tmp_path, *KINDS[kind][:1], values=KINDS[kind][1])
-    options = (
-        "--seed",
-        5,
-        "--batch-size",
-        3,
-        "--example",
-        7,
-        "--record",
-        golden_networks()[KINDS[kind][0]].spiking[-1],
-    )
+    name, values = KINDS[kind]
+    folder, recorded = project(tmp_path, name, values=values), golden_networks()[name].spiking[-1]
+    options = ("--seed", 5, "--batch-size", 3, "--example", 7, "--record", recorded)
     line = run(folder, "whole", *options).stdout
     parts = [f"part{index}" for index in range(count)]
     for index, part in enumerate(parts):
-        recorded = options if 7 % count == index else options[:4]
-        run(folder, part, *recorded, "--shard", f"{index}/{count}")
+        own = options if 7 % count == index else options[:4]
+        run(folder, part, *own, "--shard", f"{index}/{count}")
     capsys.readouterr()
     assert merge(folder, sorted(parts, reverse=True)) == 0
     assert capsys.readouterr().out == line
@@ -200,13 +192,9 @@ def test_a_run_that_is_killed_at_any_moment_loses_nothing_that_was_saved(tmp_pat
 def test_sigterm_ends_a_run_with_what_is_done(tmp_path):
     """Slurm sends it when a job's time is over."""
     folder = project(tmp_path, "small_cnn", 200_000)
-    command = [sys.executable, "reference.py", "--data", "data.npz", "--json", "part.json"]
+    options = ["--data", "data.npz", "--json", "part.json", "--save-every", "256"]
     process = subprocess.Popen(
-        [*command, "--save-every", "256"],
-        cwd=folder,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        [sys.executable, "reference.py", *options], cwd=folder, stderr=subprocess.PIPE, text=True
     )
     while not (folder / "part.json").exists():
         time.sleep(0.05)
@@ -298,9 +286,8 @@ def test_results_that_cannot_be_merged_are_named(tmp_path, capsys):
     assert "seed 1, expected 0" in problem("a", "seed")
     missing = "examples 1, 3, 5, 7, 9, 11, 13, 15, 17, 19 and 10 more are missing: there are shards 0/2"
     assert missing in problem("a")
-    assert "examples 3, 7, 11, 15, 19, 23, 27, 31, 35, 39 are in several results: " in problem(
-        "a", "b", "quarter"
-    )
+    twice = "examples 3, 7, 11, 15, 19, 23, 27, 31, 35, 39 are in several results: "
+    assert twice in problem("a", "b", "quarter")
     found = json.loads((folder / "b.json").read_text())
     (folder / "b.json").write_text(json.dumps({**found, "n": 7}))
     assert "has 7 of the 20 examples of shard 1/2: run it again with --resume" in problem("a", "b")

@@ -17,8 +17,8 @@ def add(commands: Any) -> None:
         "merge",
         run,
         "join the results of shards",
-        "Join results that simulate.py or reference.py wrote with --json and --shard, each on its own part of "
-        "the examples, into one: equal to that of one run, number by number. Their times are added up. Saved "
+        "Join results that simulate.py or reference.py wrote with --json and --shard, each on a part of the "
+        "examples, into one: equal to that of one run, number by number. Their times are added up. Saved "
         "outputs (--save-outputs) are joined too, in the order of the examples.",
         "tgenn merge results/*.json -o result.json",
     )
