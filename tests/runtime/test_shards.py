@@ -21,8 +21,8 @@ from sample_networks import examples_for, targets_for
 from scripts import assert_equal_arrays, run_here, run_script, written
 
 from tgenn_gen.cli.main import main
-from tgenn_gen.runtime.score_totals import ErrorTotals, exact_sum, totals_from_json
-from tgenn_gen.runtime.shards import Shard, shard
+from tgenn_gen.runtime.run_results import Shard, shard
+from tgenn_gen.runtime.scores import ErrorTotals, exact_sum, totals_from_json
 
 EXAMPLES = 41
 TIMES = ("seconds", "examples_per_second", "build_seconds", "saved_outputs")

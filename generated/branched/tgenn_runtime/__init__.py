@@ -9,8 +9,7 @@ A module imports only those above it:
     messages           errors and notes for the user of a script
     data               examples and targets from .npz files
     readout_functions  what is read from an output population
-    score_totals       totals of right decisions and of errors
-    scores             compares outputs with targets
+    scores             accuracy and errors
     linear_maps        the linear maps of all ops
     kernels            weights that synapses share, for GeNN
     random_numbers     random numbers that depend only on their place
@@ -19,9 +18,8 @@ A module imports only those above it:
     input_encodings    examples to currents or spikes
     written_files      writes files completely or not at all
     raster             draws spikes
-    shards             parts of the examples
     results            the results of a simulation
-    run_results        the results of a run: saved, read again and merged
+    run_results        the results of a run, or of a shard: saved, read again and merged
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run
     numpy_batch        a batch of examples in NumPy

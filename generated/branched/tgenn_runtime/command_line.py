@@ -21,10 +21,9 @@ from .messages import RunError, note
 from .neuron_settings import parsed
 from .raster import draw_raster, require_plot, save_figure
 from .results import Recording, Result, example_problem
-from .run_results import RunResults, differences, read_results
+from .run_results import RunResults, Shard, differences, read_results, shard
 from .runnable_network import RunnableNetwork
 from .scores import Score, scores_of
-from .shards import Shard, shard
 from .written_files import locked
 
 NO_TARGETS = "score: none, the data has no targets"
@@ -277,7 +276,7 @@ def simulate(
         results = results_so_far(arguments, net, run, count_of(examples))
         example = recorded_example(arguments)
         if record != [] and example not in results.numbers:
-            raise RunError(example_problem(example, results.total, results.shard), option="example")
+            raise RunError(example_problem(example, results.total, str(results.shard)), option="example")
         left = results.numbers[results.done :]
         scores = scores_of(of_numbers(targets, left), net.inputs, net.outputs)
         for name, score in scores.items():

@@ -13,7 +13,6 @@ import numpy as np
 from .messages import RunError
 from .raster import draw_raster, require_plot, save_figure
 from .readout_functions import activated, decisions
-from .shards import Shard
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ class Result:
         return decisions(logits, self.activations.get(name))
 
 
-def example_problem(example: int, count: int, shard: Shard | None = None) -> str:
+def example_problem(example: int, count: int, shard: str = "") -> str:
     """A message for the number of an example that is not there, or not in the shard that is simulated."""
     if example < count:
         return f"{example}: is not in shard {shard}: expected one of the shard's examples"
