@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from cpp_runtime import done, needs_compiler, refused, run
@@ -50,6 +52,32 @@ def save(folder, **arrays):
 def images(count, dtype=np.float32):
     values = np.random.default_rng(count).integers(0, 255, (count, 2, 3, 1))
     return values.astype(dtype) if dtype == np.uint8 else (values / 128).astype(dtype)
+
+
+@few
+@given(st.integers(1, 9), st.integers(1, 4), st.data())
+def test_a_shard_has_every_nth_example(tmp_path_factory, count, parts, drawn):
+    folder = tmp_path_factory.mktemp("examples")
+    x = {"image": images(count), "flat": np.arange(4 * count, dtype=np.float32).reshape(count, 4)}
+    save(folder, **x)
+    index = drawn.draw(st.integers(0, min(parts, count) - 1))
+    shown = len(range(index, count, parts))
+    first = drawn.draw(st.integers(0, shown))
+    part = drawn.draw(st.integers(0, shown - first))
+    environment = {**os.environ, "TGENN_RUN_SHARD": f"{index}/{parts}"}
+    expected = data.presented({name: a[index::parts] for name, a in x.items()}, first, first + part, SEVERAL)
+    for name in x:
+        options = {"input": described(SEVERAL, CLASSES), "env": environment}
+        ended = run("examples", folder, 0, name, first, part, **options)
+        assert (ended.returncode, ended.stderr) == (0, f"{shown}\n".encode())
+        assert ended.stdout == expected[name].tobytes()
+
+
+def test_a_shard_without_examples_is_an_error(tmp_path):
+    save(tmp_path, image=images(3))
+    environment = {**os.environ, "TGENN_RUN_SHARD": "3/5"}
+    said = refused("examples", tmp_path, 0, "image", 0, 1, input=described(IMAGES, CLASSES), env=environment)
+    assert said.endswith("TGENN_RUN_SHARD=3/5: has no example: there are 3")
 
 
 @few
@@ -235,7 +263,7 @@ def test_scores_are_those_of_python(tmp_path, case, batch):
     for first in range(0, 1500, batch):
         score.add(shown[None, first : first + batch])
     printed = done("score", tmp_path, batch, 16, input=described(IMAGES, outputs)).decode()
-    assert printed == score.line(16) + "\n"
+    assert printed == score.totals.line(16) + "\n"
 
 
 def test_outputs_without_targets_have_no_score(tmp_path):

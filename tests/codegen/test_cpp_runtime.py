@@ -249,14 +249,18 @@ def environment(**variables: object) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, "examples,0,50,0,auto,0,"),
-        (dict.fromkeys(["DATA", "LIMIT", "TIMESTEPS", "SEED", "OUTPUT"], ""), "examples,0,50,0,auto,0,"),
-        ({"DATA": "a b", "LIMIT": "10", "TIMESTEPS": "1000", "BATCH_SIZE": "64"}, "a b,10,1000,64,auto,0,"),
-        ({"CONNECTIVITY": "toeplitz", "SEED": "4294967295"}, "examples,0,50,0,toeplitz,4294967295,"),
-        ({"CONNECTIVITY": "sparse", "TIMESTEPS": "6"}, "examples,0,6,0,sparse,0,"),
-        ({"LIMIT": "000000007", "OUTPUT": "new"}, "examples,7,50,0,auto,0,new"),
-        ({"OUTPUT": "new/"}, "examples,0,50,0,auto,0,new/"),
-        ({"OUTPUT": "."}, "examples,0,50,0,auto,0,."),
+        ({}, "examples,0,0/1,50,0,auto,0,"),
+        (dict.fromkeys(["DATA", "LIMIT", "TIMESTEPS", "SEED", "OUTPUT"], ""), "examples,0,0/1,50,0,auto,0,"),
+        (
+            {"DATA": "a b", "LIMIT": "10", "TIMESTEPS": "1000", "BATCH_SIZE": "64"},
+            "a b,10,0/1,1000,64,auto,0,",
+        ),
+        ({"CONNECTIVITY": "toeplitz", "SEED": "4294967295"}, "examples,0,0/1,50,0,toeplitz,4294967295,"),
+        ({"CONNECTIVITY": "sparse", "TIMESTEPS": "6"}, "examples,0,0/1,6,0,sparse,0,"),
+        ({"LIMIT": "000000007", "OUTPUT": "new"}, "examples,7,0/1,50,0,auto,0,new"),
+        ({"OUTPUT": "new/"}, "examples,0,0/1,50,0,auto,0,new/"),
+        ({"OUTPUT": "."}, "examples,0,0/1,50,0,auto,0,."),
+        ({"SHARD": "3/10"}, "examples,0,3/10,50,0,auto,0,"),
     ],
 )
 def test_settings_come_from_the_environment(tmp_path, variables, expected):
@@ -265,13 +269,32 @@ def test_settings_come_from_the_environment(tmp_path, variables, expected):
     assert list(tmp_path.iterdir()) == []
 
 
-KNOWN = "DATA LIMIT TIMESTEPS BATCH_SIZE CONNECTIVITY SEED OUTPUT".split()
+@pytest.mark.parametrize(
+    ("task", "expected"), [("3 0 1 8", "3/8"), ("4 1 1 4", "3/4"), ("6 0 2 4", "3/4"), ("9 1 1 3", "")]
+)
+def test_auto_is_the_part_of_a_task_of_a_slurm_array(task, expected):
+    names = ("ID", "MIN", "STEP", "COUNT")
+    slurm = {f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(names, task.split(), strict=True)}
+    arguments = ("settings", 50, 1000, 5)
+    if expected:
+        printed = done(*arguments, env={**environment(SHARD="auto"), **slurm}).decode()
+        assert printed == f"examples,0,{expected},50,0,auto,0,\n"
+    else:
+        message = "TGENN_RUN_SHARD=auto: number the tasks of the array from 0 to 2"
+        assert refused(*arguments, env={**environment(SHARD="auto"), **slurm}).endswith(message)
+
+
+KNOWN = "DATA LIMIT SHARD TIMESTEPS BATCH_SIZE CONNECTIVITY SEED OUTPUT".split()
+SHARD = "TGENN_RUN_SHARD: expected I/N with I from 0 to N - 1, such as 0/4, or auto, got '{}'"
+START = "start the program with sbatch --array=0-3"
 WHOLE = "TGENN_RUN_{}: expected a whole number from {} to {}, got '{}'"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        *(("SHARD", text, SHARD.format(text)) for text in ("4/4", "3", "-1/3", "1/", "/2", "1/2/3", "x/3")),
+        ("SHARD", "auto", "TGENN_RUN_SHARD=auto: SLURM_ARRAY_TASK_ID is not set: " + START),
         ("TIMESTEPS", "0", WHOLE.format("TIMESTEPS", 1, 999999999, 0)),
         ("TIMESTEPS", "x", WHOLE.format("TIMESTEPS", 1, 999999999, "x")),
         ("TIMESTEPS", "1" + "0" * 30, WHOLE.format("TIMESTEPS", 1, 999999999, "1" + "0" * 30)),

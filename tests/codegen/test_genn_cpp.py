@@ -77,6 +77,7 @@ def test_the_same_build_runs_with_any_number_of_steps_and_examples(first_runs, n
     folder, _ = first_runs(name)
     settings = {"timesteps": max(o.start for o in NETWORKS[name].outputs) + 1, "limit": 4, "seed": 5}
     assert_equals(folder, run_again(folder, output="out", **settings), **settings)
+    assert_equals(folder, run_again(folder, output="out", shard="1/3"), shard="1/3")
 
 
 @pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike"])

@@ -20,6 +20,7 @@ from scripts import assert_equal_arrays, assert_equal_scores, run_script, writte
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen.runtime.projects import load_script
+from tgenn_gen.runtime.results import Recording
 
 EXAMPLES = 40  # three blocks
 MANY = 20_000  # times as many take minutes
@@ -171,7 +172,11 @@ def test_a_process_that_cannot_be_started_is_an_error(jobs, monkeypatch, error):
     handler = signal.getsignal(signal.SIGINT)
     message = f"^jobs 2: process 1 cannot be started: {os.strerror(error)}: use fewer$"
     with pytest.raises(ValueError, match=message) as raised:
-        next(made(net, script, {}, 2).batches(examples_for(pooled_dense(), 4), 3, (), (), False))
+        next(
+            made(net, script, {}, 2).batches(
+                examples_for(pooled_dense(), 4), range(4), 3, Recording(details=False)
+            )
+        )
     assert raised.value.status == 3 and signal.getsignal(signal.SIGINT) is handler
 
 

@@ -78,7 +78,8 @@ void settings(const Arguments &arguments)
 {
     const auto number = [&](size_t i) { return static_cast<unsigned int>(std::stoul(arguments.at(i))); };
     const tgenn::Settings s = tgenn::readSettings(number(0), number(1), number(2));
-    std::cout << s.data << "," << s.limit << "," << s.timesteps << "," << s.batchSize << "," << s.connectivity
+    std::cout << s.data << "," << s.limit << "," << s.shard.index << "/" << s.shard.count
+              << "," << s.timesteps << "," << s.batchSize << "," << s.connectivity
               << "," << s.seed << "," << s.output << "\n";
 }
 
@@ -120,7 +121,8 @@ Network network()
 void examples(const Arguments &arguments)
 {
     const Network shown = network();
-    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, std::stoul(arguments.at(1)));
+    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, std::stoul(arguments.at(1)),
+                             tgenn::readShard());
     std::cerr << examples.count() << "\n";
     const auto input = std::find_if(shown.inputs.begin(), shown.inputs.end(),
                                     [&](const tgenn::Input &i) { return i.name == arguments.at(2); });
@@ -131,7 +133,7 @@ void examples(const Arguments &arguments)
 void score(const Arguments &arguments)
 {
     const Network shown = network();
-    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, 0);
+    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, 0, {});
     const size_t batch = std::stoul(arguments.at(1));
     for(const tgenn::Output &output : shown.outputs) {
         tgenn::NpyReader given(arguments.at(0) + "/" + output.name + ".given.npy");

@@ -21,6 +21,7 @@ from tgenn_gen.cli.commands import (
     git_setup,
     layers,
     lock,
+    merge,
     migrate,
     report,
     set_value,
@@ -39,7 +40,7 @@ GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
     "edit a document": (set_value, fmt, lock, migrate),
     "look and compare": (show, show_diff, evaluate, verify, report, git_setup),
-    "scripts": (generate, example_data, show_templates, show_plan),
+    "scripts": (generate, merge, example_data, show_templates, show_plan),
     "shell": (completion,),
 }
 

@@ -209,8 +209,8 @@ class Scorer:
             self.network.name,
             self.done,
             self.timesteps,
-            {name: score.results() for name, score in self._scores.items()},
-            {name: score.results() for name, score in self._relu_scores.items()},
+            {name: score.totals.results() for name, score in self._scores.items()},
+            {name: score.totals.results() for name, score in self._relu_scores.items()},
             self._spikes / self.done,
         )
 

@@ -34,6 +34,7 @@ from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import (
     Examples,
     Table,
+    count_of,
     examples_problem,
     lengths_problem,
     range_problem,
@@ -46,7 +47,7 @@ from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import Drawn
 from tgenn_gen.runtime.readout_functions import each_step
-from tgenn_gen.runtime.results import Result, joined
+from tgenn_gen.runtime.results import Recording, Result, joined
 
 
 def simulate_in_numpy(
@@ -175,7 +176,8 @@ def simulated_batches(
     net = _in_numpy(network, timesteps, seed, batch_size)
     net.count_updates = count_updates
     try:
-        yield from net.batches(examples, timesteps, record, record_v, details)
+        numbers, recording = range(count_of(examples)), Recording(record, record_v, details)
+        yield from net.batches(examples, numbers, timesteps, recording)
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 

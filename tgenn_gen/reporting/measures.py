@@ -59,7 +59,7 @@ def measured(
         reference = keras_reference(network, model, currents_of(examples, 0, 16, inputs))
         if targets:
             scores = ann_scores(model, examples, targets, network)
-            ann = {name: score.results() for name, score in scores.items()}
+            ann = {name: score.totals.results() for name, score in scores.items()}
     agreement = Agreement(network, reference, timesteps)
     counter = CostCounter(network, examples, timesteps)
     observer = Observer(network, targets, timesteps)

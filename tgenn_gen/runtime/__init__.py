@@ -19,6 +19,7 @@ A module imports only those above it:
     written_files      writes files completely or not at all
     raster             draws spikes
     results            the results of a simulation
+    run_results        the results of a run, or of a shard: saved, read again and merged
     weights            weight files, and the document beside a script
     runnable_network   the common part of networks: inputs, outputs, run
     numpy_batch        a batch of examples in NumPy

@@ -22,7 +22,7 @@ from .messages import RunError, note
 from .neuron_settings import NeuronSettings
 from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, step_weights
 from .readout_functions import each_step, steps_so_far
-from .results import Result, joined
+from .results import Recording, Result, joined
 from .weights import ProjectFolder
 
 # readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): logits in the ANN's units
@@ -91,21 +91,16 @@ class RunnableNetwork(ABC):
         self.settings = self.settings.with_values(population, values)
 
     @abstractmethod
-    def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+    def prepare(self, examples: int, recording: Recording) -> None:
         """Get ready to simulate so many examples. Raises RunError, also for unknown populations."""
 
     @abstractmethod
     def batches(
-        self,
-        examples: Examples,
-        timesteps: int,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
-        details: bool,
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
         """Simulate checked examples, and yield the result of each batch. Raises RunError.
 
-        details: whether to include spike counts and the outputs after each step.
+        numbers: of the examples, in the same order. An example's random numbers depend on its number.
         """
 
     def run(
@@ -129,7 +124,8 @@ class RunnableNetwork(ABC):
         if problem := range_problem(examples, self.inputs):
             note(problem)
         self.check_timesteps(steps)
-        return joined(self.batches(examples, steps, record, record_v, details=True))
+        recording = Recording(record, record_v)
+        return joined(self.batches(examples, range(count_of(examples)), steps, recording))
 
     def examples_of(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
         """An array, or {input: array}, as {input: examples}. Raises RunError if the network cannot take x."""

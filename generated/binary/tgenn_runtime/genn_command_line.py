@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .command_line import argument_parser, guarded, positive, simulate
+from .command_line import argument_parser, guarded, positive, recorded_example, simulate
 from .genn_jobs import Jobs
 from .genn_network import GeNNNetwork
 
@@ -44,7 +44,8 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
         given = {option: getattr(arguments, option) for option in options}
         net = build(**given)
         script = str(net.folder.script)
-        jobs = Jobs(net, script, given, arguments.jobs, arguments.example or 0) if arguments.jobs > 1 else net
+        example = recorded_example(arguments)
+        jobs = Jobs(net, script, given, arguments.jobs, example) if arguments.jobs > 1 else net
         simulate(net, arguments, {"backend": net.backend, "connectivity": net.matrix.lower()}, jobs.batches)
 
     guarded(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,21 @@ import numpy as np
 from .messages import RunError, shown
 from .raster import draw_raster, require_plot, save_figure
 from .readout_functions import activated, decisions
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a simulation keeps besides the outputs after the last step.
+
+    Attributes:
+        spikes: Populations to record spikes of. None: all that spike.
+        v: Populations to record the membrane potential of.
+        details: Whether to keep spike counts, and the outputs after each step.
+    """
+
+    spikes: Sequence[str] | None = ()
+    v: Sequence[str] = ()
+    details: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +190,10 @@ def _numbers(x: Any) -> np.ndarray:
     return array
 
 
-def example_problem(example: int, count: int) -> str:
-    """A message for the number of an example that is not there."""
+def example_problem(example: int, count: int, shard: str = "") -> str:
+    """A message for the number of an example that is not there, or not in the shard that is simulated."""
+    if example < count:
+        return f"{example}: is not in shard {shard}: expected one of the shard's examples"
     return f"{example}: there are {count} examples, expected 0 to {count - 1}"
 
 

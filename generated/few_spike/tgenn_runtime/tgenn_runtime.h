@@ -6,6 +6,7 @@
 
         TGENN_RUN_DATA          the folder with the examples (examples)
         TGENN_RUN_LIMIT         use only the first N examples (all)
+        TGENN_RUN_SHARD         I/N: only the examples I, I + N, I + 2 N, ...; auto: those of this task of a Slurm array
         TGENN_RUN_TIMESTEPS     time steps per example (those of network.yaml)
         TGENN_RUN_BATCH_SIZE    examples at a time (1 on the CPU, which takes no more; on a GPU 128)
         TGENN_RUN_CONNECTIVITY  synapses that share weights: sparse, toeplitz or auto (auto: toeplitz on a GPU, and
@@ -403,11 +404,21 @@ private:
     bool m_Started = false;
 };
 
+//! A part of the examples: index, index + count, index + 2 count, ...
+struct Shard
+{
+    size_t index = 0, count = 1;
+
+    //! The number of its first, second, ... example
+    size_t number(size_t place) const { return index + place * count; }
+};
+
 //! The settings of a run, from the environment variables TGENN_RUN_...
 struct Settings
 {
     std::string data;           //!< folder of the examples
     size_t limit;               //!< use only the first examples, so many; 0: all
+    Shard shard;                //!< which of them
     unsigned int timesteps;     //!< time steps per example
     unsigned int batchSize;     //!< examples at a time; 0: as many as fit
     std::string connectivity;   //!< auto, sparse or toeplitz
@@ -436,6 +447,44 @@ inline uint32_t environmentNumber(const char *name, uint32_t otherwise, uint32_t
                                  + " to " + std::to_string(high) + ", got '" + printable(text) + "'");
     }
     return static_cast<uint32_t>(number);
+}
+
+//! The part of the examples that TGENN_RUN_SHARD names; all if it is not set
+inline Shard readShard()
+{
+    const uint32_t most = 999999999;
+    const std::string text = environmentVariable("TGENN_RUN_SHARD", "");
+    if(text.empty()) {
+        return {};
+    }
+    if(text == "auto") {
+        for(const char *name : {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_COUNT"}) {
+            if(environmentVariable(name, "").empty()) {
+                throw std::runtime_error(std::string("TGENN_RUN_SHARD=auto: ") + name
+                                         + " is not set: start the program with sbatch --array=0-3");
+            }
+        }
+        const uint32_t count = environmentNumber("SLURM_ARRAY_TASK_COUNT", 0, 1, most);
+        const uint32_t first = environmentNumber("SLURM_ARRAY_TASK_MIN", 0, 0, most);
+        const uint32_t step = environmentNumber("SLURM_ARRAY_TASK_STEP", 1, 1, most);
+        const uint32_t from = environmentNumber("SLURM_ARRAY_TASK_ID", 0, first, most) - first;
+        if(from % step != 0 || from / step >= count) {
+            throw std::runtime_error("TGENN_RUN_SHARD=auto: number the tasks of the array from 0 to "
+                                     + std::to_string(count - 1));
+        }
+        return {from / step, count};
+    }
+    const size_t slash = text.find('/');
+    const std::string index = text.substr(0, slash);
+    const std::string count = (slash == std::string::npos) ? "" : text.substr(slash + 1);
+    for(const std::string &number : {index, count}) {
+        const bool digits = number.find_first_not_of("0123456789") == std::string::npos;
+        if(number.empty() || number.size() > 9 || !digits || std::stoul(index) >= std::stoul("0" + count)) {
+            throw std::runtime_error("TGENN_RUN_SHARD: expected I/N with I from 0 to N - 1, such as 0/4, or auto, got '"
+                                     + printable(text) + "'");
+        }
+    }
+    return {std::stoul(index), std::stoul(count)};
 }
 
 //! Fails if a variable TGENN_RUN_... is not a setting
@@ -483,12 +532,13 @@ inline void checkOutput(const Settings &settings)
 //! Reads the settings. timesteps: the default. maxTimesteps, start: timesteps must be above start, up to maxTimesteps
 inline Settings readSettings(unsigned int timesteps, unsigned int maxTimesteps, unsigned int start)
 {
-    checkNames({"TGENN_RUN_DATA", "TGENN_RUN_LIMIT", "TGENN_RUN_TIMESTEPS", "TGENN_RUN_BATCH_SIZE",
-                "TGENN_RUN_CONNECTIVITY", "TGENN_RUN_SEED", "TGENN_RUN_OUTPUT"});
+    checkNames({"TGENN_RUN_DATA", "TGENN_RUN_LIMIT", "TGENN_RUN_SHARD", "TGENN_RUN_TIMESTEPS",
+                "TGENN_RUN_BATCH_SIZE", "TGENN_RUN_CONNECTIVITY", "TGENN_RUN_SEED", "TGENN_RUN_OUTPUT"});
     const uint32_t most = 999999999;
     Settings settings;
     settings.data = environmentVariable("TGENN_RUN_DATA", "examples");
     settings.limit = environmentNumber("TGENN_RUN_LIMIT", 0, 1, most);
+    settings.shard = readShard();
     settings.timesteps = environmentNumber("TGENN_RUN_TIMESTEPS", timesteps, 1, most);
     settings.batchSize = environmentNumber("TGENN_RUN_BATCH_SIZE", 0, 1, most);
     settings.connectivity = environmentVariable("TGENN_RUN_CONNECTIVITY", "auto");
@@ -581,9 +631,10 @@ inline std::string numberText(const char *format, double number)
 class Examples
 {
 public:
-    //! Checks all examples and targets. limit: use only the first examples, so many; 0: all
+    //! Checks all examples and targets. limit: use only the first examples, so many; 0: all. shard: which of them
     Examples(const std::string &folder, const std::vector<Input> &inputs, const std::vector<Output> &outputs,
-             size_t limit)
+             size_t limit, const Shard &shard)
+        : m_Shard(shard)
     {
         std::error_code ignored;
         if(!std::filesystem::is_directory(folder, ignored)) {
@@ -614,18 +665,25 @@ public:
                 m_Divisors[output.name] = images ? inputs[0].uint8Divisor : 1.0f;
             }
         }
-        m_Count = (limit == 0) ? all : std::min(limit, all);
+        const size_t used = (limit == 0) ? all : std::min(limit, all);
+        if(shard.index >= used) {
+            throw std::runtime_error("TGENN_RUN_SHARD=" + std::to_string(shard.index) + "/"
+                                     + std::to_string(shard.count) + ": has no example: there are "
+                                     + std::to_string(used));
+        }
+        m_Count = (used - shard.index + shard.count - 1) / shard.count;
         for(const Input &input : inputs) {
             checkValues(input);
         }
     }
 
+    //! The number of examples of the shard
     size_t count() const { return m_Count; }
 
     //! Examples first to first + count - 1 of an input, as the ANN takes them; or the targets of an output
     std::vector<float> read(const std::string &name, size_t first, size_t count)
     {
-        std::vector<float> values = m_Files.at(name).read<float>(first, count);
+        std::vector<float> values = rows<float>(name, first, count);
         const float divisor = m_Divisors.at(name);
         std::transform(values.begin(), values.end(), values.begin(), [&](float x) { return x / divisor; });
         return values;
@@ -651,7 +709,7 @@ public:
     //! Class numbers, or 0/1 labels
     std::vector<int64_t> classes(const Output &output, size_t first, size_t count)
     {
-        const std::vector<int64_t> y = m_Files.at(output.name).read<int64_t>(first, count);
+        const std::vector<int64_t> y = rows<int64_t>(output.name, first, count);
         if(targets(output) != Targets::ONE_HOT) {
             return y;
         }
@@ -666,6 +724,22 @@ public:
 
 private:
     static constexpr size_t PART = 1000;    // examples in memory at a time while they are checked
+
+    //! Rows of the shard's examples `first` to first + count - 1 of a file
+    template<typename T>
+    std::vector<T> rows(const std::string &name, size_t first, size_t count)
+    {
+        NpyReader &file = m_Files.at(name);
+        if(m_Shard.count == 1) {
+            return file.read<T>(first, count);
+        }
+        std::vector<T> values;
+        for(size_t i = 0; i < count; i++) {
+            const std::vector<T> row = file.read<T>(m_Shard.number(first + i), 1);
+            values.insert(values.end(), row.cbegin(), row.cend());
+        }
+        return values;
+    }
 
     [[noreturn]] static void fail(const NpyReader &file, const std::string &problem)
     {
@@ -720,7 +794,7 @@ private:
             const std::vector<float> x = presented(input, first, count);
             const size_t bad = firstBad(x, count);
             if(bad < count) {
-                fail(file, "example " + std::to_string(first + bad)
+                fail(file, "example " + std::to_string(m_Shard.number(first + bad))
                      + " holds NaN or infinity, or a number too large for float32");
             }
             const auto other = std::find_if(x.begin(), x.end(), [](float v) { return v != 0 && v != 1; });
@@ -815,6 +889,7 @@ private:
     std::map<std::string, NpyReader> m_Files;
     std::map<std::string, Targets> m_Targets;
     std::map<std::string, float> m_Divisors;
+    Shard m_Shard;
     size_t m_Count = 0;
 };
 
@@ -1244,7 +1319,8 @@ public:
     //! Checks the examples, and names the model. modelDefinition calls it last, before anything is built
     void end(GeNN::ModelSpec &model)
     {
-        m_Examples = std::make_unique<Examples>(m_Settings.data, m_Inputs, m_Outputs, m_Settings.limit);
+        m_Examples = std::make_unique<Examples>(m_Settings.data, m_Inputs, m_Outputs, m_Settings.limit,
+                                                m_Settings.shard);
         warnIfOutdated(m_DocumentHash);
         warnOfOtherData();
         for(const Output &output : m_Outputs) {
@@ -1434,7 +1510,8 @@ private:
             if(p.stream >= 0) {
                 GeNN::Runtime::ArrayBase *keys = runtime.getArray(neurons, "key");
                 for(int64_t i = 0; i < batch; i++) {
-                    const uint32_t example = static_cast<uint32_t>(first + i);
+                    const uint32_t example
+                        = static_cast<uint32_t>(m_Settings.shard.number(static_cast<size_t>(first + i)));
                     keys->getHostPointer<uint32_t>()[i]
                         = random_key(m_Settings.seed, static_cast<uint32_t>(p.stream), example);
                 }

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .messages import RunError
+
+try:
+    import fcntl
+except ImportError:  # on Windows: files are not locked
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """In this context, no other process that asks for this lock has it: FILE.lock, removed at the end.
+
+    A process that is killed leaves the file, but not the lock. Raises RunError if another one has it.
+    """
+    lock = path.with_name(path.name + ".lock")
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(lock.open("w"))
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"{path}: another run writes it now: give this one another file") from None
+        except OSError as error:
+            raise RunError(f"{lock}: cannot be locked: {error.strerror}") from None
+        stack.callback(lock.unlink, missing_ok=True)
+        yield
 
 
 def write_file(path: Path, write: Callable[[Any], object]) -> None:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .data import Examples, count_of, label_problem, labels_note, range_problem, read_data
+from .data import Examples, checksums, count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .neuron_settings import parsed
 from .raster import draw_raster, require_plot, save_figure
-from .results import Result, example_problem
+from .results import Recording, Result, example_problem
+from .run_results import RunResults, Shard, differences, read_results, shard
 from .runnable_network import RunnableNetwork
-from .scores import scores_of
-from .written_files import write_file, write_json
+from .scores import Score, scores_of
+from .written_files import locked
 
 NO_TARGETS = "score: none, the data has no targets"
 
@@ -39,12 +42,16 @@ def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> No
 
 
 def guarded(run: Callable[[], None]) -> None:
-    """Call run. Errors, an interruption and a lack of memory end the script with a message of one line."""
+    """Call run. Errors, an interruption and a lack of memory end the script with a message of one line.
+
+    SIGTERM, which Slurm sends when a job's time is over, interrupts as Ctrl-C does.
+    """
 
     def end(message: str, status: int) -> None:
         print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
         raise SystemExit(status)
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run()
     except RunError as error:
@@ -83,6 +90,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
     def setting(text: str) -> tuple[str, str, float]:
         try:
             return parsed(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    def part(text: str) -> Shard:
+        try:
+            return shard(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -138,7 +151,7 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--example",
         type=index,
         metavar="N",
-        help="the example that --record and --plot show, from 0 (default: 0)",
+        help="the example that --record and --plot show, from 0 (default: the first)",
     )
     parser.add_argument(
         "--save-outputs",
@@ -147,6 +160,19 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         help="write output (or output/<population>), spike_counts/<population>, spikes/<recorded population>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
+    parser.add_argument(
+        "--shard",
+        type=part,
+        default=Shard(),
+        metavar="I/N",
+        help="simulate only the examples I, I + N, I + 2 N, ...; auto: those of this task of a Slurm array",
+    )
+    parser.add_argument(
+        "--save-every", type=positive, metavar="N", help="write --json and --save-outputs after N examples"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the results in --json, if there are any"
+    )
     return parser
 
 
@@ -175,6 +201,11 @@ def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
     return [name.strip() for name in arguments.record.split(",")]
 
 
+def recorded_example(arguments: argparse.Namespace) -> int:
+    """The number of the example that --record and --plot show."""
+    return arguments.shard.index if arguments.example is None else int(arguments.example)
+
+
 def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
     """Raise RunError where the file of one of these options cannot be written, or is the data file."""
     written: dict[Path, str] = {}
@@ -195,6 +226,13 @@ def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> No
         written[path.absolute()] = option
 
 
+def check_saving(arguments: argparse.Namespace) -> None:
+    """Raise RunError for --save-every or --resume without --json, which has what they need."""
+    for option in ("save_every", "resume"):
+        if getattr(arguments, option) and arguments.json is None:
+            raise RunError("add --json RESULT.json, which keeps what is done", option=option)
+
+
 def simulate(
     net: RunnableNetwork,
     arguments: argparse.Namespace,
@@ -203,12 +241,13 @@ def simulate(
 ) -> None:
     """Read the examples, simulate them, and report.
 
-    engine: added to the results of --json. batches: what simulates; by default net.batches.
+    engine: the backend and its options, for --json. batches: what simulates; by default net.batches.
 
     Raises RunError. After an interruption the results are those of the finished examples, and --json marks
     them as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
+    check_saving(arguments)
     for population, name, value in arguments.settings:
         net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)
@@ -220,59 +259,114 @@ def simulate(
     for doubt in (range_problem(examples, net.inputs), *doubts):
         if doubt:
             note(f"{arguments.data}: {doubt}")
-    scores = scores_of(targets, net.inputs, net.outputs, net.few_spike)
-    first, total = next(iter(net.outputs)), count_of(examples)
-    example = arguments.example or 0
-    if example >= total:
-        raise RunError(example_problem(example, total), option="example")
-
+    run = {
+        "network": net.name,
+        **net.folder.identity(),
+        "data": checksums(arguments.data),
+        "timesteps": arguments.timesteps,
+        "seed": arguments.seed,
+        "settings": net.settings.values,
+        **engine,
+    }
     details = arguments.json is not None or arguments.save_outputs is not None
-    started = time.perf_counter()
-    net.prepare(total, record, ())
-    build_seconds = time.perf_counter() - started
+    with ExitStack() as locks:
+        for path in (arguments.json, arguments.save_outputs):
+            if path is not None:
+                locks.enter_context(locked(path))
+        results = results_so_far(arguments, net, run, count_of(examples))
+        example = recorded_example(arguments)
+        if record != [] and example not in results.numbers:
+            raise RunError(example_problem(example, results.total, str(results.shard)), option="example")
+        left = results.numbers[results.done :]
+        scores = scores_of(of_numbers(targets, left), net.inputs, net.outputs, net.few_spike)
+        for name, score in scores.items():
+            before: Any = results.scores[name]
+            if before is not None:
+                score.totals.add(before)
+            results.scores[name] = score.totals
 
-    started = time.perf_counter()
-    kept = Kept(arguments.save_outputs is not None, example)
+        recording = Recording(record, details=details)
+        if left:
+            started = time.perf_counter()
+            net.prepare(len(left), recording)
+            results.build_seconds += time.perf_counter() - started
+        simulated = (batches or net.batches)(of_numbers(examples, left), left, arguments.timesteps, recording)
+        spikes = run_batches(simulated if left else iter(()), results, scores, arguments)
+        results.save(arguments.json, arguments.save_outputs)
+    if arguments.plot is not None:
+        save_raster(arguments.plot, net, spikes, examples, example)
+    for line in score_lines(results):
+        print(line)
+    if not results.complete:
+        done = f"{results.done} of {len(results.numbers)} examples"
+        raise RunError(f"interrupted: the results are those of {done}", 130)
+
+
+def results_so_far(
+    arguments: argparse.Namespace, net: RunnableNetwork, run: dict[str, Any], total: int
+) -> RunResults:
+    """The results that --resume goes on with, or those of no example. Raises RunError."""
+    if not arguments.shard.numbers(total):
+        raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
+    nothing = RunResults(
+        run,
+        total,
+        arguments.shard,
+        dict.fromkeys(net.outputs),
+        None if arguments.save_outputs is None else {},
+    )
+    if not arguments.resume or not arguments.json.exists():
+        return nothing
+    found = read_results(arguments.json)
+    known = {**found.run, "examples": found.total, "shard": str(found.shard)}
+    if problem := differences(known, {**run, "examples": total, "shard": str(arguments.shard)}):
+        raise RunError(f"{arguments.json}: is of another run: {problem}", option="resume")
+    if (found.arrays is None) != (nothing.arrays is None):
+        there = "has no saved outputs" if found.arrays is None else "has saved outputs: add --save-outputs"
+        raise RunError(f"{arguments.json}: {there}", option="resume")
+    return found
+
+
+def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np.ndarray]:
+    """The examples with these numbers."""
+    return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
+
+
+def run_batches(
+    batches: Iterator[Result], results: RunResults, scores: Mapping[str, Score], arguments: argparse.Namespace
+) -> dict[str, np.ndarray]:
+    """Add the results of all batches, and save them now and then. After an interruption, those so far.
+
+    Returns the spikes of the recorded example, {population: (timesteps, neurons)}.
+    """
+    spikes: dict[str, np.ndarray] = {}
+    first, before, started = next(iter(results.scores)), results.seconds, time.perf_counter()
+    saved = results.done
     try:
-        for batch in (batches or net.batches)(examples, arguments.timesteps, record, (), details):
-            kept.add(batch)
+        for batch in batches:
+            spikes |= results.add_batch(batch, recorded_example(arguments))
             for name, logits in batch.logits_per_step.items():
                 if name in scores:
                     scores[name].add(logits)
-            running = scores[first].running() if first in scores else ""
-            show_progress(kept.done, total, running, started)
+            results.seconds = before + time.perf_counter() - started
+            running = scores[first].totals.running() if first in scores else ""
+            show_progress(results.done, len(results.numbers), running, started)
+            if arguments.save_every and results.done - saved >= arguments.save_every:
+                results.save(arguments.json, arguments.save_outputs)
+                saved = results.done
     except KeyboardInterrupt:
-        if not kept.done:
+        if not results.done:
             raise
-    seconds = time.perf_counter() - started
+    return spikes
 
-    if arguments.save_outputs is not None:
-        write_file(arguments.save_outputs, lambda file: np.savez(file, **kept.arrays()))
-    if arguments.plot is not None:
-        save_raster(arguments.plot, net, kept.spikes, examples, example)
-    found = {name: scores[name].results() if name in scores else {} for name in net.outputs}
-    if arguments.json is not None:
-        result = {
-            "complete": kept.done == total,
-            "accuracy": None,
-            "n": kept.done,
-            "timesteps": arguments.timesteps,
-            "seconds": seconds,
-            "examples_per_second": kept.done / seconds,
-            "build_seconds": build_seconds,
-            **engine,
-            "spikes_per_example": {name: count / kept.done for name, count in kept.events.items()},
-            "net_spikes_per_example": {name: count / kept.done for name, count in kept.net.items()},
-            "accuracy_per_step": None,
-            **found[first],
-            **({"outputs": found} if len(net.outputs) > 1 else {}),
-        }
-        write_json(arguments.json, result)
-    for name in reversed(net.outputs):
-        shown = scores[name].line(arguments.timesteps) if name in scores else NO_TARGETS
-        print(shown if len(net.outputs) == 1 else f"{name}: {shown}")
-    if kept.done < total:
-        raise RunError(f"interrupted: the results are those of {kept.done} of {total} examples", 130)
+
+def score_lines(results: RunResults) -> list[str]:
+    """The results as lines of text, the first output's last."""
+    lines = []
+    for name, totals in reversed(results.scores.items()):
+        shown = totals.line(results.run["timesteps"]) if totals else NO_TARGETS
+        lines.append(shown if len(results.scores) == 1 else f"{name}: {shown}")
+    return lines
 
 
 def save_raster(
@@ -285,46 +379,3 @@ def save_raster(
     shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
     images = {name: x[example] for name, x in examples.items()}
     save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)
-
-
-class Kept:
-    """The results of all batches.
-
-    arrays: whether to keep the arrays for --save-outputs. example: of which to keep recorded spikes.
-    """
-
-    def __init__(self, arrays: bool, example: int) -> None:
-        self.keep, self.example, self.done = arrays, example, 0
-        self.events: dict[str, int] = {}
-        self.net: dict[str, int] = {}
-        self.spikes: dict[str, np.ndarray] = {}
-        self._arrays: dict[str, list[np.ndarray]] = {}
-
-    def add(self, batch: Result) -> None:
-        """Add the results of the next examples."""
-        size = len(next(iter(batch.logits.values())))
-        if self.done <= self.example < self.done + size:
-            self.spikes = {name: s[self.example - self.done].copy() for name, s in batch.spikes.items()}
-        self.done += size
-        for totals, counts in ((self.events, batch.spike_counts), (self.net, batch.net_counts)):
-            for name, count in counts.items():
-                totals[name] = totals.get(name, 0) + int(count.sum(dtype=np.int64))
-        if not self.keep:
-            return
-        for name, output in batch.outputs.items():
-            key = "output" if len(batch.outputs) == 1 else f"output/{name}"
-            self._arrays.setdefault(key, []).append(output.copy())
-        for kind, counts in (("spike_counts", batch.spike_counts), ("net_counts", batch.net_counts)):
-            for name, count in counts.items():
-                self._arrays.setdefault(f"{kind}/{name}", []).append(count)
-
-    def arrays(self) -> dict[str, Any]:
-        """The arrays of --save-outputs.
-
-        spikes/<population>, of the example that is recorded: the step, neuron and sign of each spike.
-        """
-        arrays: dict[str, Any] = {name: np.concatenate(parts) for name, parts in self._arrays.items()}
-        for name, spikes in self.spikes.items():
-            steps, neurons = np.nonzero(spikes)
-            arrays[f"spikes/{name}"] = np.stack([steps, neurons, spikes[steps, neurons]], axis=1)
-        return arrays

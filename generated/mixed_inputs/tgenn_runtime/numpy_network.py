@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
-from .results import Result
+from .results import Recording, Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
@@ -96,16 +96,11 @@ class NumpyNetwork(RunnableNetwork):
                 self._loaded[file] = super().weights(file, shape)
             return self._loaded[file]
 
-    def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+    def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
 
     def batches(
-        self,
-        examples: Examples,
-        timesteps: int,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
-        details: bool,
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
         total = count_of(examples)
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
@@ -114,41 +109,33 @@ class NumpyNetwork(RunnableNetwork):
 
         def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
-            return self._simulated(shown, start, timesteps, record, record_v, details)
+            return self._simulated(shown, numbers[start : start + size], timesteps, recording)
 
         yield from in_threads(simulated, range(0, total, size))
 
-    def _simulated(
-        self,
-        examples: Examples,
-        first: int,
-        timesteps: int,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
-        details: bool,
-    ) -> Result:
-        """The result of a batch, whose first example has the number `first`."""
+    def _simulated(self, examples: Examples, numbers: range, timesteps: int, recording: Recording) -> Result:
+        """The result of a batch."""
         from_start = all(not output["start"] for output in self.outputs.values())
         batch = Batch(
             self.weights,
             examples,
-            first + np.arange(count_of(examples)),
+            np.array(numbers),
             self.seed,
             settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
-            every_step=details or bool(record_v) or not from_start,
-            counts=details,
+            every_step=recording.details or bool(recording.v) or not from_start,
+            counts=recording.details,
             count_updates=self.count_updates,
-            record=record,
-            record_v=record_v,
+            record=recording.spikes,
+            record_v=recording.v,
             spike_counts=self.spike_counts,
         )
         for batch.steps in time_blocks(timesteps):
             self.populations(batch)
             self.settings.require_known(batch.neurons)
-            require_recordable("record", record, batch.spiking)
-            require_recordable("record_v", record_v, batch.with_v)
+            require_recordable("record", recording.spikes, batch.spiking)
+            require_recordable("record_v", recording.v, batch.with_v)
         self.shapes.update(batch.spiking)
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():

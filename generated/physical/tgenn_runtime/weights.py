@@ -22,15 +22,28 @@ class ProjectFolder:
         self.script = Path(script).resolve()
         self.path = self.script.parent
 
+    def made_from(self) -> str:
+        """The sha256 of the network.yaml that the script was generated from; "" if the script has none."""
+        found = re.search(rb"\b([0-9a-f]{64})\b", self.script.read_bytes()[:1000])
+        return found[1].decode() if found else ""
+
+    def identity(self) -> dict[str, str]:
+        """What the results of a run depend on: the sha256 of the document, the script and the weights."""
+        sums = self.path / SUMS
+        return {
+            "document": self.made_from(),
+            "script": _sha256(self.script.read_bytes()),
+            "weights": _sha256(sums.read_bytes() if sums.exists() else b""),
+        }
+
     def warn_if_outdated(self) -> None:
         """Print a note if network.yaml has changed since the script was generated."""
         try:
             document = (self.path / "network.yaml").read_bytes().replace(b"\r\n", b"\n")
-            head = self.script.read_bytes()[:1000]
+            made_from = self.made_from()
         except OSError:  # the script needs neither
             return
-        made_from = re.search(rb"\b([0-9a-f]{64})\b", head)
-        if made_from and made_from[1].decode() != hashlib.sha256(document).hexdigest():
+        if made_from not in ("", _sha256(document)):
             note(f"network.yaml was edited since {self.script.name} was generated: run tgenn generate")
 
     def hashes(self) -> dict[str, str]:
@@ -54,7 +67,7 @@ class ProjectFolder:
         hashes = self.hashes()
         if file not in hashes:
             raise RunError(f"{file}: has no hash in {SUMS}: {self._lock()}")
-        if hashlib.sha256(content).hexdigest() != hashes[file]:
+        if _sha256(content) != hashes[file]:
             raise RunError(f"{file}: its hash is not the one in {SUMS}: if you changed it, {self._lock()}")
         try:
             array: np.ndarray = np.load(io.BytesIO(content), allow_pickle=False)
@@ -72,3 +85,7 @@ class ProjectFolder:
         """How SHA256SUMS is written again, as commands for a shell."""
         folder = shlex.quote(str(self.path))
         return f"run tgenn lock {folder}, or (cd {folder} && sha256sum weights/*.npy > {SUMS})"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -23,7 +23,7 @@ from .data import Examples, count_of
 from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
 from .messages import RunError
 from .random_numbers import random_keys
-from .results import Result
+from .results import Recording, Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
@@ -91,7 +91,6 @@ class GeNNNetwork(RunnableNetwork):
         self._driven: list[_Driven] = []
         self._streams: list[tuple[Any, int]] = []
         self._reads: dict[str, str] = {}
-        self.first_example = 0  # its number: random numbers depend on it
         self._step = 0
         self._shown: deque[Examples] = deque()
         self._loaded = False
@@ -259,7 +258,8 @@ class GeNNNetwork(RunnableNetwork):
         for group, stream in self._streams:
             example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
             if local == 0 and example >= 0:
-                self._set_keys(group, stream, example)
+                first = example * self.batch_size
+                self._set_keys(group, stream, np.arange(first, first + self.batch_size))
         for driven in self._driven:
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
@@ -271,35 +271,30 @@ class GeNNNetwork(RunnableNetwork):
         """Declare the shape of a population; without that it is (neurons,)."""
         self.shapes[self.name_of(group)] = shape
 
-    def prepare(self, examples: int, record: Sequence[str] | None, record_v: Sequence[str]) -> None:
+    def prepare(self, examples: int, recording: Recording) -> None:
         for name, group in self.populations.items():
             self.shapes.setdefault(name, (group.num_neurons,))
-        require_recordable("record", record, self._with("spike_count"))
-        require_recordable("record_v", record_v, self._with("V"))
+        require_recordable("record", recording.spikes, self._with("spike_count"))
+        require_recordable("record_v", recording.v, self._with("V"))
         self.load(examples)
 
     def batches(
-        self,
-        examples: Examples,
-        timesteps: int,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
-        details: bool,
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
         if self.few_spike and timesteps != self.timesteps:
             raise RunError(f"{timesteps}: this network was built for {self.timesteps}", option="timesteps")
-        self.prepare(count_of(examples), record, record_v)
+        self.prepare(count_of(examples), recording)
         self._set_timesteps(timesteps)
         self._step = 0
         groups = self.populations
         spiking, signed = self._with("spike_count"), self._with("net_count")
-        recorded = spiking if record is None else record
+        recorded = spiking if recording.spikes is None else recording.spikes
         reads = list(self._reads.items())
         each_step = [(name, "spike_count") for name in recorded]
         each_step += [(name, "net_count") for name in recorded if name in signed]
-        each_step += [(name, "V") for name in record_v]
+        each_step += [(name, "V") for name in recording.v]
         latched = [*reads]
-        if details:
+        if recording.details:
             each_step += [read for read in reads if read not in each_step]
             latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
         firsts = {  # the global step at which it emits the spikes of its local step 0
@@ -309,7 +304,7 @@ class GeNNNetwork(RunnableNetwork):
 
         size = self.batch_size
         count = -(-count_of(examples) // size)
-        starts = self._starts(examples, timesteps)
+        starts = self._starts(examples, numbers, timesteps)
         lag = max(firsts.values()) // timesteps + 1  # windows until a batch's last result is latched
         courses: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after each step
         lasts: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after the last step
@@ -335,10 +330,10 @@ class GeNNNetwork(RunnableNetwork):
                     {key: np.stack(values)[:, :end] for key, values in kept.pop(window - lag, {}).items()}
                     for kept in (courses, lasts)
                 )
-                yield self._result(course, last, timesteps, recorded, record_v)
+                yield self._result(course, last, timesteps, recorded, recording.v)
 
     def _starts(
-        self, examples: Examples, timesteps: int
+        self, examples: Examples, numbers: range, timesteps: int
     ) -> dict[int, list[tuple[int, Callable[[int], None]]]]:
         """{step of a window: what to do when populations begin with a batch there}.
 
@@ -347,7 +342,7 @@ class GeNNNetwork(RunnableNetwork):
         starts: dict[int, list[tuple[int, Callable[[int], None]]]] = {step: [] for step in range(timesteps)}
         for group, stream in self._streams:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
-            starts[step].append((ago, partial(self._set_keys, group, stream)))
+            starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
         for driven in self._driven:
             ago, step = divmod(self._begin(driven.group, timesteps), timesteps)
             starts[step].append((ago, partial(driven.show_next, self._currents(driven, examples))))
@@ -400,9 +395,13 @@ class GeNNNetwork(RunnableNetwork):
         """The global step at which a population is at its local step 0."""
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
 
-    def _set_keys(self, group: Any, stream: int, batch: int) -> None:
-        first = self.first_example + batch * self.batch_size
-        keys = random_keys(self.seed, stream, first + np.arange(self.batch_size))
+    def _set_keys_of_batch(self, group: Any, stream: int, numbers: range, batch: int) -> None:
+        shown = numbers[batch * self.batch_size : (batch + 1) * self.batch_size]
+        self._set_keys(group, stream, np.resize(shown, self.batch_size))  # an incomplete batch is filled up
+
+    def _set_keys(self, group: Any, stream: int, numbers: np.ndarray) -> None:
+        """Set the random keys of examples with these numbers."""
+        keys = random_keys(self.seed, stream, numbers)
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
 

@@ -8,14 +8,15 @@ import multiprocessing
 import os
 import runpy
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 from .data import Examples, count_of
 from .genn_network import CPU, GeNNNetwork
 from .messages import RunError
-from .results import Result, joined
+from .results import Recording, Result, joined
 
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
@@ -48,20 +49,13 @@ class Jobs:
         self.example = example
 
     def batches(
-        self,
-        examples: Examples,
-        timesteps: int,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
-        details: bool,
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
         """As GeNNNetwork.batches, with a result for each block. Only one example is recorded."""
         total = count_of(examples)
         neurons = sum(group.num_neurons for group in self.net.populations.values())
         size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
-        recording = record is None or len(record) > 0
-        alone = {self.example, self.example + 1} if recording else set()  # a block of that example only
-        starts = sorted({*range(0, total, size), *(start for start in alone if start < total)})
+        starts = sorted({*range(0, total, size), *self._alone(numbers, recording)})
         stops = dict(zip(starts, [*starts[1:], total]))
         jobs = min(self.jobs, len(starts))
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
@@ -70,11 +64,14 @@ class Jobs:
             with _ctrl_c_later():
                 for job in range(jobs):
                     blocks = [
-                        (start, {name: x[start : stops[start]] for name, x in examples.items()})
+                        (
+                            numbers[start : stops[start]],
+                            {name: x[start : stops[start]] for name, x in examples.items()},
+                        )
                         for start in starts[job::jobs]
                     ]
                     arguments = (self.script, self.options, self.net.settings.values)
-                    call = (self.example, timesteps, record, record_v, details)
+                    call = (self.example, timesteps, recording)
                     try:
                         end, far_end = context.Pipe(duplex=False)
                         process = context.Process(
@@ -96,6 +93,13 @@ class Jobs:
                 process.terminate()
             for process in processes:
                 process.join()
+
+    def _alone(self, numbers: range, recording: Recording) -> list[int]:
+        """Where blocks begin, so that the example that is recorded is a block of its own."""
+        if self.example not in numbers or (recording.spikes is not None and not recording.spikes):
+            return []
+        place = numbers.index(self.example)
+        return [start for start in (place, place + 1) if start < len(numbers)]
 
 
 @contextlib.contextmanager
@@ -133,15 +137,14 @@ def _received(end: Connection) -> Result:
 def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
     """What a process runs: it sends a result for each block, or an error."""
     script, options, settings = arguments
-    example, timesteps, record, record_v, details = call
+    example, timesteps, recording = call
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # notes, which the first process has printed
             net = runpy.run_path(script, run_name="simulate")["build"](**options)
         for population, values in settings.items():
             net.set(population, **values)
-        for start, examples in blocks:
-            net.first_example = start
-            recorded = record if start == example else ()
-            end.send(joined(net.batches(examples, timesteps, recorded, record_v, details)))
+        for numbers, examples in blocks:
+            wanted = recording if example in numbers else replace(recording, spikes=())
+            end.send(joined(net.batches(examples, numbers, timesteps, wanted)))
     except Exception as error:
         end.send(error if isinstance(error, (RunError, MemoryError)) else RunError(repr(error), 3))

@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
         from tgenn_gen.conversion.keras_scores import ann_scores
 
         scores = ann_scores(arguments.model, examples, targets, network)
-        ann = {name: score.results() for name, score in scores.items()}
+        ann = {name: score.totals.results() for name, score in scores.items()}
     count, with_cost = count_of(examples), arguments.cost or bool(arguments.devices)
     found, costs = [], {}
     for path, network in networks.items():
