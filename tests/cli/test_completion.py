@@ -39,7 +39,7 @@ def test_bash_can_read_the_script(bash_script):
     ("words", "expected"),
     [
         (["ex"], ["export"]),
-        (["m"], ["migrate"]),
+        (["mi"], ["migrate"]),
         (["export", "--cal"], ["--calibration"]),
         (["export", "m.keras", "--readout", "mem"], ["membrane"]),
         (["check", "--js"], ["--json"]),
