@@ -82,6 +82,11 @@ def test_json_holds_what_the_contract_lists(project):
         "net_spikes_per_example",
         "accuracy_per_step",
         "confusion_matrix",
+        "run",
+        "examples",
+        "shard",
+        "saved_outputs",
+        "totals",
     ]
     assert (result["n"], result["timesteps"], len(result["accuracy_per_step"])) == (10, 3, 3)
     assert stdout == f"accuracy: {result['accuracy']:.4f} ({round(10 * result['accuracy'])} of 10, 3 steps)\n"

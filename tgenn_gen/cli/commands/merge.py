@@ -20,7 +20,9 @@ def add(commands: Any) -> None:
         "Join results that simulate.py or reference.py wrote with --json and --shard, each on a part of the "
         "examples, into one: equal to that of one run, number by number. Their times are added up. Saved "
         "outputs (--save-outputs) are joined too, in the order of the examples.",
-        "tgenn merge results/*.json -o result.json",
+        "python mnist/reference.py --data mnist.npz --shard 0/2 --json shard0.json\n"
+        "python mnist/reference.py --data mnist.npz --shard 1/2 --json shard1.json\n"
+        "tgenn merge shard0.json shard1.json -o result.json",
     )
     command.add_argument(
         "paths", metavar="RESULT.json", type=Path, nargs="+", help="the results of all shards"
