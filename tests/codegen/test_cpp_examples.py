@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from profiles import tries
 
 from tgenn_gen.runtime import data, scores
-from tgenn_gen.runtime.command_line import NO_TARGETS
 from tgenn_gen.runtime.input_encodings import values_problem
+from tgenn_gen.runtime.script_run import NO_TARGETS
 
 pytestmark = needs_compiler
 few = tries(25)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from .command_line import argument_parser, guarded, positive, recorded_example, simulate
+from .command_line import argument_parser, guarded, positive
 from .genn_jobs import Jobs
 from .genn_network import GeNNNetwork
+from .script_run import recorded_example, simulate
 
 
 def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:

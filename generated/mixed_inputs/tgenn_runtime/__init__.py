@@ -27,6 +27,7 @@ A module imports only those above it:
     genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py
     genn_jobs          simulates examples in several processes
+    script_run         a run of a script: reads examples, simulates, saves and prints results
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py
     projects           loads scripts of several projects into one process

@@ -85,9 +85,9 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.engine.evaluation import checked_targets, scored
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
     from tgenn_gen.engine.simulation import checked
-    from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import count_of
     from tgenn_gen.runtime.raster import require_plot
+    from tgenn_gen.runtime.script_run import check_outputs
     from tgenn_gen.runtime.written_files import write_json
 
     if arguments.plot is not None:

@@ -39,9 +39,9 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Join the results."""
-    from tgenn_gen.runtime.command_line import score_lines
     from tgenn_gen.runtime.messages import RunError
     from tgenn_gen.runtime.run_results import merged, read_results
+    from tgenn_gen.runtime.script_run import score_lines
 
     output: Path = arguments.output
     if output.suffix != ".json":

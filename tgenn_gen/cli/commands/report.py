@@ -64,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.reporting.comparison import comparison_html
     from tgenn_gen.reporting.measures import measured
     from tgenn_gen.reporting.page import report_html, write_page
-    from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.messages import RunError
+    from tgenn_gen.runtime.script_run import check_outputs
 
     output: Path = arguments.output
     if output.suffix not in (".html", ".htm"):

@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.verification_report import verdict, verification_data, verification_table
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.simulation import input_table, output_table
-    from tgenn_gen.runtime.command_line import check_outputs
     from tgenn_gen.runtime.data import range_problem, read_data
+    from tgenn_gen.runtime.script_run import check_outputs
     from tgenn_gen.runtime.written_files import write_json
 
     check_outputs(arguments, ("json",))

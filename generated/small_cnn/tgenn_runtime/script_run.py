@@ -1,0 +1,230 @@
+"""A run of simulate.py or reference.py: reads examples, simulates them, saves and prints the results."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data import Examples, checksums, count_of, label_problem, labels_note, range_problem, read_data
+from .input_encodings import values_problem
+from .messages import RunError, note
+from .raster import draw_raster, require_plot, save_figure
+from .results import Recording, Result, example_problem
+from .run_results import RunResults, differences, read_results
+from .runnable_network import RunnableNetwork
+from .scores import Score, scores_of
+from .written_files import locked
+
+NO_TARGETS = "score: none, the data has no targets"
+
+
+def show_progress(done: int, total: int, score: str, started: float) -> None:
+    """Show a progress bar with the score so far on stderr, if that is a terminal."""
+    if not sys.stderr.isatty():
+        return
+    bar = "#" * (30 * done // total)
+    rate = done / max(time.perf_counter() - started, 1e-9)
+    end = "\n" if done == total else ""
+    print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
+
+
+def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
+    """The populations of --record; None, which means all that spike, if only --plot is given."""
+    if arguments.plot is not None:
+        require_plot(arguments.plot)
+    if arguments.example is not None and arguments.plot is None and arguments.record is None:
+        raise RunError("--example: add --plot FILE.png or --record POP, which show that example")
+    if arguments.record is None:
+        return [] if arguments.plot is None else None
+    if arguments.plot is None and arguments.save_outputs is None:
+        raise RunError(
+            "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes"
+        )
+    return [name.strip() for name in arguments.record.split(",")]
+
+
+def recorded_example(arguments: argparse.Namespace) -> int:
+    """The number of the example that --record and --plot show."""
+    return arguments.shard.index if arguments.example is None else int(arguments.example)
+
+
+def check_outputs(arguments: argparse.Namespace, options: tuple[str, ...]) -> None:
+    """Raise RunError where the file of one of these options cannot be written, or is the data file."""
+    written: dict[Path, str] = {}
+    for option in options:
+        path = getattr(arguments, option.replace("-", "_"))
+        if path is None:
+            continue
+        if not path.absolute().parent.is_dir():
+            raise RunError(f"--{option} {path}: there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            raise RunError(f"--{option} {path}: is {'a folder' if path.is_dir() else 'not a regular file'}")
+        if path.exists() and arguments.data.exists() and path.samefile(arguments.data):
+            raise RunError(f"--{option} {path}: is the data file, which would be overwritten")
+        if path.absolute() in written:
+            raise RunError(
+                f"--{option} {path}: --{written[path.absolute()]} has the same file, give another one"
+            )
+        written[path.absolute()] = option
+
+
+def check_saving(arguments: argparse.Namespace) -> None:
+    """Raise RunError for --save-every or --resume without --json, which has what they need."""
+    for option in ("save_every", "resume"):
+        if getattr(arguments, option) and arguments.json is None:
+            raise RunError("add --json RESULT.json, which keeps what is done", option=option)
+
+
+def simulate(
+    net: RunnableNetwork,
+    arguments: argparse.Namespace,
+    engine: Mapping[str, str],
+    batches: Callable[..., Iterator[Result]] | None = None,
+) -> None:
+    """Read the examples, simulate them, and report.
+
+    engine: the backend and its options, for --json. batches: what simulates; by default net.batches.
+
+    Raises RunError. After an interruption the results are those of the finished examples, and --json marks
+    them as incomplete.
+    """
+    check_outputs(arguments, ("plot", "save-outputs", "json"))
+    check_saving(arguments)
+    for population, name, value in arguments.settings:
+        net.set(population, **{name: value})
+    net.check_timesteps(arguments.timesteps)
+    record = recorded_names(arguments)
+    examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
+    if unsuitable := values_problem(examples, net.inputs):
+        raise RunError(f"{arguments.data}: {unsuitable}")
+    doubts = (label_problem(targets, net.outputs), labels_note(targets, net.outputs))
+    for doubt in (range_problem(examples, net.inputs), *doubts):
+        if doubt:
+            note(f"{arguments.data}: {doubt}")
+    run = {
+        "network": net.name,
+        **net.folder.identity(),
+        "data": checksums(arguments.data),
+        "timesteps": arguments.timesteps,
+        "seed": arguments.seed,
+        "settings": net.settings.values,
+        **engine,
+    }
+    details = arguments.json is not None or arguments.save_outputs is not None
+    with ExitStack() as locks:
+        for path in (arguments.json, arguments.save_outputs):
+            if path is not None:
+                locks.enter_context(locked(path))
+        results = results_so_far(arguments, net, run, count_of(examples))
+        example = recorded_example(arguments)
+        if record != [] and example not in results.numbers:
+            raise RunError(example_problem(example, results.total, str(results.shard)), option="example")
+        left = results.numbers[results.done :]
+        scores = scores_of(of_numbers(targets, left), net.inputs, net.outputs, net.few_spike)
+        for name, score in scores.items():
+            before: Any = results.scores[name]
+            if before is not None:
+                score.totals.add(before)
+            results.scores[name] = score.totals
+
+        recording = Recording(record, details=details)
+        if left:
+            started = time.perf_counter()
+            net.prepare(len(left), recording)
+            results.build_seconds += time.perf_counter() - started
+        simulated = (batches or net.batches)(of_numbers(examples, left), left, arguments.timesteps, recording)
+        spikes = run_batches(simulated if left else iter(()), results, scores, arguments)
+        results.save(arguments.json, arguments.save_outputs)
+    if arguments.plot is not None:
+        save_raster(arguments.plot, net, spikes, examples, example)
+    for line in score_lines(results):
+        print(line)
+    if not results.complete:
+        done = f"{results.done} of {len(results.numbers)} examples"
+        raise RunError(f"interrupted: the results are those of {done}", 130)
+
+
+def results_so_far(
+    arguments: argparse.Namespace, net: RunnableNetwork, run: dict[str, Any], total: int
+) -> RunResults:
+    """The results that --resume goes on with, or those of no example. Raises RunError."""
+    if not arguments.shard.numbers(total):
+        raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
+    nothing = RunResults(
+        run,
+        total,
+        arguments.shard,
+        dict.fromkeys(net.outputs),
+        None if arguments.save_outputs is None else {},
+    )
+    if not arguments.resume or not arguments.json.exists():
+        return nothing
+    found = read_results(arguments.json)
+    known = {**found.run, "examples": found.total, "shard": str(found.shard)}
+    if problem := differences(known, {**run, "examples": total, "shard": str(arguments.shard)}):
+        raise RunError(f"{arguments.json}: is of another run: {problem}", option="resume")
+    if (found.arrays is None) != (nothing.arrays is None):
+        there = "has no saved outputs" if found.arrays is None else "has saved outputs: add --save-outputs"
+        raise RunError(f"{arguments.json}: {there}", option="resume")
+    return found
+
+
+def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np.ndarray]:
+    """The examples with these numbers."""
+    return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
+
+
+def run_batches(
+    batches: Iterator[Result], results: RunResults, scores: Mapping[str, Score], arguments: argparse.Namespace
+) -> dict[str, np.ndarray]:
+    """Add the results of all batches, and save them now and then. After an interruption, those so far.
+
+    Returns the spikes of the recorded example, {population: (timesteps, neurons)}.
+    """
+    spikes: dict[str, np.ndarray] = {}
+    first, before, started = next(iter(results.scores)), results.seconds, time.perf_counter()
+    saved = results.done
+    try:
+        for batch in batches:
+            spikes |= results.add_batch(batch, recorded_example(arguments))
+            for name, logits in batch.logits_per_step.items():
+                if name in scores:
+                    scores[name].add(logits)
+            results.seconds = before + time.perf_counter() - started
+            running = scores[first].totals.running() if first in scores else ""
+            show_progress(results.done, len(results.numbers), running, started)
+            if arguments.save_every and results.done - saved >= arguments.save_every:
+                results.save(arguments.json, arguments.save_outputs)
+                saved = results.done
+    except KeyboardInterrupt:
+        if not results.done:
+            raise
+    return spikes
+
+
+def score_lines(results: RunResults) -> list[str]:
+    """The results as lines of text, the first output's last."""
+    lines = []
+    for name, totals in reversed(results.scores.items()):
+        shown = totals.line(results.run["timesteps"]) if totals else NO_TARGETS
+        lines.append(shown if len(results.scores) == 1 else f"{name}: {shown}")
+    return lines
+
+
+def save_raster(
+    path: Path, net: RunnableNetwork, spikes: Mapping[str, np.ndarray], examples: Examples, example: int
+) -> None:
+    """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
+    if not spikes:  # after an interruption
+        note(f"{path}: not written: example {example} was not simulated")
+        return
+    shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
+    images = {name: x[example] for name, x in examples.items()}
+    save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)
