@@ -119,7 +119,7 @@ def test_no_command_imports_another():
 def test_folders_are_small_and_no_two_modules_or_classes_have_one_name():
     assert len([*PACKAGE.glob("*.py")]) <= 4
     for folder in {p.parent for p in modules().values()}:
-        assert len([*folder.glob("*.py")]) <= 25, folder
+        assert len([*folder.glob("*.py")]) <= 27, folder
     names = Counter(name.split(".")[-1] for name in modules())
     assert not [name for name, count in names.items() if count > 1]
     classes = Counter(
@@ -150,6 +150,7 @@ def test_run_time_modules_import_the_standard_library_numpy_and_where_it_is_need
         "genn_building": {"pygenn"},
         "genn_network": {"pygenn"},
         "raster": {"matplotlib"},
+        "mpi_ranks": {"mpi4py"},
         "numpy_network": {"threadpoolctl"},  # if it is there
     }
     for path in (PACKAGE / "runtime").glob("*.py"):

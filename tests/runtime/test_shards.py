@@ -17,49 +17,14 @@ import pytest
 from golden import golden_networks
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import examples_for, targets_for
-from scripts import assert_equal_arrays, run_here, run_script, written
+from runs import EXAMPLES, assert_same, outcome, project, run
+from scripts import assert_equal_arrays, run_here, run_script
 
 from tgenn_gen.cli.main import main
 from tgenn_gen.runtime.run_results import Shard, shard
 from tgenn_gen.runtime.scores import ErrorTotals, exact_sum, totals_from_json
 
-EXAMPLES = 41
-TIMES = ("seconds", "examples_per_second", "build_seconds", "saved_outputs")
 SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_ARRAY_TASK_COUNT")
-
-
-def project(folder, name, count=EXAMPLES, values=False):
-    """A golden network's project with data; values: targets that are no classes."""
-    network = golden_networks()[name]
-    targets = targets_for(network, count)
-    if values:
-        rng = np.random.default_rng(1)
-        shapes = {o.population: network.population(o.population).shape for o in network.outputs}
-        targets = {name: rng.normal(size=(count, *shape)) for name, shape in shapes.items()}
-    return written(network, folder / name, **examples_for(network, count), **targets)
-
-
-def run(folder, name, *options, script="reference.py", how=run_here):
-    """A run with its results in NAME.json and NAME.npz."""
-    files = ("--json", folder / f"{name}.json", "--save-outputs", folder / f"{name}.npz")
-    done = how(folder / script, "--data", folder / "data.npz", *files, *options)
-    assert done.returncode == 0, done.stderr
-    return done
-
-
-def outcome(folder, name):
-    """The results in NAME.json but for times, and the arrays in NAME.npz."""
-    found = json.loads((folder / f"{name}.json").read_text())
-    with np.load(folder / f"{name}.npz") as arrays:
-        return {key: value for key, value in found.items() if key not in TIMES}, dict(arrays)
-
-
-def assert_same(folder, name, other="whole"):
-    """Two runs have the same results, to the last bit."""
-    (found, arrays), (expected, expected_arrays) = outcome(folder, name), outcome(folder, other)
-    assert found == expected
-    assert_equal_arrays(arrays, expected_arrays)
 
 
 def merge(folder, names, output="merged"):
@@ -135,9 +100,11 @@ main(stopping, "stopping", timesteps=7)
 """
 
 
-@pytest.mark.parametrize("name", ["signed_poisson", "physical"])
-def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, name, monkeypatch):
-    folder = project(tmp_path, name)
+@pytest.mark.parametrize(
+    ("name", "values"), [("signed_poisson", False), ("signed_poisson", True), ("physical", False)]
+)
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, name, values, monkeypatch):
+    folder = project(tmp_path, name, values=values)
     options = ("--batch-size", 4, "--shard", "1/2")
     run(folder, "whole", *options)
     (folder / "stop.py").write_text(STOP)
@@ -152,7 +119,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, name, monkeypatch
     assert_same(folder, "part")
     before = (folder / "part.npz").read_bytes()
     done = run(folder, "part", *options, "--resume")  # nothing is left to do
-    assert done.stdout.startswith("accuracy") and (folder / "part.npz").read_bytes() == before
+    assert done.stdout and (folder / "part.npz").read_bytes() == before
 
 
 KILLS = 20

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -29,7 +30,13 @@ DOWNLOAD = "keras.datasets.mnist.load_data()"
 TRAINING = "model.fit(x_train[..., None] / 255, y_train, epochs=2, batch_size=128)"
 OFFLINE = f"[[np.load({str(DATA)!r})[f'{{a}}_{{part}}'] for a in 'xy'] for part in ('train', 'test')]"
 ELSEWHERE = {"not run", "tests", "demo"}  # .ci/run runs the README's tests and demo
-AVAILABLE = {"genn": find_spec("pygenn") is not None, "genn_cpp": HAS_GENN_SOURCE}
+SCRIPTS = Path(sys.executable).parent
+MPIEXEC = shutil.which("mpiexec", path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}")
+AVAILABLE = {
+    "genn": find_spec("pygenn") is not None,
+    "genn_cpp": HAS_GENN_SOURCE,
+    "mpi": MPIEXEC is not None and find_spec("mpi4py") is not None,
+}
 
 
 @dataclass
@@ -100,10 +107,9 @@ def run_page(page: Path, folder: Path, trained: Path | None = None) -> list[str]
 def run_block(block: Block, folder: Path, place: str) -> str:
     """What a block prints on stdout and stderr. Its last command has the exit status that the page says."""
     start = [sys.executable, "-"] if block.language == "python" else ["bash", "-euo", "pipefail", "-s"]
-    scripts = Path(sys.executable).parent
     environment = {
         **os.environ,
-        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",  # stdout and stderr in the order of writing
         "MPLBACKEND": "agg",
         "GIT_CONFIG_GLOBAL": os.devnull,

@@ -2,7 +2,8 @@
 
 The engine of tgenn_gen uses it, and `tgenn generate` copies this folder, byte for byte, into each project as
 tgenn_runtime/. So it imports only the standard library, NumPy, PyGeNN (in genn_network), matplotlib (for
-plots) and threadpoolctl (if there), and its own modules by relative imports; and it runs on Python 3.9.
+plots), mpi4py (for MPI) and threadpoolctl (if there), and its own modules by relative imports; and it runs on
+Python 3.9.
 
 A module imports only those above it:
 
@@ -27,6 +28,7 @@ A module imports only those above it:
     genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py
     genn_jobs          simulates examples in several processes
+    mpi_ranks          the processes of an MPI run, which share the examples
     script_run         a run of a script: reads examples, simulates, saves and prints results
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py

@@ -6,6 +6,7 @@ exact: those of parts of the examples, added in any order, are those of all exam
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -253,7 +254,7 @@ class Errors:
     ) -> None:
         self.values, self.activation, self.done = values, activation, 0
         self.divisor = uint8_divisor if values.ndim > 2 else 1.0
-        self.totals = ErrorTotals(values[0].size, last_only)
+        self.totals = ErrorTotals(math.prod(values.shape[1:]), last_only)
 
     def add(self, logits: np.ndarray) -> None:
         """Add the logits of the next examples, (steps, batch, *shape)."""

@@ -1,4 +1,7 @@
-"""Simulates examples in several processes: GeNN's CPU backend uses one core, and one example at a time."""
+"""Simulates examples in several processes.
+
+GeNN's CPU backend uses one core, and one example at a time; its GPU backends use one GPU.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ import multiprocessing
 import os
 import runpy
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from .data import Examples, count_of
@@ -20,6 +24,8 @@ from .results import Recording, Result, joined
 
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
+MOST_COUNTS_OF_GPU = 2**28
+VISIBLE_DEVICES = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
 JOBS_PER_CORE = 4
 
 
@@ -30,22 +36,28 @@ class Jobs:
     script   the path of simulate.py
     options  of its function build
     jobs     the number of processes
+    devices  the GPUs that they use in turn
     example  the number of the example that is recorded
     """
 
     def __init__(
-        self, net: GeNNNetwork, script: str, options: Mapping[str, Any], jobs: int, example: int = 0
+        self,
+        net: GeNNNetwork,
+        script: str,
+        options: Mapping[str, Any],
+        jobs: int,
+        devices: Sequence[str] = (),
+        example: int = 0,
     ) -> None:
-        if net.backend != CPU:
-            message = (
-                f"{jobs}: expected 1 with backend {net.backend}, which simulates many examples at a time"
-            )
-            raise RunError(f"{message}: see --batch-size", option="jobs")
+        if net.backend != CPU and not devices:
+            message = f"{jobs}: expected 1 on one GPU, which simulates many examples at a time"
+            raise RunError(f"{message}: see --batch-size, and --devices for several GPUs", option="jobs")
         most = JOBS_PER_CORE * _cores()
         if jobs > most:
             message = f"{jobs}: expected at most {most}, {JOBS_PER_CORE} for each processor core"
             raise RunError(message, option="jobs")
         self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
+        self.devices = devices
         self.example = example
 
     def batches(
@@ -54,7 +66,11 @@ class Jobs:
         """As GeNNNetwork.batches, with a result for each block. Only one example is recorded."""
         total = count_of(examples)
         neurons = sum(group.num_neurons for group in self.net.populations.values())
-        size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
+        if self.net.backend == CPU:
+            size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
+        else:  # whole batches, and few blocks: each begins and ends with GPUs that are partly idle
+            batches = min(-(-total // self.jobs), MOST_COUNTS_OF_GPU // neurons) // self.net.batch_size
+            size = max(1, batches) * self.net.batch_size
         starts = sorted({*range(0, total, size), *self._alone(numbers, recording)})
         stops = dict(zip(starts, [*starts[1:], total]))
         jobs = min(self.jobs, len(starts))
@@ -70,7 +86,9 @@ class Jobs:
                         )
                         for start in starts[job::jobs]
                     ]
-                    arguments = (self.script, self.options, self.net.settings.values)
+                    device = self.devices[job % len(self.devices)] if self.devices else None
+                    options = {**self.options, "batch_size": self.net.batch_size}  # the same build
+                    arguments = (self.script, options, self.net.settings.values, device)
                     call = (self.example, timesteps, recording)
                     try:
                         end, far_end = context.Pipe(duplex=False)
@@ -122,6 +140,19 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
+def use_device(device: str) -> None:
+    """Let GeNN see only this GPU, as device 0: the same build fits all. Call it before GeNN is used."""
+    for name in VISIBLE_DEVICES:
+        os.environ[name] = device
+
+
+def visible_devices() -> list[str]:
+    """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES, or all."""
+    given = next((os.environ[name] for name in VISIBLE_DEVICES if os.environ.get(name)), "")
+    installed = len([*Path("/proc/driver/nvidia/gpus").glob("*")])
+    return given.split(",") if given else [str(number) for number in range(installed)]
+
+
 def _received(end: Connection) -> Result:
     """The next result of a process. Raises its error."""
     try:
@@ -136,8 +167,10 @@ def _received(end: Connection) -> Result:
 
 def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
     """What a process runs: it sends a result for each block, or an error."""
-    script, options, settings = arguments
+    script, options, settings, device = arguments
     example, timesteps, recording = call
+    if device is not None:
+        use_device(device)
     try:
         with contextlib.redirect_stderr(io.StringIO()):  # notes, which the first process has printed
             net = runpy.run_path(script, run_name="simulate")["build"](**options)

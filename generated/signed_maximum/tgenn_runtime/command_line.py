@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from .messages import RunError
+from .mpi_ranks import Ranks, ranks_of_run
 from .neuron_settings import parsed
 from .run_results import Shard, shard
 from .runnable_network import RunnableNetwork
@@ -21,27 +26,35 @@ def main(build: Callable[..., RunnableNetwork], name: str, timesteps: int) -> No
     """The command line of reference.py. timesteps: the default, from network.yaml."""
     parser = argument_parser(f"Simulate {name} in NumPy.", timesteps)
 
-    def run() -> None:
+    def run(ranks: Ranks) -> None:
         arguments = parser.parse_args()
         net = build(timesteps=arguments.timesteps, batch_size=arguments.batch_size, seed=arguments.seed)
-        simulate(net, arguments, {"backend": "numpy"})
+        simulate(net, arguments, {"backend": "numpy"}, ranks)
 
     guarded(run)
 
 
-def guarded(run: Callable[[], None]) -> None:
-    """Call run. Errors, an interruption and a lack of memory end the script with a message of one line.
+def guarded(run: Callable[[Ranks], None]) -> None:
+    """Call run(ranks). Errors, an interruption and a lack of memory end the script with one line.
 
-    SIGTERM, which Slurm sends when a job's time is over, interrupts as Ctrl-C does.
+    SIGTERM, which Slurm sends when a job's time is over, interrupts as Ctrl-C does. Of the processes of an
+    MPI run only the first one prints, but for errors, which end all of them.
     """
+    ranks = Ranks()
 
     def end(message: str, status: int) -> None:
-        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr)
+        if ranks.rank:
+            time.sleep(1)  # the first rank may have the same error, and then ends this one
+            message = f"rank {ranks.rank}: {message}"
+        print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr, flush=True)
+        ranks.end_all(status)
         raise SystemExit(status)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        run()
+        ranks = ranks_of_run()
+        with nothing_printed() if ranks.rank else contextlib.nullcontext():
+            run(ranks)
     except RunError as error:
         end(error.for_command_line(), error.status)
     except KeyboardInterrupt:
@@ -51,6 +64,17 @@ def guarded(run: Callable[[], None]) -> None:
         end(f"standard output cannot be written: {error.strerror}", 2)
     except MemoryError:
         end("there is not enough memory: use a smaller --batch-size, --timesteps or --limit", 3)
+    except Exception:
+        traceback.print_exc()
+        ranks.end_all(1)
+        raise SystemExit(1) from None
+
+
+@contextlib.contextmanager
+def nothing_printed() -> Iterator[None]:
+    """In this context, what is printed is lost."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 def positive(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -240,8 +240,14 @@ def merged(parts: Mapping[Path, RunResults]) -> RunResults:
     if not times.all():
         shards = ", ".join(str(part.shard) for part in parts.values())
         raise RunError(f"examples {_some(np.flatnonzero(times == 0))} are missing: there are shards {shards}")
-    whole = RunResults(first.run, first.total, Shard(), dict.fromkeys(first.scores), done=first.total)
-    for part in parts.values():
+    return joined_parts([*parts.values()], Shard())
+
+
+def joined_parts(parts: Sequence[RunResults], shard: Shard) -> RunResults:
+    """One result of the results of all parts of a shard. Its `seconds` are those of all parts together."""
+    first, numbers = parts[0], np.concatenate([np.array(part.numbers, int) for part in parts])
+    whole = RunResults(first.run, first.total, shard, dict.fromkeys(first.scores), done=len(numbers))
+    for part in parts:
         whole.seconds += part.seconds
         whole.build_seconds += part.build_seconds
         whole.recorded |= part.recorded
@@ -249,11 +255,11 @@ def merged(parts: Mapping[Path, RunResults]) -> RunResults:
             for name, count in counts.items():
                 sums[name] = sums.get(name, 0) + count
     for name in first.scores:
-        whole.scores[name] = added([part.scores[name] for part in parts.values()])
+        whole.scores[name] = added([part.scores[name] for part in parts])
     if first.arrays is not None:
         order = np.argsort(numbers)
         whole.arrays = {
-            name: [np.concatenate([a for p in parts.values() for a in (p.arrays or {})[name]])[order]]
+            name: [np.concatenate([a for p in parts for a in (p.arrays or {}).get(name, [])])[order]]
             for name in first.arrays
         }
     return whole

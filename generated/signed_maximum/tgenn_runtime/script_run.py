@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,18 @@ import numpy as np
 from .data import Examples, checksums, count_of, label_problem, labels_note, range_problem, read_data
 from .input_encodings import values_problem
 from .messages import RunError, note
+from .mpi_ranks import Ranks
 from .raster import draw_raster, require_plot, save_figure
 from .results import Recording, Result, example_problem
-from .run_results import RunResults, differences, read_results
+from .run_results import RunResults, Shard, differences, joined_parts, read_results
 from .runnable_network import RunnableNetwork
 from .scores import Score, scores_of
 from .written_files import locked
 
 NO_TARGETS = "score: none, the data has no targets"
+
+# the results of a part of the examples, and the spikes of the recorded one {population: (timesteps, neurons)}
+SimulatedPart = tuple[RunResults, dict[str, np.ndarray]]
 
 
 def show_progress(done: int, total: int, score: str, started: float) -> None:
@@ -86,11 +92,13 @@ def simulate(
     net: RunnableNetwork,
     arguments: argparse.Namespace,
     engine: Mapping[str, str],
+    ranks: Ranks,
     batches: Callable[..., Iterator[Result]] | None = None,
 ) -> None:
     """Read the examples, simulate them, and report.
 
-    engine: the backend and its options, for --json. batches: what simulates; by default net.batches.
+    engine: the backend and its options, for --json. ranks: the processes that share the examples; the first
+    one reports. batches: what simulates; by default net.batches.
 
     Raises RunError. After an interruption the results are those of the finished examples, and --json marks
     them as incomplete.
@@ -108,6 +116,11 @@ def simulate(
     for doubt in (range_problem(examples, net.inputs), *doubts):
         if doubt:
             note(f"{arguments.data}: {doubt}")
+    total, example = count_of(examples), recorded_example(arguments)
+    if not arguments.shard.numbers(total):
+        raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
+    if record != [] and example not in arguments.shard.numbers(total):
+        raise RunError(example_problem(example, total, str(arguments.shard)), option="example")
     run = {
         "network": net.name,
         **net.folder.identity(),
@@ -117,31 +130,40 @@ def simulate(
         "settings": net.settings.values,
         **engine,
     }
-    details = arguments.json is not None or arguments.save_outputs is not None
-    with ExitStack() as locks:
-        for path in (arguments.json, arguments.save_outputs):
-            if path is not None:
-                locks.enter_context(locked(path))
-        results = results_so_far(arguments, net, run, count_of(examples))
-        example = recorded_example(arguments)
-        if record != [] and example not in results.numbers:
-            raise RunError(example_problem(example, results.total, str(results.shard)), option="example")
+
+    def simulate_part(part: argparse.Namespace) -> SimulatedPart:
+        results = results_so_far(part, run, total, net.outputs)
         left = results.numbers[results.done :]
+        recorded = record if example in left else []
+        recording = Recording(recorded, details=part.json is not None or part.save_outputs is not None)
         scores = scores_of(of_numbers(targets, left), net.inputs, net.outputs, net.few_spike)
         for name, score in scores.items():
             before: Any = results.scores[name]
             if before is not None:
                 score.totals.add(before)
             results.scores[name] = score.totals
-
-        recording = Recording(record, details=details)
-        if left:
-            started = time.perf_counter()
-            net.prepare(len(left), recording)
-            results.build_seconds += time.perf_counter() - started
+        with ranks.first_alone():  # it builds the network, which the others load
+            if left:
+                started = time.perf_counter()
+                net.prepare(-(-total // part.shard.count), recording)  # the same build for all shards
+                results.build_seconds += time.perf_counter() - started
         simulated = (batches or net.batches)(of_numbers(examples, left), left, arguments.timesteps, recording)
-        spikes = run_batches(simulated if left else iter(()), results, scores, arguments)
-        results.save(arguments.json, arguments.save_outputs)
+        spikes = run_batches(simulated if left else iter(()), results, scores, part)
+        return results, spikes
+
+    with ExitStack() as locks:
+        for path in (arguments.json, arguments.save_outputs):
+            if path is not None and not ranks.rank:
+                locks.enter_context(locked(path))
+        if ranks.size == 1:
+            results, spikes = simulate_part(arguments)
+            if not results.done:
+                raise KeyboardInterrupt
+            results.save(arguments.json, arguments.save_outputs)
+        else:
+            results, spikes = simulate_together(ranks, arguments, simulate_part)
+    if ranks.rank:
+        return
     if arguments.plot is not None:
         save_raster(arguments.plot, net, spikes, examples, example)
     for line in score_lines(results):
@@ -151,17 +173,76 @@ def simulate(
         raise RunError(f"interrupted: the results are those of {done}", 130)
 
 
+def simulate_together(
+    ranks: Ranks, arguments: argparse.Namespace, simulate_part: Callable[[argparse.Namespace], SimulatedPart]
+) -> SimulatedPart:
+    """Simulate the part of this rank. Returns the results of all ranks in the first one.
+
+    Until all are done, each rank saves its results in files of its own, with which --resume goes on. Raises
+    RunError.
+    """
+    if arguments.resume and ranks.of_first(lambda: already_done(arguments, ranks.size)):
+        return simulate_part(arguments)
+    own = part_of_rank(arguments, ranks.rank, ranks.size)
+    results, spikes = simulate_part(own)
+    if own.json is not None and results.done:
+        results.save(own.json, own.save_outputs)
+    parts = ranks.gathered((results, spikes))
+    if parts:
+        done = sum(part.done for part, _ in parts)
+        count = len(arguments.shard.numbers(results.total))
+        if done < count:
+            saved = ", --resume goes on with them" if own.json else ""
+            raise RunError(f"interrupted: {done} of {count} examples are done{saved}", 130)
+        results = joined_parts([part for part, _ in parts if part.done], arguments.shard)
+        results.seconds = max(part.seconds for part, _ in parts)
+        results.build_seconds = max(part.build_seconds for part, _ in parts)
+        spikes = {name: emitted for _, some in parts for name, emitted in some.items()}
+        results.save(arguments.json, arguments.save_outputs)
+    ranks.wait()  # until the first one has saved
+    if own.json is not None:
+        for path in (own.json, own.save_outputs):
+            if path is not None:
+                path.unlink(missing_ok=True)
+    return results, spikes
+
+
+def part_of_rank(arguments: argparse.Namespace, rank: int, size: int) -> argparse.Namespace:
+    """The arguments of one of `size` ranks: its part of the examples, and its own files."""
+    shard = arguments.shard
+    part = argparse.Namespace(**vars(arguments))
+    part.shard = Shard(shard.index + rank * shard.count, size * shard.count)
+    for option in ("json", "save_outputs"):
+        if path := getattr(arguments, option):
+            setattr(part, option, path.with_name(f"{path.stem}.rank{rank}of{size}{path.suffix}"))
+    return part
+
+
+def already_done(arguments: argparse.Namespace, size: int) -> bool:
+    """Whether --json has a whole result. Raises RunError where it, or a rank, has one of other processes."""
+    path: Path = arguments.json
+    others = [*path.parent.glob(f"{glob.escape(path.stem)}.rank*of*{path.suffix}")]
+    for file in sorted(others):
+        if (found := re.search("rank[0-9]+of([0-9]+)$", file.stem)) and int(found[1]) != size:
+            message = f"{file}: is of {found[1]} processes, not {size}"
+            raise RunError(f"{message}: start as many, or remove the file", option="resume")
+    if others or not path.exists():
+        return False
+    if not read_results(path).complete:
+        message = f"{path}: has a part of the results, of one process"
+        raise RunError(f"{message}: go on with one, or remove the file", option="resume")
+    return True
+
+
 def results_so_far(
-    arguments: argparse.Namespace, net: RunnableNetwork, run: dict[str, Any], total: int
+    arguments: argparse.Namespace, run: dict[str, Any], total: int, outputs: Iterable[str]
 ) -> RunResults:
     """The results that --resume goes on with, or those of no example. Raises RunError."""
-    if not arguments.shard.numbers(total):
-        raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
     nothing = RunResults(
         run,
         total,
         arguments.shard,
-        dict.fromkeys(net.outputs),
+        dict.fromkeys(outputs),
         None if arguments.save_outputs is None else {},
     )
     if not arguments.resume or not arguments.json.exists():
@@ -204,8 +285,7 @@ def run_batches(
                 results.save(arguments.json, arguments.save_outputs)
                 saved = results.done
     except KeyboardInterrupt:
-        if not results.done:
-            raise
+        pass
     return spikes
 
 
