@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import pytest
 from pages import AVAILABLE, MPIEXEC
-from runs import assert_same, project, run
+from runs import assert_same, project, run, run_ranks
 from scripts import run_script
 
 pytestmark = [
@@ -24,16 +25,8 @@ ENGINES += [pytest.param("simulate.py", ("--jobs", 2), marks=pytest.mark.genn)]
 
 
 def under_mpi(ranks):
-    """How to run a script with so many ranks, one thread in each."""
-
-    def how(script, *arguments):
-        command = [MPIEXEC, "-n", ranks, sys.executable, script, *arguments]
-        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(
-            [*map(str, command)], capture_output=True, text=True, check=False, env=one_thread
-        )
-
-    return how
+    """How to run a script with so many ranks."""
+    return partial(run_ranks, ranks)
 
 
 @pytest.mark.parametrize(("script", "options"), ENGINES)
@@ -120,7 +113,8 @@ def test_after_a_rank_is_ended_a_run_goes_on_with_what_was_saved(tmp_path, end):
     run(folder, "whole")
     files = ["--json", "part.json", "--save-outputs", "part.npz", "--save-every", "50", "--batch-size", "10"]
     command = [MPIEXEC, "-n", "2", sys.executable, "reference.py", "--data", "data.npz", *files, "--resume"]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, cwd=folder, **options) as process:
         saved = [folder / f"part.rank{rank}of2.json" for rank in (0, 1)]
         while not all(path.exists() for path in saved):
             time.sleep(0.02)
@@ -139,11 +133,12 @@ def test_after_a_rank_is_ended_a_run_goes_on_with_what_was_saved(tmp_path, end):
     assert all(50 <= count <= 10_000 for count in done)
     found = under_mpi(3)(folder / "reference.py", *other_ranks(folder))
     assert found.returncode == 2 and "rank0of2.json: is of 2 processes, not 3" in found.stderr
-    resumed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    resumed = run_ranks(2, *command[4:], cwd=folder)
+    assert resumed.returncode == 0, resumed.stderr
     assert_same(folder, "part")
     assert not [*folder.glob("*rank*")]
     seconds = json.loads((folder / "part.json").read_text())["seconds"]
-    again = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    again = run_ranks(2, *command[4:], cwd=folder)
     assert again.stdout == resumed.stdout  # nothing was left to do
     assert json.loads((folder / "part.json").read_text())["seconds"] == seconds
 

@@ -122,6 +122,37 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, name, values, mon
     assert done.stdout and (folder / "part.npz").read_bytes() == before
 
 
+INTERRUPTED = """
+import os, signal
+import numpy as np
+from reference import build
+from tgenn_runtime.command_line import main
+from tgenn_runtime.scores import Accuracy
+
+add = Accuracy.add
+
+def interrupted(self, logits):
+    if self.done == 8:
+        os.kill(os.getpid(), signal.{signal})
+    add(self, logits)
+
+Accuracy.add = interrupted
+main(build, "interrupted", timesteps=7)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_while_results_are_added_waits_until_all_are_added(tmp_path, name):
+    folder = project(tmp_path, "signed_poisson")
+    run(folder, "whole", "--batch-size", 4)
+    (folder / "interrupted.py").write_text(INTERRUPTED.format(signal=name))
+    files = ("--json", folder / "part.json", "--save-outputs", folder / "part.npz")
+    done = run_script(folder / "interrupted.py", "--data", folder / "data.npz", *files, "--batch-size", 4)
+    assert done.returncode == 130 and "the results are those of 12 of 41 examples" in done.stderr
+    run(folder, "part", "--batch-size", 4, "--resume")
+    assert_same(folder, "part")
+
+
 KILLS = 20
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 from golden import golden_networks
+from pages import MPIEXEC
 from sample_networks import examples_for, targets_for
 from scripts import assert_equal_arrays, run_here, written
 
@@ -30,6 +34,20 @@ def run(folder, name, *options, script="reference.py", how=run_here):
     done = how(folder / script, "--data", folder / "data.npz", *files, *options)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def run_ranks(ranks, *arguments, **options):
+    """Python with these arguments, under mpiexec unless ranks is 0, one thread in each."""
+    start = [MPIEXEC, "-n", ranks] if ranks else []
+    return subprocess.run(
+        [*map(str, (*start, sys.executable, *arguments))],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+        start_new_session=True,  # mpiexec interrupts the processes of its session where it ends early
+        **options,
+    )
 
 
 def outcome(folder, name):

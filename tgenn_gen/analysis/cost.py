@@ -38,6 +38,7 @@ from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFir
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
 from tgenn_gen.runtime.data import Examples, count_of, currents_of
+from tgenn_gen.runtime.mpi_ranks import Ranks
 from tgenn_gen.runtime.results import Result
 
 
@@ -250,6 +251,22 @@ class CostCounter:
             values[population.name] = population.activation(rates)
             for source in last_read_by[population.name]:
                 del values[source]  # nothing reads it any more
+
+    def add_others(self, ranks: Ranks) -> None:
+        """Add what the other ranks have counted."""
+        others = ranks.gathered_by_all(
+            (self.done, self._events, self._spikes_only, self._updates, self._ann_inputs)
+        )
+        del others[ranks.rank]
+        for done, events, spikes_only, updates, ann_inputs in others:
+            self.done += done
+            for name, counts in events.items():
+                self._events[name] += counts
+                self._spikes_only[name] &= spikes_only[name]
+            for name, count in updates.items():
+                self._updates[name] = self._updates.get(name, 0) + count
+            for key, inputs in ann_inputs.items():
+                self._ann_inputs[key] = self._ann_inputs.get(key, 0) + inputs
 
     def result(self) -> Cost:
         """The cost of the examples so far."""

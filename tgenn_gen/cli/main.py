@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 from tgenn_gen.cli.arguments import load_plugins
@@ -35,6 +36,7 @@ from tgenn_gen.cli.console import BAD_INPUT, FINE, MISSING_ENGINE, diagnostic, e
 from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
 from tgenn_gen.runtime import __version__
 from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.mpi_ranks import ALONE, ranks_of_run
 
 GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
@@ -98,7 +100,10 @@ def _guarded(run: Callable[[], int]) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command tgenn. Returns the exit status; argparse ends the process for bad usage and --help."""
 
+    ranks = ALONE
+
     def run() -> int:
+        nonlocal ranks
         top = parser()
         arguments = top.parse_args(argv)
         if not hasattr(arguments, "run"):
@@ -107,10 +112,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         set_verbosity(arguments.quiet, arguments.verbose)
         if not getattr(arguments, "loads_plugins", False):
             load_plugins(arguments)
-        status: int = arguments.run(arguments)
+        if getattr(arguments, "shared_by_ranks", False):
+            ranks = arguments.ranks = ranks_of_run()
+        with ranks.one_voice():
+            status: int = arguments.run(arguments)
         return status
 
-    return _guarded(run)
+    try:
+        status = _guarded(run)
+    except Exception:
+        if ranks.size > 1:
+            traceback.print_exc()
+            ranks.end_all(1)
+        raise
+    if status != FINE:
+        ranks.end_all(status)
+    return status
 
 
 def export_main(argv: Sequence[str] | None = None) -> int:

@@ -15,6 +15,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.input_encodings import values_problem
+from tgenn_gen.runtime.mpi_ranks import ALONE, Ranks
 from tgenn_gen.runtime.numpy_network import in_threads
 from tgenn_gen.runtime.readout_functions import decisions
 
@@ -78,6 +79,14 @@ class ActivationHistogram:
             self.counts += counts.reshape(self.counts.shape)
         else:
             np.add.at(self.counts.reshape(-1), flat.astype(np.intp), self.counts.dtype.type(1))
+
+    def add_all(self, other: ActivationHistogram) -> None:
+        """Add what another histogram of the same size has counted. The bins of both move up alike."""
+        np.maximum(self.largest, other.largest, out=self.largest)
+        top = np.maximum(self._top, other._top)
+        for histogram in (self, other):
+            histogram._move_up(top)
+        self.counts += other.counts
 
     def _move_up(self, top: np.ndarray) -> None:
         """Let the bins of each channel reach up to the exponent bits `top`, (channels,)."""
@@ -160,14 +169,16 @@ def measure(
     per_channel: bool = False,
     sample: int = 0,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> Measurement:
     """Run the folded network (scales 1) as an ANN over the calibration data, in one pass.
 
-    sample: how many examples are kept. progress: called with (examples done, all).
+    sample: how many examples are kept. progress: called with (examples done, all). ranks: the processes that
+    share the batches of the data, so that the histograms of all are those of one process.
     Raises TgennError (T506) for values that the encoding of an input cannot take.
     """
-    wanted = calibration.spaced(sample)
-    kept = {i.name: np.empty((sample, *i.shape), np.float32) for i in network.inputs}
+    wanted = calibration.spaced(sample if ranks.size == 1 else 0)
+    kept = {i.name: np.empty((len(wanted), *i.shape), np.float32) for i in network.inputs}
     output = network.population(network.outputs[0].population)
     histograms, counted = {}, _counted_at(network)
     for p in (p for p in network.populations if p.neuron.spikes and not p.neuron.relays):
@@ -179,7 +190,7 @@ def measure(
 
     def batches() -> Iterator[tuple[Examples, np.ndarray | None]]:
         nonlocal labelled
-        for examples, labels in calibration.batches(network.largest):
+        for examples, labels in calibration.batches(network.largest, ranks):
             require_values(network, examples, calibration.file)
             fits = labels is not None and 0 <= labels.min() <= labels.max() < max(output.size, 2)
             labelled = labelled and fits
@@ -208,6 +219,16 @@ def measure(
         correct += right
         done += count_of(examples)
         if progress is not None:
-            progress(done, calibration.count)
+            progress(min(done * ranks.size, calibration.count), calibration.count)
+    if ranks.size > 1:
+        others = ranks.gathered_by_all((histograms, ranges, correct, labelled))
+        del others[ranks.rank]
+        for other_histograms, other_ranges, other_correct, other_labelled in others:
+            for name, histogram in other_histograms.items():
+                histograms[name].add_all(histogram)
+            for name, (low, high) in other_ranges.items():
+                ranges[name] = min(low, ranges[name][0]), max(high, ranges[name][1])
+            correct, labelled = correct + other_correct, labelled and other_labelled
+        kept = calibration.sample(sample)
     accuracy = correct / calibration.count if labelled else None
     return Measurement(histograms, accuracy, ranges, kept)

@@ -32,6 +32,7 @@ from tgenn_gen.runtime.data import (
     target_arrays,
     with_last_axis,
 )
+from tgenn_gen.runtime.mpi_ranks import ALONE, Ranks
 
 ENDINGS = ("", "_train")
 BATCH_BYTES = 8 * 2**20  # of the largest population's activations
@@ -79,15 +80,16 @@ class Calibration:
             replace(self, numbers=self.numbers[spaced]),
         )
 
-    def batches(self, neurons: int) -> Iterator[tuple[Examples, np.ndarray | None]]:
+    def batches(self, neurons: int, ranks: Ranks = ALONE) -> Iterator[tuple[Examples, np.ndarray | None]]:
         """Batches: inputs {input: float32 (batch, *shape)}, and class numbers (batch,) or None.
 
-        neurons: of the largest population. Its activations for one batch take some 8 MiB.
+        neurons: of the largest population. Its activations for one batch take some 8 MiB. ranks: the
+        processes that share the batches.
         Raises TgennError for NaN or infinity (T505) and for a file that ends too early (T501).
         """
         size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
         with self._opened() as (inputs, labels):
-            for start in range(0, self.count, size):
+            for start in range(0, self.count, size)[ranks.rank :: ranks.size]:
                 numbers = self.numbers[start : start + size]
                 rows = {name: _rows(read, numbers) for name, read in inputs.items()}
                 y = None if labels is None else _rows(labels, numbers).reshape(-1)

@@ -40,6 +40,7 @@ from tgenn_gen.keras_reader.loading import load_model, read_model
 from tgenn_gen.network.argument_checks import positive_number, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples, count_of
+from tgenn_gen.runtime.mpi_ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def convert(
     uint8_divisor: float | None = None,
     name: str | None = None,
     progress: Progress | None = None,
+    communicator: Any = None,
 ) -> Network:
     """Convert a trained Keras model to a spiking network.
 
@@ -77,6 +79,8 @@ def convert(
             255 where nothing does.
         name: The network's name. None: the model's.
         progress: Called with (examples done, all examples) while calibration data is read.
+        communicator: An mpi4py communicator, such as `MPI.COMM_WORLD`, whose processes share the pass over
+            the calibration data. Each calls this function with the same arguments, and gets the same network.
 
     Returns:
         The network, with weights that are scaled to the neurons' thresholds.
@@ -91,7 +95,8 @@ def convert(
         check_method(one, calibration is not None)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
-    task = _Task(keras_model, path, calibration, check, uint8_divisor, name, progress)
+    ranks = Ranks(communicator)
+    task = _Task(keras_model, path, calibration, check, uint8_divisor, name, progress, ranks)
     first = _measured(task, methods[0])
     network = _converted(task, first)
     if first.test is None:
@@ -122,6 +127,7 @@ class _Task:
     uint8_divisor: float | None
     name: str | None
     progress: Progress | None
+    ranks: Ranks
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,7 @@ def _measured(task: _Task, method: Method) -> _Measured:
     if used is not None:
         log.info("measuring activations on %d examples of %s", used.count, used.file)
         size = _sample_size(network, used, method)
-        measured = measure(network, used, method.per_channel, size, task.progress)
+        measured = measure(network, used, method.per_channel, size, task.progress, task.ranks)
     return _Measured(method, read, folded, scaling, used, test, measured, offsets)
 
 

@@ -21,10 +21,12 @@ from tgenn_gen.runtime.data import (
     Targets,
     count_of,
     currents_of,
+    of_numbers,
     shaped_targets,
     takes_classes,
     targets_problem,
 )
+from tgenn_gen.runtime.mpi_ranks import Ranks
 from tgenn_gen.runtime.raster import require_plot, save_figure
 from tgenn_gen.runtime.results import Result
 from tgenn_gen.runtime.scores import scores_of
@@ -128,6 +130,7 @@ def evaluate(
     timesteps: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    communicator: Any = None,
 ) -> Evaluation:
     """Simulate examples in NumPy, and compare the outputs with targets.
 
@@ -140,6 +143,8 @@ def evaluate(
         timesteps: Time steps for each example. None: those of the network.
         seed: Of random numbers (Poisson spikes, random initial V), 0 to 2^32 - 1.
         progress: Called with (examples done, all examples).
+        communicator: An mpi4py communicator, such as `MPI.COMM_WORLD`, whose processes share the examples.
+            Each calls this function with the same arguments, and gets the same result.
 
     Returns:
         Accuracy or error after each time step, beside that of the ANN.
@@ -149,7 +154,8 @@ def evaluate(
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
     targets = checked_targets("evaluate", y, network, count_of(examples))
-    return scored(network, examples, targets, timesteps, seed=seed, progress=progress)
+    ranks = Ranks(communicator)
+    return scored(network, examples, targets, timesteps, seed=seed, progress=progress, ranks=ranks)
 
 
 def scored(
@@ -161,20 +167,25 @@ def scored(
     seed: int = 0,
     progress: Progress | None = None,
     counter: Callable[[Result], None] | None = None,
+    ranks: Ranks,
 ) -> Evaluation:
     """Simulate checked examples, and compare the outputs with targets, of checked_targets.
 
-    counter: called with the result of each batch, which then has membrane updates, too.
+    counter: called with the result of each batch, which then has membrane updates, too. ranks: the processes
+    that share the examples; the evaluation is that of all.
     """
-    count = count_of(examples)
+    numbers = ranks.part(count_of(examples))
+    examples, targets = of_numbers(examples, numbers), of_numbers(targets, numbers)
     scorer = Scorer(network, examples, targets, timesteps)
-    log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
-    for batch in simulated_batches(network, examples, timesteps, seed, count_updates=counter is not None):
+    log.info("simulating %d examples for %d time steps: %s", len(numbers), timesteps, network.name)
+    count_updates = counter is not None
+    for batch in simulated_batches(network, examples, timesteps, seed, numbers, count_updates=count_updates):
         scorer.add(batch)
         if counter is not None:
             counter(batch)
         if progress is not None:
-            progress(scorer.done, count)
+            progress(scorer.done, len(numbers))
+    scorer.add_others(ranks)
     return scorer.result()
 
 
@@ -202,6 +213,19 @@ class Scorer:
             self._relu_scores[name].add(found[name][None])
         self._spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
         self.done += size
+
+    def add_others(self, ranks: Ranks) -> None:
+        """Add the scores of the other ranks' examples."""
+        both = (self._scores, self._relu_scores)
+        own = [{name: score.totals for name, score in scores.items()} for scores in both]
+        others = ranks.gathered_by_all((self.done, self._spikes, own))
+        del others[ranks.rank]
+        for done, spikes, totals in others:
+            self.done += done
+            self._spikes += spikes
+            for scores, found in zip(both, totals, strict=True):
+                for name, score in scores.items():
+                    score.totals.add(found[name])
 
     def result(self) -> Evaluation:
         """The evaluation of the examples so far."""

@@ -64,7 +64,7 @@ def simulate_in_numpy(
     examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
     if problem := range_problem(examples, input_table(network)):
         note(problem)
-    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
+    return joined(simulated_batches(network, examples, timesteps, seed, None, batch_size, record, record_v))
 
 
 def input_table(network: Network) -> Table:
@@ -161,6 +161,7 @@ def simulated_batches(
     examples: Examples,
     timesteps: int,
     seed: int = 0,
+    numbers: range | None = None,
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
@@ -170,14 +171,15 @@ def simulated_batches(
 ) -> Iterator[Result]:
     """Simulate checked examples, and yield the result of each batch.
 
-    details: whether results have spike counts, and the outputs after each step. count_updates: whether they
-    have membrane updates too. Raises TgennError (T503) where a population cannot be recorded.
+    numbers: of the examples, on which their random numbers depend; by default from 0. details: whether
+    results have spike counts, and the outputs after each step. count_updates: whether they have membrane
+    updates too. Raises TgennError (T503) where a population cannot be recorded.
     """
     net = _in_numpy(network, timesteps, seed, batch_size)
     net.count_updates = count_updates
     try:
-        numbers, recording = range(count_of(examples)), Recording(record, record_v, details)
-        yield from net.batches(examples, numbers, timesteps, recording)
+        numbers = range(count_of(examples)) if numbers is None else numbers
+        yield from net.batches(examples, numbers, timesteps, Recording(record, record_v, details))
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 

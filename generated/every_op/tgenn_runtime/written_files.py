@@ -44,9 +44,11 @@ def write_file(path: Path, write: Callable[[Any], object]) -> None:
         with partial.open("wb") as file:
             write(file)
         os.replace(partial, path)
-    except OSError as error:
+    except BaseException as error:  # an interruption, too
         partial.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written: {error}") from None
+        if isinstance(error, OSError):
+            raise RunError(f"{path}: cannot be written: {error}") from None
+        raise
 
 
 def write_json(path: Path, data: object) -> None:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import os
 import re
 import signal
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from .messages import RunError
-from .mpi_ranks import Ranks, ranks_of_run
+from .mpi_ranks import ALONE, Ranks, ranks_of_run
 from .neuron_settings import parsed
 from .run_results import Shard, shard
 from .runnable_network import RunnableNetwork
@@ -40,12 +37,10 @@ def guarded(run: Callable[[Ranks], None]) -> None:
     SIGTERM, which Slurm sends when a job's time is over, interrupts as Ctrl-C does. Of the processes of an
     MPI run only the first one prints, but for errors, which end all of them.
     """
-    ranks = Ranks()
+    ranks = ALONE
 
     def end(message: str, status: int) -> None:
-        if ranks.rank:
-            time.sleep(1)  # the first rank may have the same error, and then ends this one
-            message = f"rank {ranks.rank}: {message}"
+        message = f"rank {ranks.rank}: {message}" if ranks.rank else message
         print(f"{Path(sys.argv[0]).name}: error: {message}", file=sys.stderr, flush=True)
         ranks.end_all(status)
         raise SystemExit(status)
@@ -53,7 +48,7 @@ def guarded(run: Callable[[Ranks], None]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         ranks = ranks_of_run()
-        with nothing_printed() if ranks.rank else contextlib.nullcontext():
+        with ranks.one_voice():
             run(ranks)
     except RunError as error:
         end(error.for_command_line(), error.status)
@@ -68,13 +63,6 @@ def guarded(run: Callable[[Ranks], None]) -> None:
         traceback.print_exc()
         ranks.end_all(1)
         raise SystemExit(1) from None
-
-
-@contextlib.contextmanager
-def nothing_printed() -> Iterator[None]:
-    """In this context, what is printed is lost."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
 
 
 def positive(text: str) -> int:

@@ -242,6 +242,11 @@ def currents_of(examples: Examples, start: int, stop: int, inputs: Table) -> Exa
     return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
 
 
+def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np.ndarray]:
+    """The examples with these numbers."""
+    return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
+
+
 def presented(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
     """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets."""
     values = currents_of(examples, start, stop, inputs)

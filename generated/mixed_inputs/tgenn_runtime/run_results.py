@@ -259,7 +259,7 @@ def joined_parts(parts: Sequence[RunResults], shard: Shard) -> RunResults:
     if first.arrays is not None:
         order = np.argsort(numbers)
         whole.arrays = {
-            name: [np.concatenate([a for p in parts for a in (p.arrays or {}).get(name, [])])[order]]
+            name: [np.concatenate([a for p in parts for a in (p.arrays or {})[name]])[order]]
             for name in first.arrays
         }
     return whole

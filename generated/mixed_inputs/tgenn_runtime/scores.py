@@ -168,7 +168,7 @@ def _answers(per_step: list[float], last_only: bool) -> list[float | None]:
 
 
 def _added(sums: Sequence[Sum], others: Sequence[Sum]) -> list[Sum]:
-    return [a + b for a, b in zip(sums, others)] if sums else [*others]
+    return [a + b for a, b in zip(sums, others)] if sums and others else [*sums, *others]
 
 
 Totals = Union[AccuracyTotals, ErrorTotals]  # noqa: UP007  (Python 3.9)

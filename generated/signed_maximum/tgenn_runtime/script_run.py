@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import glob
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .data import Examples, checksums, count_of, label_problem, labels_note, range_problem, read_data
+from .data import (
+    Examples,
+    checksums,
+    count_of,
+    label_problem,
+    labels_note,
+    of_numbers,
+    range_problem,
+    read_data,
+)
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .mpi_ranks import Ranks
@@ -257,11 +267,6 @@ def results_so_far(
     return found
 
 
-def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np.ndarray]:
-    """The examples with these numbers."""
-    return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
-
-
 def run_batches(
     batches: Iterator[Result], results: RunResults, scores: Mapping[str, Score], arguments: argparse.Namespace
 ) -> dict[str, np.ndarray]:
@@ -274,19 +279,35 @@ def run_batches(
     saved = results.done
     try:
         for batch in batches:
-            spikes |= results.add_batch(batch, recorded_example(arguments))
-            for name, logits in batch.logits_per_step.items():
-                if name in scores:
-                    scores[name].add(logits)
-            results.seconds = before + time.perf_counter() - started
-            running = scores[first].totals.running() if first in scores else ""
-            show_progress(results.done, len(results.numbers), running, started)
-            if arguments.save_every and results.done - saved >= arguments.save_every:
-                results.save(arguments.json, arguments.save_outputs)
-                saved = results.done
+            with interrupted_later():
+                spikes |= results.add_batch(batch, recorded_example(arguments))
+                for name, logits in batch.logits_per_step.items():
+                    if name in scores:
+                        scores[name].add(logits)
+                results.seconds = before + time.perf_counter() - started
+                running = scores[first].totals.running() if first in scores else ""
+                show_progress(results.done, len(results.numbers), running, started)
+                if arguments.save_every and results.done - saved >= arguments.save_every:
+                    results.save(arguments.json, arguments.save_outputs)
+                    saved = results.done
     except KeyboardInterrupt:
         pass
     return spikes
+
+
+@contextmanager
+def interrupted_later() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of this context: a batch is added as a whole."""
+    kept: list[int] = []
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.signal(number, lambda number, frame: kept.append(number)) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, handlers):
+            signal.signal(number, handler)
+    if kept:
+        raise KeyboardInterrupt
 
 
 def score_lines(results: RunResults) -> list[str]:

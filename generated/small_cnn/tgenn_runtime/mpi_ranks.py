@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -40,14 +41,39 @@ class Ranks:
             while not arrival.Test():
                 time.sleep(POLLED_EVERY)
 
+    def part(self, count: int) -> range:
+        """The numbers of this rank's part of `count` examples, or of something else."""
+        return range(self.rank, count, self.size)
+
     def gathered(self, value: Any) -> list[Any]:
-        """The values of all ranks in rank 0; in others, none."""
+        """The values of all ranks, in the first one; an empty list in others."""
         self.wait()
-        return self.communicator.gather(value) or []
+        return (self.communicator.gather(value) or []) if self.communicator else [value]
+
+    def gathered_by_all(self, value: Any) -> list[Any]:
+        """The values of all ranks, in each of them."""
+        self.wait()
+        return self.communicator.allgather(value) if self.communicator else [value]
 
     def of_first(self, compute: Callable[[], bool]) -> bool:
         """What the first rank computes, in all ranks."""
         return bool(self.communicator.bcast(None if self.rank else compute()))
+
+    @contextlib.contextmanager
+    def one_voice(self) -> Iterator[None]:
+        """In this context only the first rank prints. An error of another one leaves it a second later.
+
+        The first one may have the same error, and then ends all.
+        """
+        if not self.rank:
+            yield
+            return
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                yield
+        except BaseException:
+            time.sleep(1)
+            raise
 
     def end_all(self, status: int) -> None:
         """End the processes of all ranks, whatever they do. Without MPI, nothing."""
@@ -55,11 +81,14 @@ class Ranks:
             self.communicator.Abort(status)
 
 
+ALONE = Ranks()
+
+
 def ranks_of_run() -> Ranks:
     """The processes that mpiexec or srun started. Raises RunError where they cannot use MPI."""
     expected = max(int(os.environ.get(name) or 1) for name in SIZES)
     if expected == 1:
-        return Ranks()
+        return ALONE
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

@@ -11,6 +11,7 @@ from tgenn_gen.cli.arguments import add_allow_outside, add_command, add_limit
 from tgenn_gen.cli.console import FINE, note, show_progress
 from tgenn_gen.cli.shared_data import read_shared
 from tgenn_gen.errors import TgennError
+from tgenn_gen.runtime.mpi_ranks import Ranks
 
 
 def add(commands: Any) -> None:
@@ -71,6 +72,7 @@ def add(commands: Any) -> None:
         help="plot accuracy against time steps; or FILE.svg, FILE.pdf",
     )
     add_allow_outside(command)
+    command.set_defaults(shared_by_ranks=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -85,11 +87,12 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.engine.evaluation import checked_targets, scored
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
     from tgenn_gen.engine.simulation import checked
-    from tgenn_gen.runtime.data import count_of
+    from tgenn_gen.runtime.data import count_of, of_numbers
     from tgenn_gen.runtime.raster import require_plot
     from tgenn_gen.runtime.script_run import check_outputs
     from tgenn_gen.runtime.written_files import write_json
 
+    ranks: Ranks = arguments.ranks
     if arguments.plot is not None:
         require_plot(arguments.plot)
     check_outputs(arguments, ("json", "plot"))
@@ -112,7 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
         note(f"{path}: {steps} steps, {count} examples")
-        counter = CostCounter(network, own, steps) if with_cost else None
+        part = of_numbers(own, ranks.part(count))
+        counter = CostCounter(network, part, steps) if with_cost else None
         evaluation = scored(
             network,
             own,
@@ -121,12 +125,16 @@ def run(arguments: argparse.Namespace) -> int:
             seed=arguments.seed,
             progress=show_progress,
             counter=counter.add if counter is not None else None,
+            ranks=ranks,
         )
         found.append(replace(evaluation, name=str(path)))
         if counter is not None:
+            counter.add_others(ranks)
             costs[str(path)] = counter.result()
         if ann is None and not {"weights", "bias"}.isdisjoint(recorded_corrections(network)):
             note(f"{path}: its weights were corrected: give --model for the accuracy of the ANN")
+    if ranks.rank:
+        return FINE
     devices = (*DEVICES, *arguments.devices)
     if arguments.json is not None:
         data = evaluation_data(found, ann)

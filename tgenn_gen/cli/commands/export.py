@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tgenn_gen.cli.argument_types import positive_number
 from tgenn_gen.cli.arguments import add_command, add_templates
 from tgenn_gen.cli.console import FINE, inform, note, note_unused_templates, show_progress
 from tgenn_gen.runtime import __version__
+from tgenn_gen.runtime.mpi_ranks import Ranks
 
 
 def add(commands: Any) -> None:
@@ -51,6 +53,7 @@ def add(commands: Any) -> None:
     )
     add_templates(command)
     command.add_argument("--force", action="store_true", help="replace the files that tgenn wrote in DIR")
+    command.set_defaults(shared_by_ranks=True)
 
 
 def _add_method_options(command: argparse.ArgumentParser) -> None:
@@ -70,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.templates is not None:
         note_unused_templates(arguments.templates)
         require_templates(arguments.templates)
-    with output_folder(arguments.output, force=arguments.force):
+    ranks: Ranks = arguments.ranks
+    with output_folder(arguments.output, force=arguments.force) if not ranks.rank else nullcontext():
         network = convert(
             arguments.model,
             arguments.calibration,
@@ -79,7 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
             uint8_divisor=arguments.uint8_divisor,
             name=arguments.name,
             progress=show_progress,
+            communicator=ranks.communicator,
         )
+        if ranks.rank:
+            return FINE
         write_project(arguments.output, export_files(network, arguments.templates))
     for change in network.provenance.get("changes", ()):
         note(change)
