@@ -221,6 +221,7 @@ def part_of_rank(arguments: argparse.Namespace, rank: int, size: int) -> argpars
     """The arguments of one of `size` ranks: its part of the examples, and its own files."""
     shard = arguments.shard
     part = argparse.Namespace(**vars(arguments))
+    part.example = recorded_example(arguments)
     part.shard = Shard(shard.index + rank * shard.count, size * shard.count)
     for option in ("json", "save_outputs"):
         if path := getattr(arguments, option):
