@@ -79,19 +79,23 @@ class Engine:
 
 
 class Script:
-    """A script of the generated project, as a module."""
+    """A script of the generated project, as on its command line without --json: spikes are not counted."""
 
     batch_sizes = ()
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from tgenn_gen.runtime.projects import load_script
+        from tgenn_gen.runtime.results import Recording
 
         genn = settings["contestant"].startswith("genn")
         script = load_script(Path(settings["project"]) / ("simulate.py" if genn else "reference.py"))
         self.net = script.build(backend="single_threaded_cpu") if genn else script.build()
+        self.recording = Recording(details=False)
 
     def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
-        return self.net.run(x).predictions
+        examples, steps = self.net.examples_of(x), self.net.timesteps
+        batches = self.net.batches(examples, range(len(x)), steps, self.recording)
+        return np.concatenate([batch.predictions for batch in batches])
 
     def facts(self) -> dict[str, Any]:
         return {}
