@@ -86,7 +86,7 @@ ALONE = Ranks()
 
 def ranks_of_run() -> Ranks:
     """The processes that mpiexec or srun started. Raises RunError where they cannot use MPI."""
-    expected = max(int(os.environ.get(name) or 1) for name in SIZES)
+    expected = _first_set(SIZES, 1)
     if expected == 1:
         return ALONE
     try:
@@ -103,4 +103,9 @@ def ranks_of_run() -> Ranks:
 
 def local_rank() -> int:
     """The number of this process among those of the run on this machine."""
-    return max(int(os.environ.get(name) or 0) for name in LOCAL_RANKS)
+    return _first_set(LOCAL_RANKS, 0)
+
+
+def _first_set(names: tuple[str, ...], default: int) -> int:
+    """The number in the first of these environment variables that is set: mpiexec may itself use srun."""
+    return next((int(os.environ[name]) for name in names if os.environ.get(name)), default)
