@@ -89,8 +89,8 @@ def test_python_and_the_command_line_have_their_own_words(argument, option):
 
 
 def test_no_text_outside_the_command_line_names_an_option():
-    """But for whole commands (tgenn templates --eject DIR), git's, and simulate.py's --connectivity."""
-    allowed = ("tgenn templates --eject", "--connectivity", "--no-filters")
+    """But for whole commands (tgenn templates --eject DIR), git's, and two options of simulate.py."""
+    allowed = ("tgenn templates --eject", "--connectivity", "--save-outputs", "--no-filters")
     found = []
     for path in sorted(PACKAGE.rglob("*.py")):
         module = path.relative_to(PACKAGE).as_posix()

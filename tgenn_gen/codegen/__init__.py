@@ -8,6 +8,7 @@ A module imports only those above it:
     identifiers     valid identifiers for generated code
     python_lines    lines of Python, formatted
     plan            the plan, which templates print
+    memory          tgenn show: the memory that a run needs, by batch size
     runtime_files   the files of tgenn_runtime/ and tgenn_plugins/
     code_names      the names of populations, connections and weights in code
     python_text     Python, statement by statement

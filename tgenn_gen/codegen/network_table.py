@@ -91,7 +91,7 @@ def network_table(network: Network) -> str:
 
 def _columns(extent: Extent) -> tuple[str, ...]:
     memory = (extent.bytes, extent.sparse, extent.toeplitz)
-    return (f"{extent.neurons:,}", f"{extent.synapses:,}", *map(_memory, memory))
+    return (f"{extent.neurons:,}", f"{extent.synapses:,}", *map(in_units, memory))
 
 
 def _details(population: Population) -> list[str]:
@@ -103,7 +103,7 @@ def _details(population: Population) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    ")
 
 
-def _memory(size: int) -> str:
+def in_units(size: int) -> str:
     """A number of bytes in the largest unit in which it is at least 1."""
     units = ("B", "KiB", "MiB", "GiB")
     power = min(max(size.bit_length() - 1, 0) // 10, len(units) - 1)
