@@ -183,7 +183,8 @@ def _legend(lines: Sequence[Line]) -> str:
 def _extent(values: Sequence[float], most: float) -> tuple[float, float]:
     """The smallest and the largest value, or some room around one. most: that a value can be."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, min(high + 0.5, most))
+    differ = high - low > 1e-9 * max(abs(low), abs(high))  # by more than rounding
+    return (low, high) if differ else (low - 0.5, min(high + 0.5, most))
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
@@ -111,8 +112,8 @@ def _problems(data: Any, folder: Path) -> Iterator[Problem]:
 def _data_problem(path: Path) -> str:
     try:
         checksums(path)
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', error)}"
     except zipfile.BadZipFile:
         return "is not an .npz file, or is damaged"
     return ""
@@ -138,10 +139,10 @@ def _each(
 def _document(path: PathInDocument, name: Any, folder: Path, script: str) -> Iterator[Problem]:
     if not isinstance(name, str):
         yield _other_type(path, name, "the folder of a project")
-    elif not (folder / name / "network.yaml").is_file():
+    elif not _is_readable(folder / name / "network.yaml"):
         hint = "give a folder that tgenn export wrote; paths start at the folder of this file"
         yield Problem(path, "T101", f"{name}: has no network.yaml", hint)
-    elif not (folder / name / script).is_file():
+    elif not _is_readable(folder / name / script):
         yield Problem(path, "T101", f"{name}: has no {script}", f"run tgenn generate {folder / name}")
 
 
@@ -163,8 +164,15 @@ def _export(path: PathInDocument, export: Any, folder: Path) -> Iterator[Problem
             yield _other_type(where, bad[0], "a value or a list of values")
         elif option in PATHS:
             for value in _listed(values):
-                if not (folder / str(value)).exists():
-                    yield Problem(where, "T101", f"{value}: there is no such file or folder")
+                if not _is_readable(folder / str(value)):
+                    yield Problem(where, "T101", f"{value}: there is no such file, or it cannot be read")
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return os.access(path, os.R_OK)
+    except ValueError:  # there is a NUL in it
+        return False
 
 
 def _settings(settings: Any) -> Iterator[Problem]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, Executor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tgenn_gen.errors import MissingEngineError
 from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.sweep.tasks import Job
 
-TIMEOUT = 10  # seconds for a scheduler to answer
+TIMEOUT = 30  # seconds for a scheduler to answer
 GRACE = 1  # seconds
 NOTE = r"^(?:\S+: )?note: (.*)$"  # of a script, or of tgenn
 
@@ -61,10 +62,14 @@ def dask_executor(scheduler: str) -> Iterator[Executor]:
     except ImportError:
         message = "tgenn sweep --scheduler needs Dask: pip install 'tgenn-gen[dask]'"
         raise MissingEngineError(message) from None
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # lost connections have a traceback
     library: Any = distributed  # its functions have no types
     if scheduler.endswith(".json"):
-        if not Path(scheduler).exists():
-            raise RunError(f"{scheduler}: there is no such file", option="scheduler")
+        until = time.monotonic() + TIMEOUT
+        while not Path(scheduler).exists():  # a scheduler that has just been started writes it
+            if time.monotonic() > until:
+                raise RunError(f"{scheduler}: there is no such file", option="scheduler")
+            time.sleep(0.1)
         where = {"scheduler_file": scheduler}
     elif re.search(":[0-9]+/?$", scheduler):
         where = {"address": scheduler}
@@ -92,6 +97,8 @@ def run_jobs(
         for future in as_completed(futures):
             try:
                 how = future.result()
+            except CancelledError:
+                raise RunError("lost the Dask scheduler: the same command goes on", status=1) from None
             except Exception as error:  # its worker was lost too often, or cannot import tgenn_gen
                 how = Ended(f"{type(error).__name__}: {error}")
             ended(futures[future], how)
@@ -110,7 +117,6 @@ def run_job(job: Job, threads: int | None) -> Ended:
     The job's process inherits the lock of the log. If a worker is killed, and its process goes on, the next
     worker that gets this job waits for that process.
     """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a+b") as log:
         fcntl.flock(log, fcntl.LOCK_EX)
         if job.is_done():

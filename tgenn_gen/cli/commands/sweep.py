@@ -70,11 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
     exports = exports_of(sweep, output)
     projects = {**sweep.documents, **{name: export.written.parent.parent for name, export in exports.items()}}
     require_few(sweep, len(projects))
+    if exports:
+        _make(output / "exports")
     if failed := _run(arguments, [*exports.values()]):
         raise RunError(f"{len(failed)} of {len(exports)} exports failed")
     for outdated in checked_projects(sweep, projects, arguments.allow_outside):
         note(outdated)
     tasks = tasks_of(sweep, projects, output)
+    _make(output / "tasks")
     if arguments.list:
         for task in tasks:
             print(task.command())
@@ -90,9 +93,17 @@ def run(arguments: argparse.Namespace) -> int:
     return DIFFERENCE if errors else FINE
 
 
+def _make(folder: Path) -> None:
+    from tgenn_gen.files.file_writing import unwritable
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise unwritable(folder, problem) from None
+
+
 def _run(arguments: argparse.Namespace, jobs: Sequence[Job]) -> dict[str, str]:
     """Run the jobs that are not done. Returns {name: error message} of those that failed."""
-    from tgenn_gen.runtime.messages import RunError
     from tgenn_gen.sweep.task_running import cores, dask_executor, local_executor, run_jobs
 
     left = [job for job in jobs if not job.is_done()]
@@ -100,11 +111,6 @@ def _run(arguments: argparse.Namespace, jobs: Sequence[Job]) -> dict[str, str]:
         return {}
     if len(left) < len(jobs):
         note(f"{len(jobs) - len(left)} of {len(jobs)} tasks are done already")
-    try:
-        for folder in {job.log.parent for job in left}:
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise RunError(f"{problem.filename}: cannot be written: {problem.strerror}") from None
     if arguments.scheduler is None:
         at_a_time = min(arguments.jobs or cores(), len(left))
         executor, threads = local_executor(at_a_time), max(1, cores() // at_a_time)
