@@ -39,6 +39,15 @@ def started(swept, cluster):
     return process
 
 
+def last_task(swept):
+    """The process of the task that began last, and its worker's."""
+    written = (swept.folder / "runs.txt").read_text().splitlines()[-1]
+    pids = subprocess.run(["pgrep", "-f", written], capture_output=True, text=True, check=True).stdout
+    (task,) = map(int, pids.split())
+    worker = subprocess.run(["ps", "-o", "ppid=", "-p", str(task)], capture_output=True, text=True)
+    return task, int(worker.stdout)
+
+
 def figures(swept, output="sweep_results"):
     return [{key: value for key, value in row.items() if key not in TIMES} for row in swept.rows(output)]
 
@@ -46,7 +55,9 @@ def figures(swept, output="sweep_results"):
 def test_a_sweep_with_a_worker_killed_in_the_middle_has_each_task_once(tmp_path, cluster):
     swept = Swept(tmp_path, seconds=1, settings=SETTINGS)
     process = started(swept, cluster)
-    os.kill(cluster.workers[0].pid, signal.SIGKILL)
+    _, worker = last_task(swept)
+    assert worker in [each.pid for each in cluster.workers.values()]
+    os.kill(worker, signal.SIGKILL)
     said, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     assert len(said.splitlines()) == 2 + 12 + 1
@@ -61,11 +72,9 @@ def test_a_sweep_with_a_worker_killed_in_the_middle_has_each_task_once(tmp_path,
 def test_a_task_that_was_killed_with_its_worker_is_run_again(tmp_path, cluster):
     swept = Swept(tmp_path, seconds=1, settings=SETTINGS)
     process = started(swept, cluster)
-    worker = cluster.workers[0].pid
-    children = subprocess.run(["pgrep", "-P", str(worker)], capture_output=True, text=True).stdout.split()
-    os.kill(worker, signal.SIGKILL)
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
+    task, worker = last_task(swept)
+    for pid in (worker, task):
+        os.kill(pid, signal.SIGKILL)
     _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     assert len(swept.runs()) == 13
