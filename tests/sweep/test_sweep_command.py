@@ -48,8 +48,12 @@ def test_the_table_is_that_of_running_the_scripts_by_hand(tmp_path, capsys):
         shown = f"| signed_poisson | {row['timesteps']} | {row['seed']} | {row['stem.threshold']} | "
         assert f"{shown}{100 * expected['accuracy']:.2f} % |" in said
     page = (tmp_path / "sweep_results/report.html").read_text()
-    for setting in ("time steps", "seed", "stem.threshold"):
-        assert f"<h3>Accuracy against {setting}</h3>" in page
+    titles = re.findall("<h3>(.*)</h3>", page)
+    assert titles == ["Accuracy against time steps", "Accuracy against stem.threshold"]
+    for timesteps in ("3", "8"):
+        mean = np.mean([float(row["accuracy"]) for row in rows if row["timesteps"] == timesteps])
+        assert f"{timesteps}: {100 * mean:.4g} %" in page
+    assert page.count("is the mean of 4 tasks, over all other settings") == 2
 
 
 def test_tasks_that_are_done_are_not_run_again(tmp_path, capsys):
@@ -210,12 +214,12 @@ def test_presets_are_exported_once_and_stand_in_one_table(tmp_path, capsys):
     assert main(["sweep", str(file)]) == 0
     table = (tmp_path / "sweep_results/sweep.csv").read_text()
     documents = [row["document"] for row in csv.DictReader(io.StringIO(table))]
-    assert documents == ["model preset=plain"] * 2 + ["model preset=few_spike"] * 2
+    assert documents == ["model.keras preset=plain"] * 2 + ["model.keras preset=few_spike"] * 2
     capsys.readouterr()
     assert main(["sweep", str(file)]) == 0
     assert capsys.readouterr().err == ""
     file.write_text(file.read_text().replace("few_spike", "few_spikes").replace("plain, ", "plains, "))
     assert main(["sweep", str(file)]) == 2
     said = capsys.readouterr().err
-    assert "model preset=few_spikes" in said and "model preset=plains" in said
+    assert "model.keras preset=few_spikes" in said and "model.keras preset=plains" in said
     assert "did you mean few_spike?" in said and "2 of 2 exports failed" in said

@@ -213,11 +213,11 @@ exports:
     exports = exports_of(read_sweep(written(folder, text)), folder / "out")
     assert [*exports] == [
         *(
-            f"model calibration=data.npz preset={p} timesteps={t}"
+            f"model.keras calibration=data.npz preset={p} timesteps={t}"
             for p in ("plain", "few_spike")
             for t in (4, 8)
         ),
-        *(f"model per_channel={value} preset=plain" for value in (True, False)),
+        *(f"model.keras per_channel={value} preset=plain" for value in (True, False)),
     ]
     first, *_, last = exports.values()
     assert first.arguments[2:-3] == (

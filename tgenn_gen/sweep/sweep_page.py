@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
@@ -23,7 +24,7 @@ def sweep_html(title: str, rows: Sequence[Row]) -> str:
         "All tasks",
         columns.pop(first),
         tuple(columns.values()),
-        tuple(TableRow(row[first], tuple(map(Cell, shown_cells(row, others)))) for row in rows),
+        tuple(TableRow(row[first], _cells(row, others)) for row in rows),
     )
     failed = sum(bool(row["error"]) for row in rows)
     return rendered(
@@ -31,11 +32,16 @@ def sweep_html(title: str, rows: Sequence[Row]) -> str:
     )
 
 
+def _cells(row: Row, columns: Sequence[str]) -> tuple[Cell, ...]:
+    texts = zip(columns, shown_cells(row, columns), strict=True)
+    return tuple(Cell(text, number=column != "error") for column, text in texts)
+
+
 def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
-    """The score against each setting that has several values, with a line for each document."""
+    """The score against each setting that has several values, but for seeds; a line for each document."""
     score = score_of(rows)
     done = [row for row in rows if score and row[score] is not None]
-    settings = [key for key in rows[0] if key in ("timesteps", "seed") or "." in key]
+    settings = [key for key in rows[0] if key == "timesteps" or "." in key]
     documents = [*dict.fromkeys(row["document"] for row in done)]
     kind, unit = score.replace("_", " "), " %" if score in SHARES else ""
     for setting in settings:
@@ -50,11 +56,11 @@ def _figures(rows: Sequence[Row]) -> Iterator[Figure]:
             text = f"{title}: {'; '.join(words)}"
             steps = setting == "timesteps"
             chart = line_chart(lines, label, kind, text, steps=steps, from_zero=False, unit=unit)
-            names = f" of {chosen[0]}" if len(documents) == 1 else ""
-            tasks = len(done) // len({(row["document"], row[setting]) for row in done})
-            caption = f"Each point{names} is " + (
-                "one task." if tasks == 1 else f"the mean of {tasks} tasks, over all other settings."
-            )
+            point = "Each point" + (f" of {chosen[0]}" if len(documents) == 1 else "")
+            counts = Counter((row["document"], row[setting]) for row in done).values()
+            many = " to ".join(map(str, sorted({min(counts), max(counts)})))
+            tasks = "one task." if many == "1" else f"the mean of {many} tasks, over all other settings."
+            caption = f"{point} is {tasks}"
             yield Figure(Markup(chart), caption, title)
 
 

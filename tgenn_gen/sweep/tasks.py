@@ -86,12 +86,12 @@ def exports_of(sweep: Sweep, output: Path) -> dict[str, Job]:
     ]
     options = {option for each in every for option in each}
     varied = [o for o in sorted(options) if any(each.get(o) != every[0].get(o) for each in every)]
-    stems = {each["model"]: Path(str(each["model"])).stem for each in every}
-    if len(set(stems.values())) == len(stems):
+    models = {each["model"]: Path(str(each["model"])).name for each in every}
+    if len(set(models.values())) == len(models):
         varied = [option for option in varied if option != "model"]
     found = {}
     for each in every:
-        name = " ".join([stems[each["model"]], *(f"{o}={each[o]}" for o in varied if o in each)])
+        name = " ".join([models[each["model"]], *(f"{o}={each[o]}" for o in varied if o in each)])
         given = {o: str((sweep.folder / str(v)).absolute()) if o in PATHS else v for o, v in each.items()}
         model = str(given.pop("model"))
         arguments = ["-m", "tgenn_gen", "export", model]
@@ -208,7 +208,8 @@ def _misfits(sweep: Sweep, network: Network) -> Iterator[Problem]:
 def _file_name(name: str, content: object) -> str:
     """A name for a file: what people can read, and a hash of `content`, values of JSON."""
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
-    return f"{re.sub('[^A-Za-z0-9_.=+-]+', '-', name)[:LONGEST]}-{digest}"
+    plain = re.sub("[^A-Za-z0-9_.=+-]+", "-", name).lstrip("-.")
+    return f"{plain[:LONGEST]}-{digest}"
 
 
 def _hash_of(path: Path) -> str:
