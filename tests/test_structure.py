@@ -41,6 +41,7 @@ ROWS = """
     conversion
     analysis
     reporting
+    sweep
     cli
     __main__
 """

@@ -17,6 +17,7 @@ MARKS = {  # what the test of the pages has to know about an example
     "tgenn demo": "not run: it takes a minute",
     "tgenn diff": "exits with 1",
     "tgenn verify": "exits with 1",  # an example above set a threshold
+    "tgenn sweep": "not run: it needs a sweep.yaml",
     "tgenn git-setup": "not run: it needs a git repository",
 }
 INTRODUCTION = """\

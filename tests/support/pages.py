@@ -35,6 +35,7 @@ MPIEXEC = shutil.which("mpiexec", path=f"{SCRIPTS}{os.pathsep}{os.environ['PATH'
 AVAILABLE = {
     "genn": find_spec("pygenn") is not None,
     "genn_cpp": HAS_GENN_SOURCE,
+    "dask": find_spec("distributed") is not None,
     "mpi": MPIEXEC is not None and find_spec("mpi4py") is not None,
 }
 

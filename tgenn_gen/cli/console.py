@@ -70,11 +70,11 @@ def note_unused_templates(templates: Path) -> None:
         note(f"{path}: overrides no template, and none there names it: {hint}")
 
 
-def show_progress(done: int, total: int) -> None:
+def show_progress(done: int, total: int, unit: str = "examples") -> None:
     """Progress on stderr: one line that is rewritten, on a terminal only."""
     if sys.stderr.isatty() and not _quiet:
         end = "\n" if done >= total else ""
-        print(f"\r{done}/{total} examples", end=end, file=sys.stderr, flush=True)
+        print(f"\r{done}/{total} {unit}", end=end, file=sys.stderr, flush=True)
 
 
 def takes_color(stream: TextIO) -> bool:

@@ -25,6 +25,7 @@ from tgenn_gen.cli.commands import (
     merge,
     migrate,
     report,
+    run_sweep,
     set_value,
     show,
     show_diff,
@@ -42,7 +43,7 @@ GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
     "edit a document": (set_value, fmt, lock, migrate),
     "look and compare": (show, show_diff, evaluate, verify, report, git_setup),
-    "scripts": (generate, merge, example_data, show_templates, show_plan),
+    "scripts": (generate, merge, run_sweep, example_data, show_templates, show_plan),
     "shell": (completion,),
 }
 

@@ -91,8 +91,13 @@ def parse_scalar(text: str) -> Any:
     return text
 
 
-def read_source(path: Path) -> Source:
-    """Read a YAML file. Raises TgennError with all errors in it (T101 to T108)."""
+def read_source(
+    path: Path, hint: str = "give the path of a network.yaml, or of the folder it is in"
+) -> Source:
+    """Read a YAML file. Raises TgennError with all errors in it (T101 to T108).
+
+    hint: what to do if there is no such file.
+    """
     name = str(path)
     try:
         if path.exists() and not path.is_file():
@@ -100,12 +105,7 @@ def read_source(path: Path) -> Source:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise TgennError.at(
-            name,
-            "T101",
-            f"cannot be read: {error.strerror}",
-            "give the path of a network.yaml, or of the folder it is in",
-        ) from None
+        raise TgennError.at(name, "T101", f"cannot be read: {error.strerror}", hint) from None
     return source_of(raw, name)
 
 

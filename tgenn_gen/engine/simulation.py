@@ -134,7 +134,7 @@ def checked(
         *list_of_names("record_v", record_v),
     ]
     steps = network.simulation.timesteps if found or timesteps is None else int(timesteps)
-    found = found or [*_steps_problems(network, steps)]
+    found = found or [*steps_problems(network, steps)]
     diagnostics = [Diagnostic.at(place, "T503", *each) for each in found]
     try:
         examples, inputs = examples_of(x, network.inputs, place), input_table(network)
@@ -148,7 +148,8 @@ def checked(
     return examples, steps
 
 
-def _steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
+def steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
+    """Why the network cannot run, or be read out, for so many time steps."""
     most = MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS
     start = max(o.start for o in network.outputs)
     yield from whole_number("timesteps", timesteps, 1, most)

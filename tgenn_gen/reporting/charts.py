@@ -38,17 +38,24 @@ class Line:
 
 
 def line_chart(
-    lines: Sequence[Line], x_label: str, y_label: str, text: str, *, steps: bool = False, unit: str = ""
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    text: str,
+    *,
+    steps: bool = False,
+    from_zero: bool = True,
+    unit: str = "",
 ) -> str:
     """Lines in a coordinate system. text: what they show, for those who cannot see it.
 
     steps: whether x are time steps: the axis is logarithmic, with ticks at powers of two and the last step.
-    unit: printed after the numbers of the y axis.
+    from_zero: whether the x axis begins at 0. unit: printed after the numbers of the y axis.
     """
     x_values = [x for line in lines for x in line.x]
     low, high = min(x_values), max(x_values)
-    x_ticks = _step_ticks(int(low), int(high)) if steps else _ticks(0, high)
-    x_low, x_high = (log2(low), log2(high)) if steps else (0.0, max(high, x_ticks[-1]))
+    x_ticks = _step_ticks(int(low), int(high)) if steps else _ticks(0 if from_zero else low, high)
+    x_low, x_high = (log2(low), log2(high)) if steps else (x_ticks[0], max(high, x_ticks[-1]))
     y_ticks = _ticks(*_extent([y for line in lines for y in line.y], 100 if unit == " %" else inf))
     y_low, y_high = y_ticks[0], y_ticks[-1]
     numbers = [f"{_tick(tick, y_ticks)}{unit}" for tick in y_ticks]
@@ -176,7 +183,8 @@ def _legend(lines: Sequence[Line]) -> str:
 def _extent(values: Sequence[float], most: float) -> tuple[float, float]:
     """The smallest and the largest value, or some room around one. most: that a value can be."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, min(high + 0.5, most))
+    differ = high - low > 1e-9 * max(abs(low), abs(high))  # by more than rounding
+    return (low, high) if differ else (low - 0.5, min(high + 0.5, most))
 
 
 def _ticks(low: float, high: float) -> list[float]:
