@@ -168,7 +168,10 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         help="simulate only the examples I, I + N, I + 2 N, ...; auto: those of this task of a Slurm array",
     )
     parser.add_argument(
-        "--save-every", type=positive, metavar="N", help="write --json and --save-outputs after N examples"
+        "--save-every",
+        type=positive,
+        metavar="N",
+        help="write --json and --save-outputs after every N examples",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the results in --json, if there are any"
