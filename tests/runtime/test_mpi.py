@@ -87,6 +87,21 @@ def test_ranks_with_other_options_are_an_error(tmp_path):
     assert not [*folder.glob("r?.json")]
 
 
+def test_wrong_usage_of_one_rank_ends_all(tmp_path):
+    folder = project(tmp_path, "signed_poisson")
+    command = f"{sys.executable} reference.py --data data.npz --shard $PMI_RANK/1"
+    done = subprocess.run(
+        [MPIEXEC, "-n", "2", "sh", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and "got '1/1'" in done.stderr
+
+
 WAITING = """
 import pathlib, sys, time
 from reference import build

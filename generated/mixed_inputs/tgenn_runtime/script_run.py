@@ -339,7 +339,7 @@ def save_raster(
 ) -> None:
     """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
     if not spikes:  # after an interruption
-        note(f"{path}: not written: example {example} was not simulated")
+        note(f"{path}: not written: example {example} was not simulated in this run")
         return
     shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
     images = {name: x[example] for name, x in examples.items()}

@@ -50,6 +50,10 @@ def guarded(run: Callable[[Ranks], None]) -> None:
         ranks = ranks_of_run()
         with ranks.one_voice():
             run(ranks)
+    except SystemExit as ended:  # of argparse, which has printed why
+        if ended.code:
+            ranks.end_all(2)
+        raise
     except RunError as error:
         end(error.for_command_line(), error.status)
     except KeyboardInterrupt:
