@@ -293,7 +293,10 @@ WHOLE = "TGENN_RUN_{}: expected a whole number from {} to {}, got '{}'"
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        *(("SHARD", text, SHARD.format(text)) for text in ("4/4", "3", "-1/3", "1/", "/2", "1/2/3", "x/3")),
+        *(
+            ("SHARD", text, SHARD.format(text))
+            for text in ("4/4", "3", "-1/3", "1/", "/2", "1/2/3", "x/3", "0/" + "9" * 30)
+        ),
         ("SHARD", "auto", "TGENN_RUN_SHARD=auto: SLURM_ARRAY_TASK_ID is not set: " + START),
         ("TIMESTEPS", "0", WHOLE.format("TIMESTEPS", 1, 999999999, 0)),
         ("TIMESTEPS", "x", WHOLE.format("TIMESTEPS", 1, 999999999, "x")),

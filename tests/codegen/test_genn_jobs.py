@@ -143,7 +143,7 @@ def jobs(fake_genn, tmp_path):
 
 def test_jobs_are_for_the_cpu_backend(jobs):
     made, net, script = jobs
-    with pytest.raises(ValueError, match=r"^jobs 2: expected 1 with backend fake, which "):
+    with pytest.raises(ValueError, match=r"^jobs 2: expected 1 on one GPU, which "):
         made(net, script, {}, 2)
 
 

@@ -29,6 +29,9 @@ if __name__ == "__main__":
     found = joined(jobs.batches(examples, range(41), 7, recording))
     for name, counts in expected.spike_counts.items():
         np.testing.assert_array_equal(found.spike_counts[name], counts)
+    jobs = Jobs(net, __file__, {}, 2, ("3",), most=4)  # for --save-every
+    blocks = jobs.batches({"image": examples["image"][:10]}, range(10), 7, recording)
+    assert [len(block.predictions) for block in blocks] == [4, 4, 2]
 """
 
 
@@ -38,7 +41,7 @@ def test_processes_take_gpus_in_turn(tmp_path):
     (folder / "two_gpus.py").write_text(TWO_GPUS)
     done = run_script(folder / "two_gpus.py", cwd=folder)
     assert done.returncode == 0, done.stderr
-    assert sorted(file.read_text() for file in folder.glob("process*.txt")) == ["3 3 1", "3 3 1", "5 5 1"]
+    assert sorted(file.read_text() for file in folder.glob("process*.txt")) == ["3 3 1"] * 4 + ["5 5 1"]
 
 
 @pytest.mark.parametrize(

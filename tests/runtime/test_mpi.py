@@ -71,6 +71,87 @@ def test_an_error_is_printed_once_and_ends_all_ranks(tmp_path):
     assert len(re.findall("usage:", under_mpi(2)(folder / "reference.py", "--limit", 0).stderr)) == 1
 
 
+def test_ranks_with_other_options_are_an_error(tmp_path):
+    folder = project(tmp_path, "signed_poisson", 64)
+    command = f"{sys.executable} reference.py --data data.npz --shard $PMI_RANK/4 --json r$PMI_RANK.json"
+    done = subprocess.run(
+        [MPIEXEC, "-n", "4", "sh", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert done.returncode == 2
+    assert "error: rank 1 has shard 1/4, expected 0/4, json r1.json, expected r0.json" in done.stderr
+    assert not [*folder.glob("r?.json")]
+
+
+def test_wrong_usage_of_one_rank_ends_all(tmp_path):
+    folder = project(tmp_path, "signed_poisson")
+    command = f"{sys.executable} reference.py --data data.npz --shard $PMI_RANK/1"
+    done = subprocess.run(
+        [MPIEXEC, "-n", "2", "sh", "-c", command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and "got '1/1'" in done.stderr
+
+
+WAITING = """
+import pathlib, sys, time
+from reference import build
+from tgenn_runtime.command_line import main
+from tgenn_runtime.run_results import RunResults
+
+save = RunResults.save
+
+def save_slowly(self, *files):
+    time.sleep(1.5)
+    save(self, *files)
+
+def waiting(**options):
+    net = build(**options)
+    batches = net.batches
+
+    def wait_in_one_rank(examples, numbers, *arguments):
+        for batch in batches(examples, numbers, *arguments):
+            yield batch
+            if WAITS in numbers:
+                RunResults.save = save_slowly
+                pathlib.Path("waits").touch()
+                time.sleep(60)
+
+    net.batches = wait_in_one_rank
+    return net
+
+main(waiting, "waiting", timesteps=7)
+"""
+
+
+@pytest.mark.parametrize("waits", [0, 1])
+def test_an_interruption_does_not_end_a_rank_that_still_saves(tmp_path, waits):
+    """The other one has simulated all of its examples."""
+    folder = project(tmp_path, "signed_poisson")
+    (folder / "waiting.py").write_text(WAITING.replace("WAITS", str(waits)))
+    command = [MPIEXEC, "-n", "2", sys.executable, "waiting.py", "--data", "data.npz", "--json", "part.json"]
+    options = {"stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen([*command, "--batch-size", "5"], cwd=folder, **options) as process:
+        while not (folder / "waits").exists():
+            time.sleep(0.02)
+        time.sleep(1)  # until the other one waits
+        for pid in ranks_of(process.pid):
+            os.kill(pid, signal.SIGINT)
+        message = process.stderr.read()
+    done = [json.loads((folder / f"part.rank{rank}of2.json").read_text())["n"] for rank in (0, 1)]
+    assert done[waits] == 5 and done[1 - waits] in (20, 21)
+    assert f"interrupted: {sum(done)} of 41 examples are done, --resume goes on" in message
+
+
 FAILING = """
 from reference import build
 from tgenn_runtime.command_line import main

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import random
 import resource
 import signal
@@ -21,8 +24,10 @@ from runs import EXAMPLES, assert_same, outcome, project, run
 from scripts import assert_equal_arrays, run_here, run_script
 
 from tgenn_gen.cli.main import main
+from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime.run_results import Shard, shard
 from tgenn_gen.runtime.scores import ErrorTotals, exact_sum, totals_from_json
+from tgenn_gen.runtime.written_files import locked
 
 SLURM = ("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_ARRAY_TASK_COUNT")
 
@@ -76,6 +81,25 @@ def test_a_shard_has_every_nth_example(tmp_path):
     (_, whole), (found, part) = outcome(folder, "whole"), outcome(folder, "part")
     assert_equal_arrays(part, {name: array[2::5] for name, array in whole.items()})
     assert (found["shard"], found["n"], found["examples"], found["complete"]) == ("2/5", 8, EXAMPLES, True)
+
+
+def test_of_several_recorded_examples_the_first_is_kept_as_in_one_run(tmp_path):
+    folder = project(tmp_path, "signed_poisson")
+    run(folder, "whole", "--record", "stem")
+    for index in range(3):
+        run(folder, f"part{index}", "--record", "stem", "--shard", f"{index}/3")
+    assert merge(folder, ["part1", "part0", "part2"]) == 0
+    assert_same(folder, "merged")
+
+
+def test_saved_outputs_are_found_beside_a_linked_folder(tmp_path):
+    folder = project(tmp_path, "small_cnn")
+    (folder / "scratch/deep").mkdir(parents=True)
+    (folder / "linked").symlink_to("scratch/deep")
+    files = ("--json", folder / "linked/part.json", "--save-outputs", folder / "part.npz")
+    for more in ((), ("--resume",)):
+        done = run_here(folder / "reference.py", "--data", folder / "data.npz", *files, *more)
+        assert done.returncode == 0, done.stderr
 
 
 STOP = """
@@ -153,6 +177,26 @@ def test_an_interruption_while_results_are_added_waits_until_all_are_added(tmp_p
     assert_same(folder, "part")
 
 
+@pytest.mark.genn
+@pytest.mark.slow
+def test_sigterm_to_all_processes_of_jobs_ends_a_run_with_what_is_done(tmp_path):
+    """Slurm sends it to all processes of a step."""
+    folder = project(tmp_path, "small_cnn", 100_000)
+    options = ["--data", "data.npz", "--json", "part.json", "--save-every", "10", "--jobs", "2"]
+    command = [sys.executable, "simulate.py", *options]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    while not (folder / "part.json").exists():
+        time.sleep(0.02)
+    assert json.loads((folder / "part.json").read_text())["n"] % 10 == 0
+    below = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, check=True)
+    for pid in map(int, below.stdout.split()):
+        os.kill(pid, signal.SIGTERM)
+    time.sleep(0.5)
+    process.terminate()
+    assert process.communicate()[1].startswith("simulate.py: error: interrupted: the results are those of")
+    assert process.returncode == 130
+
+
 KILLS = 20
 
 
@@ -220,6 +264,33 @@ def test_of_two_runs_into_one_file_one_says_so(tmp_path):
         done = run_here(folder / "reference.py", "--data", folder / "data.npz", option, folder / file)
         assert done.returncode == 0  # a process that was killed leaves no lock
         assert not [*folder.glob("*.lock")]
+
+
+def test_a_lock_that_was_removed_before_it_was_taken_is_no_lock(tmp_path, monkeypatch):
+    """The run that had it removes it at its end."""
+    flock, lock, calls = fcntl.flock, tmp_path / "r.json.lock", []
+
+    def removed_at_first(*arguments):
+        if not calls:
+            lock.unlink()
+        calls.append(arguments)
+        flock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", removed_at_first)
+    with locked(tmp_path / "r.json"):
+        assert lock.exists()
+        with pytest.raises(RunError, match="another run writes it now"), locked(tmp_path / "r.json"):
+            pass
+
+
+def test_without_locks_of_the_file_system_a_note_says_so(tmp_path, monkeypatch, capsys):
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with locked(tmp_path / "r.json"):
+        pass
+    assert "r.json: its file system has no locks: start only one run" in capsys.readouterr().err
 
 
 def test_on_a_full_disk_what_was_saved_stays(tmp_path):
@@ -294,6 +365,56 @@ def test_results_that_cannot_be_merged_are_named(tmp_path, capsys):
         assert "b.json: is no result of simulate.py or reference.py --json" in problem("a", "b")
     (folder / "b.json").unlink()
     assert "b.json: cannot be read: No such file or directory" in problem("a", "b")
+
+
+def test_saved_outputs_of_another_shard_are_an_error(tmp_path, capsys):
+    folder = project(tmp_path, "small_cnn", 40)
+    for index in range(2):
+        run(folder, f"part{index}", "--shard", f"{index}/2", "--save-outputs", folder / "same.npz")
+    assert merge(folder, ["part0", "part1"]) == 2
+    message = "same.npz: has other examples than the JSON file beside it: another run wrote it"
+    assert message in capsys.readouterr().err
+
+
+def values_of(found, path=()):
+    """The places of all values in JSON, but of equal ones in a list."""
+    if isinstance(found, (dict, list)):
+        items = found.items() if isinstance(found, dict) else [*enumerate(found)][:1]
+        for key, value in items:
+            yield from values_of(value, (*path, key))
+    if path:
+        yield path
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_damaged_results_are_an_error_or_are_read_but_never_a_traceback(tmp_path, capsys, values):
+    folder = project(tmp_path, "mixed_inputs", values=values)
+    for index in range(2):
+        run(folder, f"part{index}", "--shard", f"{index}/2")
+    text = (folder / "part1.json").read_text()
+    damages = (None, -1, 0, 1.5, 10**40, "x", "1e999999999", "1/0", [], {}, [[]])
+    for path in values_of(json.loads(text)):
+        for damage in damages:
+            found = json.loads(text)
+            inside = found
+            for key in path[:-1]:
+                inside = inside[key]
+            inside[path[-1]] = damage
+            (folder / "part1.json").write_text(json.dumps(found))
+            assert merge(folder, ["part0", "part1"]) in (0, 2), (path, damage)
+    (folder / "part1.json").write_text("[" * 100_000)
+    capsys.readouterr()
+    assert merge(folder, ["part0", "part1"]) == 2
+    assert "part1.json: is no result of simulate.py or reference.py" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("end", [0, 100, -1, -30])
+def test_damaged_saved_outputs_are_an_error(tmp_path, capsys, end):
+    folder = project(tmp_path, "small_cnn")
+    run(folder, "part")
+    (folder / "part.npz").write_bytes((folder / "part.npz").read_bytes()[:end])
+    assert merge(folder, ["part"]) == 2
+    assert "part.npz: cannot be read" in capsys.readouterr().err
 
 
 ARGUMENTS = {

@@ -156,7 +156,10 @@ class ErrorTotals:
         """The totals that as_json gave."""
 
         def sums(texts: list[str]) -> list[Sum]:
-            return [float(text) if text in ("inf", "nan") else Fraction(text) for text in texts]
+            return [
+                float(text) if text in ("inf", "nan") else Fraction(*map(int, text.split("/")))
+                for text in texts
+            ]
 
         return cls(**{**found, "squares": sums(found["squares"]), "absolute": sums(found["absolute"])})
 

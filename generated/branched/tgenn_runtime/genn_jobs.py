@@ -13,6 +13,7 @@ import runpy
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class Jobs:
     jobs     the number of processes
     devices  the GPUs that they use in turn
     example  the number of the example that is recorded
+    most     how many examples a process simulates at a time at most; None: as many as suit it
     """
 
     def __init__(
@@ -48,17 +50,18 @@ class Jobs:
         jobs: int,
         devices: Sequence[str] = (),
         example: int = 0,
+        most: int | None = None,
     ) -> None:
         if net.backend != CPU and not devices:
             message = f"{jobs}: expected 1 on one GPU, which simulates many examples at a time"
             raise RunError(f"{message}: see --batch-size, and --devices for several GPUs", option="jobs")
-        most = JOBS_PER_CORE * _cores()
-        if jobs > most:
-            message = f"{jobs}: expected at most {most}, {JOBS_PER_CORE} for each processor core"
+        most_jobs = JOBS_PER_CORE * _cores()
+        if jobs > most_jobs:
+            message = f"{jobs}: expected at most {most_jobs}, {JOBS_PER_CORE} for each processor core"
             raise RunError(message, option="jobs")
         self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
         self.devices = devices
-        self.example = example
+        self.example, self.most = example, most
 
     def batches(
         self, examples: Examples, numbers: range, timesteps: int, recording: Recording
@@ -66,10 +69,11 @@ class Jobs:
         """As GeNNNetwork.batches, with a result for each block. Only one example is recorded."""
         total = count_of(examples)
         neurons = sum(group.num_neurons for group in self.net.populations.values())
+        most = self.most or total
         if self.net.backend == CPU:
-            size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs))))
+            size = max(1, min(MOST, MOST_COUNTS // neurons, -(-total // (4 * self.jobs)), most))
         else:  # whole batches, and few blocks: each begins and ends with GPUs that are partly idle
-            batches = min(-(-total // self.jobs), MOST_COUNTS_OF_GPU // neurons) // self.net.batch_size
+            batches = min(-(-total // self.jobs), MOST_COUNTS_OF_GPU // neurons, most) // self.net.batch_size
             size = max(1, batches) * self.net.batch_size
         starts = sorted({*range(0, total, size), *self._alone(numbers, recording)})
         stops = dict(zip(starts, [*starts[1:], total]))
@@ -77,7 +81,7 @@ class Jobs:
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
         processes, results = [], []
         try:
-            with _ctrl_c_later():
+            with _interruptions_later():
                 for job in range(jobs):
                     blocks = [
                         (
@@ -108,7 +112,7 @@ class Jobs:
                 yield _received(results[block % jobs])
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()
             for process in processes:
                 process.join()
 
@@ -121,12 +125,16 @@ class Jobs:
 
 
 @contextlib.contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """Block Ctrl-C, which reaches all processes: those that start here inherit it, and this one ends them."""
+def _interruptions_later() -> Iterator[None]:
+    """Block Ctrl-C and SIGTERM, which can reach all processes: those that start here inherit that.
+
+    The process that starts them ends them.
+    """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # multiprocessing's own process, whose start unblocks both
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

@@ -50,6 +50,10 @@ def guarded(run: Callable[[Ranks], None]) -> None:
         ranks = ranks_of_run()
         with ranks.one_voice():
             run(ranks)
+    except SystemExit as ended:  # of argparse, which has printed why
+        if ended.code:
+            ranks.end_all(2)
+        raise
     except RunError as error:
         end(error.for_command_line(), error.status)
     except KeyboardInterrupt:
@@ -168,7 +172,10 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         help="simulate only the examples I, I + N, I + 2 N, ...; auto: those of this task of a Slurm array",
     )
     parser.add_argument(
-        "--save-every", type=positive, metavar="N", help="write --json and --save-outputs after N examples"
+        "--save-every",
+        type=positive,
+        metavar="N",
+        help="write --json and --save-outputs after every N examples",
     )
     parser.add_argument(
         "--resume", action="store_true", help="go on with the results in --json, if there are any"

@@ -71,7 +71,8 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
             raise RunError(f"{','.join(gpus)}: backend {CPU} uses no GPU", option="devices")
         own = gpus if ranks.size == 1 else []
         example = recorded_example(arguments)
-        simulated_by = Jobs(net, script, given, jobs, own, example) if jobs > 1 else net
+        save_every = arguments.save_every
+        simulated_by = Jobs(net, script, given, jobs, own, example, save_every) if jobs > 1 else net
         engine = {"backend": net.backend, "connectivity": net.matrix.lower()}
         simulate(net, arguments, engine, ranks, simulated_by.batches)
 

@@ -477,12 +477,13 @@ inline Shard readShard()
     const size_t slash = text.find('/');
     const std::string index = text.substr(0, slash);
     const std::string count = (slash == std::string::npos) ? "" : text.substr(slash + 1);
-    for(const std::string &number : {index, count}) {
-        const bool digits = number.find_first_not_of("0123456789") == std::string::npos;
-        if(number.empty() || number.size() > 9 || !digits || std::stoul(index) >= std::stoul("0" + count)) {
-            throw std::runtime_error("TGENN_RUN_SHARD: expected I/N with I from 0 to N - 1, such as 0/4, or auto, got '"
-                                     + printable(text) + "'");
-        }
+    const auto isNumber = [](const std::string &number) {
+        return !number.empty() && number.size() <= 9
+               && number.find_first_not_of("0123456789") == std::string::npos;
+    };
+    if(!isNumber(index) || !isNumber(count) || std::stoul(index) >= std::stoul(count)) {
+        throw std::runtime_error("TGENN_RUN_SHARD: expected I/N with I from 0 to N - 1, such as 0/4, or auto, got '"
+                                 + printable(text) + "'");
     }
     return {std::stoul(index), std::stoul(count)};
 }

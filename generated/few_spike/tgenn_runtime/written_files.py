@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .messages import RunError
+from .messages import RunError, note
 
 try:
     import fcntl
 except ImportError:  # on Windows: files are not locked
     fcntl = None  # type: ignore[assignment]
+
+# of flock on file systems of clusters that are mounted without locks
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
 @contextlib.contextmanager
@@ -25,14 +29,19 @@ def locked(path: Path) -> Iterator[None]:
     """
     lock = path.with_name(path.name + ".lock")
     with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(lock.open("w"))
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"{path}: another run writes it now: give this one another file") from None
-        except OSError as error:
-            raise RunError(f"{lock}: cannot be locked: {error.strerror}") from None
+        while True:
+            try:
+                file = stack.enter_context(lock.open("w"))
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{path}: another run writes it now: give this one another file") from None
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise RunError(f"{lock}: cannot be locked: {error.strerror}") from None
+                note(f"{path}: its file system has no locks: start only one run that writes it")
+            if os.fstat(file.fileno()).st_nlink:
+                break  # else the run that had it has removed it in between
         stack.callback(lock.unlink, missing_ok=True)
         yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -68,11 +69,14 @@ class Ranks:
         if not self.rank:
             yield
             return
+        said = io.StringIO()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
                 yield
-        except BaseException:
+        except BaseException as error:
             time.sleep(1)
+            if isinstance(error, SystemExit):  # of argparse, which has printed why
+                print(said.getvalue(), end="", file=sys.stderr)
             raise
 
     def end_all(self, status: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from .data import MAX_RATIO, UNREADABLE, archive_problem
 from .messages import RunError
 from .results import Result
 from .scores import Totals, added, totals_from_json
 from .written_files import write_file, write_json
 
 NAMES_SHOWN = 10
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError)  # a damaged or foreign file
+DAMAGED = (*UNREADABLE, AttributeError, ArithmeticError)  # what reading a damaged or foreign file raises
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,11 @@ class RunResults:
             arrays: dict[str, Any] = {
                 name: np.concatenate(parts) for name, parts in (self.arrays or {}).items()
             }
+            arrays["examples"] = np.array(self.numbers[: self.done])
             write_file(arrays_file, lambda file: np.savez(file, **arrays, **self.recorded))
         if json_file is not None:
-            relative = None if arrays_file is None else os.path.relpath(arrays_file, json_file.parent)
+            folder = json_file.parent.resolve()  # a link has another folder above it
+            relative = None if arrays_file is None else os.path.relpath(arrays_file.resolve(), folder)
             write_json(json_file, self.as_json(relative))
 
 
@@ -177,7 +181,10 @@ def read_results(path: Path) -> RunResults:
             run=found["run"],
             total=found["examples"],
             shard=shard(found["shard"]),
-            scores={name: each and totals_from_json(each) for name, each in totals["scores"].items()},
+            scores={
+                name: None if each is None else totals_from_json(each)
+                for name, each in totals["scores"].items()
+            },
             done=found["n"],
             seconds=found["seconds"],
             build_seconds=found["build_seconds"],
@@ -185,9 +192,13 @@ def read_results(path: Path) -> RunResults:
             net_spikes=totals["net_spikes"],
         )
         saved = found["saved_outputs"] and path.parent / found["saved_outputs"]
+        if results.done < 1 or results.numbers[results.done - 1] < 0 or not results.scores:
+            raise ValueError
+        with np.errstate(divide="raise", invalid="raise"):
+            results.as_json(None)  # fails where a number or a name is missing
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from None
-    except UNREADABLE:
+    except DAMAGED:
         raise RunError(f"{path}: is no result of simulate.py or reference.py --json") from None
     if saved:
         _read_arrays(results, saved)
@@ -197,14 +208,19 @@ def read_results(path: Path) -> RunResults:
 def _read_arrays(results: RunResults, path: Path) -> None:
     """Read the arrays of the examples that are done."""
     try:
+        with zipfile.ZipFile(path) as archive:
+            if problem := archive_problem(archive, path.stat().st_size, MAX_RATIO):
+                raise ValueError(problem)
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except UNREADABLE as error:
+    except DAMAGED as error:
         raise RunError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     results.recorded = {name: found.pop(name) for name in [*found] if name.startswith("spikes/")}
-    short = [name for name, array in found.items() if len(array) < results.done]
+    short = [name for name, array in found.items() if array.ndim == 0 or len(array) < results.done]
     if short or not found:
         raise RunError(f"{path}: has fewer examples than the JSON file beside it, expected {results.done}")
+    if not np.array_equal(found.pop("examples", ())[: results.done], results.numbers[: results.done]):
+        raise RunError(f"{path}: has other examples than the JSON file beside it: another run wrote it")
     results.arrays = {name: [array[: results.done]] for name, array in found.items()}
 
 
@@ -240,7 +256,10 @@ def merged(parts: Mapping[Path, RunResults]) -> RunResults:
     if not times.all():
         shards = ", ".join(str(part.shard) for part in parts.values())
         raise RunError(f"examples {_some(np.flatnonzero(times == 0))} are missing: there are shards {shards}")
-    return joined_parts([*parts.values()], Shard())
+    try:
+        return joined_parts([*parts.values()], Shard())
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise RunError("the results do not fit together: one of their files is damaged") from None
 
 
 def joined_parts(parts: Sequence[RunResults], shard: Shard) -> RunResults:
@@ -250,10 +269,11 @@ def joined_parts(parts: Sequence[RunResults], shard: Shard) -> RunResults:
     for part in parts:
         whole.seconds += part.seconds
         whole.build_seconds += part.build_seconds
-        whole.recorded |= part.recorded
         for sums, counts in ((whole.spikes, part.spikes), (whole.net_spikes, part.net_spikes)):
             for name, count in counts.items():
                 sums[name] = sums.get(name, 0) + count
+    for part in sorted(parts, key=lambda part: part.shard.index, reverse=True):
+        whole.recorded |= part.recorded  # of several, that of the first example, as in a whole run
     for name in first.scores:
         whole.scores[name] = added([part.scores[name] for part in parts])
     if first.arrays is not None:

@@ -141,6 +141,8 @@ def simulate(
         **engine,
     }
 
+    require_same_run(ranks, {**run, "examples": total}, arguments)
+
     def simulate_part(part: argparse.Namespace) -> SimulatedPart:
         results = results_so_far(part, run, total, net.outputs)
         left = results.numbers[results.done :]
@@ -183,6 +185,17 @@ def simulate(
         raise RunError(f"interrupted: the results are those of {done}", 130)
 
 
+def require_same_run(ranks: Ranks, run: dict[str, Any], arguments: argparse.Namespace) -> None:
+    """Raise RunError where a rank has another network or other data or options than the first one."""
+    options = ("shard", "resume", "json", "save_outputs", "record", "example")
+    own = {**run, **{option: str(getattr(arguments, option)) for option in options}}
+    first, *others = ranks.gathered_by_all(own)
+    for rank, other in enumerate(others, 1):
+        if problem := differences(other, first):
+            message = f"rank {rank} has {problem}, as rank 0 has"
+            raise RunError(f"{message}: start all processes with the same files and options")
+
+
 def simulate_together(
     ranks: Ranks, arguments: argparse.Namespace, simulate_part: Callable[[argparse.Namespace], SimulatedPart]
 ) -> SimulatedPart:
@@ -195,25 +208,26 @@ def simulate_together(
         return simulate_part(arguments)
     own = part_of_rank(arguments, ranks.rank, ranks.size)
     results, spikes = simulate_part(own)
-    if own.json is not None and results.done:
-        results.save(own.json, own.save_outputs)
-    parts = ranks.gathered((results, spikes))
-    if parts:
-        done = sum(part.done for part, _ in parts)
-        count = len(arguments.shard.numbers(results.total))
-        if done < count:
-            saved = ", --resume goes on with them" if own.json else ""
-            raise RunError(f"interrupted: {done} of {count} examples are done{saved}", 130)
-        results = joined_parts([part for part, _ in parts if part.done], arguments.shard)
-        results.seconds = max(part.seconds for part, _ in parts)
-        results.build_seconds = max(part.build_seconds for part, _ in parts)
-        spikes = {name: emitted for _, some in parts for name, emitted in some.items()}
-        results.save(arguments.json, arguments.save_outputs)
-    ranks.wait()  # until the first one has saved
-    if own.json is not None:
-        for path in (own.json, own.save_outputs):
-            if path is not None:
-                path.unlink(missing_ok=True)
+    with interrupted_later():  # an interruption of a rank that waits must not end one that still saves
+        if own.json is not None and results.done:
+            results.save(own.json, own.save_outputs)
+        parts = ranks.gathered((results, spikes))
+        if parts:
+            done = sum(part.done for part, _ in parts)
+            count = len(arguments.shard.numbers(results.total))
+            if done < count:
+                saved = ", --resume goes on with them" if own.json else ""
+                raise RunError(f"interrupted: {done} of {count} examples are done{saved}", 130)
+            results = joined_parts([part for part, _ in parts if part.done], arguments.shard)
+            results.seconds = max(part.seconds for part, _ in parts)
+            results.build_seconds = max(part.build_seconds for part, _ in parts)
+            spikes = {name: emitted for _, some in parts for name, emitted in some.items()}
+            results.save(arguments.json, arguments.save_outputs)
+        ranks.wait()  # until the first one has saved
+        if own.json is not None:
+            for path in (own.json, own.save_outputs):
+                if path is not None:
+                    path.unlink(missing_ok=True)
     return results, spikes
 
 
@@ -325,7 +339,7 @@ def save_raster(
 ) -> None:
     """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
     if not spikes:  # after an interruption
-        note(f"{path}: not written: example {example} was not simulated")
+        note(f"{path}: not written: example {example} was not simulated in this run")
         return
     shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
     images = {name: x[example] for name, x in examples.items()}
