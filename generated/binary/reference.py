@@ -68,7 +68,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del stem, branch
+    del stem, branch, stem_to_sum, branch_to_sum
 
     # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
@@ -92,4 +92,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "binary", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 4d69d71786f6efa8c99225df458a47bd743cf397ac59fc54ca6d456b096b025e
+# tgenn_gen: the sha256 of all lines above is e7523034657432a6d3a07ab5420bf2a31dd43c034bc06301996efb4912cdf5c2

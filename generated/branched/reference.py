@@ -62,7 +62,7 @@ def populations(net: Batch) -> None:
         reset="zero",
         v_init=0.25,
     )
-    del a_b, _1st, in_put
+    del a_b, _1st, in_put, a_b_to_a_b_2, _1st_to_a_b_2, in_put_to_a_b_2
 
     # for: 3 x 4 neurons. ANN activation = 1.0 x spikes per step
     current = maps.reshape(a_b_2, (2, 3, 2), (3, 4))
@@ -84,7 +84,7 @@ def populations(net: Batch) -> None:
         reset="zero",
         v_init=0.25,
     )
-    del _for, a_b_2
+    del _for, a_b_2, _for_to_out, a_b_2_to_out
 
 
 def build(**options: Any) -> NumpyNetwork:
@@ -100,4 +100,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "branched", timesteps=5)
-# tgenn_gen: the sha256 of all lines above is 19ddcf85c6ed0549761476db39de4c6e6d746c62d0ea0ae22c849653c4e9cee5
+# tgenn_gen: the sha256 of all lines above is e0dcda424420022d2cd3dd821dda67ba0b73dd3a3b13ab6d85e02029529c3a69

@@ -81,7 +81,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del depthwise, grouped
+    del depthwise, grouped, depthwise_to_transposed, grouped_to_transposed
 
     # joined: 5 x 7 x 7 neurons. ANN activation = 1.0 x spikes per step
     transposed_to_joined = maps.pad(transposed, before=(0, 0, 0), after=(0, 0, 4))
@@ -94,7 +94,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del transposed
+    del transposed, transposed_to_joined, dilated_to_joined
 
     # steps: 4 x 6 neurons. ANN activation = 1.0 x spikes per step
     steps_kernel = net.weights("weights/steps.kernel.npy", (3, 15, 6))
@@ -125,7 +125,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del each, steps
+    del each, steps, each_to_spread, steps_to_spread
 
     # windows: 4 x 4 x 2 neurons. ANN activation = 1.0 x spikes per step
     current = maps.pooling_windows(spread, pool=(2,), strides=(2,), padding="valid")
@@ -162,7 +162,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del windows, images, spread
+    del windows, images, spread, windows_to_classes, images_to_classes, spread_to_classes
 
 
 def build(**options: Any) -> NumpyNetwork:
@@ -179,4 +179,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "every_op", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is f2dfddf9444cca61ec4462c2f8e129bad2365983eddf65346e67243161f0d439
+# tgenn_gen: the sha256 of all lines above is 4edf3b7397dbee758568248c5ebf114adc81eecc7ce53a0a5a8bda44dc07ae9e

@@ -48,7 +48,7 @@ def populations(net: Batch) -> None:
     stem_to_sum = maps.scale(stem, sum_factor)
     branch_to_sum = maps.conv2d(branch, sum_kernel, strides=(1, 1), padding="same")
     sum = net.population("sum", FewSpike, maps.added(stem_to_sum, branch_to_sum), threshold=1.0, v_init=0.5)
-    del stem, branch
+    del stem, branch, stem_to_sum, branch_to_sum
 
     # classes: 5 neurons. ANN activation = 0.5 x V / (2^timesteps - 1)
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
@@ -80,4 +80,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "few_spike", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 4fc7a6f3ba996bc472549bc9a79bf1d674518ea228bfca70aaf2d0947e2fec3e
+# tgenn_gen: the sha256 of all lines above is 7649dd9261e2885c9ac0547a758541b91a20fe2e99152b1f27b98476f1aa0572

@@ -59,6 +59,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
+    del stem_to_deep, right_to_deep
 
     # early: 3 neurons. ANN activation = 1.0 x spikes per step
     early_2 = net.weights("weights/early.npy", (5, 3))
@@ -86,7 +87,7 @@ def populations(net: Batch) -> None:
         reset="subtract",
         v_init=0.5,
     )
-    del deep, early
+    del deep, early, deep_to_classes, early_to_classes
 
 
 def build(**options: Any) -> NumpyNetwork:
@@ -118,4 +119,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "mixed_inputs", timesteps=6)
-# tgenn_gen: the sha256 of all lines above is 136d8909ace958dec3426347d5b556e2505d395c5c53e32e54ff0e3140cd4e55
+# tgenn_gen: the sha256 of all lines above is b41eae3a5f4f4cbe1bd31fdd4603636dc3d15cfec81bc1d5c8fb295230171593

@@ -81,7 +81,7 @@ def populations(net: Batch) -> None:
         v_rest=-60.0,
         gain=4.0,
     )
-    del stem, branch
+    del stem, branch, stem_to_sum, branch_to_sum
 
     # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
@@ -115,4 +115,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "physical", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 003a142e2aa030c9272bd82fd8b3064f98f0eeab196d5a1bea3b347b965d4c99
+# tgenn_gen: the sha256 of all lines above is 22d3420b036c580aaacd03ceee6a02fdab0bbdd40a5b82f7f5e35a46bf2f3348

@@ -67,7 +67,7 @@ def populations(net: Batch) -> None:
         negative_threshold=0.0,
         v_init=0.5,
     )
-    del stem, branch
+    del stem, branch, stem_to_sum, branch_to_sum
 
     # classes: 5 neurons. ANN activation = 0.5 x spikes per step
     classes_kernel = net.weights("weights/classes.kernel.npy", (45, 5))
@@ -99,4 +99,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "signed_poisson", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is dbc9ae09210369c356f7c707a913ccae6d0d79569dfa315cdb849829492b2ac3
+# tgenn_gen: the sha256 of all lines above is 0ada569951f866b8c8c8370d18acab84d37799598432bccc6724773bfee7aa9e

@@ -114,6 +114,8 @@ def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
         results(folder / "simulate.py", folder / f"{name}.npz", "--timesteps", steps, "--seed", 5)[1]
         for name in ("data", "others", "reversed")
     )
+    for found in (forward, others, backward):
+        np.testing.assert_array_equal(found.pop("examples"), np.arange(len(next(iter(arrays.values())))))
     draws = "net.draw(" in (folder / "simulate.py").read_text()  # which go by the place of the example
     for name, array in forward.items():
         np.testing.assert_array_equal(array[3:], others[name][3:], err_msg=name)

@@ -26,6 +26,7 @@ from tgenn_gen.codegen.plan import (
 from tgenn_gen.codegen.python_lines import WIDTH
 from tgenn_gen.codegen.python_text import (
     PythonText,
+    assigned_name,
     genn_imports,
     numpy_imports,
     params_lines,
@@ -202,7 +203,12 @@ class _Lowering:
                     population, variables, None if driving else population.bias
                 ),
                 neurons_lines=self.python.neurons_lines(population, connections, bias, stream),
-                last_read=", ".join(self.names.identifiers[s] for s in network.last_read_by[population.name]),
+                last_read=", ".join(
+                    [
+                        *(self.names.identifiers[s] for s in network.last_read_by[population.name]),
+                        *(assigned_name(c) for c in connections if c.lines and len(connections) > 1),
+                    ]
+                ),
                 connections=connections,
                 output=next(
                     (self._output(o) for o in network.outputs if o.population == population.name), None

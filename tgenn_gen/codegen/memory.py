@@ -200,13 +200,13 @@ def _thread_bytes(network: Network) -> int:
                 if len(p.inputs) == 1:
                     current = mapped
             if len(p.inputs) > 1:
-                held[f"{c.source} to {p.name}"] = mapped  # a variable until the end
+                held[f"{c.source} to {p.name}"] = mapped
         emitted = p.size * (spike if p.neuron.spikes else number)
         peak = max(peak, sum(held.values()) + current + _updating(p, number) + emitted)
         counts += p.size * p.neuron.spikes * (8 if p.neuron.signed else 4)
         held[p.name] = emitted
-        for name in last_read[p.name]:
-            del held[name]
+        for name in (*last_read[p.name], *(f"{c.source} to {p.name}" for c in p.inputs)):
+            held.pop(name, None)
     # the results of a batch wait while the thread simulates the next one
     return BLOCKS + int(FREED * batch * (peak + 2 * counts + 5 * WEIGHT_BYTES * outputs))
 

@@ -140,7 +140,7 @@ class PopulationPlan:
     params_lines     Python of its parameters
     variables_lines  Python of the start values of its variables
     neurons_lines    Python that simulates it, in reference.py
-    last_read    the identifiers that no later population reads, in reference.py, separated by commas
+    last_read    the variables that no later population reads, in reference.py, separated by commas
     connections  its inputs
     output       how it is read; None if it is not an output
     """

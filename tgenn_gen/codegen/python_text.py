@@ -108,7 +108,7 @@ class PythonText:
     ) -> tuple[str, ...]:
         """The statement that computes what a population emits, in reference.py."""
         parts = [
-            plan.lines[0].partition(" = ")[0] if plan.lines else self.emitted(connection, population)
+            assigned_name(plan) if plan.lines else self.emitted(connection, population)
             for connection, plan in zip(population.inputs, connections, strict=True)
         ]
         current = parts[0] if len(parts) == 1 else f"maps.added({', '.join(parts)})"
@@ -199,6 +199,11 @@ def genn_imports(
         yield f"from tgenn_runtime.kernels import {', '.join(used)}"
     if any(p.output and p.output.function == "earliest" for p in populations):
         yield "from tgenn_runtime.readout_functions import earliest"
+
+
+def assigned_name(connection: ConnectionPlan) -> str:
+    """The variable that the lines of a connection assign, in reference.py."""
+    return connection.lines[0].partition(" = ")[0]
 
 
 def numpy_imports(

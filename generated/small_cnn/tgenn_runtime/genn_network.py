@@ -350,8 +350,9 @@ class GeNNNetwork(RunnableNetwork):
 
     def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
         """Yield the currents of each batch; computed for many examples at once, which is faster."""
-        neurons = driven.group.num_neurons
-        block = self.batch_size * max(1, 2**18 // (self.batch_size * neurons))
+        given = sum(int(np.prod(self.inputs[name]["shape"])) for name in driven.inputs)
+        values = max(given, driven.group.num_neurons)
+        block = self.batch_size * max(1, 2**18 // (self.batch_size * values))
         for start in range(0, count_of(examples), block):
             currents = driven.currents(self.shown(examples, start, start + block))
             for first in range(0, len(currents), self.batch_size):
