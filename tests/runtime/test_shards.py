@@ -79,6 +79,7 @@ def test_a_shard_has_every_nth_example(tmp_path):
     run(folder, "whole")
     run(folder, "part", "--shard", "2/5")
     (_, whole), (found, part) = outcome(folder, "whole"), outcome(folder, "part")
+    assert part.pop("run") == whole.pop("run")
     assert_equal_arrays(part, {name: array[2::5] for name, array in whole.items()})
     assert (found["shard"], found["n"], found["examples"], found["complete"]) == ("2/5", 8, EXAMPLES, True)
 
@@ -372,8 +373,34 @@ def test_saved_outputs_of_another_shard_are_an_error(tmp_path, capsys):
     for index in range(2):
         run(folder, f"part{index}", "--shard", f"{index}/2", "--save-outputs", folder / "same.npz")
     assert merge(folder, ["part0", "part1"]) == 2
-    message = "same.npz: has other examples than the JSON file beside it: another run wrote it"
+    message = "same.npz: is not of the same run as the JSON file beside it"
     assert message in capsys.readouterr().err
+
+
+def test_saved_outputs_of_another_run_are_an_error(tmp_path, capsys):
+    folder = project(tmp_path, "signed_poisson")
+    for seed in range(2):
+        run(folder, f"seed{seed}", "--seed", seed, "--save-outputs", folder / "same.npz")
+    assert merge(folder, ["seed0"]) == 2
+    assert "same.npz: is not of the same run as the JSON file beside it" in capsys.readouterr().err
+
+
+def test_merge_does_not_overwrite_the_saved_outputs_of_a_part(tmp_path, capsys):
+    folder = project(tmp_path, "small_cnn")
+    run(folder, "part", "--save-outputs", folder / "merged.npz")
+    before = (folder / "merged.npz").read_bytes()
+    assert merge(folder, ["part"]) == 2
+    assert "merged.npz: has outputs of one of the results to join" in capsys.readouterr().err
+    assert (folder / "merged.npz").read_bytes() == before
+
+
+def test_a_shard_without_the_recorded_example_says_so_and_goes_on(tmp_path):
+    """All tasks of an array have the same command."""
+    folder, recorded = project(tmp_path, "small_cnn"), ("--record", "conv1", "--example", 3)
+    notes = [run(folder, f"part{index}", "--shard", f"{index}/2", *recorded).stderr for index in range(2)]
+    assert "example 3 was not simulated in this run: its spikes are not recorded or plotted" in notes[0]
+    assert notes[1] == ""
+    assert "spikes/conv1" not in outcome(folder, "part0")[1] and "spikes/conv1" in outcome(folder, "part1")[1]
 
 
 def values_of(found, path=()):

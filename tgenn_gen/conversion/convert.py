@@ -81,6 +81,7 @@ def convert(
         progress: Called with (examples done, all examples) while calibration data is read.
         communicator: An mpi4py communicator, such as `MPI.COMM_WORLD`, whose processes share the pass over
             the calibration data. Each calls this function with the same arguments, and gets the same network.
+            After an error in one, the others wait: end them with `communicator.Abort()`.
 
     Returns:
         The network, with weights that are scaled to the neurons' thresholds.

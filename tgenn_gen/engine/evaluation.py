@@ -144,7 +144,8 @@ def evaluate(
         seed: Of random numbers (Poisson spikes, random initial V), 0 to 2^32 - 1.
         progress: Called with (examples done, all examples).
         communicator: An mpi4py communicator, such as `MPI.COMM_WORLD`, whose processes share the examples.
-            Each calls this function with the same arguments, and gets the same result.
+            Each calls this function with the same arguments, and gets the same result. After an error in
+            one, the others wait: end them with `communicator.Abort()`.
 
     Returns:
         Accuracy or error after each time step, beside that of the ANN.

@@ -190,10 +190,8 @@ def _numbers(x: Any) -> np.ndarray:
     return array
 
 
-def example_problem(example: int, count: int, shard: str = "") -> str:
-    """A message for the number of an example that is not there, or not in the shard that is simulated."""
-    if 0 <= example < count:
-        return f"{example}: is not in shard {shard}: expected one of the shard's examples"
+def example_problem(example: int, count: int) -> str:
+    """A message for the number of an example that is not there."""
     return f"{example}: there are {count} examples, expected 0 to {count - 1}"
 
 

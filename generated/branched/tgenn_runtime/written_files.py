@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from .messages import RunError, note
 
@@ -19,6 +19,18 @@ except ImportError:  # on Windows: files are not locked
 
 # of flock on file systems of clusters that are mounted without locks
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+
+
+def lock_file(file: IO[str], *, wait: bool) -> bool:
+    """Lock an open file. False: its file system has no locks. Raises BlockingIOError unless it waits."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        raise
+    return True
 
 
 @contextlib.contextmanager
@@ -32,14 +44,12 @@ def locked(path: Path) -> Iterator[None]:
         while True:
             try:
                 file = stack.enter_context(lock.open("w"))
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not lock_file(file, wait=False):
+                    note(f"{path}: its file system has no locks: start only one run that writes it")
             except BlockingIOError:
                 raise RunError(f"{path}: another run writes it now: give this one another file") from None
             except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise RunError(f"{lock}: cannot be locked: {error.strerror}") from None
-                note(f"{path}: its file system has no locks: start only one run that writes it")
+                raise RunError(f"{lock}: cannot be locked: {error.strerror}") from None
             if os.fstat(file.fileno()).st_nlink:
                 break  # else the run that had it has removed it in between
         stack.callback(lock.unlink, missing_ok=True)

@@ -97,7 +97,9 @@ def ranks_of_run() -> Ranks:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         message = f"{expected} processes were started, but mpi4py cannot be imported ({error})"
-        raise RunError(f"{message}: run pip install mpi4py, or simulate parts with --shard", 3) from None
+        variables = " and ".join(name for name in SIZES if name in os.environ)
+        hint = f"run pip install mpi4py; or, for processes with nothing in common, unset {variables}"
+        raise RunError(f"{message}: {hint}", 3) from None
     ranks = Ranks(MPI.COMM_WORLD)
     if ranks.size != expected:
         message = f"{expected} processes were started, but mpi4py's MPI library finds {ranks.size}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -75,6 +76,7 @@ class RunResults:
     spikes        {population: spikes of all examples}, of +1 and -1 together
     net_spikes    {population: spikes of +1 minus spikes of -1}
     arrays        {name in the .npz of --save-outputs: its parts, in the order of examples}; None: not kept
+    saved         the .npz that the arrays were read from
     recorded      {spikes/<population>: the step, neuron and sign of each spike of the recorded example}
     """
 
@@ -89,6 +91,7 @@ class RunResults:
     spikes: dict[str, int] = field(default_factory=dict)
     net_spikes: dict[str, int] = field(default_factory=dict)
     recorded: dict[str, Any] = field(default_factory=dict)
+    saved: Path | None = None
 
     @property
     def numbers(self) -> range:
@@ -165,6 +168,7 @@ class RunResults:
                 name: np.concatenate(parts) for name, parts in (self.arrays or {}).items()
             }
             arrays["examples"] = np.array(self.numbers[: self.done])
+            arrays["run"] = np.array(_run_hash(self.run))
             write_file(arrays_file, lambda file: np.savez(file, **arrays, **self.recorded))
         if json_file is not None:
             folder = json_file.parent.resolve()  # a link has another folder above it
@@ -201,6 +205,7 @@ def read_results(path: Path) -> RunResults:
     except DAMAGED:
         raise RunError(f"{path}: is no result of simulate.py or reference.py --json") from None
     if saved:
+        results.saved = saved
         _read_arrays(results, saved)
     return results
 
@@ -213,15 +218,22 @@ def _read_arrays(results: RunResults, path: Path) -> None:
                 raise ValueError(problem)
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
+        run, numbers = found.pop("run", None), found.get("examples", np.zeros(0))[: results.done]
+        results.recorded = {name: found.pop(name) for name in [*found] if name.startswith("spikes/")}
+        short = any(array.shape[0] < results.done for array in found.values())
     except DAMAGED as error:
         raise RunError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    results.recorded = {name: found.pop(name) for name in [*found] if name.startswith("spikes/")}
-    short = [name for name, array in found.items() if array.ndim == 0 or len(array) < results.done]
-    if short or not found:
+    if run != _run_hash(results.run) or not np.array_equal(numbers, results.numbers[: len(numbers)]):
+        raise RunError(f"{path}: is not of the same run as the JSON file beside it")
+    if short:
         raise RunError(f"{path}: has fewer examples than the JSON file beside it, expected {results.done}")
-    if not np.array_equal(found.pop("examples", ())[: results.done], results.numbers[: results.done]):
-        raise RunError(f"{path}: has other examples than the JSON file beside it: another run wrote it")
+    del found["examples"]
     results.arrays = {name: [array[: results.done]] for name, array in found.items()}
+
+
+def _run_hash(run: Mapping[str, Any]) -> str:
+    """The sha256 of what was simulated, and how."""
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:

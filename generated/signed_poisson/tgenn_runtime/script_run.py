@@ -129,8 +129,8 @@ def simulate(
     total, example = count_of(examples), recorded_example(arguments)
     if not arguments.shard.numbers(total):
         raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
-    if record != [] and example not in arguments.shard.numbers(total):
-        raise RunError(example_problem(example, total, str(arguments.shard)), option="example")
+    if record != [] and example >= total:
+        raise RunError(example_problem(example, total), option="example")
     run = {
         "network": net.name,
         **net.folder.identity(),
@@ -176,7 +176,9 @@ def simulate(
             results, spikes = simulate_together(ranks, arguments, simulate_part)
     if ranks.rank:
         return
-    if arguments.plot is not None:
+    if record != [] and not spikes:
+        note(f"example {example} was not simulated in this run: its spikes are not recorded or plotted")
+    elif arguments.plot is not None:
         save_raster(arguments.plot, net, spikes, examples, example)
     for line in score_lines(results):
         print(line)
@@ -338,9 +340,6 @@ def save_raster(
     path: Path, net: RunnableNetwork, spikes: Mapping[str, np.ndarray], examples: Examples, example: int
 ) -> None:
     """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
-    if not spikes:  # after an interruption
-        note(f"{path}: not written: example {example} was not simulated in this run")
-        return
     shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
     images = {name: x[example] for name, x in examples.items()}
     save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)

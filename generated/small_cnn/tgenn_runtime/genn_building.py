@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from .written_files import lock_file
+
 try:
     import pygenn
     from pygenn.genn_model import backend_modules
@@ -105,14 +107,12 @@ def fingerprint(code: Path) -> str:
 
 @contextlib.contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait until no other process builds the same model in this folder, and keep others waiting."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
+    """Wait until no other process builds the same model in this folder, and keep others waiting.
+
+    On Windows, and on file systems without locks, processes do not wait.
+    """
     with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock_file(file, wait=True)
         yield
 
 

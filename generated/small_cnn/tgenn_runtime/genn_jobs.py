@@ -156,9 +156,10 @@ def use_device(device: str) -> None:
 
 def visible_devices() -> list[str]:
     """The GPUs that this process may use: those of CUDA_VISIBLE_DEVICES or HIP_VISIBLE_DEVICES, or all."""
-    given = next((os.environ[name] for name in VISIBLE_DEVICES if os.environ.get(name)), "")
-    installed = len([*Path("/proc/driver/nvidia/gpus").glob("*")])
-    return given.split(",") if given else [str(number) for number in range(installed)]
+    given = next((os.environ[name] for name in VISIBLE_DEVICES if name in os.environ), None)
+    if given is None:
+        return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+    return given.split(",") if given else []
 
 
 def _received(end: Connection) -> Result:

@@ -48,8 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise RunError(f"{output}: expected a name that ends in .json", option="output")
     if any(path.absolute() == output.absolute() for path in arguments.paths):
         raise RunError(f"{output}: is one of the results to join, give another file", option="output")
-    whole = merged({path: read_results(path) for path in arguments.paths})
-    whole.save(output, None if whole.arrays is None else output.with_suffix(".npz"))
+    parts = {path: read_results(path) for path in arguments.paths}
+    whole, arrays = merged(parts), output.with_suffix(".npz")
+    if any(part.saved is not None and part.saved.resolve() == arrays.resolve() for part in parts.values()):
+        raise RunError(
+            f"{arrays}: has outputs of one of the results to join, give another file", option="output"
+        )
+    whole.save(output, None if whole.arrays is None else arrays)
     for line in score_lines(whole):
         print(line)
     return FINE
