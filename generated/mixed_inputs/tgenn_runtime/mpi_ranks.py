@@ -16,6 +16,7 @@ from .messages import RunError
 SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
 LOCAL_RANKS = ("MPI_LOCALRANKID", "OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID")
 POLLED_EVERY = 0.01  # seconds: MPI's own waiting keeps a core busy
+FORWARDED_AFTER = 0.5  # seconds: what is printed just before the end may not reach mpiexec
 
 
 class Ranks:
@@ -82,6 +83,8 @@ class Ranks:
     def end_all(self, status: int) -> None:
         """End the processes of all ranks, whatever they do. Without MPI, nothing."""
         if self.communicator:
+            sys.stderr.flush()
+            time.sleep(FORWARDED_AFTER)
             self.communicator.Abort(status)
 
 
