@@ -393,6 +393,11 @@ def test_a_wrong_scale_is_named_on_the_page(tmp_path):
     assert "d11 is the first population that departs" in page.text
     verdicts = page.column("Agreement with the ANN", "verdict")
     assert verdicts["d12"] == "agrees" and verdicts["d11"] == "weights"
+    weights = page.column("Agreement with the ANN", "weights")
+    assert weights["d12"] == "0.00 %"
+    assert (
+        20 < float(weights["d11"].removesuffix(" %")) <= 30
+    )  # 30 %, but currents above the scale are clipped
 
 
 def test_two_documents_stand_side_by_side(folder, tmp_path):
