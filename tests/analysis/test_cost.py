@@ -306,3 +306,14 @@ def test_a_device_that_is_no_device_is_refused(evaluated, text, capsys):
     with pytest.raises(SystemExit):
         main([*evaluated, "--device", text])
     assert "expected NAME=SYNOP,NEURON" in capsys.readouterr().err
+
+
+def test_a_cost_shows_itself_in_a_line():
+    case = CASES["dense few_spike"]
+    counted = NEUROBENCH["dense few_spike"]["SynapticOperations"]
+    line = repr(cost(network_of(case), case["x"]))
+    assert (
+        line.startswith(f"<Cost case: {len(case['x'])} examples, {TIMESTEPS} time steps; ")
+        and "\n" not in line
+    )
+    assert f"{counted['Effective_ACs']:,.0f} ACs, {counted['Effective_MACs']:,.0f} MACs per example>" in line

@@ -259,6 +259,17 @@ def test_a_scale_changed_by_10_percent_in_any_layer_of_a_resnet_8_is_named(metho
             assert found.first_departure == population
 
 
+@pytest.mark.parametrize("channel", [0, 2])
+def test_the_channel_that_differs_is_named(converted, channel):
+    model, network = converted
+    name = network.populations[1].name
+    kept = np.ones(network.shapes[name][-1], np.float32)
+    kept[channel] = 5
+    p = network.population(name)
+    many = changed(network, name, inputs=with_kernels(p, lambda k: k * kept, ("kernel", "factor")))
+    assert verify(many, examples(), model=model)[name].worst_channel == channel
+
+
 def test_a_fault_of_10_percent_shows_as_the_gain_of_the_population(converted):
     model, network = converted
     name = network.populations[1].name

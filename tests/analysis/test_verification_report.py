@@ -36,10 +36,29 @@ def test_figures_of_an_ann_that_is_silent_are_null_in_json_and_a_dash_in_the_tab
     [
         (0.03, 0.08, "by 3.0 %, with a gain of"),  # below the tolerance: that of corrected weights
         (0.1, 0.2, "by 10.0 %, with a gain of"),
-        (0.1, 0.9, "by 90.0 % in one channel"),
-        (0.01, 0.06, "by 6.0 % in one channel"),
+        (0.1, 0.9, "by 90.0 % in channel 3"),
+        (0.01, 0.06, "by 6.0 % in channel 3"),
     ],
 )
 def test_the_verdict_says_whether_one_channel_or_the_whole_current_differs(weights, channel, text):
-    found = verification(weights_error=weights, channel_error=channel, departs="weights")
+    found = verification(weights_error=weights, channel_error=channel, worst_channel=3, departs="weights")
     assert text in verdict(found, small_cnn())
+
+
+@pytest.mark.parametrize(
+    ("v_init", "advice"),
+    [(0.0, "set v_init to 0.5, or convert"), (0.5, "Convert with more `timesteps`, or with")],
+)
+def test_neurons_that_do_not_start_halfway_to_the_threshold_are_told_to(v_init, advice):
+    network = small_cnn().with_values({"conv1.neuron.v_init": v_init, "conv1.neuron.threshold": 1.0})
+    assert advice in verdict(verification(neuron_error=0.2, departs="neurons"), network)
+
+
+def test_a_verification_shows_itself_in_a_line_and_suggests_names():
+    found = verification(departs="weights")
+    assert repr(found) == (
+        "<Verification n: failed, conv1 is the first population that departs; "
+        "5 examples, 8 time steps, compared with m.keras>"
+    )
+    with pytest.raises(KeyError, match="there is no population 'conv2'; did you mean 'conv1'"):
+        found["conv2"]

@@ -446,7 +446,11 @@ def test_an_evaluation_compares_with_the_keras_model(tmp_path, capsys):
     capsys.readouterr()
     command = ["evaluate", str(tmp_path / "n"), "--data", data, "--model", str(tmp_path / "m.keras")]
     assert main(command) == 0
-    assert capsys.readouterr().out.splitlines()[-1].split(" | ")[1] == "75.00"
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].split(" | ")[1] == "75.00" and "sha256" not in err
+    with_random_weights(chain(), 1).save(tmp_path / "again.keras")
+    assert main([*command[:-1], str(tmp_path / "again.keras")]) == 0
+    assert "again.keras is not the file that the network was converted from" in capsys.readouterr().err
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     other.save(tmp_path / "other.keras")
     assert main([*command[:-1], str(tmp_path / "other.keras")]) == 2

@@ -65,6 +65,21 @@ def test_a_document_of_many_megabytes_is_not_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"])
+def test_a_model_in_place_of_a_document_is_said_to_be_one(tmp_path, start):
+    (tmp_path / DOCUMENT).write_bytes(start + bytes(2**21))
+    assert diagnostics(tmp_path) == [
+        "network.yaml: error[T102]: is a model file, expected a network document\n"
+        "  hint: give the folder that the export of the model wrote"
+    ]
+
+
+def test_a_scale_that_cannot_be_read_is_not_said_to_be_0(tmp_path):
+    folder = whole("weights_other_values", tmp_path / "n")
+    edit(folder, ("scale: 2.0", "scale: {file: weights/no.npy, shape: [3]}"))
+    assert [text.split("[")[1][:4] for text in diagnostics(folder)] == ["T302", "T307"]
+
+
 KERNEL = "weights/dense.kernel.npy"
 RESTORE = "\n  hint: restore the file, or export the network again"
 

@@ -144,6 +144,11 @@ def test_others_that_are_no_evaluations_are_refused(other):
         evaluation(rising(3)).plot(other)
 
 
+def test_a_path_among_the_others_is_told_from_them():
+    with pytest.raises(TgennError, match=r"to write a file: plot\(path='x.png'\)"):
+        evaluation(rising(3)).plot("x.png")
+
+
 @pytest.mark.parametrize(
     ("ann", "said"),
     [

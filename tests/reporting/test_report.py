@@ -26,6 +26,7 @@ from tgenn_gen.reporting.accuracy import confusion_table
 from tgenn_gen.reporting.charts import Line, line_chart, png
 from tgenn_gen.reporting.measures import measured
 from tgenn_gen.reporting.page import _environment
+from tgenn_gen.runtime.messages import RunError
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -329,6 +330,8 @@ def test_arguments_that_do_not_fit_are_refused(tmp_path):
         tgenn_gen.report(network, tmp_path / "r.html", np.zeros((2, 3)))
     with pytest.raises(TgennError, match="T503"):
         tgenn_gen.report("network", tmp_path / "r.html")
+    with pytest.raises(RunError, match="there is no folder no"):  # found before the examples are looked at
+        tgenn_gen.report(network, "no/r.html", np.zeros((2, 3)))
     assert not list(tmp_path.iterdir())
 
 
@@ -390,6 +393,11 @@ def test_a_wrong_scale_is_named_on_the_page(tmp_path):
     assert "d11 is the first population that departs" in page.text
     verdicts = page.column("Agreement with the ANN", "verdict")
     assert verdicts["d12"] == "agrees" and verdicts["d11"] == "weights"
+    weights = page.column("Agreement with the ANN", "weights")
+    assert weights["d12"] == "0.00 %"
+    assert (
+        20 < float(weights["d11"].removesuffix(" %")) <= 30
+    )  # 30 %, but currents above the scale are clipped
 
 
 def test_two_documents_stand_side_by_side(folder, tmp_path):
@@ -419,7 +427,7 @@ def test_two_documents_stand_side_by_side(folder, tmp_path):
         (["GIVEN"], "is given twice, expected two documents"),
         (["GIVEN/network.yaml"], "is given twice, expected two documents"),
         (["--data", "missing.npz"], "missing.npz: cannot be read"),
-        (["-o", "no/folder/r.html"], "cannot be written"),
+        (["-o", "no/folder/r.html"], "no/folder/r.html: there is no folder no/folder"),
     ],
 )
 def test_wrong_options_are_named(folder, options, message, capsys):

@@ -109,6 +109,13 @@ class Cost:
     connection_sparsity: float
     populations: tuple[PopulationCost, ...]
 
+    def __repr__(self) -> str:
+        total = self.total
+        counted = (
+            f"{total.spikes:,.0f} spikes, {total.effective_acs:,.0f} ACs, {total.effective_macs:,.0f} MACs"
+        )
+        return f"<Cost {self.name}: {self.n} examples, {self.timesteps} time steps; {counted} per example>"
+
     @property
     def total(self) -> PopulationCost:
         """The sum of all rows; the activation sparsity is that of all neurons together."""

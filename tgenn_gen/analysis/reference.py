@@ -135,6 +135,14 @@ class KerasReference(Reference):
         return _activation(population, population.current(values))
 
 
+def notes_on_the_file(network: Network, path: Path) -> list[str]:
+    """A note where a network was converted from another file than the one of this Keras model."""
+    recorded = network.provenance.get("model_sha256")
+    if not path.is_file() or recorded in (None, file_sha256(path)):
+        return []
+    return [f"{path} is not the file that the network was converted from: its sha256 differs"]
+
+
 def keras_reference(network: Network, model: Any, examples: Examples) -> KerasReference:
     """The Keras model that a network was converted from, as a reference.
 
@@ -146,10 +154,7 @@ def keras_reference(network: Network, model: Any, examples: Examples) -> KerasRe
     keras_model = model if path is None else load_model(path)
     read = read_model(keras_model, str(path) if path is not None else "")
     walk, folded, names = _folded_alike(network, read)
-    notes = []
-    recorded = network.provenance.get("model_sha256")
-    if path is not None and path.is_file() and recorded not in (None, file_sha256(path)):
-        notes.append(f"{path} is not the file that the network was converted from: its sha256 differs")
+    notes = [] if path is None else notes_on_the_file(network, path)
     renamed = [f"{name} is {layer}" for layer, name in names.items() if name != layer]
     if renamed:
         notes.append(f"names differ from the model's, so populations are compared in order: {renamed[0]}")

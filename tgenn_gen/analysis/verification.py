@@ -35,6 +35,7 @@ from tgenn_gen.engine.evaluation import Progress
 from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.network.argument_checks import positive_number, require
 from tgenn_gen.network.model import Network
+from tgenn_gen.network.problems import suggestion
 from tgenn_gen.runtime.data import Examples, count_of, currents_of
 from tgenn_gen.runtime.neuron_updates import step_weights
 from tgenn_gen.runtime.results import Result
@@ -69,6 +70,7 @@ class LayerAgreement:
             scale, beside the ANN's layer, for the spikes that the population got.
         channel_error: The same of the channel (index of the last axis) where it is largest, relative to this
             channel's or the population's root mean square, whichever is larger.
+        worst_channel: This channel.
         neuron_error: The part of emitted - current that is a linear function of the current in each channel,
             relative to the current: what neurons do systematically. Rounding to spikes does not count.
         departs: Why the population departs from the ANN: "weights", "neurons", "added up" or "".
@@ -84,6 +86,7 @@ class LayerAgreement:
     gain: float
     weights_error: float
     channel_error: float
+    worst_channel: int
     neuron_error: float
     departs: str = ""
 
@@ -123,8 +126,17 @@ class Verification:
         return self.first_departure is None
 
     def __getitem__(self, name: str) -> LayerAgreement:
-        """The agreement of the population with this name. KeyError if there is none."""
-        return {layer.name: layer for layer in self.layers}[name]
+        """The agreement of the population with this name. KeyError, with a similar name, if there is none."""
+        layers = {layer.name: layer for layer in self.layers}
+        if name not in layers:
+            raise KeyError(f"there is no population {name!r}; {suggestion(str(name), [*layers])}")
+        return layers[name]
+
+    def __repr__(self) -> str:
+        first = self.first_departure
+        judged = "passed" if first is None else f"failed, {first} is the first population that departs"
+        compared = f"{self.n} examples, {self.timesteps} time steps, compared with {self.ann}"
+        return f"<Verification {self.name}: {judged}; {compared}>"
 
 
 def verify(
@@ -313,7 +325,7 @@ class _Sums:
     def figures(self, name: str) -> LayerAgreement:
         """The figures of the population `name`, which is not judged."""
         s, n = {key: value.sum() for key, value in self.sums.items()}, self.count * len(self.sums["a"])
-        weights, channel = self._weights()
+        weights, channel, worst_channel = self._weights()
         error = _ratio(np.sqrt(max(0.0, s["rr"] - 2 * s["ar"] + s["aa"])), np.sqrt(s["aa"]))
         spread = (s["aa"] - s["a"] ** 2 / n) * (s["rr"] - s["r"] ** 2 / n)
         correlation = (s["ar"] - s["a"] * s["r"] / n) / np.sqrt(spread) if spread > 0 else np.nan
@@ -331,17 +343,19 @@ class _Sums:
             gain=float(s["re"] / s["ee"]) if s["ee"] else np.nan,
             weights_error=weights,
             channel_error=channel,
+            worst_channel=worst_channel,
             neuron_error=self.systematic("r", "c"),
         )
 
-    def _weights(self) -> tuple[float, float]:
-        """The relative error of the current: of all channels, and of the worst one."""
+    def _weights(self) -> tuple[float, float, int]:
+        """The relative error of the current: of all channels, of the worst one, and this channel's number."""
         s = self.sums
         square = np.maximum(0, s["cc"] - 2 * s["ce"] + s["ee"])
         size = s["ee"] if s["ee"].any() else s["cc"]  # the ANN's layer may give 0
         channels = np.maximum(size, size.mean())
-        worst = float((square / np.where(channels, channels, 1)).max())
-        return _ratio(np.sqrt(square.sum()), np.sqrt(size.sum())), float(np.sqrt(worst))
+        errors = np.sqrt(square / np.where(channels, channels, 1))
+        worst = int(errors.argmax())
+        return _ratio(np.sqrt(square.sum()), np.sqrt(size.sum())), float(errors[worst]), worst
 
     def systematic(self, y: str, x: str) -> float:
         """The systematic part of y - x, relative to x.

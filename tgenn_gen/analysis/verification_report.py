@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import isfinite
+from math import isclose, isfinite
 from typing import Any
 
 from tgenn_gen.analysis.verification import CHANNEL, LayerAgreement, Verification
 from tgenn_gen.network.model import Network
+from tgenn_gen.network.neurons.neuron import Neuron
 
 MUCH = 0.02  # a larger share of clipped activations is a reason for errors
 
@@ -73,7 +74,7 @@ def _reason(found: Verification, network: Network) -> str:
 def _weights(layer: LayerAgreement) -> str:
     size = f"by {100 * layer.weights_error:.1f} %, with a gain of {layer.gain:.2f}"
     if layer.channel_error > CHANNEL * layer.weights_error:
-        size = f"by {100 * layer.channel_error:.1f} % in one channel"
+        size = f"by {100 * layer.channel_error:.1f} % in channel {layer.worst_channel}"
     return (
         f"its weights, bias, threshold or scale are not those of the model: its current differs {size}. "
         "Convert the model again, and compare the documents with tgenn diff"
@@ -89,7 +90,18 @@ def _neurons(layer: LayerAgreement, network: Network) -> str:
     if layer.clipped > MUCH:
         share = f"{100 * layer.clipped:.1f} % of the activations are above its scale"
         return f"{words}. {share}: calibrate with more examples, such as those that are used here"
+    start, middle = getattr(neuron, "v_init", None), _middle(neuron)
+    if isinstance(start, int | float) and not isclose(start, middle):
+        return (
+            f"{words}. Its v_init is {start:g}, but rounding has no bias where V starts halfway to the "
+            f"threshold: set v_init to {middle:g}, or convert with more `timesteps`"
+        )
     return f"{words}. Convert with more `timesteps`, or with `method='few_spike'`"
+
+
+def _middle(neuron: Neuron | None) -> float:
+    """Halfway from rest to the threshold."""
+    return (getattr(neuron, "v_rest", 0.0) + getattr(neuron, "threshold", 1.0)) / 2
 
 
 def verification_data(found: Verification) -> dict[str, Any]:

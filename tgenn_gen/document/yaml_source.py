@@ -20,6 +20,7 @@ import yaml
 from tgenn_gen.errors import Diagnostic, Location, TgennError
 from tgenn_gen.network.problems import PathInDocument, Problem
 
+MODEL_FILES = (b"PK\x03\x04", b"\x89HDF")  # how a .keras and an .h5 file begin
 MAX_BYTES = 2**20  # a document of 1000 populations has about half of it
 MAX_VALUES = 100_000  # a document of MAX_BYTES has fewer: about 13 characters for each value
 MAX_DEPTH = 32
@@ -111,6 +112,9 @@ def read_source(
 
 def source_of(raw: bytes, name: str) -> Source:
     """Parse a YAML file's bytes. Raises TgennError (T102 to T108)."""
+    if raw.startswith(MODEL_FILES):
+        message = "is a model file, expected a network document"
+        raise TgennError.at(name, "T102", message, "give the folder that the export of the model wrote")
     if len(raw) > MAX_BYTES:
         message = f"larger than {MAX_BYTES // 2**20} MiB, the largest document that tgenn reads"
         raise TgennError.at(name, "T102", message, "give a network.yaml; arrays belong in .npy files")

@@ -112,7 +112,13 @@ class Evaluation:
         require(
             "plot",
             "T503",
-            [(f"others has {shown(other)}, expected evaluations", "") for other in strange],
+            [
+                (
+                    f"others has {shown(other)}, expected evaluations",
+                    f"to write a file: plot(path={shown(other)})" if isinstance(other, str | Path) else "",
+                )
+                for other in strange
+            ],
             [] if ann is None or strange else ann_problems(ann, [self, *others]),
         )
         require_plot(path)

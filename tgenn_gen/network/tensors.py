@@ -60,10 +60,13 @@ class Tensor:
 
     @staticmethod
     def placeholder(file: str, shape: tuple[int, ...]) -> Tensor:
-        """Zeros of any shape that take no memory: to check a document whose weights cannot be read."""
+        """Ones of any shape that take no memory: to check a document whose weights cannot be read.
+
+        Zeros would be errors of their own, as scales.
+        """
         tensor = object.__new__(Tensor)
         object.__setattr__(tensor, "file", file)
-        object.__setattr__(tensor, "values", np.broadcast_to(np.float32(0), shape))
+        object.__setattr__(tensor, "values", np.broadcast_to(np.float32(1), shape))
         return tensor
 
     @staticmethod

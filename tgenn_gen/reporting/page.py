@@ -25,6 +25,7 @@ from tgenn_gen.reporting.key_figures import key_figures
 from tgenn_gen.reporting.measures import Measures, measured
 from tgenn_gen.runtime import __version__
 from tgenn_gen.runtime.data import count_of
+from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime.written_files import write_file
 
 EXAMPLES_SHOWN = 8
@@ -64,6 +65,7 @@ def report(
             read, T507 it has other layers than the network.
         RunError: The file cannot be written.
     """
+    require_folder(Path(path))
     measures = None
     if x is None:
         require("report", "T503", a_network(network))
@@ -76,6 +78,12 @@ def report(
         targets = {} if y is None else checked_targets("report", y, network, count_of(examples))
         measures = measured(network, examples, targets, steps, model, seed, progress)
     write_page(Path(path), report_html(network, measures))
+
+
+def require_folder(path: Path) -> None:
+    """Raise RunError if the folder of a page is not there: before the simulation, which may take long."""
+    if not path.absolute().parent.is_dir():
+        raise RunError(f"{path}: there is no folder {path.parent}")
 
 
 def write_page(path: Path, html: str) -> None:

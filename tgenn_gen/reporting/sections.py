@@ -113,12 +113,17 @@ def agreement_table(verification: Verification) -> Table:
             percent(layer.relative_error),
             f"{layer.bias:+.3g}",
             *map(percent, shares),
+            f"{layer.gain:.3f}",
+            *map(percent, (layer.weights_error, layer.channel_error, layer.neuron_error)),
         ]
-        cells = tuple(Cell("" if "nan" in n else n) for n in numbers)
+        cells = tuple(Cell("" if "nan" in n or "inf" in n else n) for n in numbers)
         rows.append(
             Row(layer.name, (*cells, Cell(layer.departs or "agrees", False, wrong=bool(layer.departs))))
         )
-    columns = ("correlation", "relative error", "bias", "silent", "saturated", "clipped", "verdict")
+    columns = (
+        *("correlation", "relative error", "bias", "silent", "saturated", "clipped"),
+        *("gain", "weights", "channel", "neurons", "verdict"),
+    )
     return Table("Agreement with the ANN", "population", columns, tuple(rows))
 
 

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.cost import CostCounter
     from tgenn_gen.analysis.cost_table import cost_data, cost_table
     from tgenn_gen.analysis.devices import DEVICES
-    from tgenn_gen.analysis.reference import recorded_corrections
+    from tgenn_gen.analysis.reference import notes_on_the_file, recorded_corrections
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.evaluation import checked_targets, scored
     from tgenn_gen.engine.evaluation_report import evaluation_data, evaluation_table
@@ -115,6 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
         own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
         note(f"{path}: {steps} steps, {count} examples")
+        for text in [] if arguments.model is None else notes_on_the_file(network, arguments.model):
+            note(f"{path}: {text}")
         part = of_numbers(own, ranks.part(count))
         counter = CostCounter(network, part, steps) if with_cost else None
         evaluation = scored(

@@ -63,13 +63,14 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.engine.simulation import checked
     from tgenn_gen.reporting.comparison import comparison_html
     from tgenn_gen.reporting.measures import measured
-    from tgenn_gen.reporting.page import report_html, write_page
+    from tgenn_gen.reporting.page import report_html, require_folder, write_page
     from tgenn_gen.runtime.messages import RunError
     from tgenn_gen.runtime.script_run import check_outputs
 
     output: Path = arguments.output
     if output.suffix not in (".html", ".htm"):
         raise RunError(f"--output {output}: expected a name that ends in .html")
+    require_folder(output)
     if arguments.other is not None and _file(arguments.other) == _file(arguments.path):
         raise RunError(f"{arguments.other}: is given twice, expected two documents")
     if arguments.data is not None:
