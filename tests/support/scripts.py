@@ -84,9 +84,13 @@ def _scores(result: dict[str, Any]) -> list[dict[str, Any]]:
 def results(
     script: Path, data: Path, *arguments: object
 ) -> tuple[dict[str, Any], dict[str, np.ndarray], str]:
-    """What a script's --json and --save-outputs hold, and its stdout; it runs in this process."""
+    """What a script's --json and --save-outputs hold, and its stdout; it runs in this process.
+
+    Without `run`, the hash of the options and the engine, so that engines can be compared.
+    """
     report, outputs = script.with_suffix(".result.json"), script.with_suffix(".outputs.npz")
     done = run_here(script, "--data", data, "--json", report, "--save-outputs", outputs, *arguments)
     assert done.returncode == 0, done.stderr
     with np.load(outputs) as arrays:
-        return json.loads(report.read_text()), dict(arrays), done.stdout
+        kept = {name: array for name, array in arrays.items() if name != "run"}
+    return json.loads(report.read_text()), kept, done.stdout
