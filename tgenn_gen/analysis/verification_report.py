@@ -77,7 +77,7 @@ def _weights(layer: LayerAgreement) -> str:
         size = f"by {100 * layer.channel_error:.1f} % in channel {layer.worst_channel}"
     return (
         f"its weights, bias, threshold or scale are not those of the model: its current differs {size}. "
-        "Convert the model again, and compare the documents with tgenn diff"
+        "Undo what was changed by hand, which tgenn diff shows beside a new conversion of the model"
     )
 
 

@@ -390,6 +390,16 @@ class Network:
             depths[population.name] = 1 + max(sources) if sources else 0
         return depths
 
+    def latency(self, timesteps: int | None = None) -> int:
+        """Time steps from the first one of an example to the answer of the last output.
+
+        timesteps: for each example; None: those of the network. Examples follow one another every `timesteps`
+        steps, whatever the latency is.
+        """
+        steps = self.simulation.timesteps if timesteps is None else timesteps
+        deepest = max(self.depths[output.population] for output in self.outputs)
+        return steps + deepest * (steps if self.few_spike else 1)
+
 
 _FOR_ENGINES = ("largest", "last_read_by", "presented")  # attributes that are no use to users
 

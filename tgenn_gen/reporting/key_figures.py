@@ -22,7 +22,7 @@ def key_figures(network: Network, measures: Measures | None) -> list[Key]:
     found = [*_size(network)]
     if measures is not None:
         found = [
-            *_scores(measures, network.few_spike),
+            *_scores(measures, network),
             *_agreement(measures),
             *_activity(measures),
             *_cost(measures),
@@ -31,7 +31,7 @@ def key_figures(network: Network, measures: Measures | None) -> list[Key]:
     return found
 
 
-def _scores(measures: Measures, few_spike: bool) -> Iterator[Key]:
+def _scores(measures: Measures, network: Network) -> Iterator[Key]:
     evaluation = measures.evaluation
     if evaluation is None:
         return
@@ -51,8 +51,12 @@ def _scores(measures: Measures, few_spike: bool) -> Iterator[Key]:
         what = f"the {'labels' if 'exact_match' in found else 'positions'} of {what}"
     meaning = f"of {what} are right after {steps} time steps{certain}; {reference}: {percent(best)}."
     yield Key("accuracy", percent(accuracy), meaning)
-    if few_spike:
-        meaning = "Each population takes all of them before the next one starts: there is no answer before."
+    latency = network.latency(steps)
+    if network.few_spike:
+        meaning = (
+            f"Each population takes all of them before the next one starts: the answer comes after {latency} "
+            "steps."
+        )
         yield Key("steps that matter", str(steps), meaning)
         return
     low, high = map(float, accuracy_interval(accuracy, n)) if whole else (accuracy, accuracy)
@@ -62,7 +66,10 @@ def _scores(measures: Measures, few_spike: bool) -> Iterator[Key]:
     per_step = np.array(found["accuracy_per_step"])
     far = np.flatnonzero((per_step < low) | (per_step > high))
     enough = int(far[-1]) + 2 if len(far) else 1
-    meaning = f"From step {enough} of {steps} on, the accuracy stays {within} of the last one."
+    meaning = (
+        f"From step {enough} of {steps} on, the accuracy stays {within} of the last one. Through all layers, "
+        f"the answer of {steps} steps comes after {latency}."
+    )
     yield Key("steps that matter", str(enough), meaning)
 
 

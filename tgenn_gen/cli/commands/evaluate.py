@@ -114,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
     for path, network in networks.items():
         own, own_targets = shared[path]
         own, steps = checked("evaluate", network, own, arguments.timesteps, arguments.seed)
-        note(f"{path}: {steps} steps, {count} examples")
+        note(
+            f"{path}: {steps} steps, {count} examples; the answer comes after {network.latency(steps)} steps"
+        )
         for text in [] if arguments.model is None else notes_on_the_file(network, arguments.model):
             note(f"{path}: {text}")
         part = of_numbers(own, ranks.part(count))
