@@ -134,7 +134,12 @@ def test_the_commands_of_a_list_do_the_work_of_the_sweep(tmp_path, capsys):
 def test_after_an_end_in_the_middle_the_sweep_goes_on(tmp_path, end):
     swept = Swept(tmp_path, seconds=0.7, settings={"seed": [0, 1, 2, 3, 4]})
     command = [sys.executable, "-m", "tgenn_gen", "sweep", str(swept.file), "--jobs", "2"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run behind `&`
+    )
     runs = swept.folder / "runs.txt"
     while not runs.exists() or len(runs.read_text().splitlines()) < 3:
         assert process.poll() is None

@@ -200,7 +200,7 @@ def _settings(settings: Any) -> Iterator[Problem]:
                 yield Problem(where, "T107", f"{_shown(value)} is given twice", "remove one of the two")
 
 
-def _whole_number(path: PathInDocument, value: Any, low: int, high: int = 10**9) -> Iterator[Problem]:
+def _whole_number(path: PathInDocument, value: Any, low: int, high: int = 10**9 - 1) -> Iterator[Problem]:
     if isinstance(value, bool) or not isinstance(value, int):
         yield _other_type(path, value, "a whole number")
     elif not low <= value <= high:
