@@ -1,8 +1,8 @@
 """The contestants of this package and of Keras, each in a process of its own: see serving.py.
 
 contestant   keras       Keras predict
-             numba       tgenn_gen.simulate, with the package's optional compiled loops
-             numpy       tgenn_gen.simulate in NumPy alone
+             numba       the package's engine, with its optional compiled loops
+             numpy       the package's engine in NumPy alone
              reference   the generated reference.py as a module, on its own
              genn        the generated simulate.py on GeNN's CPU backend
 model, project   the .keras file and the exported folder
@@ -35,46 +35,45 @@ class Keras:
 
 
 class Engine:
-    """The package's engine. Examples are given in parts: all spike counts of 10,000 would fill the memory."""
+    """The package's engine: predictions, as from Keras. Spikes are counted on some examples, in `facts`."""
 
     batch_sizes = ()
-    part = 500
+    counted = 500
 
     def __init__(self, settings: dict[str, Any]) -> None:
         if settings["contestant"].startswith("numpy"):
             sys.modules["numba"] = None  # type: ignore[assignment] - its import then fails
         import tgenn_gen
+        from tgenn_gen.engine.simulation import checked, simulated_batches
 
         self.simulate, self.network = tgenn_gen.simulate, tgenn_gen.load(settings["project"])
-        self.counts: dict[str, np.ndarray] = {}
-        self.examples = 0
+        self.checked, self.simulated_batches = checked, simulated_batches
+        self.x = np.zeros(0)
 
     def run(self, x: np.ndarray, batch_size: int) -> np.ndarray:
-        predictions = []
-        self.counts, self.examples = {}, len(x)
-        for start in range(0, len(x), self.part):
-            result = self.simulate(self.network, x[start : start + self.part])
-            predictions.append(result.predictions)
-            for name, counts in result.spike_counts.items():
-                self.counts[name] = self.counts.get(name, 0) + counts.sum(axis=0, dtype=np.float64)
-        return np.concatenate(predictions)
+        self.x = x[: self.counted]
+        examples, steps = self.checked("simulate", self.network, x, None, 0)
+        batches = self.simulated_batches(self.network, examples, steps, details=False)
+        return np.concatenate([batch.predictions for batch in batches])
 
     def facts(self) -> dict[str, Any]:
         """Spikes and synaptic events an example: an event is a spike that arrives at one synapse."""
         network, shapes = self.network, self.network.shapes
-        mean = {name: np.reshape(c / self.examples, shapes[name]) for name, c in self.counts.items()}
+        counts = self.simulate(network, self.x).spike_counts
+        mean = {
+            name: np.reshape(c.mean(axis=0, dtype=np.float64), shapes[name]) for name, c in counts.items()
+        }
         events = 0.0
         for population in network.populations:
             for connection in population.inputs:
                 if connection.source in mean:
                     events += float(connection.paths(mean[connection.source]).sum(dtype=np.float64))
         steps = network.simulation.timesteps
-        depth = network.depths[network.outputs[0].population]
         return {
             "spikes": sum(float(m.sum()) for m in mean.values()),
             "synaptic_events": events,
             "timesteps": steps,
-            "latency": steps + depth * (steps if network.few_spike else 1),
+            "latency": network.latency(),
         }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
 
-from tgenn_gen import TgennError, evaluate, load, save, simulate
+from tgenn_gen import TgennError, cost, evaluate, load, report, save, simulate, verify
 from tgenn_gen.cli.main import main
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.engine.evaluation import relu_outputs
@@ -77,6 +77,24 @@ def test_data_that_was_prepared_in_another_way_than_the_calibration_data_is_told
     assert main(["evaluate", str(tmp_path / "n"), "--data", str(tmp_path / "data.npz")]) == 0
     err = capsys.readouterr().err
     assert ("preprocess both in the same way" in err) == bool(said) and said in err
+
+
+def test_python_tells_of_another_range_too(tmp_path, capsys):
+    network = small_cnn()
+    network = replace(network, inputs=(replace(network.inputs[0], data_range=(0.0, 1.0)),))
+    x, said = (
+        np.full((2, 7, 10, 2), 255.0),
+        "the data ranges from 255 to 255, the calibration data from 0 to 1",
+    )
+    for call in (
+        lambda: simulate(network, x),
+        lambda: evaluate(network, x, [0, 1]),
+        lambda: cost(network, x),
+        lambda: report(network, tmp_path / "r.html", x),
+    ):
+        call()
+        assert capsys.readouterr().err.count(said) == 1
+    assert said in verify(network, x).notes[0]
 
 
 def test_the_range_of_several_inputs_is_each_its_own():

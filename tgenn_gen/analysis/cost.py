@@ -33,7 +33,7 @@ import numpy as np
 
 from tgenn_gen.analysis.devices import DEVICES, Device
 from tgenn_gen.engine.ann import ann_rates
-from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
+from tgenn_gen.engine.simulation import checked, input_table, note_on_range, simulated_batches
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
@@ -197,6 +197,7 @@ def cost(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("cost", network, x, timesteps, seed)
+    note_on_range(network, examples)
     counter = CostCounter(network, examples, timesteps)
     for batch in simulated_batches(network, examples, timesteps, seed, count_updates=True):
         counter.add(batch)

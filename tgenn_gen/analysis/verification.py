@@ -36,7 +36,7 @@ from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.network.argument_checks import positive_number, require
 from tgenn_gen.network.model import Network
 from tgenn_gen.network.problems import suggestion
-from tgenn_gen.runtime.data import Examples, count_of, currents_of
+from tgenn_gen.runtime.data import Examples, count_of, currents_of, range_problem
 from tgenn_gen.runtime.neuron_updates import step_weights
 from tgenn_gen.runtime.results import Result
 
@@ -186,7 +186,9 @@ def verify(
         done += size
         if progress is not None:
             progress(done, count)
-    return agreement.result()
+    found = agreement.result()
+    doubt = range_problem(examples, inputs)
+    return replace(found, notes=(doubt, *found.notes)) if doubt else found
 
 
 class Agreement:

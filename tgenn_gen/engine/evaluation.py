@@ -12,7 +12,7 @@ import numpy as np
 
 from tgenn_gen.engine.ann import ann_rates
 from tgenn_gen.engine.evaluation_plot import Scores, ann_problems, draw_evaluations
-from tgenn_gen.engine.simulation import checked, input_table, output_table, simulated_batches
+from tgenn_gen.engine.simulation import checked, input_table, note_on_range, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import as_array, require, shown
 from tgenn_gen.network.model import Network
@@ -160,6 +160,7 @@ def evaluate(
         TgennError: T2xx the network is invalid, T503 an argument does not fit it.
     """
     examples, timesteps = checked("evaluate", network, x, timesteps, seed)
+    note_on_range(network, examples)
     targets = checked_targets("evaluate", y, network, count_of(examples))
     ranks = Ranks(communicator)
     return scored(network, examples, targets, timesteps, seed=seed, progress=progress, ranks=ranks)

@@ -62,9 +62,14 @@ def simulate_in_numpy(
 ) -> Result:
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
     examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
+    note_on_range(network, examples)
+    return joined(simulated_batches(network, examples, timesteps, seed, None, batch_size, record, record_v))
+
+
+def note_on_range(network: Network, examples: Examples) -> None:
+    """Print a note where the calibration data had another range than the examples."""
     if problem := range_problem(examples, input_table(network)):
         note(problem)
-    return joined(simulated_batches(network, examples, timesteps, seed, None, batch_size, record, record_v))
 
 
 def input_table(network: Network) -> Table:

@@ -15,7 +15,7 @@ from tgenn_gen.analysis.verification_report import verdict
 from tgenn_gen.codegen.template_files import BUILT_IN
 from tgenn_gen.document.canonical_text import require_valid
 from tgenn_gen.engine.evaluation import checked_targets
-from tgenn_gen.engine.simulation import checked
+from tgenn_gen.engine.simulation import checked, note_on_range
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import a_network, require
 from tgenn_gen.network.graph_drawing import graph_svg
@@ -75,6 +75,7 @@ def report(
                 raise TgennError.at("report", "T503", f"{name} is given without x", "give the examples")
     else:
         examples, steps = checked("report", network, x, timesteps, seed)
+        note_on_range(network, examples)
         targets = {} if y is None else checked_targets("report", y, network, count_of(examples))
         measures = measured(network, examples, targets, steps, model, seed, progress)
     write_page(Path(path), report_html(network, measures))

@@ -62,15 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
     from tgenn_gen.analysis.verification_report import verdict, verification_data, verification_table
     from tgenn_gen.document.reading import load
     from tgenn_gen.engine.simulation import input_table, output_table
-    from tgenn_gen.runtime.data import range_problem, read_data
+    from tgenn_gen.runtime.data import read_data
     from tgenn_gen.runtime.script_run import check_outputs
     from tgenn_gen.runtime.written_files import write_json
 
     check_outputs(arguments, ("json",))
     network = load(arguments.path, allow_outside=arguments.allow_outside)
     examples, _ = read_data(arguments.data, input_table(network), output_table(network), arguments.limit)
-    if problem := range_problem(examples, input_table(network)):
-        note(f"{arguments.path}: {problem}")
     found = verify(
         network,
         examples,
