@@ -22,7 +22,8 @@ def add(commands: Any) -> None:
         run,
         "measure accuracy after every time step",
         "Simulate one document or several in NumPy, and print the accuracy, or the error, after every time "
-        "step beside that of the ANN. It is several times as fast with numba: pip install 'tgenn-gen[fast]'.",
+        "step beside that of the ANN. Rate codes are two to three times as fast with numba: pip install "
+        "'tgenn-gen[fast]'.",
         "tgenn evaluate mnist --data mnist.npz --model mnist.keras -n 500",
     )
     command.add_argument("paths", metavar="SPEC", type=Path, nargs="+", help="a network.yaml, or its folder")
