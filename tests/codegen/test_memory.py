@@ -60,7 +60,10 @@ print("peak KiB", re.search("VmHWM:\\\\s+([0-9]+)", open("/proc/self/status").re
 """
 NUMBERS = {"float", "uint32_t", "int32_t"}  # GeNN's types of 4 bytes
 QUICK = ["binary", "few_spike"]  # signed spikes, delays and start values; queues of many steps
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is Linux's")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(),
+    reason="the peak memory of a process is read from /proc, which only Linux has",
+)
 
 
 def of(network: Network) -> dict:

@@ -56,6 +56,15 @@ def test_a_plot_shows_an_example_of_any_rank(tmp_path):
     assert (folder / "shared.png").read_bytes() == (folder / "whole.png").read_bytes()
 
 
+def test_a_plot_shows_an_example_of_a_rank_when_the_first_one_has_nothing_left_to_do(tmp_path):
+    folder = project(tmp_path, "signed_poisson")
+    run(folder, "whole", "--example", 5, "--plot", folder / "whole.png", how=run_script)
+    run(folder, "shared.rank0of2", "--shard", "0/2")
+    run(folder, "shared", "--example", 5, "--plot", folder / "shared.png", "--resume", how=under_mpi(2))
+    assert (folder / "shared.png").read_bytes() == (folder / "whole.png").read_bytes()
+    assert_same(folder, "shared")
+
+
 def test_ranks_share_the_examples_of_a_shard(tmp_path):
     folder = project(tmp_path, "signed_poisson")
     run(folder, "whole", "--shard", "1/3")

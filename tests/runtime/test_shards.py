@@ -403,6 +403,16 @@ def test_a_shard_without_the_recorded_example_says_so_and_goes_on(tmp_path):
     assert "spikes/conv1" not in outcome(folder, "part0")[1] and "spikes/conv1" in outcome(folder, "part1")[1]
 
 
+def test_spikes_that_an_earlier_run_recorded_stay_and_a_note_says_what_is_not_plotted(tmp_path):
+    folder, recorded = project(tmp_path, "small_cnn"), ("--record", "conv1", "--resume")
+    run(folder, "part", *recorded)
+    before = outcome(folder, "part")[1]["spikes/conv1"]
+    assert run(folder, "part", *recorded).stderr == ""
+    plotted = run(folder, "part", *recorded, "--plot", folder / "p.png").stderr
+    assert "example 0 was not simulated in this run: its spikes are not plotted" in plotted
+    np.testing.assert_array_equal(outcome(folder, "part")[1]["spikes/conv1"], before)
+
+
 def values_of(found, path=()):
     """The places of all values in JSON, but of equal ones in a list."""
     if isinstance(found, (dict, list)):

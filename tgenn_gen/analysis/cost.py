@@ -262,11 +262,8 @@ class CostCounter:
 
     def add_others(self, ranks: Ranks) -> None:
         """Add what the other ranks have counted."""
-        others = ranks.gathered_by_all(
-            (self.done, self._events, self._spikes_only, self._updates, self._ann_inputs)
-        )
-        del others[ranks.rank]
-        for done, events, spikes_only, updates, ann_inputs in others:
+        own = (self.done, self._events, self._spikes_only, self._updates, self._ann_inputs)
+        for done, events, spikes_only, updates, ann_inputs in ranks.from_others(own):
             self.done += done
             for name, counts in events.items():
                 self._events[name] += counts

@@ -30,7 +30,7 @@ PYTHON = 40 * MIB  # Python with NumPy and tgenn_runtime; 37 MiB were measured
 PYGENN = 70 * MIB  # the same with PyGeNN and GeNN's generated library; 64 MiB were measured
 BLOCKS = 8 * MIB  # what NumPy's maps keep of a block of examples, in any network
 FREED = 1.15  # the share that the allocator keeps of freed arrays, as measured
-CURRENTS = 2**18  # elements of input currents that simulate.py computes at a time, or those of a batch
+CURRENTS = 2**18  # elements of inputs or of their currents that simulate.py has at a time, or of a batch
 
 
 def memory_data(network: Network, plan: Plan, batch_sizes: Sequence[int] = BATCH_SIZES) -> dict[str, Any]:
@@ -150,8 +150,8 @@ def _number(c: ConnectionPlan) -> int:
 
 def _current_bytes(plan: Plan, population: PopulationPlan, batch: int) -> int:
     """What simulate.py needs to compute the input currents of a population for a number of examples."""
-    examples = batch * max(1, CURRENTS // (batch * population.size))
     given = sum(prod(i.shape) for i in plan.inputs if f'"{i.name}"' in population.driving)
+    examples = batch * max(1, CURRENTS // (batch * max(given, population.size)))
     # examples and currents in float32 and float64, and the current without its bias in float64
     return examples * (12 * given + 20 * population.size)
 

@@ -221,8 +221,7 @@ def measure(
         if progress is not None:
             progress(min(done * ranks.size, calibration.count), calibration.count)
     if ranks.size > 1:
-        others = ranks.gathered_by_all((histograms, ranges, correct, labelled))
-        del others[ranks.rank]
+        others = ranks.from_others((histograms, ranges, correct, labelled))
         for other_histograms, other_ranges, other_correct, other_labelled in others:
             for name, histogram in other_histograms.items():
                 histograms[name].add_all(histogram)

@@ -186,8 +186,9 @@ def scored(
     examples, targets = of_numbers(examples, numbers), of_numbers(targets, numbers)
     scorer = Scorer(network, examples, targets, timesteps)
     log.info("simulating %d examples for %d time steps: %s", len(numbers), timesteps, network.name)
-    count_updates = counter is not None
-    for batch in simulated_batches(network, examples, timesteps, seed, numbers, count_updates=count_updates):
+    for batch in simulated_batches(
+        network, examples, timesteps, seed, numbers=numbers, count_updates=counter is not None
+    ):
         scorer.add(batch)
         if counter is not None:
             counter(batch)
@@ -226,9 +227,7 @@ class Scorer:
         """Add the scores of the other ranks' examples."""
         both = (self._scores, self._relu_scores)
         own = [{name: score.totals for name, score in scores.items()} for scores in both]
-        others = ranks.gathered_by_all((self.done, self._spikes, own))
-        del others[ranks.rank]
-        for done, spikes, totals in others:
+        for done, spikes, totals in ranks.from_others((self.done, self._spikes, own)):
             self.done += done
             self._spikes += spikes
             for scores, found in zip(both, totals, strict=True):

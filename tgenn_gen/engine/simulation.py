@@ -63,7 +63,7 @@ def simulate_in_numpy(
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
     examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
     note_on_range(network, examples)
-    return joined(simulated_batches(network, examples, timesteps, seed, None, batch_size, record, record_v))
+    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
 
 
 def note_on_range(network: Network, examples: Examples) -> None:
@@ -167,11 +167,11 @@ def simulated_batches(
     examples: Examples,
     timesteps: int,
     seed: int = 0,
-    numbers: range | None = None,
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
     *,
+    numbers: range | None = None,
     details: bool = True,
     count_updates: bool = False,
 ) -> Iterator[Result]:

@@ -66,7 +66,7 @@ def measured(
     scorer = Scorer(network, examples, targets, timesteps) if targets else None
     log.info("simulating %d examples for %d time steps: %s", count, timesteps, network.name)
     size = recorded_batch_size(network, timesteps)
-    for batch in simulated_batches(network, examples, timesteps, seed, None, size, record=None):
+    for batch in simulated_batches(network, examples, timesteps, seed, size, record=None):
         start = observer.done
         observer.add(batch)
         counter.add(batch)

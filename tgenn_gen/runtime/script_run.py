@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from .data import (
-    Examples,
     checksums,
     count_of,
     label_problem,
@@ -37,7 +36,7 @@ from .written_files import locked
 
 NO_TARGETS = "score: none, the data has no targets"
 
-# the results of a part of the examples, and the spikes of the recorded one {population: (timesteps, neurons)}
+# the results of a part of the examples, and the spikes of the recorded one {population: (timesteps, *shape)}
 SimulatedPart = tuple[RunResults, dict[str, np.ndarray]]
 
 
@@ -161,7 +160,7 @@ def simulate(
                 results.build_seconds += time.perf_counter() - started
         simulated = (batches or net.batches)(of_numbers(examples, left), left, arguments.timesteps, recording)
         spikes = run_batches(simulated if left else iter(()), results, scores, part)
-        return results, spikes
+        return results, {name: s.reshape(len(s), *net.shapes[name]) for name, s in spikes.items()}
 
     with ExitStack() as locks:
         for path in (arguments.json, arguments.save_outputs):
@@ -176,10 +175,12 @@ def simulate(
             results, spikes = simulate_together(ranks, arguments, simulate_part)
     if ranks.rank:
         return
-    if record != [] and not spikes:
-        note(f"example {example} was not simulated in this run: its spikes are not recorded or plotted")
-    elif arguments.plot is not None:
-        save_raster(arguments.plot, net, spikes, examples, example)
+    if arguments.plot is not None and spikes:
+        images = {name: x[example] for name, x in examples.items()}
+        save_figure(draw_raster(spikes, images, f"{net.name}, example {example}"), arguments.plot)
+    elif record != [] and (arguments.plot is not None or not results.recorded):
+        what = "plotted" if results.recorded else "recorded or plotted"
+        note(f"example {example} was not simulated in this run: its spikes are not {what}")
     for line in score_lines(results):
         print(line)
     if not results.complete:
@@ -334,12 +335,3 @@ def score_lines(results: RunResults) -> list[str]:
         shown = totals.line(results.run["timesteps"]) if totals else NO_TARGETS
         lines.append(shown if len(results.scores) == 1 else f"{name}: {shown}")
     return lines
-
-
-def save_raster(
-    path: Path, net: RunnableNetwork, spikes: Mapping[str, np.ndarray], examples: Examples, example: int
-) -> None:
-    """Draw the recorded spikes of an example, {population: (timesteps, neurons)}, beside its images."""
-    shaped = {name: raster.reshape(len(raster), *net.shapes[name]) for name, raster in spikes.items()}
-    images = {name: x[example] for name, x in examples.items()}
-    save_figure(draw_raster(shaped, images, f"{net.name}, example {example}"), path)

@@ -7,7 +7,6 @@ worker of one thread, and reports nothing before all is done.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import re
@@ -22,6 +21,7 @@ from typing import Any
 
 from tgenn_gen.errors import MissingEngineError
 from tgenn_gen.runtime.messages import RunError
+from tgenn_gen.runtime.written_files import lock_file
 from tgenn_gen.sweep.tasks import Job
 
 TIMEOUT = 30  # seconds for a scheduler to answer
@@ -37,11 +37,6 @@ class Ended:
 
     error: str = ""
     notes: tuple[str, ...] = ()
-
-
-def cores() -> int:
-    """The number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
@@ -118,7 +113,7 @@ def run_job(job: Job, threads: int | None) -> Ended:
     worker that gets this job waits for that process.
     """
     with job.log.open("a+b") as log:
-        fcntl.flock(log, fcntl.LOCK_EX)
+        lock_file(log, wait=True)
         if job.is_done():
             return Ended()
         log.truncate(0)

@@ -18,7 +18,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.codegen.stamps import of_another_document
+from tgenn_gen.conversion.calibration import file_sha256
 from tgenn_gen.document.reading import load
 from tgenn_gen.engine.simulation import steps_problems
 from tgenn_gen.errors import Diagnostic, TgennError
@@ -101,7 +101,7 @@ def exports_of(sweep: Sweep, output: Path) -> dict[str, Job]:
                 arguments.append(f"--{words}" if value else f"--no-{words}")
             else:
                 arguments += [f"--{words}", str(value)]
-        contents = [_hash_of(Path(str(path))) for path in (model, given.get("calibration")) if path]
+        contents = [file_sha256(Path(str(path))) for path in (model, given.get("calibration")) if path]
         folder = output.absolute() / "exports" / _file_name(name, [arguments, contents])
         words_of_output = ["--output", str(folder), "--force"]  # of its own files, after it was killed
         log = folder.with_name(f"{folder.name}.log")
@@ -163,8 +163,7 @@ def checked_projects(sweep: Sweep, projects: Mapping[str, Path], allow_outside: 
             continue
         for problem in dict.fromkeys(_misfits(sweep, network)):
             wrong.setdefault(problem, []).append(name)
-        document = hashlib.sha256((folder / "network.yaml").read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-        if sweep.script in of_another_document(folder, document):
+        if ProjectFolder(folder / sweep.script).is_outdated():
             notes.append(
                 f"{folder}: network.yaml was edited since {sweep.script} was generated: run tgenn generate"
             )
@@ -210,11 +209,3 @@ def _file_name(name: str, content: object) -> str:
     digest = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:8]
     plain = re.sub("[^A-Za-z0-9_.=+-]+", "-", name).lstrip("-.")
     return f"{plain[:LONGEST]}-{digest}"
-
-
-def _hash_of(path: Path) -> str:
-    """The sha256 of a file, or of all files in a folder, with their names."""
-    if not path.is_dir():
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    files = sorted(p for p in path.rglob("*") if p.is_file())
-    return hashlib.sha256(json.dumps([[str(p), _hash_of(p)] for p in files]).encode()).hexdigest()

@@ -36,14 +36,17 @@ class ProjectFolder:
             "weights": _sha256(sums.read_bytes() if sums.exists() else b""),
         }
 
-    def warn_if_outdated(self) -> None:
-        """Print a note if network.yaml has changed since the script was generated."""
+    def is_outdated(self) -> bool:
+        """Whether network.yaml has changed since the script was generated."""
         try:
             document = (self.path / "network.yaml").read_bytes().replace(b"\r\n", b"\n")
-            made_from = self.made_from()
+            return self.made_from() not in ("", _sha256(document))
         except OSError:  # the script needs neither
-            return
-        if made_from not in ("", _sha256(document)):
+            return False
+
+    def warn_if_outdated(self) -> None:
+        """Print a note if network.yaml has changed since the script was generated."""
+        if self.is_outdated():
             note(f"network.yaml was edited since {self.script.name} was generated: run tgenn generate")
 
     def hashes(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The processes of an MPI run, which mpiexec or srun started: they share the examples."""
+"""The processes that share a run: those that mpiexec or srun started, and the cores for them."""
 
 from __future__ import annotations
 
@@ -50,12 +50,18 @@ class Ranks:
     def gathered(self, value: Any) -> list[Any]:
         """The values of all ranks, in the first one; an empty list in others."""
         self.wait()
-        return (self.communicator.gather(value) or []) if self.communicator else [value]
+        return self.communicator.gather(value) or []
 
     def gathered_by_all(self, value: Any) -> list[Any]:
         """The values of all ranks, in each of them."""
         self.wait()
         return self.communicator.allgather(value) if self.communicator else [value]
+
+    def from_others(self, value: Any) -> list[Any]:
+        """The values of all ranks but this one, in each of them."""
+        values = self.gathered_by_all(value)
+        del values[self.rank]
+        return values
 
     def of_first(self, compute: Callable[[], bool]) -> bool:
         """What the first rank computes, in all ranks."""
@@ -108,6 +114,13 @@ def ranks_of_run() -> Ranks:
         message = f"{expected} processes were started, but mpi4py's MPI library finds {ranks.size}"
         raise RunError(f"{message}: start them with that library's mpiexec, or with srun --mpi=pmi2 or pmix")
     return ranks
+
+
+def cores() -> int:
+    """The number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def local_rank() -> int:

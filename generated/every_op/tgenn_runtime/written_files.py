@@ -21,7 +21,7 @@ except ImportError:  # on Windows: files are not locked
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 
 
-def lock_file(file: IO[str], *, wait: bool) -> bool:
+def lock_file(file: IO[Any], *, wait: bool) -> bool:
     """Lock an open file. False: its file system has no locks. Raises BlockingIOError unless it waits."""
     try:
         if fcntl is not None:

@@ -27,8 +27,8 @@ A module imports only those above it:
     numpy_network      a network in NumPy: reference.py
     genn_building      builds GeNN models
     genn_network       a network on GeNN: simulate.py
+    mpi_ranks          the processes that share a run: MPI's ranks, and the cores for them
     genn_jobs          simulates examples in several processes
-    mpi_ranks          the processes of an MPI run, which share the examples
     script_run         a run of a script: reads examples, simulates, saves and prints results
     command_line       the command line of reference.py, which simulate.py extends
     genn_command_line  the command line of simulate.py

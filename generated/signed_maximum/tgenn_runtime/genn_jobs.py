@@ -21,6 +21,7 @@ from typing import Any
 from .data import Examples, count_of
 from .genn_network import CPU, GeNNNetwork
 from .messages import RunError
+from .mpi_ranks import cores
 from .results import Recording, Result, joined
 
 MOST = 256  # examples that a process simulates and sends at a time
@@ -55,7 +56,7 @@ class Jobs:
         if net.backend != CPU and not devices:
             message = f"{jobs}: expected 1 on one GPU, which simulates many examples at a time"
             raise RunError(f"{message}: see --batch-size, and --devices for several GPUs", option="jobs")
-        most_jobs = JOBS_PER_CORE * _cores()
+        most_jobs = JOBS_PER_CORE * cores()
         if jobs > most_jobs:
             message = f"{jobs}: expected at most {most_jobs}, {JOBS_PER_CORE} for each processor core"
             raise RunError(message, option="jobs")
@@ -139,13 +140,6 @@ def _interruptions_later() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _cores() -> int:
-    """The number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def use_device(device: str) -> None:

@@ -104,7 +104,8 @@ def _make(folder: Path) -> None:
 
 def _run(arguments: argparse.Namespace, jobs: Sequence[Job]) -> dict[str, str]:
     """Run the jobs that are not done. Returns {name: error message} of those that failed."""
-    from tgenn_gen.sweep.task_running import cores, dask_executor, local_executor, run_jobs
+    from tgenn_gen.runtime.mpi_ranks import cores
+    from tgenn_gen.sweep.task_running import dask_executor, local_executor, run_jobs
 
     left = [job for job in jobs if not job.is_done()]
     if not left:
