@@ -179,8 +179,8 @@ def _thread_bytes(network: Network) -> int:
     timesteps, few_spike = network.simulation.timesteps, network.few_spike
     shapes, last_read = network.shapes, network.last_read_by
     outputs = sum(prod(shapes[o.population]) for o in network.outputs) * timesteps
-    batch = batch_size_that_fits(1 if few_spike else timesteps, network.largest, outputs)
     steps = 1 if few_spike else time_blocks(timesteps)[0]
+    batch = batch_size_that_fits(steps, network.largest, outputs)
     spike, number = (2 if few_spike else steps), WEIGHT_BYTES * steps
     constant = {i.name for i in network.inputs if not i.encoding.spikes}
     held = {i.name: prod(i.shape) * (8 if i.name in constant else spike) for i in network.inputs}

@@ -96,6 +96,10 @@ class NumpyNetwork(RunnableNetwork):
                 self._loaded[file] = super().weights(file, shape)
             return self._loaded[file]
 
+    def parts(self, timesteps: int) -> list[int]:
+        """The lengths of the parts of an example's time steps that are simulated one after the other."""
+        return time_blocks(timesteps)
+
     def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
 
@@ -104,8 +108,8 @@ class NumpyNetwork(RunnableNetwork):
     ) -> Iterator[Result]:
         total = count_of(examples)
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
-        steps = 1 if self.few_spike and not self.count_updates else timesteps  # of currents
-        size = self.batch_size or batch_size_that_fits(steps, self.largest, read * timesteps)
+        at_a_time = 1 if self.few_spike and not self.count_updates else self.parts(timesteps)[0]
+        size = self.batch_size or batch_size_that_fits(at_a_time, self.largest, read * timesteps)
 
         def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
@@ -131,7 +135,7 @@ class NumpyNetwork(RunnableNetwork):
             record_v=recording.v,
             spike_counts=self.spike_counts,
         )
-        for batch.steps in time_blocks(timesteps):
+        for batch.steps in self.parts(timesteps):
             self.populations(batch)
             self.settings.require_known(batch.neurons)
             require_recordable("record", recording.spikes, batch.spiking)
@@ -156,9 +160,10 @@ class NumpyNetwork(RunnableNetwork):
 def batch_size_that_fits(steps: int, neurons: int, outputs: int) -> int:
     """The number of examples at a time for which the currents of the largest population take some 8 MB.
 
-    neurons: of that population. outputs: of all output populations, times the steps of which they are kept.
+    steps: at a time. neurons: of that population. outputs: of all output populations, times the steps of
+    which they are kept.
     """
-    return max(1, min(256, BATCH // max(time_blocks(steps)[0] * neurons, outputs)))
+    return max(1, min(256, BATCH // max(steps * neurons, outputs)))
 
 
 def in_threads(function: Callable[[Argument], Value], arguments: Iterable[Argument]) -> Iterator[Value]:
