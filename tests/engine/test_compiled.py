@@ -44,9 +44,9 @@ def in_numpy(monkeypatch, network, x, **options):
 def examples(network, count=5):
     rng = np.random.default_rng(0)
     return {
-        i.name: rng.integers(0, 17, (count, *i.shape)).astype(np.float32) / 16
+        i.name: rng.integers(0, 17, (count, *i.example_shape)).astype(np.float32) / 16
         if not i.encoding.binary
-        else rng.integers(0, 2, (count, *i.shape)).astype(np.float32)
+        else rng.integers(0, 2, (count, *i.example_shape)).astype(np.float32)
         for i in network.inputs
     }
 

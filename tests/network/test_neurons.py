@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
+from sample_networks import (
+    branched,
+    dyadic_examples,
+    examples_for,
+    of_all_kinds,
+    small_cnn,
+    with_frames,
+    with_several,
+)
 
 from tgenn_gen import TgennError, simulate
 from tgenn_gen.engine.simulation import made, simulated_batches
@@ -166,20 +176,23 @@ def emitted_by(neuron, currents, v_init):
     return course
 
 
-def encoded(encoding, x, timesteps, seed, stream, example):
-    """What the input emits, (timesteps, *shape), element by element."""
+def encoded(encoding, x, seed, stream, example):
+    """What the input emits, (timesteps, *shape), element by element. x: what it shows at each step."""
     if encoding.kind == "constant_current":
-        return np.array([x.astype(float)] * timesteps)
+        return x.astype(float)
     if encoding.kind == "spikes":
-        return np.array([(x == 1).astype(float)] * timesteps)
+        return (x == 1).astype(float)
     if encoding.kind == "poisson":
         keys = random_keys(seed, stream, np.array([example]))
-        return np.array([(uniform(keys, k, x.shape)[0] < np.abs(x)) * np.sign(x) for k in range(timesteps)])
-    return emitted_by(
-        encoding,
-        np.array([x * encoding.gain] * timesteps),
-        start_of(encoding, x.shape, seed, stream, example),
-    )
+        drawn = [uniform(keys, k, x.shape[1:])[0] for k in range(len(x))]
+        return (np.array(drawn) < np.abs(x)) * np.sign(x)
+    return emitted_by(encoding, x * encoding.gain, start_of(encoding, x.shape[1:], seed, stream, example))
+
+
+def shown_by(network_input, x, timesteps):
+    """What an input shows of an example at each step, (timesteps, *shape)."""
+    frames = x if network_input.frames > 1 else x[None]
+    return np.repeat(frames, timesteps // len(frames), axis=0) - network_input.offsets
 
 
 def expected_output(network, output, course):
@@ -203,7 +216,7 @@ def expected_output(network, output, course):
 def step_by_step(network, x, timesteps, seed=0, example=0):
     """A network step by step for one example {input: array}: spike counts and outputs."""
     emitted = {
-        i.name: encoded(i.encoding, x[i.name] - i.offsets, timesteps, seed, stream, example)
+        i.name: encoded(i.encoding, shown_by(i, x[i.name], timesteps), seed, stream, example)
         for stream, i in enumerate(network.inputs)
     }
     for stream, population in enumerate(network.populations, len(network.inputs)):
@@ -219,10 +232,13 @@ def step_by_step(network, x, timesteps, seed=0, example=0):
 
 
 @pytest.mark.parametrize(
-    "network", [*of_all_kinds().values(), *with_several().values()], ids=lambda n: n.name
+    "network",
+    [*of_all_kinds().values(), *with_several().values(), *with_frames().values()],
+    ids=lambda n: n.name,
 )
 @pytest.mark.parametrize("timesteps", [4, 9])
 def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(network, timesteps):
+    timesteps *= lcm(*(i.frames for i in network.inputs))
     x = examples_for(network, 3)
     result = simulate(network, x, timesteps=timesteps, batch_size=2, seed=3)
     for index in range(3):
@@ -265,9 +281,11 @@ def test_few_spike_neurons_emit_digit_by_digit_for_any_threshold(threshold, curr
         np.testing.assert_array_equal(spikes, expected)
 
 
-@pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])
+@pytest.mark.parametrize(
+    "name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum", "frames_of_regular"]
+)
 def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
-    network = of_all_kinds()[name]
+    network = {**of_all_kinds(), **with_frames()}[name]
     x = examples_for(network, 3)
     in_parts = simulate(network, x, timesteps=150)
     monkeypatch.setattr("tgenn_gen.runtime.numpy_network.time_blocks", lambda timesteps: [timesteps])

@@ -526,6 +526,27 @@ def with_several() -> dict[str, Network]:
     }
 
 
+def with_frames() -> dict[str, Network]:
+    """Inputs that change within an example: one of them, or both at unequal times, in every encoding."""
+    several, kinds = with_several(), of_all_kinds()
+    frames = {
+        "frames": (several["mixed_inputs"], (2, 4)),
+        "frames_of_currents": (several["two_currents"], (8, 1)),
+        "frames_of_poisson": (several["two_poisson"], (4, 8)),
+        "frames_of_regular": (kinds["regular"], (2,)),
+        "frames_of_signed": (kinds["signed"], (8,)),
+    }
+    return {
+        name: replace(
+            network,
+            name=name,
+            inputs=tuple(replace(i, frames=f) for i, f in zip(network.inputs, counts, strict=True)),
+            simulation=Simulation(1.0, 8),
+        )
+        for name, (network, counts) in frames.items()
+    }
+
+
 def autoencoder() -> Network:
     """A regression: one output, of the input's shape."""
     w, neuron = Weights(8), IntegrateAndFireNeuron()
@@ -566,7 +587,7 @@ def examples_for(network: Network, count: int) -> dict[str, np.ndarray]:
     """Dyadic examples with values that the encodings of the network's inputs take."""
     examples = {}
     for seed, network_input in enumerate(network.inputs, 1):
-        x = dyadic_examples(network_input.shape, count, seed)
+        x = dyadic_examples(network_input.example_shape, count, seed)
         if network_input.encoding.binary:
             x = (x > 0.5).astype(np.float32)
         elif network_input.encoding.low < 0:

@@ -99,6 +99,7 @@ class _Lowering:
             name=network_input.name,
             identifier=self.names.identifiers[network_input.name],
             shape=network_input.shape,
+            frames=network_input.frames,
             spikes=encoding.spikes,
             uint8_divisor=repr(network_input.uint8_divisor),
             values_cpp=f"{_cpp(encoding.low)}, {_cpp(encoding.high)}, {str(encoding.binary).lower()}",
@@ -245,6 +246,7 @@ class _Lowering:
         network, depths, shape = self.network, self.network.depths, self.network.shapes[connection.source]
         identifier = self.names.connection(connection, population)
         from_input = connection.source not in depths
+        frames = [i.name for i in network.inputs if i.frames > 1]
         weights = tuple("".join(map(self.names.tensor, m.tensors.values())) for m in connection.through)
         result = "current" if len(population.inputs) == 1 else identifier
         genn = connectivity(connection, shape, weights, population.neuron.fan_in(len(weights)))
@@ -263,6 +265,7 @@ class _Lowering:
                 connection, self.python.emitted(connection, population), result, BLOCK
             ),
             from_input=from_input,
+            computed_per="frame" if connection.source in frames else "example",
             matrix="" if from_input else genn.matrix,
             matrix_python=either if genn.matrix == "EITHER" else f'"{genn.matrix}"',
             assigned=f"{identifier} = " if genn.matrix != "DENSE" or delay else "",

@@ -49,7 +49,9 @@ class PythonText:
 
     def input_lines(self, network_input: Input) -> tuple[str, ...]:
         """The statement that declares an input."""
-        encoding, options = network_input.encoding, [f"uint8_divisor={network_input.uint8_divisor!r}"]
+        encoding, frames = network_input.encoding, network_input.frames
+        options = [f"frames={frames}"] if frames > 1 else []
+        options.append(f"uint8_divisor={network_input.uint8_divisor!r}")
         if (encoding.low, encoding.high) != (-inf, inf):
             options.append(f"values=({_number(encoding.low)}, {_number(encoding.high)})")
         options += ["binary=True"] if encoding.binary else []

@@ -36,6 +36,7 @@ from tgenn_gen.runtime.data import (
     Table,
     count_of,
     examples_problem,
+    frames_of,
     lengths_problem,
     range_problem,
     with_last_axis,
@@ -77,6 +78,7 @@ def input_table(network: Network) -> Table:
     return {
         i.name: {
             "shape": i.shape,
+            "frames": i.frames,
             "uint8_divisor": i.uint8_divisor,
             "values": (i.encoding.low, i.encoding.high, i.encoding.binary),
             "data_range": i.data_range,
@@ -112,7 +114,7 @@ def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
         raise TgennError.at(place, "T503", message)
     keys = {name: f"x[{name!r}]" if isinstance(x, Mapping) else "x" for name in names}
     arrays = {name: as_array(keys[name], given[name], place) for name in names}
-    return {i.name: with_last_axis(arrays[i.name], i.shape) for i in inputs}
+    return {i.name: with_last_axis(arrays[i.name], i.example_shape) for i in inputs}
 
 
 def checked(
@@ -160,6 +162,8 @@ def steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
     yield from whole_number("timesteps", timesteps, 1, most)
     if timesteps <= start:
         yield f"timesteps is {timesteps}, expected more than {start}, where the readout starts", ""
+    if timesteps % (frames := frames_of(input_table(network))):
+        yield f"timesteps is {timesteps}, expected a multiple of {frames}, the frames of an example", ""
 
 
 def simulated_batches(

@@ -30,6 +30,18 @@ def meaning_problems(network: Network) -> list[Problem]:
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
             message = f"expected at most {MAX_NEURONS} elements, got {elements}"
             found.append(Problem(("inputs", index, "shape"), "T208", message))
+        if network.simulation.timesteps % network_input.frames:
+            message = (
+                f"{network.simulation.timesteps} time steps are not a multiple of {network_input.frames}"
+            )
+            hint = "each frame is shown for as many steps: change frames or simulation.timesteps"
+            found.append(Problem(("inputs", index, "frames"), "T210", message, hint))
+        if network_input.frames > 1 and network.few_spike:
+            message = f"expected frames 1 with the few-spike code, got {network_input.frames}"
+            hint = (
+                "use a rate code, in which all steps count equally: in this code the first steps count most"
+            )
+            found.append(Problem(("inputs", index, "frames"), "T213", message, hint))
         if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
             message = f"expected [smallest, largest], got {list(network_input.data_range)}"
             found.append(Problem(("inputs", index, "data_range"), "T220", message))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import Examples, count_of
+from .data import Examples, count_of, frames_of
 from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
 from .messages import RunError
 from .random_numbers import random_keys
@@ -109,7 +109,7 @@ class GeNNNetwork(RunnableNetwork):
         self._names[group.name] = name
 
     def inject(self, group: Any, current: Callable[..., np.ndarray], *inputs: str) -> None:
-        """At local step 0 of a population, set its I_const to current(examples of these inputs).
+        """Where a population begins with an example or a frame, set its I_const to current(of these inputs).
 
         current: takes float64 arrays (batch, *input shape). Its result is rounded to float32 once, so that
         the order of summation does not matter.
@@ -335,7 +335,7 @@ class GeNNNetwork(RunnableNetwork):
     def _starts(
         self, examples: Examples, numbers: range, timesteps: int
     ) -> dict[int, list[tuple[int, Callable[[int], None]]]]:
-        """{step of a window: what to do when populations begin with a batch there}.
+        """{step of a window: what to do when populations begin with a batch, or with frames of it, there}.
 
         Pairs: how many windows after the first population, and a function of the batch's index.
         """
@@ -344,19 +344,39 @@ class GeNNNetwork(RunnableNetwork):
             ago, step = divmod(self._begin(group, timesteps), timesteps)
             starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
         for driven in self._driven:
-            ago, step = divmod(self._begin(driven.group, timesteps), timesteps)
-            starts[step].append((ago, partial(driven.show_next, self._currents(driven, examples))))
+            currents, frames = self._currents(driven, examples), self._frames(driven)
+            for frame in range(frames):
+                begin = self._begin(driven.group, timesteps) + frame * timesteps // frames
+                ago, step = divmod(begin, timesteps)
+                starts[step].append((ago, partial(driven.show_next, currents)))
         return starts
 
+    def _frames(self, driven: _Driven) -> int:
+        """How many currents follow one another in an example."""
+        return frames_of({name: self.inputs[name] for name in driven.inputs})
+
     def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
-        """Yield the currents of each batch; computed for many examples at once, which is faster."""
+        """Yield the currents of each batch, of one frame after the other.
+
+        They are computed for many examples at once, which is faster.
+        """
+        frames = self._frames(driven)
         given = sum(int(np.prod(self.inputs[name]["shape"])) for name in driven.inputs)
         values = max(given, driven.group.num_neurons)
-        block = self.batch_size * max(1, 2**18 // (self.batch_size * values))
+        block = self.batch_size * max(1, 2**18 // (self.batch_size * values * frames))
         for start in range(0, count_of(examples), block):
-            currents = driven.currents(self.shown(examples, start, start + block))
-            for first in range(0, len(currents), self.batch_size):
-                yield currents[first : first + self.batch_size]
+            shown = self.shown(examples, start, start + block)
+            currents = [driven.currents(self._part(shown, frame, frames)) for frame in range(frames)]
+            for first in range(0, len(currents[0]), self.batch_size):
+                for current in currents:
+                    yield current[first : first + self.batch_size]
+
+    def _part(self, shown: Examples, part: int, parts: int) -> Examples:
+        """What the inputs show in one of so many equal parts of an example, (n, *shape)."""
+        frames = {name: self.inputs[name]["frames"] for name in shown}
+        return {
+            name: x[:, part * frames[name] // parts] if frames[name] > 1 else x for name, x in shown.items()
+        }
 
     def _result(
         self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]

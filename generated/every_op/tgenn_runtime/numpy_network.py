@@ -97,8 +97,11 @@ class NumpyNetwork(RunnableNetwork):
             return self._loaded[file]
 
     def parts(self, timesteps: int) -> list[int]:
-        """The lengths of the parts of an example's time steps that are simulated one after the other."""
-        return time_blocks(timesteps)
+        """The lengths of the parts of an example's time steps that are simulated one after the other.
+
+        In a part no input changes.
+        """
+        return time_blocks(timesteps // self.frames) * self.frames
 
     def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -125,6 +128,8 @@ class NumpyNetwork(RunnableNetwork):
             examples,
             np.array(numbers),
             self.seed,
+            frames={name: entry["frames"] for name, entry in self.inputs.items()},
+            timesteps=timesteps,
             settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
@@ -135,7 +140,8 @@ class NumpyNetwork(RunnableNetwork):
             record_v=recording.v,
             spike_counts=self.spike_counts,
         )
-        for batch.steps in self.parts(timesteps):
+        for steps in self.parts(timesteps):
+            batch.begin(steps)
             self.populations(batch)
             self.settings.require_known(batch.neurons)
             require_recordable("record", recording.spikes, batch.spiking)

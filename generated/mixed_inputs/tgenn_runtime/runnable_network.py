@@ -12,9 +12,11 @@ from .data import (
     Table,
     count_of,
     examples_problem,
+    frames_of,
     lengths_problem,
     presented,
     range_problem,
+    shape_of,
     with_last_axis,
 )
 from .input_encodings import values_problem
@@ -56,6 +58,7 @@ class RunnableNetwork(ABC):
         name: str,
         shape: tuple[int, ...],
         *,
+        frames: int = 1,
         uint8_divisor: float = 1.0,
         values: tuple[float, float] = (-np.inf, np.inf),
         binary: bool = False,
@@ -64,6 +67,7 @@ class RunnableNetwork(ABC):
     ) -> None:
         """Declare an input.
 
+        frames          how many an example has, (frames, *shape); each is shown timesteps / frames steps
         uint8_divisor   uint8 examples are divided by it
         values          the smallest and the largest value that its encoding takes
         binary          whether the encoding takes only 0 and 1
@@ -72,6 +76,7 @@ class RunnableNetwork(ABC):
         """
         self.inputs[name] = {
             "shape": shape,
+            "frames": frames,
             "uint8_divisor": uint8_divisor,
             "values": (*values, binary),
             "data_range": data_range,
@@ -133,7 +138,7 @@ class RunnableNetwork(ABC):
         given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
         if sorted(given) != sorted(names):
             raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
-        examples = {name: with_last_axis(given[name], self.inputs[name]["shape"]) for name in names}
+        examples = {name: with_last_axis(given[name], shape_of(self.inputs[name])) for name in names}
         problem = examples_problem(examples, self.inputs) or lengths_problem(examples)
         if problem := problem or values_problem(examples, self.inputs):
             raise RunError(problem)
@@ -150,6 +155,14 @@ class RunnableNetwork(ABC):
         if timesteps <= start:
             message = f"{timesteps}: expected more than {start}, where the readout starts"
             raise RunError(message, option="timesteps")
+        if timesteps % self.frames:
+            message = f"{timesteps}: expected a multiple of {self.frames}, the frames of an example"
+            raise RunError(message, option="timesteps")
+
+    @property
+    def frames(self) -> int:
+        """How many times an example changes: the least common multiple of the inputs' frames."""
+        return frames_of(self.inputs)
 
     def step_weights(self, timesteps: int) -> np.ndarray:
         """The value of a spike at each step, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,10 @@ class Batch:
     The function `populations` is called for each part of the time steps (neuron_updates.time_blocks).
 
     read_weights  a function of a weight file and its shape
-    examples      {input: float32 (batch, *shape)}
+    examples      {input: float32 (batch, *shape), or (batch, frames, *shape)}
     numbers       the examples' numbers, on which random numbers depend
+    frames        {input: how many an example has}
+    timesteps     of an example
     settings      parameters of neurons that the user set
     few_spike     whether spikes are in the few-spike code: then all time steps are one part
     outputs       the names of the output populations
@@ -44,6 +46,8 @@ class Batch:
         numbers: np.ndarray,
         seed: int,
         *,
+        frames: Mapping[str, int],
+        timesteps: int,
         settings: NeuronSettings,
         few_spike: bool,
         outputs: Sequence[str],
@@ -70,13 +74,17 @@ class Batch:
         self.membrane_updates: dict[str, np.ndarray] = {}
         self._last_v: dict[str, np.ndarray] = {}
         self.neurons: dict[str, Any] = {}
-        self.steps = 0  # of the present part
+        self._frames, self._timesteps = frames, timesteps
+        self.first = self.steps = 0  # the first step of the present part, and how many it has
 
     # What reference.py calls.
 
     def example(self, name: str) -> np.ndarray:
-        """The examples of an input, float32 (1, batch, *shape): the same at each time step."""
-        return self._examples[name][None]
+        """What an input shows in this part of the time steps, float32 (1, batch, *shape)."""
+        x = self._examples[name]
+        if self._frames[name] > 1:
+            x = x[:, self.first * self._frames[name] // self._timesteps]
+        return x[None]
 
     def current(self, name: str) -> np.ndarray:
         """The constant current of an input, float64 (1, batch, *shape), so that sums do not depend on order.
@@ -157,6 +165,10 @@ class Batch:
         return Drawn(self.keys(stream), low, high, shape)
 
     # The rest is for the network.
+
+    def begin(self, steps: int) -> None:
+        """Begin the next part, of so many time steps."""
+        self.first, self.steps = self.first + self.steps, steps
 
     def count_updates(self, name: str, v_course: np.ndarray | Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""

@@ -18,6 +18,7 @@ import numpy as np
 from .data import (
     checksums,
     count_of,
+    currents_of,
     label_problem,
     labels_note,
     of_numbers,
@@ -176,7 +177,7 @@ def simulate(
     if ranks.rank:
         return
     if arguments.plot is not None and spikes:
-        images = {name: x[example] for name, x in examples.items()}
+        images = {n: x[0] for n, x in currents_of(examples, example, example + 1, net.inputs).items()}
         save_figure(draw_raster(spikes, images, f"{net.name}, example {example}"), arguments.plot)
     elif record != [] and (arguments.plot is not None or not results.recorded):
         what = "plotted" if results.recorded else "recorded or plotted"
