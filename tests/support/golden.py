@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_networks import branched, every_op, of_all_kinds, small_cnn, with_frames, with_several
+from sample_networks import branched, every_op, of_all_kinds, small_cnn, streams, with_frames, with_several
 
 from tgenn_gen import generate, save
 from tgenn_gen.network.model import Network
@@ -22,6 +22,7 @@ def golden_networks() -> dict[str, Network]:
         "every_op": every_op(),
         "mixed_inputs": with_several()["mixed_inputs"],
         "frames": with_frames()["frames"],
+        "stream": streams()["stream"],
         **{
             name: kinds[name]
             for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")

@@ -547,6 +547,18 @@ def with_frames() -> dict[str, Network]:
     }
 
 
+def streams() -> dict[str, Network]:
+    """Networks whose neurons keep V from one example to the next."""
+    networks = {
+        "stream": with_frames()["frames"],
+        **{f"stream_of_{name}": of_all_kinds()[name] for name in ("regular", "physical", "signed_poisson")},
+    }
+    return {
+        name: replace(network, name=name, simulation=replace(network.simulation, reset="never"))
+        for name, network in networks.items()
+    }
+
+
 def autoencoder() -> Network:
     """A regression: one output, of the input's shape."""
     w, neuron = Weights(8), IntegrateAndFireNeuron()

@@ -37,6 +37,7 @@ def neuron_model(
     *,
     waits: bool = False,
     few_spike: bool = False,
+    keeps_v: bool = False,
     readout: str = "",
     start: int = 0,
 ) -> NeuronModelPlan:
@@ -45,6 +46,7 @@ def neuron_model(
     waits      whether populations emit only after all steps of an example (few-spike code), so that their
                depth counts in examples
     few_spike  whether this model emits later than it receives
+    keeps_v    whether V lasts from an example to the next; it starts where the parameter `fresh` is not 0
     readout    the readout of an output population; "" for all others
     start      the first step of an example that the readout uses
     """
@@ -97,6 +99,9 @@ def neuron_model(
             *_block(f"if(emitted == 0) {{  {beginning}", latch),
             *_block("if(step == 0) {", updates.start.splitlines()),
         ]
+    elif keeps_v:
+        lines += _block(f"if(step == 0) {{  {beginning}", latch)
+        lines += _block("if(step == 0 && fresh != 0.0) {  // a new stream", updates.start.splitlines())
     elif updates.start or latch:
         lines += _block(f"if(step == 0) {{  {beginning}, then reset", [*latch, *updates.start.splitlines()])
     lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines()]
@@ -104,7 +109,7 @@ def neuron_model(
     reset = [*([updates.reset] if updates.reset else []), *after_spike]
     return NeuronModelPlan(
         identifier=identifier,
-        params=tuple(name for name, _ in updates.params),
+        params=(*(["fresh"] if keeps_v else []), *(name for name, _ in updates.params)),
         variables=tuple(variables),
         sim_code="\n".join(lines),
         threshold=updates.threshold,

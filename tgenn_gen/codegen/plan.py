@@ -216,6 +216,7 @@ class Plan:
     document_sha256    of network.yaml
     dt                 the length of a time step in ms, a literal
     timesteps          the default number of time steps per example
+    reset              when neurons start anew: example or never
     few_spike          whether its spikes are in the few-spike code
     latency            time steps from the input of a population to its spikes, an expression in C++
     delayed            whether any connection has a delay
@@ -240,6 +241,7 @@ class Plan:
     dt: str
     timesteps: int
     few_spike: bool
+    reset: str
     latency: str
     delayed: bool
     signed: bool

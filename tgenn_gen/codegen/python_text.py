@@ -33,6 +33,7 @@ class PythonText:
         network = self.network
         options = [f"dt={self.dt!r}", f"default_timesteps={network.simulation.timesteps}"]
         options += ["few_spike=True"] if network.few_spike else []
+        options += ['reset="never"'] if network.simulation.reset == "never" else []
         if len(network.outputs) > 1:
             names = ", ".join(f'"{o.population}"' for o in network.outputs)
             options.append(f"outputs=({names})")
@@ -44,6 +45,7 @@ class PythonText:
         network = self.network
         options = [f"default_timesteps={network.simulation.timesteps}", f"largest={network.largest}"]
         options += ["few_spike=True"] if network.few_spike else []
+        options += ['reset="never"'] if network.simulation.reset == "never" else []
         made = f'NumpyNetwork("{network.name}", __file__, populations, {", ".join(options)}, **options)'
         return call_lines("net = ", made, indent=BLOCK)
 

@@ -248,6 +248,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
         default_timesteps=timesteps,
         largest=network.largest,
         few_spike=network.few_spike,
+        reset=network.simulation.reset,
         batch_size=batch_size,
         seed=seed,
     )

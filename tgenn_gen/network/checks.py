@@ -230,6 +230,10 @@ def _bias_problems(population: Population, path: PathInDocument) -> list[Problem
 
 def _output_problems(network: Network) -> list[Problem]:
     found = []
+    if network.few_spike and network.simulation.reset == "never":
+        message = "expected reset example with the few-spike code, got never"
+        hint = "remove reset: few-spike neurons decode each example on its own"
+        found.append(Problem(("simulation", "reset"), "T213", message, hint))
     names = [p.name for p in network.populations]
     timesteps = network.simulation.timesteps
     if network.few_spike and timesteps > MAX_FEW_SPIKE_STEPS:

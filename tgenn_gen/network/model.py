@@ -35,10 +35,13 @@ class Simulation:
     Attributes:
         dt: The time step in ms.
         timesteps: How many steps each example is shown: presentation time / `dt`.
+        reset: "example": neurons start anew with each example. "never": examples are a stream, and neurons
+            keep V from one to the next. Counts and readouts are of each example in both cases.
     """
 
     dt: float = 1.0
     timesteps: int = 16
+    reset: str = rarely("example")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
@@ -58,12 +58,13 @@ class NumpyNetwork(RunnableNetwork):
         default_timesteps: int,
         largest: int,
         few_spike: bool = False,
+        reset: str = "example",
         timesteps: int | None = None,
         batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
-        super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        super().__init__(name, script, timesteps=steps, few_spike=few_spike, reset=reset, seed=seed)
         if batch_size is not None and batch_size < 1:
             raise RunError(f"{batch_size}: expected at least 1", option="batch_size")
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
@@ -72,6 +73,8 @@ class NumpyNetwork(RunnableNetwork):
         self._loading = Lock()
         self.spike_counts: SpikeCounts = spike_counts
         self.count_updates = False
+        self._stream: Batch | None = None  # of the steps of an example so far
+        self._steps = 0  # of the stream
 
     def output(
         self,
@@ -109,21 +112,80 @@ class NumpyNetwork(RunnableNetwork):
     def batches(
         self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
+        self._stream, self._steps = None, 0
         total = count_of(examples)
+        if self.reset == "never":
+            yield from self._one_after_the_other(examples, numbers, timesteps, recording)
+            return
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
         at_a_time = 1 if self.few_spike and not self.count_updates else self.parts(timesteps)[0]
         size = self.batch_size or batch_size_that_fits(at_a_time, self.largest, read * timesteps)
 
         def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
-            return self._simulated(shown, numbers[start : start + size], timesteps, recording)
+            batch = self._batch(shown, numbers[start : start + size], timesteps, recording)
+            return self._simulated(batch, timesteps, recording)
 
         yield from in_threads(simulated, range(0, total, size))
 
-    def _simulated(self, examples: Examples, numbers: range, timesteps: int, recording: Recording) -> Result:
-        """The result of a batch."""
+    def _one_after_the_other(
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
+    ) -> Iterator[Result]:
+        """Simulate the examples of a stream: neurons keep their state from one to the next."""
+        if self.batch_size not in (None, 1):
+            message = f"{self.batch_size}: expected 1, because the examples are a stream"
+            raise RunError(message, option="batch_size")
+        before = None
+        for index, number in enumerate(numbers):
+            shown = self.shown(examples, index, index + 1)
+            batch = self._batch(shown, [number], timesteps, recording, before)
+            yield self._simulated(batch, timesteps, recording)
+            before = batch
+
+    @property
+    def delays(self) -> dict[str, int]:
+        return dict.fromkeys(self.outputs, 0)
+
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        if self.few_spike:
+            raise RunError("few-spike neurons decode whole examples: use `run`")
+        shown, local = self.shown_in_step(x), self._steps % self.timesteps
+        size = count_of(shown)
+        if self._stream is not None and size != self._stream.size:
+            raise RunError(f"{size} examples in a step, expected {self._stream.size}")
+        if local == 0:
+            first = self._steps // self.timesteps * size
+            before = self._stream if self.reset == "never" else None
+            self._stream = self._batch(
+                shown, range(first, first + size), self.timesteps, Recording(()), before
+            )
+        self._steps += 1
+        stream = self._stream
+        assert stream is not None
+        stream.begin_with(shown)
+        self.populations(stream)
+        answers: dict[str, np.ndarray | None] = {}
+        weights = self.step_weights(self.timesteps)[: local + 1]
+        for name, output in self.outputs.items():
+            course = np.concatenate(stream.emitted[name])
+            stream.emitted[name] = [course]
+            read = course[-1]
+            if local >= output["start"]:
+                read = self._read[name](course, output["start"], weights)[-1]
+            answers[name] = self.answer(name, read, local)
+        return answers
+
+    def _batch(
+        self,
+        examples: Examples,
+        numbers: Sequence[int],
+        timesteps: int,
+        recording: Recording,
+        before: Batch | None = None,
+    ) -> Batch:
+        """A batch of examples with these numbers. before: the examples that they follow in a stream."""
         from_start = all(not output["start"] for output in self.outputs.values())
-        batch = Batch(
+        return Batch(
             self.weights,
             examples,
             np.array(numbers),
@@ -139,7 +201,11 @@ class NumpyNetwork(RunnableNetwork):
             record=recording.spikes,
             record_v=recording.v,
             spike_counts=self.spike_counts,
+            before=before,
         )
+
+    def _simulated(self, batch: Batch, timesteps: int, recording: Recording) -> Result:
+        """The result of a batch."""
         for steps in self.parts(timesteps):
             batch.begin(steps)
             self.populations(batch)

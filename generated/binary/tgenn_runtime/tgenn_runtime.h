@@ -1288,6 +1288,16 @@ public:
 #endif
     }
 
+    //! Declares that examples are a stream: neurons keep V from one to the next
+    void neverReset()
+    {
+        m_Stream = true;
+        if(m_Settings.shard.count > 1) {
+            throw std::runtime_error("TGENN_RUN_SHARD: leave it out: the examples are a stream, in "
+                                     "which neurons keep V (reset: never)");
+        }
+    }
+
     //! Time steps per example
     unsigned int timesteps() const { return m_Settings.timesteps; }
 
@@ -1317,6 +1327,10 @@ public:
     void add(GeNN::NeuronGroup *neurons, const std::string &name, int64_t depth, const std::vector<std::string> &counts)
     {
         neurons->setParamDynamic("timesteps");  // so that other timesteps need no new code
+        const auto &params = neurons->getParams();
+        if(params.find("fresh") != params.end()) {
+            neurons->setParamDynamic("fresh");
+        }
         m_Populations.push_back({name, neurons->getName(), depth, counts, {}, {}, -1});
     }
 
@@ -1493,9 +1507,10 @@ private:
     //! Examples at a time
     unsigned int batchSize() const
     {
-        if(onCPU()) {
+        if(onCPU() || m_Stream) {
             if(m_Settings.batchSize > 1) {
-                throw std::runtime_error("TGENN_RUN_BATCH_SIZE: expected 1 on the CPU backend");
+                throw std::runtime_error(std::string("TGENN_RUN_BATCH_SIZE: expected 1")
+                                         + (m_Stream ? ", because the examples are a stream" : " on the CPU backend"));
             }
             return 1;
         }
@@ -1596,6 +1611,9 @@ private:
                 if(step == begin % timesteps() && first >= 0 && first < total) {
                     const size_t count = static_cast<size_t>(std::min(batch, total - first));
                     const GeNN::NeuronGroup &neurons = *model.findNeuronGroup(p.group);
+                    if(neurons.getParams().count("fresh") > 0 && part == 0) {
+                        runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(first == 0 ? 1.0 : 0.0));
+                    }
                     if(p.stream >= 0 && part == 0) {
                         setKeys(p, *runtime.getArray(neurons, "key"), static_cast<size_t>(first));
                     }
@@ -1740,6 +1758,7 @@ private:
     double m_DT;
     unsigned int m_Timesteps;
     bool m_FewSpike;
+    bool m_Stream = false;  // whether neurons keep V from one example to the next
     unsigned int m_Start;
     uint64_t m_SparseBytes;
     std::string m_DocumentHash;

@@ -37,6 +37,7 @@ class Batch:
     record        populations to record spikes of; None: all that spike
     record_v      populations to record V of
     spike_counts  the function of that name, or one that does the same
+    before        the batch that this one follows in a stream: neurons keep their state
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Batch:
         record: Sequence[str] | None,
         record_v: Sequence[str],
         spike_counts: SpikeCounts,
+        before: Batch | None = None,
     ) -> None:
         self.weights, self._spike_counts = read_weights, spike_counts
         self.few_spike, self.every_step = few_spike, every_step
@@ -74,6 +76,10 @@ class Batch:
         self.membrane_updates: dict[str, np.ndarray] = {}
         self._last_v: dict[str, np.ndarray] = {}
         self.neurons: dict[str, Any] = {}
+        for name, kept in ({} if before is None else before.neurons).items():
+            if hasattr(kept, "next_example"):
+                kept.next_example()
+                self.neurons[name] = kept
         self._frames, self._timesteps = frames, timesteps
         self.first = self.steps = 0  # the first step of the present part, and how many it has
 
@@ -126,8 +132,8 @@ class Batch:
         """
         if name not in self.neurons:
             self.neurons[name] = neurons(**self._settings.applied(name, parameters))
-            if "v_course" in inspect.signature(self.neurons[name].run).parameters:
-                self.with_v.append(name)
+        if name not in self.with_v and "v_course" in inspect.signature(self.neurons[name].run).parameters:
+            self.with_v.append(name)
         if bias is not None:
             bias = bias * self._steps_of(self.neurons[name], current)
             if current.dtype == np.float32:
@@ -169,6 +175,16 @@ class Batch:
     def begin(self, steps: int) -> None:
         """Begin the next part, of so many time steps."""
         self.first, self.steps = self.first + self.steps, steps
+
+    def begin_with(self, examples: Examples) -> None:
+        """Begin the next time step, in which the inputs show these examples or frames."""
+        self._examples, self._frames = examples, dict.fromkeys(examples, 1)
+        self.begin(1)
+
+    @property
+    def size(self) -> int:
+        """The number of examples."""
+        return len(self._numbers)
 
     def count_updates(self, name: str, v_course: np.ndarray | Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""

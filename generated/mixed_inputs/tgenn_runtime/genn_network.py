@@ -57,6 +57,7 @@ class GeNNNetwork(RunnableNetwork):
         dt: float,
         default_timesteps: int,
         few_spike: bool = False,
+        reset: str = "example",
         outputs: Sequence[str] = (),
         timesteps: int | None = None,
         backend: str | None = None,
@@ -66,7 +67,7 @@ class GeNNNetwork(RunnableNetwork):
         build_dir: str | Path | None = None,
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
-        super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        super().__init__(name, script, timesteps=steps, few_spike=few_spike, reset=reset, seed=seed)
         self.outputs = {output: {} for output in outputs}
         self.backend = backend or next(iter(backend_modules))
         if self.backend not in backend_modules:
@@ -177,7 +178,8 @@ class GeNNNetwork(RunnableNetwork):
             values = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
             # outputs after each step take up to 256 MB
             in_memory = max(1, 2**26 // (self.timesteps * values))
-            self.batch_size = 1 if self.backend == CPU else min(MAX_BATCH, examples, in_memory)
+            alone = self.backend == CPU or self.reset == "never"
+            self.batch_size = 1 if alone else min(MAX_BATCH, examples, in_memory)
         steps = f"_{self.timesteps}" if self.few_spike else ""
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
@@ -204,9 +206,10 @@ class GeNNNetwork(RunnableNetwork):
             raise
 
     def _parameters(self, population: str) -> dict[str, float]:
-        """The values of a population's dynamic parameters, but for timesteps."""
+        """The values of a population's dynamic parameters, but for those that the host sets."""
         given = self.model.parameters[self.populations[population].name]
-        return self.settings.applied(population, {n: v for n, v in given.items() if n != "timesteps"})
+        own = {n: v for n, v in given.items() if n not in ("timesteps", "fresh")}
+        return self.settings.applied(population, own)
 
     def _push_parameters(self, population: str) -> None:
         for name, value in self._parameters(population).items():
@@ -239,13 +242,12 @@ class GeNNNetwork(RunnableNetwork):
             raise RunError(f"there is no population {population} with a variable {variable}")
         return values_of(self.populations[population], variable).copy()
 
-    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> None:
-        """Show x (batch, *input shape), or {input: array}, for one time step, and simulate that step.
+    @property
+    def delays(self) -> dict[str, int]:
+        return {name: self._first(name, self.timesteps) for name in self.outputs}
 
-        A population at depth d sees x d steps later. Each population resets after `timesteps` of its steps,
-        as for a new example: build the network with the timesteps of an episode. Raises RunError.
-        """
-        examples = self.examples_of(x)
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        examples = self.shown_in_step(x)
         self.load(count_of(examples))
         if count_of(examples) != self.batch_size:
             raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
@@ -260,12 +262,22 @@ class GeNNNetwork(RunnableNetwork):
             if local == 0 and example >= 0:
                 first = example * self.batch_size
                 self._set_keys(group, stream, np.arange(first, first + self.batch_size))
+        for group in self._fresh:
+            example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
+            if local == 0 and example >= 0:
+                self._set_fresh(group, example)
         for driven in self._driven:
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
-                driven.show(driven.currents(self.shown(self._shown[ago], 0, self.batch_size)))
+                driven.show(driven.currents(self._shown[ago]))
         self.model.timestep = step % self.timesteps  # time is float32 on the device, so it must stay small
         self.model.step_time()
+        answers: dict[str, np.ndarray | None] = {}
+        for name, variable in self._reads.items():
+            local = step - self._first(name, self.timesteps)
+            read = values_of(self.populations[name], variable) if local >= 0 else None
+            answers[name] = None if read is None else self.answer(name, read, local % self.timesteps)
+        return {name: answers[name] for name in self.outputs}
 
     def shape(self, group: Any, shape: tuple[int, ...]) -> None:
         """Declare the shape of a population; without that it is (neurons,)."""
@@ -284,6 +296,9 @@ class GeNNNetwork(RunnableNetwork):
         if self.few_spike and timesteps != self.timesteps:
             raise RunError(f"{timesteps}: this network was built for {self.timesteps}", option="timesteps")
         self.prepare(count_of(examples), recording)
+        if self.reset == "never" and self.batch_size != 1:
+            message = f"{self.batch_size}: expected 1, because the examples are a stream"
+            raise RunError(message, option="batch_size")
         self._set_timesteps(timesteps)
         self._step = 0
         groups = self.populations
@@ -297,10 +312,7 @@ class GeNNNetwork(RunnableNetwork):
         if recording.details:
             each_step += [read for read in reads if read not in each_step]
             latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
-        firsts = {  # the global step at which it emits the spikes of its local step 0
-            name: self._begin(group, timesteps) + (timesteps - 1 if self.few_spike and name in spiking else 0)
-            for name, group in groups.items()
-        }
+        firsts = {name: self._first(name, timesteps) for name in groups}
 
         size = self.batch_size
         count = -(-count_of(examples) // size)
@@ -343,6 +355,9 @@ class GeNNNetwork(RunnableNetwork):
         for group, stream in self._streams:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
             starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
+        for group in self._fresh:
+            ago, step = divmod(self._begin(group, timesteps), timesteps)
+            starts[step].append((ago, partial(self._set_fresh, group)))
         for driven in self._driven:
             currents, frames = self._currents(driven, examples), self._frames(driven)
             for frame in range(frames):
@@ -415,6 +430,21 @@ class GeNNNetwork(RunnableNetwork):
     def _begin(self, group: Any, timesteps: int) -> int:
         """The global step at which a population is at its local step 0."""
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
+
+    def _first(self, name: str, timesteps: int) -> int:
+        """The global step at which a population emits the spikes of its local step 0."""
+        group = self.populations[name]
+        late = timesteps - 1 if self.few_spike and "spike_count" in group.vars else 0
+        return self._begin(group, timesteps) + late
+
+    @property
+    def _fresh(self) -> list[Any]:
+        """The populations that keep V from an example to the next."""
+        return [group for group in self.populations.values() if "fresh" in group.params]
+
+    def _set_fresh(self, group: Any, example: int) -> None:
+        """Let V start anew with the first example of a stream."""
+        group.set_dynamic_param_value("fresh", float(example == 0))
 
     def _set_keys_of_batch(self, group: Any, stream: int, numbers: range, batch: int) -> None:
         shown = numbers[batch * self.batch_size : (batch + 1) * self.batch_size]

@@ -98,6 +98,23 @@ def check_saving(arguments: argparse.Namespace) -> None:
             raise RunError("add --json RESULT.json, which keeps what is done", option=option)
 
 
+def check_stream(net: RunnableNetwork, arguments: argparse.Namespace, ranks: Ranks) -> None:
+    """Raise RunError for options that share or skip examples, where these are a stream."""
+    if net.reset != "never":
+        return
+    shared = {
+        "shard": arguments.shard.count > 1,
+        "resume": arguments.resume,
+        "jobs": getattr(arguments, "jobs", None) not in (None, 1),
+        "devices": len(getattr(arguments, "devices", ())) > 1,
+    }
+    reason = "the examples are a stream, in which neurons keep V (reset: never)"
+    for option in (option for option, given in shared.items() if given):
+        raise RunError(f"--{option}: leave it out: {reason}")
+    if ranks.size > 1:
+        raise RunError(f"start one process: {reason}")
+
+
 def simulate(
     net: RunnableNetwork,
     arguments: argparse.Namespace,
@@ -115,6 +132,7 @@ def simulate(
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     check_saving(arguments)
+    check_stream(net, arguments, ranks)
     for population, name, value in arguments.settings:
         net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)

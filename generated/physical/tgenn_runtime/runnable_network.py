@@ -23,7 +23,7 @@ from .input_encodings import values_problem
 from .messages import RunError, note
 from .neuron_settings import NeuronSettings
 from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, step_weights
-from .readout_functions import each_step, steps_so_far
+from .readout_functions import activated, each_step, steps_so_far
 from .results import Recording, Result, joined
 from .weights import ProjectFolder
 
@@ -37,11 +37,15 @@ class RunnableNetwork(ABC):
     script      the script of a project that defines it; None without a project
     timesteps   time steps per example
     few_spike   whether its spikes are in the few-spike code
+    reset       "example": neurons start anew with each example; "never": examples are a stream
     shapes      {population: its shape}, of those that spike, once something was simulated
     """
 
-    def __init__(self, name: str, script: str | None, *, timesteps: int, few_spike: bool, seed: int) -> None:
+    def __init__(
+        self, name: str, script: str | None, *, timesteps: int, few_spike: bool, reset: str, seed: int
+    ) -> None:
         self.name, self.timesteps, self.few_spike, self.seed = name, timesteps, few_spike, seed
+        self.reset = reset
         self.inputs: Table = {}
         self.outputs: Table = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -132,17 +136,40 @@ class RunnableNetwork(ABC):
         recording = Recording(record, record_v)
         return joined(self.batches(examples, range(count_of(examples)), steps, recording))
 
+    @property
+    @abstractmethod
+    def delays(self) -> dict[str, int]:
+        """{output: how many steps after an input `step` gives the answer to it}."""
+
+    @abstractmethod
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        """Show x (batch, *input shape), or {input: array}, for one time step, and simulate that step.
+
+        Returns {output: the ANN's output (batch, *shape)}, of the time steps of an example so far, up to the
+        one that was shown `delays[output]` steps ago; None in the first steps. An example has `timesteps`
+        steps; then the next one begins, as `reset` says. The first call after `run` begins a new stream.
+
+        Raises RunError: the network cannot take x, or x has another batch size than before.
+        """
+
     def examples_of(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
         """An array, or {input: array}, as {input: examples}. Raises RunError if the network cannot take x."""
-        names = list(self.inputs)
-        given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
-        if sorted(given) != sorted(names):
-            raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
-        examples = {name: with_last_axis(given[name], shape_of(self.inputs[name])) for name in names}
-        problem = examples_problem(examples, self.inputs) or lengths_problem(examples)
-        if problem := problem or values_problem(examples, self.inputs):
-            raise RunError(problem)
-        return examples
+        return examples_for(x, self.inputs)
+
+    def shown_in_step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
+        """What `step` shows, as the encodings take it: {input: float32 (batch, *shape)}. Raises RunError."""
+        inputs = {name: {**entry, "frames": 1} for name, entry in self.inputs.items()}
+        return presented(examples_for(x, inputs), 0, None, inputs)
+
+    def answer(self, name: str, read: np.ndarray, step: int) -> np.ndarray:
+        """The ANN's output of an output population after a step of an example, from what is read there."""
+        output = self.outputs[name]
+        if step < output["start"]:
+            read = np.zeros(read.shape, np.float32)
+        so_far = steps_so_far(self.step_weights(self.timesteps), output["start"])[step]
+        read = read.reshape(1, -1, *output["shape"])
+        logits = self.readouts[name](read, each_step(so_far, read))
+        return activated(logits, output["activation"])[0]
 
     def check_timesteps(self, timesteps: int) -> None:
         """Raise RunError where the network cannot run, or be read out, for so many time steps."""
@@ -184,6 +211,19 @@ class RunnableNetwork(ABC):
     def shown(self, examples: Examples, start: int, stop: int) -> Examples:
         """Examples `start` to `stop` - 1 as the encodings take them, float32."""
         return presented(examples, start, min(stop, count_of(examples)), self.inputs)
+
+
+def examples_for(x: np.ndarray | Mapping[str, np.ndarray], inputs: Table) -> Examples:
+    """An array, or {input: array}, as {input: examples}. Raises RunError if the inputs cannot take x."""
+    names = list(inputs)
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
+    if sorted(given) != sorted(names):
+        raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
+    examples = {name: with_last_axis(given[name], shape_of(inputs[name])) for name in names}
+    problem = examples_problem(examples, inputs) or lengths_problem(examples)
+    if problem := problem or values_problem(examples, inputs):
+        raise RunError(problem)
+    return examples
 
 
 def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:

@@ -268,7 +268,7 @@ def frames_mean(x: np.ndarray, frames: int) -> np.ndarray:
     return x if frames == 1 else x.mean(axis=1, dtype=np.float32)
 
 
-def _values_of(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
+def _values_of(examples: Examples, start: int, stop: int | None, inputs: Table) -> Examples:
     """Examples `start` to `stop` - 1 with all their frames, float32."""
     return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
 
@@ -278,8 +278,11 @@ def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np
     return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
 
 
-def presented(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
-    """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets."""
+def presented(examples: Examples, start: int, stop: int | None, inputs: Table) -> Examples:
+    """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets.
+
+    stop: None stands for the last one.
+    """
     values = _values_of(examples, start, stop, inputs)
     return {name: x - inputs[name]["offset"] for name, x in values.items()}
 

@@ -3,6 +3,7 @@
 `run(current, steps)` simulates the next `steps` time steps and returns what the population emits, an array
 (steps, batch, ...). The input current is (steps, batch, ...), or (1, batch, ...) if it is constant.
 If a list `v_course` is given, V after each step, (batch, ...), is appended to it.
+`next_example()`, where a class has it, keeps the state for the next example of a stream.
 
 Few-spike neurons decode their whole input before they emit. So they emit one value for each example, uint16
 (1, batch, ...): the sum of 2^(K - 1 - k) over the steps k at which they spike. Their current is the sum over
@@ -54,6 +55,9 @@ class IntegrateAndFire:
             v_course.extend(course)
         return spikes
 
+    def next_example(self) -> None:
+        """Keep the state for the next example of a stream."""
+
 
 class SignedIntegrateAndFire:
     """Integrate-and-fire neurons that can take spikes back: spikes of +1 and -1, int8.
@@ -90,6 +94,10 @@ class SignedIntegrateAndFire:
         if v_course is not None:
             v_course.extend(course)
         return spikes
+
+    def next_example(self) -> None:
+        """Keep V for the next example of a stream, which has its own sum of spikes."""
+        self.sum = np.zeros(1, np.float32)
 
 
 class FewSpike:

@@ -16,6 +16,7 @@ class Encoding(ABC):
 
     kind: ClassVar[str]
     spikes: ClassVar[bool] = True  # whether the input is a population that spikes, or a current
+    keeps_v: ClassVar[bool] = False  # as of neurons
     signed: bool = False  # whether spikes have a sign
     low: float = -np.inf  # the range of values that it accepts
     high: float = np.inf

@@ -24,6 +24,7 @@ class IntegrateAndFireInput(Encoding):
     """
 
     kind: ClassVar[str] = "integrate_and_fire"
+    keeps_v: ClassVar[bool] = True
     low = 0.0
     high = 1.0
     threshold: float = 1.0

@@ -35,6 +35,7 @@ class IntegrateAndFireNeuron(Neuron):
 
     kind: ClassVar[str] = "integrate_and_fire"
     readouts: ClassVar[tuple[str, ...]] = ("spike_count", "first_spike")
+    keeps_v: ClassVar[bool] = True
     threshold: float = 1.0
     reset: str = "subtract"
     v_init: float | str | Tensor = 0.5

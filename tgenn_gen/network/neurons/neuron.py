@@ -20,6 +20,7 @@ class Neuron(ABC):
     kind: ClassVar[str]
     readouts: ClassVar[tuple[str, ...]]  # that can be used for it
     spikes: ClassVar[bool] = True
+    keeps_v: ClassVar[bool] = False  # whether V lasts from an example to the next with reset: never
     relays: ClassVar[bool] = False  # whether it passes on spikes of its sources, at their scale
     signed: bool = False  # whether spikes have a sign
     few_spike: bool = False  # whether it uses the few-spike code: each step has its own weight
