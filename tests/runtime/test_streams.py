@@ -1,4 +1,4 @@
-"""Streams: networks whose neurons keep V from an example to the next, and `step`, one input after the other."""
+"""Streams: networks whose neurons keep V from an example to the next; `step`, one input after the other."""
 
 from __future__ import annotations
 
