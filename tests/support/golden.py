@@ -23,7 +23,7 @@ def golden_networks() -> dict[str, Network]:
         "mixed_inputs": with_several()["mixed_inputs"],
         **{
             name: kinds[name]
-            for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")
+            for name in ("signed_poisson", "few_spike", "leaky", "physical", "binary", "signed_maximum")
         },
     }
 
