@@ -34,10 +34,10 @@ def populations(net: Batch) -> None:
         "stem",
         LeakyIntegrateAndFire,
         current,
-        decay=0.951229424500714,
         threshold=1.0,
         reset="subtract",
         v_init=stem_v_init,
+        decay=0.951229424500714,
     )
     del image
 
@@ -50,10 +50,10 @@ def populations(net: Batch) -> None:
         LeakyIntegrateAndFire,
         current,
         bias=branch_bias,
-        decay=0.75,
         threshold=1.0,
         reset="subtract",
         v_init=0.0,
+        decay=0.75,
         syn_decay=0.6,
     )
 
@@ -66,10 +66,10 @@ def populations(net: Batch) -> None:
         "sum",
         LeakyIntegrateAndFire,
         maps.added(stem_to_sum, branch_to_sum),
-        decay=0.8464817248906141,
         threshold=0.75,
         reset="subtract",
         v_init=0.25,
+        decay=0.8464817248906141,
         refractory_steps=2,
     )
     del stem, branch, stem_to_sum, branch_to_sum
@@ -84,11 +84,11 @@ def populations(net: Batch) -> None:
         LeakyIntegrateAndFire,
         current,
         bias=classes_bias,
-        decay=0.8948393168143698,
         threshold=-57.0,
         reset="to_rest",
         v_init=net.uniform(4, -60.0, -57.0, (5,)),
         v_rest=-60.0,
+        decay=0.8948393168143698,
         gain=3.785784594682688,
         refractory_steps=1,
         syn_decay=0.513417119032592,
@@ -109,4 +109,4 @@ def build(**options: Any) -> NumpyNetwork:
 
 if __name__ == "__main__":
     main(build, "leaky", timesteps=7)
-# tgenn_gen: the sha256 of all lines above is 3dd2020ae46113902a89abe4e1c782fba5f61b4bc56e2e8bf880c089fdf7f976
+# tgenn_gen: the sha256 of all lines above is df993e4a5af8ab163c375edbaa1b9eda7bc2d01146d455d5f664296037b80167

@@ -66,9 +66,9 @@ class LeakyIntegrateAndFire:
     """
 
     def __init__(  # type: ignore[no-untyped-def]
-        self, decay, threshold, reset, v_init, v_rest=0.0, gain=1.0, refractory_steps=0, syn_decay=None
+        self, threshold, reset, v_init, decay, v_rest=0.0, gain=1.0, refractory_steps=0, syn_decay=None
     ):
-        self.decay, self.threshold, self.reset = np.float32(decay), np.float32(threshold), reset
+        self.threshold, self.reset, self.decay = np.float32(threshold), reset, np.float32(decay)
         self.v_rest, self.gain = np.float32(v_rest), np.float32(gain)
         self.refractory_steps = np.float32(refractory_steps)
         self.syn_decay = None if syn_decay is None else np.float32(syn_decay)

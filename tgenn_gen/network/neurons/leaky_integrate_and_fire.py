@@ -75,7 +75,7 @@ class LeakyIntegrateAndFireNeuron(MembraneNeuron):
         return super().unit(dt) * settled
 
     def call(self, dt: float) -> Call:
-        arguments = {"decay": self.decay(self.tau, dt), **self._arguments()}
+        arguments = {**self._arguments(), "decay": self.decay(self.tau, dt)}
         if self.capacitance is not None:
             arguments["gain"] = self.gain(dt)
         if self.refractory:
