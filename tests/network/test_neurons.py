@@ -108,14 +108,22 @@ class StepByStep:
     """One neuron, written out: what it emits at each step, given all its currents (few-spike) or one more."""
 
     def __init__(self, neuron, v_init):
-        self.neuron, self.v, self.sum = neuron, v_init, 0
+        self.neuron, self.v, self.sum, self.i_syn, self.waits = neuron, v_init, 0, 0.0, 0
 
     def emit(self, current):
         n = self.neuron
         if n.kind == "integrate":
             self.v += current
             return self.v
-        self.v += current * (1.0 if getattr(n, "capacitance", None) is None else 1.0 / n.capacitance)
+        if n.kind == "leaky_integrate_and_fire":
+            current = self.leaky_current(current)
+            if self.waits:
+                self.waits -= 1
+                return 0
+            self.v = n.v_rest + (self.v - n.v_rest) * self.left_of(n.tau) + current
+            self.waits = round(n.refractory) if self.v >= n.threshold else 0
+        else:
+            self.v += current / (1.0 if getattr(n, "capacitance", None) is None else n.capacitance)
         if n.kind == "signed_integrate_and_fire":
             spike = (
                 1 if self.v >= n.threshold else -1 if self.v < n.negative_threshold and self.sum > 0 else 0
@@ -127,6 +135,19 @@ class StepByStep:
             return 0
         self.v = {"subtract": self.v - (n.threshold - n.v_rest), "zero": 0.0, "to_rest": n.v_rest}[n.reset]
         return 1
+
+    def left_of(self, tau):
+        """What is left of something after a step of 1 ms."""
+        return 1 - 1 / tau if self.neuron.integration == "euler" else np.exp(-1 / tau)
+
+    def leaky_current(self, current):
+        """What leaky neurons add to V; their I_syn goes on."""
+        n = self.neuron
+        if n.tau_syn is not None:
+            self.i_syn = self.i_syn * self.left_of(n.tau_syn) + current
+            current = self.i_syn
+        resistance = None if n.capacitance is None else n.tau / n.capacitance
+        return current if resistance is None else current * resistance * (1 - self.left_of(n.tau))
 
 
 def few_spike_course(neuron, currents, v_init):
@@ -282,7 +303,8 @@ def test_few_spike_neurons_emit_digit_by_digit_for_any_threshold(threshold, curr
 
 
 @pytest.mark.parametrize(
-    "name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum", "frames_of_regular"]
+    "name",
+    ["signed", "poisson", "physical", "binary", "leaky", "maximum", "signed_maximum", "frames_of_regular"],
 )
 def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
     network = {**of_all_kinds(), **with_frames()}[name]

@@ -25,7 +25,7 @@ def golden_networks() -> dict[str, Network]:
         "stream": streams()["stream"],
         **{
             name: kinds[name]
-            for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")
+            for name in ("signed_poisson", "few_spike", "leaky", "physical", "binary", "signed_maximum")
         },
     }
 

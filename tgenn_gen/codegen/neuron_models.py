@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tgenn_gen.codegen.python_lines import list_lines
 from tgenn_gen.network.genn_code import Updates
 
 RESET_WIDTH = 80  # columns of the reset code in one line
+INDENT = 4  # columns of indentation of an argument of a model in simulate.py
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class NeuronModelPlan:
     sim_code    GeNN code of one step
     threshold   GeNN code of the condition for a spike; "" if it never spikes
     reset       GeNN code of the reset after a spike, one line or several
+    params_lines    Python that declares the parameters in simulate.py
     """
 
     identifier: str
@@ -29,6 +32,7 @@ class NeuronModelPlan:
     sim_code: str
     threshold: str
     reset: str
+    params_lines: tuple[str, ...]
 
 
 def neuron_model(
@@ -107,13 +111,17 @@ def neuron_model(
     lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines()]
     # the reset code computes the sign, which the counters need
     reset = [*([updates.reset] if updates.reset else []), *after_spike]
+    params = (*(["fresh"] if keeps_v else []), *(name for name, _ in updates.params))
+    declared = ["*CLOCK", *(f'("{name}", "scalar")' for name in params)]
+    params_lines = list_lines("params=", declared, ",", indent=INDENT) if params else ("params=CLOCK,",)
     return NeuronModelPlan(
         identifier=identifier,
-        params=(*(["fresh"] if keeps_v else []), *(name for name, _ in updates.params)),
+        params=params,
         variables=tuple(variables),
         sim_code="\n".join(lines),
         threshold=updates.threshold,
         reset=("\n" if sum(map(len, reset)) > RESET_WIDTH else " ").join(reset),
+        params_lines=params_lines,
     )
 
 

@@ -128,4 +128,5 @@ def _parameter_problems(neurons: Sequence[Neuron], method: Method) -> Iterator[W
         problems = schema_problems(document_data(network))
         yield from ((p.message, p.hint) for p in problems if p.path[:1] != ("outputs",))
         if not problems or all(p.path[:1] == ("outputs",) for p in problems):
-            yield from ((text, "") for text in (neuron.problem(dt), encoding.problem(dt)) if text)
+            for found in (*neuron.problems(dt), *encoding.problems(dt)):
+                yield found.message, found.hint

@@ -50,8 +50,8 @@ def meaning_problems(network: Network) -> list[Problem]:
             shape = list(offset.values.shape)
             message = f"{offset.file} has shape {shape}, expected {list(channels)} (one a channel)"
             found.append(Problem(("inputs", index, "offset"), "T206", message))
-        if problem := network_input.encoding.problem(network.simulation.dt):
-            found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
+        for field, message, hint in network_input.encoding.problems(network.simulation.dt):
+            found.append(Problem(("inputs", index, "encoding", field), "T211", message, hint))
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
         before = len(found)
@@ -122,8 +122,8 @@ def _chain_problems(
 def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
     found = []
     neuron = population.neuron
-    if problem := neuron.problem(network.simulation.dt):
-        found.append(Problem((*path, "neuron", "threshold"), "T211", problem))
+    for field, message, hint in neuron.problems(network.simulation.dt):
+        found.append(Problem((*path, "neuron", field), "T211", message, hint))
     tensors: list[tuple[PathInDocument, Tensor]] = [
         (("neuron", name), tensor) for name, tensor in neuron.tensors.items()
     ]

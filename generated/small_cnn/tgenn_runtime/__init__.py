@@ -14,8 +14,8 @@ A module imports only those above it:
     linear_maps        the linear maps of all ops
     kernels            weights that synapses share, for GeNN
     random_numbers     random numbers that depend only on their place
-    neuron_settings    neuron parameters that a user sets
     neuron_updates     the neurons in NumPy, step by step
+    neuron_settings    neuron parameters that a user sets
     input_encodings    examples to currents or spikes
     written_files      writes files completely or not at all
     raster             draws spikes

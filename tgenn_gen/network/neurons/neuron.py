@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.genn_code import Scatter, Updates
 from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.network.tensors import Tensor
+
+
+class FieldProblem(NamedTuple):
+    """What is wrong with a field of a kind, beside its others."""
+
+    field: str
+    message: str
+    hint: str = ""
 
 
 class Neuron(ABC):
@@ -62,9 +70,9 @@ class Neuron(ABC):
         """The number of firing rates above 0 that are possible in `timesteps` steps."""
         return 2**timesteps - 1 if self.few_spike else timesteps
 
-    def problem(self, dt: float) -> str:
-        """The error if its parameters do not fit together, at time steps of dt ms; "" if they do."""
-        return ""
+    def problems(self, dt: float) -> Iterator[FieldProblem]:
+        """The errors of parameters that do not fit together, at time steps of dt ms."""
+        yield from ()
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:
