@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import blocks
 from tonic_frames import (
     AUDIO,
     EVENT,
@@ -24,6 +26,7 @@ from tgenn_gen import TgennError, frames_of_events
 from tgenn_gen.cli.main import main
 from tgenn_gen.project import event_frames, event_recordings
 
+PAGE = Path(__file__).parents[2] / "docs/how-to/events.md"
 SENSOR = (HEIGHT, WIDTH, 2)
 KINDS = {"time": {}, "count": {"bins": "count"}, "window": {"window": WINDOW}}
 EVENTS, OFFSETS = random_recordings()
@@ -286,6 +289,25 @@ def test_audio_needs_neither_y_nor_polarities(tmp_path, capsys):
     assert "expected also y" in written(tmp_path, capsys, sensor="7x5x1")[1]
     assert "p is 2" not in written(tmp_path, capsys, sensor="7x1x1")[1]
     assert AUDIO.names == ("t", "x", "p")
+
+
+def test_the_page_on_events_writes_data_sets_as_tonic_has_them(tmp_path):
+    """The function of docs/how-to/events.md, on data sets with the dtypes of Tonic's."""
+    code = next(block.code for block in blocks(PAGE.read_text("utf-8")) if block.title == "with_tonic.py")
+    page = {}
+    exec(code, page)
+    for name, sensor in (("N-MNIST", SENSOR), ("DVS Gesture", SENSOR), ("SHD", (1, WIDTH, 1))):
+        events = as_audio(EVENTS)
+        if name != "SHD":
+            events = np.empty(len(EVENTS), DTYPES[name])
+            for field in "xytp":
+                events[field] = EVENTS[field]
+        data_set = list(zip(np.split(events, OFFSETS[1:-1]), LABELS, strict=True))
+        page["save_events"](tmp_path / "e.npz", data_set, page["AUDIO" if name == "SHD" else "CAMERA"])
+        with np.load(tmp_path / "e.npz") as saved, np.load(RECORDED) as recorded:
+            found = frames_of_events(saved["events"], saved["offsets"], sensor, FRAMES)
+            np.testing.assert_array_equal(found, recorded["audio" if name == "SHD" else "time"])
+            np.testing.assert_array_equal(saved["y"], LABELS)
 
 
 def test_arrays_of_python_objects_are_refused(tmp_path, capsys):

@@ -2,8 +2,8 @@
 
 An image of 28x28 pixels moves in front of a sensor of 34x34 along a triangle, as the camera of N-MNIST did
 (Orchard et al. 2015), in 100.8 ms. A pixel emits an event each time when the logarithm of its brightness has
-risen (ON, p = 1) or fallen (OFF, p = 0) by THRESHOLD since its last one. Some events are noise. Arithmetic is
-that of integers, so that the same images and seed give the same bytes on every machine.
+risen (ON, p = 1) or fallen (OFF, p = 0) by more than THRESHOLD since its last one. Some events are noise. The
+arithmetic is that of integers, so that the same images and seed give the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def _block(images: np.ndarray, rng: np.random.Generator, noise: int) -> tuple[np
     found = [_noise(len(images), rng, noise)]
     for step in range(1, len(PATH)):
         now = logarithms(images, step).ravel()
-        changed = np.flatnonzero(np.abs(now - reference) >= UNIT)
+        changed = np.flatnonzero(np.abs(now - reference) > UNIT)
         by = now[changed] - reference[changed]
-        sign, count = np.sign(by), np.abs(by) // UNIT
+        sign, count = np.sign(by), (np.abs(by) - 1) // UNIT
         crossed = np.repeat(np.arange(len(changed)), count)  # an element for each event
         number = np.arange(len(crossed)) - np.repeat(np.cumsum(count) - count, count) + 1
         sites, signs = changed[crossed], sign[crossed]
