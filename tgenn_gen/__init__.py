@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tgenn_gen.engine.evaluation import Evaluation, evaluate
     from tgenn_gen.errors import Diagnostic, MissingEngineError, TgennError
     from tgenn_gen.network.model import Network
+    from tgenn_gen.project.event_frames import frames_of_events
     from tgenn_gen.project.simulation_engines import simulate
     from tgenn_gen.project.writing import generate, save
     from tgenn_gen.reporting.page import report
@@ -61,6 +62,7 @@ __all__ = [
     "convert",
     "cost",
     "evaluate",
+    "frames_of_events",
     "generate",
     "load",
     "load_plugin",
@@ -85,6 +87,7 @@ _HOMES = {
     "convert": "conversion.convert",
     "cost": "analysis.cost",
     "evaluate": "engine.evaluation",
+    "frames_of_events": "project.event_frames",
     "generate": "project.writing",
     "load": "document.reading",
     "load_plugin": "document.plugins",

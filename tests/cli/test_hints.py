@@ -21,6 +21,7 @@ SPEAKERS = {  # the commands that print the hints of a module or folder, with wh
     "analysis/verification_report.py": ["export m.keras -o n"],  # a verdict says how to convert again
     "project/writing.py": ["export m.keras -o n", "generate n"],
     "project/example_files.py": ["data n d.npz"],
+    "project/event_": ["frames e.npz -o f.npz --sensor 34x34 --frames 8"],
 }
 NOT_OF_GENERATE = "--output"  # it writes beside the document, and never prints that hint
 NO_HINTS = ("cli", "runtime", "keras_reader/supported_layers.py")  # the last: a table of layers, in Markdown

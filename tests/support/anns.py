@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moving_digits import SENSOR, frames_of_digits, mean_frames
 
 MODELS = Path.home() / ".cache/tgenn-models"
+MOVING_DIGITS = {"moving_digits_8": 8, "moving_digits_16": 16}  # {network: frames of each recording}
 
 
 def data_file(name: str) -> Path | None:
@@ -33,31 +36,43 @@ def images(data: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 def images_file(name: str) -> Path | None:
     """The images that ANNS[name] is trained on; None for time series, or where there is no such file."""
-    return None if name == "series" else data_file(f"{name.split('_')[0]}.npz")
+    if name == "series":
+        return None
+    return data_file("mnist.npz" if name in MOVING_DIGITS else f"{name.split('_')[0]}.npz")
 
 
 def examples_file(name: str) -> Path | None:
     """The .npz with the examples of ANNS[name], those of training and test; None where it cannot be made."""
     images_of = images_file(name)
-    path = MODELS / f"{name}_examples.npz"
-    if name == "series":
-        x, y = cylinder_bell_funnel(6000, seed=0)
-        x_test, y_test = cylinder_bell_funnel(4000, seed=1)
-        arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
-    elif images_of is None or name not in ("mnist_halves", "mnist_autoencoder"):
+    if name not in ("series", "mnist_halves", "mnist_autoencoder", *MOVING_DIGITS):
         return images_of
-    else:
-        arrays = {}
-        for part in ("train", "test"):
-            x, y = images(images_of, part)
-            halved = {f"{half}_{part}": pixels for half, pixels in halves(x).items()}
-            whole = {f"x_{part}": x}
-            arrays.update(halved if name == "mnist_halves" else whole)
-            arrays[f"y_{part}"] = y if name == "mnist_halves" else x / np.float32(255)
+    if name != "series" and images_of is None:
+        return None
+    path = MODELS / f"{name}_examples.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **_examples(name, images_of))
     return path
+
+
+def _examples(name: str, images_of: Path | None) -> dict[str, np.ndarray]:
+    """The arrays of an ANN's own file of examples."""
+    if images_of is None:
+        x, y = cylinder_bell_funnel(6000, seed=0)
+        x_test, y_test = cylinder_bell_funnel(4000, seed=1)
+        return {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
+    arrays = {}
+    for part, (count, seed) in {"train": (2000, 0), "test": (1000, 1)}.items():
+        x, y = images(images_of, part)
+        if name in MOVING_DIGITS:
+            arrays[f"x_{part}"] = frames_of_digits(x[:count, ..., 0], MOVING_DIGITS[name], seed)
+            arrays[f"y_{part}"] = y[:count]
+        elif name == "mnist_halves":
+            arrays.update({f"{half}_{part}": pixels for half, pixels in halves(x).items()})
+            arrays[f"y_{part}"] = y
+        else:
+            arrays.update({f"x_{part}": x, f"y_{part}": x / np.float32(255)})
+    return arrays
 
 
 def training_data(data: Path | None) -> tuple[np.ndarray, np.ndarray]:
@@ -335,11 +350,44 @@ def _autoencoder(x: np.ndarray, y: np.ndarray) -> Any:
     return model
 
 
+def _moving_digits(x: np.ndarray, y: np.ndarray, frames: int) -> Any:
+    """Strided convolutions on the mean event frame of 20,000 moving digits; 10 epochs."""
+    import keras
+    from keras import layers
+
+    count, epochs, batch_size = 20_000, 10, 64
+    x = mean_frames(np.rint(255 * x[:count, ..., 0]).astype(np.uint8), frames, seed=0)
+
+    def convolution(filters: int, size: int, strides: int) -> list[Any]:
+        convolved = layers.Conv2D(filters, size, strides=strides, use_bias=False)
+        return [convolved, layers.BatchNormalization(), layers.ReLU()]
+
+    model = keras.Sequential(
+        [
+            keras.Input(SENSOR),
+            *convolution(16, 5, 2),
+            *convolution(32, 3, 2),
+            *convolution(64, 3, 1),
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10),
+        ],
+        name=f"moving_digits_{frames}",
+    )
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, epochs * count // batch_size)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"])
+    model.fit(x, y[:count], epochs=epochs, batch_size=batch_size, verbose=2)
+    return model
+
+
 ANNS: dict[str, Callable[[np.ndarray, np.ndarray], Any]] = {
     "mnist_2019": _mnist_2019,
     "mnist_halves": _mnist_halves,
     "mnist_autoencoder": _autoencoder,
     "series": _series,
+    **{name: partial(_moving_digits, frames=frames) for name, frames in MOVING_DIGITS.items()},
     "cifar10_pooled": _cifar10_pooled,
     "cifar10_batch_norm": _cifar10_batch_norm,
     "cifar10_resnet8": lambda x, y: _train_on_cifar10(resnet(1, "cifar10_resnet8"), x, y, 7),

@@ -18,6 +18,7 @@ MARKS = {  # what the test of the pages has to know about an example
     "tgenn diff": "exits with 1",
     "tgenn verify": "exits with 1",  # an example above set a threshold
     "tgenn sweep": "not run: it needs a sweep.yaml",
+    "tgenn frames": "not run: it needs an events.npz",
     "tgenn git-setup": "not run: it needs a git repository",
 }
 INTRODUCTION = """\

@@ -42,6 +42,15 @@ def seed_number(text: str) -> int:
     return int(text)
 
 
+def sensor_shape(text: str) -> tuple[int, int, int]:
+    """WIDTHxHEIGHT or WIDTHxHEIGHTxPOLARITIES of a sensor, as (height, width, polarities)."""
+    if not (match := re.fullmatch("([1-9][0-9]{0,4})x([1-9][0-9]{0,4})(?:x([1-9][0-9]{0,4}))?", text)):
+        expected = "WIDTHxHEIGHT or WIDTHxHEIGHTxPOLARITIES, such as 34x34x2"
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    width, height, polarities = match.groups(default="2")
+    return int(height), int(width), int(polarities)
+
+
 def device(text: str) -> Device:
     """A device and its joules for a synaptic operation and a neuron update: name=synop,neuron[,mac]."""
     name, _, numbers = text.partition("=")

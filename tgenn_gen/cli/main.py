@@ -18,6 +18,7 @@ from tgenn_gen.cli.commands import (
     example_data,
     export,
     fmt,
+    frames,
     generate,
     git_setup,
     layers,
@@ -43,7 +44,7 @@ GROUPS = {  # in the order of the help
     "convert": (export, check, layers, demo),
     "edit a document": (set_value, fmt, lock, migrate),
     "look and compare": (show, show_diff, evaluate, verify, report, git_setup),
-    "scripts": (generate, merge, run_sweep, example_data, show_templates, show_plan),
+    "scripts": (generate, merge, run_sweep, frames, example_data, show_templates, show_plan),
     "shell": (completion,),
 }
 

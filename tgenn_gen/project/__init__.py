@@ -7,4 +7,6 @@ A module imports only those above it:
     simulation_engines  simulates a network in NumPy or on GeNN
     git_configuration  .gitattributes and git's settings
     example_files      examples as .npy files, for model.cc
+    event_recordings   recordings of event cameras and audio, read and checked
+    event_frames       their events as frames
 """
