@@ -20,7 +20,8 @@ from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
-from .results import Recording, Result
+from .recording import Recording
+from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
@@ -119,41 +120,47 @@ class NumpyNetwork(RunnableNetwork):
 
     def _simulated(self, examples: Examples, numbers: range, timesteps: int, recording: Recording) -> Result:
         """The result of a batch."""
-        from_start = all(not output["start"] for output in self.outputs.values())
+        every_step = recording.details or any(output["start"] for output in self.outputs.values())
         batch = Batch(
             self.weights,
             examples,
-            np.array(numbers),
+            numbers,
             self.seed,
             settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
-            every_step=recording.details or bool(recording.v) or not from_start,
+            every_step=every_step,
             counts=recording.details,
             count_updates=self.count_updates,
-            record=recording.spikes,
-            record_v=recording.v,
+            recording=recording,
             spike_counts=self.spike_counts,
         )
         for batch.steps in self.parts(timesteps):
             self.populations(batch)
             self.settings.require_known(batch.neurons)
-            require_recordable("record", recording.spikes, batch.spiking)
-            require_recordable("record_v", recording.v, batch.with_v)
-        self.shapes.update(batch.spiking)
+            can = batch.spiking, batch.with_v, batch.with_i, batch.shapes
+            require_recordable(recording, *can, self.few_spike)
+        self.shapes.update(batch.shapes)
+
+        def together(recorded: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+            return {name: np.concatenate(parts, axis=1) for name, parts in recorded.items()}
+
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():
             values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
-            logits[name] = self.logits_of(name, values if batch.every_step else values[-1:], timesteps)
+            logits[name] = self.logits_of(name, values if every_step else values[-1:], timesteps)
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             batch.counts,
             batch.net_counts,
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+            together(batch.spikes),
+            together(batch.v),
             self.activations,
             batch.membrane_updates,
+            together(batch.i),
+            recording.neurons,
+            batch.thresholds,
         )
 
 
