@@ -48,7 +48,8 @@ from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import Drawn
 from tgenn_gen.runtime.readout_functions import each_step
-from tgenn_gen.runtime.results import Recording, Result, joined
+from tgenn_gen.runtime.recording import Recording, neuron_numbers
+from tgenn_gen.runtime.results import Result, joined
 
 
 def simulate_in_numpy(
@@ -60,11 +61,14 @@ def simulate_in_numpy(
     seed: int = 0,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
 ) -> Result:
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
-    examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
+    recorded = record, record_v, record_i, neurons
+    examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, *recorded)
     note_on_range(network, examples)
-    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
+    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, *recorded))
 
 
 def note_on_range(network: Network, examples: Examples) -> None:
@@ -126,6 +130,8 @@ def checked(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[Examples, int]:
     """Check the arguments of a function: the examples {input: (n, *shape)}, and the number of time steps.
 
@@ -139,6 +145,8 @@ def checked(
         *whole_number("seed", seed, 0, 2**32 - 1),
         *list_of_names("record", record, optional=True),
         *list_of_names("record_v", record_v),
+        *list_of_names("record_i", record_i),
+        *_neurons_problems(neurons),
     ]
     steps = network.simulation.timesteps if found or timesteps is None else int(timesteps)
     found = found or [*steps_problems(network, steps)]
@@ -153,6 +161,14 @@ def checked(
     if diagnostics:
         raise TgennError(diagnostics)
     return examples, steps
+
+
+def _neurons_problems(neurons: Any) -> Iterator[Wrong]:
+    """What is wrong if these are not the numbers of neurons."""
+    try:
+        neuron_numbers(neurons)
+    except RunError as error:
+        yield str(error), ""
 
 
 def steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
@@ -174,6 +190,8 @@ def simulated_batches(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
     *,
     numbers: range | None = None,
     details: bool = True,
@@ -189,7 +207,8 @@ def simulated_batches(
     net.count_updates = count_updates
     try:
         numbers = range(count_of(examples)) if numbers is None else numbers
-        yield from net.batches(examples, numbers, timesteps, Recording(record, record_v, details))
+        recording = Recording(record, record_v, record_i, neuron_numbers(neurons), details=details)
+        yield from net.batches(examples, numbers, timesteps, recording)
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
-from .results import Recording, Result
+from .recording import Recording
+from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
@@ -136,9 +137,9 @@ class NumpyNetwork(RunnableNetwork):
             message = f"{self.batch_size}: expected 1, because the examples are a stream"
             raise RunError(message, option="batch_size")
         before = None
-        for index, number in enumerate(numbers):
+        for index in range(len(numbers)):
             shown = self.shown(examples, index, index + 1)
-            batch = self._batch(shown, [number], timesteps, recording, before)
+            batch = self._batch(shown, numbers[index : index + 1], timesteps, recording, before)
             yield self._simulated(batch, timesteps, recording)
             before = batch
 
@@ -156,9 +157,8 @@ class NumpyNetwork(RunnableNetwork):
         if local == 0:
             first = self._steps // self.timesteps * size
             before = self._stream if self.reset == "never" else None
-            self._stream = self._batch(
-                shown, range(first, first + size), self.timesteps, Recording(()), before
-            )
+            numbers = range(first, first + size)
+            self._stream = self._batch(shown, numbers, self.timesteps, Recording(), before)
         self._steps += 1
         stream = self._stream
         assert stream is not None
@@ -178,28 +178,27 @@ class NumpyNetwork(RunnableNetwork):
     def _batch(
         self,
         examples: Examples,
-        numbers: Sequence[int],
+        numbers: range,
         timesteps: int,
         recording: Recording,
         before: Batch | None = None,
     ) -> Batch:
         """A batch of examples with these numbers. before: the examples that they follow in a stream."""
-        from_start = all(not output["start"] for output in self.outputs.values())
+        every_step = recording.details or any(output["start"] for output in self.outputs.values())
         return Batch(
             self.weights,
             examples,
-            np.array(numbers),
+            numbers,
             self.seed,
             frames={name: entry["frames"] for name, entry in self.inputs.items()},
             timesteps=timesteps,
             settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
-            every_step=recording.details or bool(recording.v) or not from_start,
+            every_step=every_step,
             counts=recording.details,
             count_updates=self.count_updates,
-            record=recording.spikes,
-            record_v=recording.v,
+            recording=recording,
             spike_counts=self.spike_counts,
             before=before,
         )
@@ -210,22 +209,30 @@ class NumpyNetwork(RunnableNetwork):
             batch.begin(steps)
             self.populations(batch)
             self.settings.require_known(batch.neurons)
-            require_recordable("record", recording.spikes, batch.spiking)
-            require_recordable("record_v", recording.v, batch.with_v)
-        self.shapes.update(batch.spiking)
+            can = batch.spiking, batch.with_v, batch.with_i, batch.shapes
+            require_recordable(recording, *can, self.few_spike)
+        self.shapes.update(batch.shapes)
+
+        def together(recorded: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+            return {name: np.concatenate(parts, axis=1) for name, parts in recorded.items()}
+
+        every_step = recording.details or any(output["start"] for output in self.outputs.values())
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():
             values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
-            logits[name] = self.logits_of(name, values if batch.every_step else values[-1:], timesteps)
+            logits[name] = self.logits_of(name, values if every_step else values[-1:], timesteps)
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             batch.counts,
             batch.net_counts,
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+            together(batch.spikes),
+            together(batch.v),
             self.activations,
             batch.membrane_updates,
+            together(batch.i),
+            recording.neurons,
+            batch.thresholds,
         )
 
 

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of, frames_of
-from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
+from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn, values_of
 from .messages import RunError
 from .random_numbers import random_keys
-from .results import Recording, Result
+from .recording import Recording
+from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
@@ -44,6 +45,7 @@ class GeNNNetwork(RunnableNetwork):
                    "auto": only the kernel
     build_dir      the folder for GeNN's code; by default the script's folder, or a cache folder if that is
                    read-only
+    keep_i         whether GeNN keeps the input current of each step, which record_i of `run` needs
 
     matrix         SPARSE or TOEPLITZ, for synapses that can be either
     signed_matrix  the same for synapses from populations whose spikes have a sign
@@ -65,6 +67,7 @@ class GeNNNetwork(RunnableNetwork):
         seed: int = 0,
         connectivity: str = "auto",
         build_dir: str | Path | None = None,
+        keep_i: bool = False,
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
         super().__init__(name, script, timesteps=steps, few_spike=few_spike, reset=reset, seed=seed)
@@ -85,7 +88,7 @@ class GeNNNetwork(RunnableNetwork):
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
         self.build_dir = build_folder(self.folder.path, build_dir)
-        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
+        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend, keep_i=keep_i)
         self.model.dt = dt
         self._default_timesteps = default_timesteps
         self._names: dict[str, str] = {}
@@ -180,7 +183,7 @@ class GeNNNetwork(RunnableNetwork):
             in_memory = max(1, 2**26 // (self.timesteps * values))
             alone = self.backend == CPU or self.reset == "never"
             self.batch_size = 1 if alone else min(MAX_BATCH, examples, in_memory)
-        steps = f"_{self.timesteps}" if self.few_spike else ""
+        steps = (f"_{self.timesteps}" if self.few_spike else "") + ("_i" if model.keep_i else "")
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
         self._check()
@@ -286,8 +289,11 @@ class GeNNNetwork(RunnableNetwork):
     def prepare(self, examples: int, recording: Recording) -> None:
         for name, group in self.populations.items():
             self.shapes.setdefault(name, (group.num_neurons,))
-        require_recordable("record", recording.spikes, self._with("spike_count"))
-        require_recordable("record_v", recording.v, self._with("V"))
+            recording.require_neurons(name, group.num_neurons)
+        if recording.i and not self.model.keep_i and not self.few_spike:
+            raise RunError("needs a network that keeps I: build(keep_i=True)", option="record_i")
+        can = self._with("spike_count"), self._with("V"), self._with("recorded_I")
+        require_recordable(recording, *can, self.populations, self.few_spike)
         self.load(examples)
 
     def batches(
@@ -303,14 +309,8 @@ class GeNNNetwork(RunnableNetwork):
         self._step = 0
         groups = self.populations
         spiking, signed = self._with("spike_count"), self._with("net_count")
-        recorded = spiking if recording.spikes is None else recording.spikes
-        reads = list(self._reads.items())
-        each_step = [(name, "spike_count") for name in recorded]
-        each_step += [(name, "net_count") for name in recorded if name in signed]
-        each_step += [(name, "V") for name in recording.v]
-        latched = [*reads]
+        reads, latched = [*self._reads.items()], [*self._reads.items()]
         if recording.details:
-            each_step += [read for read in reads if read not in each_step]
             latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
         firsts = {name: self._first(name, timesteps) for name in groups}
 
@@ -318,8 +318,16 @@ class GeNNNetwork(RunnableNetwork):
         count = -(-count_of(examples) // size)
         starts = self._starts(examples, numbers, timesteps)
         lag = max(firsts.values()) // timesteps + 1  # windows until a batch's last result is latched
-        courses: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after each step
-        lasts: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after the last step
+        new: Callable[[], dict[int, _Values]] = partial(defaultdict, partial(defaultdict, list))
+        courses, traces, lasts = new(), new(), new()  # by batch: after each step, recorded, after the last
+        rows = [recording.rows(numbers[n * size : (n + 1) * size]) for n in range(count)]
+        emitted = dict.fromkeys(spiking, "spike_count") | dict.fromkeys(signed, "net_count")
+        recorded = spiking if recording.spikes is None else recording.spikes
+        every = [slice(None)] * count
+        each_step: list[Any] = [(courses, every, read, np.copy) for read in reads if recording.details]
+        each_step += [(traces, rows, (name, emitted[name]), np.copy) for name in recorded]
+        each_step += [(traces, rows, (name, "V"), recording.of_kept) for name in recording.v]
+        each_step += [(traces, rows, (name, "recorded_I"), recording.of_kept) for name in recording.i]
         for window in range(count + lag):
             self.model.timestep = 0
             for step in range(timesteps):
@@ -327,10 +335,11 @@ class GeNNNetwork(RunnableNetwork):
                     if 0 <= window - ago < count:
                         start(window - ago)
                 self.model.step_time()
-                for name, variable in each_step:
+                for by_batch, shown, (name, variable), copied in each_step:
                     index = (window * timesteps + step - firsts[name]) // timesteps
-                    if 0 <= index < count:
-                        courses[index][name, variable].append(values_of(groups[name], variable).copy())
+                    if 0 <= index < count and shown[index] is not None:
+                        values = copied(values_of(groups[name], variable)[shown[index]])
+                        by_batch[index][name, variable].append(values)
             for name, variable in latched:
                 index = window - 1 - firsts[name] // timesteps
                 if 0 <= index < count:
@@ -338,11 +347,11 @@ class GeNNNetwork(RunnableNetwork):
                     lasts[index][name, variable].append(value)
             if window >= lag:
                 end = min(size, count_of(examples) - (window - lag) * size)
-                course, last = (
-                    {key: np.stack(values)[:, :end] for key, values in kept.pop(window - lag, {}).items()}
-                    for kept in (courses, lasts)
+                course, trace, last = (
+                    {key: np.stack(values)[:, :end] for key, values in by_batch.pop(window - lag, {}).items()}
+                    for by_batch in (courses, traces, lasts)
                 )
-                yield self._result(course, last, timesteps, recorded, recording.v)
+                yield self._result(course, trace, last, timesteps, recording)
 
     def _starts(
         self, examples: Examples, numbers: range, timesteps: int
@@ -394,9 +403,9 @@ class GeNNNetwork(RunnableNetwork):
         }
 
     def _result(
-        self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]
+        self, course: _Arrays, trace: _Arrays, last: _Arrays, timesteps: int, recording: Recording
     ) -> Result:
-        """The result of a batch, from values after each step and the last: (steps, batch, neurons)."""
+        """The result of a batch, from values (steps, batch, neurons): after each step, recorded, the last."""
         logits = {}
         for name, variable in self._reads.items():
             read = course.get((name, variable), last[name, variable])
@@ -404,18 +413,22 @@ class GeNNNetwork(RunnableNetwork):
                 read = np.concatenate([np.zeros_like(read[:start]), read[start:]])
             read = read.reshape(*read.shape[:2], *self.outputs[name]["shape"])
             logits[name] = self.logits_of(name, read, timesteps)
-        spikes = {}
-        for name in recorded:
-            counts = course.get((name, "net_count"), course[name, "spike_count"]).astype(np.int64)
-            spikes[name] = np.diff(counts, axis=0, prepend=0).astype(np.int8).swapaxes(0, 1)
+        traced: dict[str, dict[str, np.ndarray]] = defaultdict(dict)  # by variable
+        for (name, variable), values in trace.items():
+            traced[variable][name] = values.swapaxes(0, 1)
+        counts = {**traced["spike_count"], **traced["net_count"]}.items()
+        parameters = {} if self.few_spike else {name: self._parameters(name) for name in traced["V"]}
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "spike_count"},
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "net_count"},
-            spikes,
-            {name: course[name, "V"].swapaxes(0, 1) for name in record_v},
+            {name: np.diff(c.astype(np.int64), axis=1, prepend=0).astype(np.int8) for name, c in counts},
+            traced["V"],
             self.activations,
+            i=traced["recorded_I"],
+            neurons=recording.neurons,
+            thresholds={name: p["threshold"] for name, p in parameters.items() if "threshold" in p},
         )
 
     def _with(self, variable: str) -> list[str]:
@@ -455,13 +468,6 @@ class GeNNNetwork(RunnableNetwork):
         keys = random_keys(self.seed, stream, numbers)
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
-
-
-def values_of(group: Any, variable: str) -> np.ndarray:
-    """A variable's present values, (batch, neurons): a view that the next time step changes."""
-    group.vars[variable].pull_from_device()
-    values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons)
-    return values
 
 
 @dataclass(frozen=True)

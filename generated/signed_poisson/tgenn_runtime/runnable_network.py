@@ -24,7 +24,8 @@ from .messages import RunError, note
 from .neuron_settings import NeuronSettings
 from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, step_weights
 from .readout_functions import activated, each_step, steps_so_far
-from .results import Recording, Result, joined
+from .recording import Recording, neuron_numbers
+from .results import Result, joined
 from .weights import ProjectFolder
 
 # readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): logits in the ANN's units
@@ -38,7 +39,7 @@ class RunnableNetwork(ABC):
     timesteps   time steps per example
     few_spike   whether its spikes are in the few-spike code
     reset       "example": neurons start anew with each example; "never": examples are a stream
-    shapes      {population: its shape}, of those that spike, once something was simulated
+    shapes      {population: its shape}, once something was simulated
     """
 
     def __init__(
@@ -119,21 +120,26 @@ class RunnableNetwork(ABC):
         timesteps: int | None = None,
         record: Sequence[str] | None = (),
         record_v: Sequence[str] = (),
+        record_i: Sequence[str] = (),
+        neurons: Sequence[int] | np.ndarray | None = None,
     ) -> Result:
         """Simulate examples x (n, *input shape), or {input: array} for several inputs. Raises RunError.
 
         timesteps        time steps per example; by default those that the network was built with
         record           populations to record spikes of; None: all that spike
         record_v         populations to record the membrane potential of
+        record_i         populations to record the input current of
+        neurons          the numbers of the neurons whose V and I are kept, such as range(10); None: all
         """
         examples = self.examples_of(x)
         steps = self.timesteps if timesteps is None else timesteps
         record = [record] if isinstance(record, str) else record
         record_v = [record_v] if isinstance(record_v, str) else record_v
+        record_i = [record_i] if isinstance(record_i, str) else record_i
+        recording = Recording(record, record_v, record_i, neuron_numbers(neurons))
         if problem := range_problem(examples, self.inputs):
             note(problem)
         self.check_timesteps(steps)
-        recording = Recording(record, record_v)
         return joined(self.batches(examples, range(count_of(examples)), steps, recording))
 
     @property
@@ -226,7 +232,28 @@ def examples_for(x: np.ndarray | Mapping[str, np.ndarray], inputs: Table) -> Exa
     return examples
 
 
-def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
-    """Raise RunError where an option names an unknown population."""
+def require_recordable(
+    recording: Recording,
+    spiking: Collection[str],
+    with_v: Collection[str],
+    with_i: Collection[str],
+    populations: Collection[str],
+    few_spike: bool,
+) -> None:
+    """Raise RunError where a population cannot be recorded: these are those that can be, and all."""
+    _require_known("record", recording.spikes, spiking)
+    _require_known("record_v", recording.v, with_v)
+    if few_spike and recording.i:
+        message = "the few-spike code has no current of each step: NumPy adds up that of an example at once"
+        raise RunError(f"{', '.join(recording.i)}: {message}", option="record_i")
+    if trains := [name for name in recording.i if name in populations and name not in with_i]:
+        message = "takes several spike trains apart, so it has no current"
+        raise RunError(
+            f"{trains[0]}: {message}: expected populations of {', '.join(with_i)}", option="record_i"
+        )
+    _require_known("record_i", recording.i, with_i)
+
+
+def _require_known(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
     if unknown := [name for name in names or () if name not in known]:
         raise RunError(f"{', '.join(unknown)}: expected populations of {', '.join(known)}", option=option)
