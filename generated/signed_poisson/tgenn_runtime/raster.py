@@ -117,16 +117,21 @@ def _panel(recorded: RecordedExample, symbol: str, name: str, values: np.ndarray
         return _height(values), partial(
             _draw_values, symbol=symbol, name=name, values=values, numbers=recorded.neurons
         )
-    spikes = recorded.spikes.get(name)
-    return 0.5 + 0.36 * len(numbers), partial(
+    spikes = recorded.spikes.get(name) if symbol == "V" or name not in recorded.v else None
+    return 0.5 + 0.27 * len(numbers), partial(
         _draw_traces,
         symbol=symbol,
         name=name,
-        values=values.reshape(len(values), -1),
+        values=_finite(values).reshape(len(values), -1),
         numbers=numbers,
         spikes=None if spikes is None else spikes.reshape(len(spikes), -1)[:, numbers],
         threshold=recorded.thresholds.get(name) if symbol == "V" else None,
     )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """The values with numbers that can be drawn in place of NaN and infinity."""
+    return np.clip(np.nan_to_num(values.astype(np.float64)), -1e30, 1e30)
 
 
 def _draw_traces(
@@ -138,16 +143,17 @@ def _draw_traces(
     spikes: np.ndarray | None,
     threshold: float | None,
 ) -> None:
-    """A line for each neuron, (steps, neurons), above a line at 0 or at its smallest value."""
+    """A line for each neuron, (steps, neurons), all with one scale; a thin line at 0, where it has values."""
     steps = len(values)
-    levels = [*values.ravel().tolist(), *([] if threshold is None else [threshold])]
-    levels += [0.0] if symbol == "I" or min(levels) < 2 * (max(levels) - min(levels)) else []
+    levels = [float(values.min()), float(values.max()), *([] if threshold is None else [threshold])]
+    levels += [0.0] if symbol == "I" else []
     low, high = min(levels), max(levels)
-    span = (high - low) or 1.0
+    span = (high - low) or abs(high) or 1.0
     places = -1.35 * span * np.arange(len(numbers)) - low  # where the lines have their zeros
     edges = np.repeat(np.arange(steps + 1) - 0.5, 2)[1:-1]
     for place, number, course in zip(places, numbers, values.T):
-        axis.axhline(place + (0 if low <= 0 <= high else low), color="0.85", linewidth=0.6)
+        if low <= 0 <= high:
+            axis.axhline(place, color="0.85", linewidth=0.6)
         if threshold is not None:
             axis.axhline(place + threshold, color="0.45", linewidth=0.7, linestyle=(0, (4, 3)))
         axis.plot(
@@ -188,10 +194,11 @@ def _draw_values(axis: Any, symbol: str, name: str, values: np.ndarray, numbers:
     """An image of V or I of many neurons, (steps, *shape); numbers: of the neurons, if not all are there."""
     from matplotlib.ticker import FuncFormatter
 
-    rows = _Rows(values)
+    rows = _Rows(_finite(values))
     image = rows.means(rows.ordered)
     shown = _draw_rows(axis, rows, image, cmap="viridis")
-    axis.figure.colorbar(shown, ax=axis, pad=0.01, fraction=0.05, label=symbol)
+    bar = axis.figure.colorbar(shown, ax=axis, pad=0.01, fraction=0.05)
+    bar.ax.tick_params(labelsize=9)
     if numbers is not None:
         axis.yaxis.set_major_formatter(
             FuncFormatter(lambda y, _: str(numbers[int(y)]) if 0 <= y < len(numbers) else "")
@@ -231,6 +238,9 @@ def _draw_raster(axis: Any, name: str, raster: np.ndarray) -> None:
     positive, negative = (rows.means(rows.ordered == sign) for sign in (1, -1))
     darkest = max(float((positive + negative).max()), 1e-9)
     _draw_rows(axis, rows, _blend(positive / darkest, negative / darkest))
+    if rows.steps <= SEPARATED:
+        for step in range(1, rows.steps):
+            axis.axvline(step - 0.5, color="0.85", linewidth=0.5)
     counts = [int(np.count_nonzero(raster == sign)) for sign in (1, -1)]
     found = f"{sum(counts):,} spikes"
     if counts[1]:
@@ -251,9 +261,6 @@ def _draw_rows(axis: Any, rows: _Rows, image: np.ndarray, **how: Any) -> Any:
         extent=(-0.5, steps - 0.5, rows.neurons - 0.5, -0.5),
         **how,
     )
-    if steps <= SEPARATED:
-        for step in range(1, steps):
-            axis.axvline(step - 0.5, color="0.85", linewidth=0.5)
     _whole_steps(axis)
     if each > 1 and channels > 1:
         if channels <= LINES:
