@@ -84,7 +84,7 @@ class Script:
 
     def __init__(self, settings: dict[str, Any]) -> None:
         from tgenn_gen.runtime.projects import load_script
-        from tgenn_gen.runtime.results import Recording
+        from tgenn_gen.runtime.recording import Recording
 
         genn = settings["contestant"].startswith("genn")
         script = load_script(Path(settings["project"]) / ("simulate.py" if genn else "reference.py"))

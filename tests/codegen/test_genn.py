@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 import numpy as np
 import pytest
 from sample_networks import (
@@ -14,6 +16,7 @@ from sample_networks import (
     pooled_dense,
     small_cnn,
     targets_for,
+    with_frames,
     with_several,
 )
 from scripts import assert_equal_arrays, assert_equal_scores, results, run_script, written
@@ -32,9 +35,10 @@ NETWORKS = {
     "every_op": every_op(),  # all linear maps, on images and on steps
     "autoencoder": autoencoder(),
     **with_several(),  # inputs and outputs, at unequal depths, with unequal readouts and shapes
+    **with_frames(),  # inputs that change within an example
     **of_all_kinds(),  # every encoding, neuron and readout, behind branches of unequal depth
 }
-OFTEN = "mixed_inputs few_spike signed_maximum".split()
+OFTEN = "mixed_inputs frames few_spike signed_maximum".split()
 EXAMPLES = 6
 
 
@@ -55,7 +59,9 @@ def project(request, tmp_path_factory):
 def possible(network, timesteps: int) -> int:
     """The number of time steps nearest to `timesteps` that the network allows."""
     most = 16 if network.few_spike else timesteps
-    return max(*(o.start + 1 for o in network.outputs), min(timesteps, most))
+    least = max(*(o.start + 1 for o in network.outputs), min(timesteps, most))
+    frames = lcm(*(i.frames for i in network.inputs))
+    return -(-least // frames) * frames
 
 
 def assert_last_line_is_the_first_outputs_score(network, run) -> None:

@@ -20,7 +20,7 @@ from scripts import assert_equal_arrays, assert_equal_scores, run_script, writte
 from synapse_matrices import synapse_matrices
 
 from tgenn_gen.runtime.projects import load_script
-from tgenn_gen.runtime.results import Recording
+from tgenn_gen.runtime.recording import Recording
 
 EXAMPLES = 40  # three blocks
 MANY = 20_000  # times as many take minutes

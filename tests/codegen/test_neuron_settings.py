@@ -14,11 +14,13 @@ from scripts import assert_equal_arrays, results, run_here, written
 
 from tgenn_gen import generate, save
 from tgenn_gen.network.model import Network
+from tgenn_gen.runtime.neuron_settings import NeuronSettings
 from tgenn_gen.runtime.projects import load_script
 
 SETTINGS = {
     "few_spike": {"branch": {"threshold": 1.5, "v_init": 0.25}, "sum": {"threshold": 0.5}},
     "signed_maximum": {"stem": {"threshold": 0.75, "negative_threshold": -0.5, "v_init": 0.25}},
+    "leaky": {"branch": {"threshold": 0.75}, "sum": {"v_init": 0.5}, "classes": {"v_rest": -61.0}},
     "physical": {"image": {"threshold": -56.0, "v_rest": -61.0}, "stem": {"threshold": -58.0}},
 }
 
@@ -50,7 +52,11 @@ def as_options(settings: dict[str, dict[str, float]]) -> list[str]:
 
 @pytest.mark.genn
 @pytest.mark.parametrize(
-    "name", ["signed_maximum", *(pytest.param(n, marks=pytest.mark.slow) for n in ("few_spike", "physical"))]
+    "name",
+    [
+        "signed_maximum",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("few_spike", "leaky", "physical")),
+    ],
 )
 def test_set_gives_what_an_edited_document_gives_and_neither_is_built_anew(tmp_path, name):
     network, settings = golden_networks()[name], SETTINGS[name]
@@ -72,6 +78,21 @@ def test_set_gives_what_an_edited_document_gives_and_neither_is_built_anew(tmp_p
     assert any(
         (by_document[key] != array).any() for key, array in first.items() if key.startswith("spike_counts")
     )
+
+
+@pytest.mark.genn
+def test_what_follows_from_time_constants_is_set_by_its_own_name(tmp_path):
+    network = golden_networks()["leaky"]
+    folder = written(network, tmp_path / "n", **examples_for(network, 4))
+    settings = {"branch": {"syn_decay": 1 - 1 / 4}, "sum": {"decay": np.exp(-1 / 3), "refractory_steps": 1}}
+    on_genn, in_numpy = (
+        results(folder / f"{script}.py", folder / "data.npz", *as_options(settings))[1]
+        for script in ("simulate", "reference")
+    )
+    changed = edited(network, {"branch": {"tau_syn": 4.0}, "sum": {"tau": 3.0, "refractory": 1.0}})
+    by_document = results(written(changed, tmp_path / "changed") / "reference.py", folder / "data.npz")[1]
+    assert_equal_arrays(on_genn, by_document)
+    assert_equal_arrays(in_numpy, by_document)
 
 
 @pytest.mark.genn
@@ -122,6 +143,24 @@ def test_wrong_settings_are_errors_that_say_what_is_possible(physical, script, s
     done = run_here(physical / script, "--data", physical / "data.npz", "--set", setting)
     assert done.returncode == 2 and done.stderr.splitlines()[-1] == f"{script}: error: {message}"
     assert not re.search("Traceback", done.stderr)
+
+
+@pytest.mark.parametrize("script", [pytest.param("simulate", marks=pytest.mark.genn), "reference"])
+def test_wrong_settings_of_leaky_neurons_are_errors(tmp_path, script):
+    network = golden_networks()["leaky"]
+    net = load_script(written(network, tmp_path / "n") / f"{script}.py").build()
+    for population, name, value, expected in [
+        ("stem", "decay", 1.5, "expected a number from 0 to 1"),
+        ("branch", "syn_decay", -0.1, "expected a number from 0 to 1"),
+        ("sum", "refractory_steps", 1.5, "expected a whole number from 0 to 100000"),
+        ("sum", "refractory_steps", -1, "expected a whole number from 0 to 100000"),
+        ("stem", "tau", 5, "expected one of threshold, decay"),
+    ]:
+        with pytest.raises(ValueError, match=f"^set {population}.{name}={value}: ") as caught:
+            net.set(population, **{name: value})
+            net.run(examples_for(network, 1))
+        assert expected in str(caught.value)
+        net.settings = NeuronSettings()
 
 
 @pytest.mark.parametrize("script", [pytest.param("simulate", marks=pytest.mark.genn), "reference"])

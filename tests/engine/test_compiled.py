@@ -24,7 +24,12 @@ from tgenn_gen.network.ops.conv2d import Conv2D
 from tgenn_gen.network.ops.dense import Dense
 from tgenn_gen.network.ops.scale import Scale
 from tgenn_gen.network.tensors import Tensor
-from tgenn_gen.runtime.neuron_updates import FewSpike, IntegrateAndFire, SignedIntegrateAndFire
+from tgenn_gen.runtime.neuron_updates import (
+    FewSpike,
+    IntegrateAndFire,
+    LeakyIntegrateAndFire,
+    SignedIntegrateAndFire,
+)
 from tgenn_gen.runtime.numpy_batch import spike_counts
 
 numba = pytest.importorskip("numba", reason="numba is not installed")
@@ -44,9 +49,9 @@ def in_numpy(monkeypatch, network, x, **options):
 def examples(network, count=5):
     rng = np.random.default_rng(0)
     return {
-        i.name: rng.integers(0, 17, (count, *i.shape)).astype(np.float32) / 16
+        i.name: rng.integers(0, 17, (count, *i.example_shape)).astype(np.float32) / 16
         if not i.encoding.binary
-        else rng.integers(0, 2, (count, *i.shape)).astype(np.float32)
+        else rng.integers(0, 2, (count, *i.example_shape)).astype(np.float32)
         for i in network.inputs
     }
 
@@ -199,6 +204,24 @@ def test_means_over_windows_are_those_of_numpy_bit_for_bit(kind, pool, strides, 
         (IntegrateAndFire, {"threshold": 0.7, "reset": "subtract", "v_init": 0.35}),
         (IntegrateAndFire, {"threshold": -50, "reset": "to_rest", "v_init": -60, "v_rest": -60, "gain": 3.3}),
         (IntegrateAndFire, {"threshold": -50, "reset": "subtract", "v_init": -60, "v_rest": -60}),
+        (LeakyIntegrateAndFire, {"decay": 0.9, "threshold": 0.7, "reset": "subtract", "v_init": 0.35}),
+        (
+            LeakyIntegrateAndFire,
+            {"decay": 0.7, "threshold": 0.9, "reset": "zero", "v_init": 0, "syn_decay": 0.6},
+        ),
+        (
+            LeakyIntegrateAndFire,
+            {
+                "decay": 0.8,
+                "threshold": -50,
+                "reset": "subtract",
+                "v_init": -60,
+                "v_rest": -60,
+                "gain": 3.3,
+                "refractory_steps": 2,
+                "syn_decay": 0.9,
+            },
+        ),
         (SignedIntegrateAndFire, {"threshold": 0.7, "negative_threshold": -0.01, "v_init": 0.35}),
         (FewSpike, {"threshold": 0.7, "v_init": 0.35}),
         (

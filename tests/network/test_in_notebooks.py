@@ -28,7 +28,7 @@ def test_a_network_and_its_parts_show_themselves_without_their_arrays(network):
         assert len(repr(part)) < FEW_CHARACTERS and "array(" not in repr(part) and "\n" not in repr(part)
     connections = [c for p in network.populations for c in p.inputs]
     assert not [c for c in connections if "array(" in repr(c)]
-    assert all(f"{i.name} {'x'.join(map(str, i.shape))}" in repr(network) for i in network.inputs)
+    assert all(f"{i.name} {i.form}" in repr(network) for i in network.inputs)
     neurons = sum(prod(p.shape) for p in network.populations)
     assert f"{len(network.populations)} populations, {neurons:,} neurons" in repr(network)
 

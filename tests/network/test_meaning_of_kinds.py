@@ -15,6 +15,7 @@ from tgenn_gen.network.model import Simulation
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.tensors import Tensor
 
 
@@ -83,6 +84,41 @@ CASES = {
         changed("binary", "branch", neuron=IntegrateAndFireNeuron(1e-50)),
         "T211",
         "expected a threshold above v_rest (0), both in float32, got 1e-50",
+    ),
+    "a leaky rate code among few spikes": (
+        changed("few_spike", "branch", neuron=LeakyIntegrateAndFireNeuron()),
+        "T213",
+        "'branch' uses a rate code, 'stem' uses the few-spike code",
+    ),
+    "a leaky threshold at rest": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(-60.0, v_rest=-60.0)),
+        "T211",
+        "expected a threshold above v_rest (-60), both in float32, got -60",
+    ),
+    "a refractory time between two steps": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(refractory=1.5)),
+        "T211",
+        "expected a refractory time of whole time steps (1 ms), got 1.5 ms",
+    ),
+    "a refractory time of too many steps": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(refractory=100001.0)),
+        "T211",
+        "expected a refractory time of at most 100000 dt, got 100001 dt",
+    ),
+    "Euler steps that are longer than the membrane's time constant": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(tau=0.5, integration="euler")),
+        "T211",
+        "expected tau >= dt (1 ms) with Euler integration, got 0.5 ms",
+    ),
+    "Euler steps that are longer than the synapses' time constant": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(tau_syn=0.9, integration="euler")),
+        "T211",
+        "expected tau_syn >= dt (1 ms) with Euler integration, got 0.9 ms",
+    ),
+    "a leaky gain out of range": (
+        changed("leaky", "branch", neuron=LeakyIntegrateAndFireNeuron(tau=1e-20, capacitance=1e20)),
+        "T211",
+        "a current of 1 changes V by 1e-40 in one time step",
     ),
     "potentials of another shape": (
         changed("few_spike", "stem", neuron=FewSpikeNeuron(v_init=Tensor("weights/v.npy", np.zeros(5)))),

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
+from sample_networks import (
+    branched,
+    dyadic_examples,
+    examples_for,
+    of_all_kinds,
+    small_cnn,
+    with_frames,
+    with_several,
+)
 
 from tgenn_gen import TgennError, simulate
 from tgenn_gen.engine.simulation import made, simulated_batches
@@ -98,14 +108,22 @@ class StepByStep:
     """One neuron, written out: what it emits at each step, given all its currents (few-spike) or one more."""
 
     def __init__(self, neuron, v_init):
-        self.neuron, self.v, self.sum = neuron, v_init, 0
+        self.neuron, self.v, self.sum, self.i_syn, self.waits = neuron, v_init, 0, 0.0, 0
 
     def emit(self, current):
         n = self.neuron
         if n.kind == "integrate":
             self.v += current
             return self.v
-        self.v += current * (1.0 if getattr(n, "capacitance", None) is None else 1.0 / n.capacitance)
+        if n.kind == "leaky_integrate_and_fire":
+            current = self.leaky_current(current)
+            if self.waits:
+                self.waits -= 1
+                return 0
+            self.v = n.v_rest + (self.v - n.v_rest) * self.left_of(n.tau) + current
+            self.waits = round(n.refractory) if self.v >= n.threshold else 0
+        else:
+            self.v += current / (1.0 if getattr(n, "capacitance", None) is None else n.capacitance)
         if n.kind == "signed_integrate_and_fire":
             spike = (
                 1 if self.v >= n.threshold else -1 if self.v < n.negative_threshold and self.sum > 0 else 0
@@ -117,6 +135,19 @@ class StepByStep:
             return 0
         self.v = {"subtract": self.v - (n.threshold - n.v_rest), "zero": 0.0, "to_rest": n.v_rest}[n.reset]
         return 1
+
+    def left_of(self, tau):
+        """What is left of something after a step of 1 ms."""
+        return 1 - 1 / tau if self.neuron.integration == "euler" else np.exp(-1 / tau)
+
+    def leaky_current(self, current):
+        """What leaky neurons add to V; their I_syn goes on."""
+        n = self.neuron
+        if n.tau_syn is not None:
+            self.i_syn = self.i_syn * self.left_of(n.tau_syn) + current
+            current = self.i_syn
+        resistance = None if n.capacitance is None else n.tau / n.capacitance
+        return current if resistance is None else current * resistance * (1 - self.left_of(n.tau))
 
 
 def few_spike_course(neuron, currents, v_init):
@@ -166,20 +197,23 @@ def emitted_by(neuron, currents, v_init):
     return course
 
 
-def encoded(encoding, x, timesteps, seed, stream, example):
-    """What the input emits, (timesteps, *shape), element by element."""
+def encoded(encoding, x, seed, stream, example):
+    """What the input emits, (timesteps, *shape), element by element. x: what it shows at each step."""
     if encoding.kind == "constant_current":
-        return np.array([x.astype(float)] * timesteps)
+        return x.astype(float)
     if encoding.kind == "spikes":
-        return np.array([(x == 1).astype(float)] * timesteps)
+        return (x == 1).astype(float)
     if encoding.kind == "poisson":
         keys = random_keys(seed, stream, np.array([example]))
-        return np.array([(uniform(keys, k, x.shape)[0] < np.abs(x)) * np.sign(x) for k in range(timesteps)])
-    return emitted_by(
-        encoding,
-        np.array([x * encoding.gain] * timesteps),
-        start_of(encoding, x.shape, seed, stream, example),
-    )
+        drawn = [uniform(keys, k, x.shape[1:])[0] for k in range(len(x))]
+        return (np.array(drawn) < np.abs(x)) * np.sign(x)
+    return emitted_by(encoding, x * encoding.gain, start_of(encoding, x.shape[1:], seed, stream, example))
+
+
+def shown_by(network_input, x, timesteps):
+    """What an input shows of an example at each step, (timesteps, *shape)."""
+    frames = x if network_input.frames > 1 else x[None]
+    return np.repeat(frames, timesteps // len(frames), axis=0) - network_input.offsets
 
 
 def expected_output(network, output, course):
@@ -203,7 +237,7 @@ def expected_output(network, output, course):
 def step_by_step(network, x, timesteps, seed=0, example=0):
     """A network step by step for one example {input: array}: spike counts and outputs."""
     emitted = {
-        i.name: encoded(i.encoding, x[i.name] - i.offsets, timesteps, seed, stream, example)
+        i.name: encoded(i.encoding, shown_by(i, x[i.name], timesteps), seed, stream, example)
         for stream, i in enumerate(network.inputs)
     }
     for stream, population in enumerate(network.populations, len(network.inputs)):
@@ -219,10 +253,13 @@ def step_by_step(network, x, timesteps, seed=0, example=0):
 
 
 @pytest.mark.parametrize(
-    "network", [*of_all_kinds().values(), *with_several().values()], ids=lambda n: n.name
+    "network",
+    [*of_all_kinds().values(), *with_several().values(), *with_frames().values()],
+    ids=lambda n: n.name,
 )
 @pytest.mark.parametrize("timesteps", [4, 9])
 def test_every_kind_of_neuron_encoding_and_readout_is_what_its_definition_says(network, timesteps):
+    timesteps *= lcm(*(i.frames for i in network.inputs))
     x = examples_for(network, 3)
     result = simulate(network, x, timesteps=timesteps, batch_size=2, seed=3)
     for index in range(3):
@@ -265,9 +302,12 @@ def test_few_spike_neurons_emit_digit_by_digit_for_any_threshold(threshold, curr
         np.testing.assert_array_equal(spikes, expected)
 
 
-@pytest.mark.parametrize("name", ["signed", "poisson", "physical", "binary", "maximum", "signed_maximum"])
+@pytest.mark.parametrize(
+    "name",
+    ["signed", "poisson", "physical", "binary", "leaky", "maximum", "signed_maximum", "frames_of_regular"],
+)
 def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
-    network = of_all_kinds()[name]
+    network = {**of_all_kinds(), **with_frames()}[name]
     x = examples_for(network, 3)
     in_parts = simulate(network, x, timesteps=150)
     monkeypatch.setattr("tgenn_gen.runtime.numpy_network.time_blocks", lambda timesteps: [timesteps])

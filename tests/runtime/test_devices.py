@@ -13,7 +13,8 @@ import os, pathlib
 import numpy as np
 from tgenn_runtime.genn_jobs import Jobs
 from tgenn_runtime.projects import load_script
-from tgenn_runtime.results import Recording, joined
+from tgenn_runtime.recording import Recording
+from tgenn_runtime.results import joined
 
 def build(**options):
     seen = f'{os.environ["CUDA_VISIBLE_DEVICES"]} {os.environ["HIP_VISIBLE_DEVICES"]} {options["batch_size"]}'

@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 
 from tgenn_gen import simulate
 from tgenn_gen.runtime.messages import RunError
-from tgenn_gen.runtime.raster import NEGATIVE, POSITIVE, ROWS, draw_raster, save_figure
+from tgenn_gen.runtime.raster import NEGATIVE, POSITIVE, ROWS, draw_recorded, save_figure
+from tgenn_gen.runtime.recording import RecordedExample
 from tgenn_gen.runtime.results import Result
 
 colors = pytest.importorskip("matplotlib.colors")
 BLUE, VERMILION = (np.array(colors.to_rgb(name)) for name in (POSITIVE, NEGATIVE))
 MAGIC = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".PNG": b"\x89PNG"}
+
+
+def draw_raster(spikes, images):
+    return draw_recorded(RecordedExample(spikes), images)
 
 
 def random_spikes(shape, signs=(-1, 0, 0, 1)):
@@ -170,7 +175,7 @@ def test_examples_that_are_not_those_that_were_simulated_are_refused(simulated):
 def test_a_result_refuses_what_it_cannot_draw_or_save(simulated, tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"^plot .*r.jpg: expected a name that ends in .png, .svg or .pdf$"):
         simulated[0].plot(path=tmp_path / "r.jpg")
-    with pytest.raises(RunError, match=r"^no spikes are recorded: simulate with `record=None`, or names of"):
+    with pytest.raises(RunError, match=r"^nothing is recorded: simulate with `record=None`, or `record_v="):
         Result({}, {}, {}, {}).plot()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(RunError, match=r"^plot needs matplotlib: pip install matplotlib$"):

@@ -99,7 +99,7 @@ def test_an_interruption_before_the_example_that_is_drawn_keeps_the_results(inte
     data = ("--data", interrupted / "data.npz", "--batch-size", 2)
     done = run_here(interrupted / "reference.py", *data, *options)
     assert done.returncode == 130
-    assert "example 4 was not simulated in this run: its spikes are not recorded or plotted" in done.stderr
+    assert "example 4 was not simulated in this run: it is not recorded or plotted" in done.stderr
     assert json.loads((interrupted / "r.json").read_text())["n"] == 2
     assert not (interrupted / "p.png").exists()
 

@@ -153,6 +153,8 @@ def test_a_pipe_is_neither_read_nor_replaced(folder, tmp_path, option, shown):
 
 WHOLE = "expected a whole number of at least 1, got"
 SEED = "argument --seed: expected a whole number of 0 to 2^32 - 1, got"
+NUMBERS = "expected numbers and ranges start:stop, such as 0:10 or 3,7,20:30, got"
+NO_V = "--{} {}: expected populations of conv1, conv2, dense, classes"
 NO_POPULATION = "--record {}: expected populations of conv1, conv2, dense"
 MANY = "1" + "0" * 30
 OPTIONS = [
@@ -169,8 +171,33 @@ OPTIONS = [
     ("--record classes --plot r.png", NO_POPULATION.format("classes")),
     (
         "--record conv1",
-        "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes",
+        "--record: add --plot FILE.png or --save-outputs OUT.npz, which write what is recorded",
     ),
+    ("--record-v image --plot r.png", NO_V.format("record-v", "image")),
+    ("--record-i conv1,conv9 --plot r.png", NO_V.format("record-i", "conv9")),
+    (
+        "--record-i conv1",
+        "--record-i: add --plot FILE.png or --save-outputs OUT.npz, which write what is recorded",
+    ),
+    (
+        "--record conv1 --plot r.png --neurons 3",
+        "--neurons: add --record-v POP or --record-i POP, whose neurons these are",
+    ),
+    (
+        "--record-v conv1 --plot r.png --neurons 3:2",
+        f"argument --neurons: 3:2: no number is in it, {NUMBERS} '3:2'",
+    ),
+    ("--record-v conv1 --plot r.png --neurons 1,-2", f"argument --neurons: {NUMBERS} '1,-2'"),
+    ("--record-v conv1 --plot r.png --neurons :3", f"argument --neurons: {NUMBERS} ':3'"),
+    (
+        "--record-v conv1 --plot r.png --neurons 0:3,2",
+        "argument --neurons: expected each neuron once, got 2 twice",
+    ),
+    (
+        "--record-v conv1,dense --plot r.png --neurons 4:7 --example 5",
+        "--neurons 6: dense has 6 neurons, expected numbers from 0 to 5",
+    ),
+    ("--record-v conv1 --plot r.png --example 6", "--example 6: there are 6 examples, expected 0 to 5"),
     ("--plot raster.jpg", "--plot raster.jpg: expected a name that ends in .png, .svg or .pdf"),
     ("--plot raster", "--plot raster: expected a name that ends in .png, .svg or .pdf"),
     ("--plot r.png --example 6", "--example 6: there are 6 examples, expected 0 to 5"),

@@ -398,7 +398,7 @@ def test_a_shard_without_the_recorded_example_says_so_and_goes_on(tmp_path):
     """All tasks of an array have the same command."""
     folder, recorded = project(tmp_path, "small_cnn"), ("--record", "conv1", "--example", 3)
     notes = [run(folder, f"part{index}", "--shard", f"{index}/2", *recorded).stderr for index in range(2)]
-    assert "example 3 was not simulated in this run: its spikes are not recorded or plotted" in notes[0]
+    assert "example 3 was not simulated in this run: it is not recorded or plotted" in notes[0]
     assert notes[1] == ""
     assert "spikes/conv1" not in outcome(folder, "part0")[1] and "spikes/conv1" in outcome(folder, "part1")[1]
 
@@ -409,7 +409,7 @@ def test_spikes_that_an_earlier_run_recorded_stay_and_a_note_says_what_is_not_pl
     before = outcome(folder, "part")[1]["spikes/conv1"]
     assert run(folder, "part", *recorded).stderr == ""
     plotted = run(folder, "part", *recorded, "--plot", folder / "p.png").stderr
-    assert "example 0 was not simulated in this run: its spikes are not plotted" in plotted
+    assert "example 0 was not simulated in this run: it is not plotted" in plotted
     np.testing.assert_array_equal(outcome(folder, "part")[1]["spikes/conv1"], before)
 
 

@@ -18,6 +18,7 @@ from tgenn_gen.network.model import Connection, Input, Network, Output, Populati
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.neurons.maximum import MaximumNeuron
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
@@ -254,6 +255,24 @@ def residual(
     )
 
 
+def leaky() -> Network:
+    """Leaky neurons: with each of their options, in units and without, and all options together."""
+    v_init = Weights(9)("stem.v_init", 3, low=-4, high=12)
+    synaptic = LeakyIntegrateAndFireNeuron(tau=4.0, tau_syn=2.5, integration="euler")
+    all_options = LeakyIntegrateAndFireNeuron(
+        -57.0, 9.0, "to_rest", "uniform", -60.0, 0.25, refractory=1.0, tau_syn=1.5
+    )
+    network = residual(
+        "leaky",
+        ConstantCurrentInput(),
+        LeakyIntegrateAndFireNeuron(0.75, tau=6.0, v_init=0.25, refractory=2.0),
+        "spike_count",
+        first=LeakyIntegrateAndFireNeuron(tau=20.0, v_init=v_init),
+    )
+    network = with_population(network, "branch", neuron=synaptic)
+    return with_population(network, "classes", neuron=all_options)
+
+
 def pooled(name: str, neuron: Neuron, readout: str, start: int = 0) -> Network:
     """Maxima over windows that overlap, are cut off or leave elements out; a shorter branch; as output."""
     w = Weights(7)
@@ -454,7 +473,7 @@ def of_all_kinds() -> dict[str, Network]:
             "regular", IntegrateAndFireInput(), IntegrateAndFireNeuron(reset="zero"), "first_spike", start=2
         ),
     )
-    return {network.name: network for network in (*networks, identities())}
+    return {network.name: network for network in (*networks, leaky(), identities())}
 
 
 def with_several() -> dict[str, Network]:
@@ -526,6 +545,42 @@ def with_several() -> dict[str, Network]:
     }
 
 
+def with_frames() -> dict[str, Network]:
+    """Inputs that change within an example: one of them, or both at unequal times, in every encoding."""
+    several, kinds = with_several(), of_all_kinds()
+    frames = {
+        "frames": (several["mixed_inputs"], (2, 4)),
+        "frames_of_currents": (several["two_currents"], (8, 1)),
+        "frames_of_poisson": (several["two_poisson"], (4, 8)),
+        "frames_of_regular": (kinds["regular"], (2,)),
+        "frames_of_signed": (kinds["signed"], (8,)),
+    }
+    return {
+        name: replace(
+            network,
+            name=name,
+            inputs=tuple(replace(i, frames=f) for i, f in zip(network.inputs, counts, strict=True)),
+            simulation=Simulation(1.0, 8),
+        )
+        for name, (network, counts) in frames.items()
+    }
+
+
+def streams() -> dict[str, Network]:
+    """Networks whose neurons keep V from one example to the next."""
+    networks = {
+        "stream": with_frames()["frames"],
+        **{
+            f"stream_of_{name}": of_all_kinds()[name]
+            for name in ("regular", "physical", "leaky", "signed_poisson")
+        },
+    }
+    return {
+        name: replace(network, name=name, simulation=replace(network.simulation, reset="never"))
+        for name, network in networks.items()
+    }
+
+
 def autoencoder() -> Network:
     """A regression: one output, of the input's shape."""
     w, neuron = Weights(8), IntegrateAndFireNeuron()
@@ -566,7 +621,7 @@ def examples_for(network: Network, count: int) -> dict[str, np.ndarray]:
     """Dyadic examples with values that the encodings of the network's inputs take."""
     examples = {}
     for seed, network_input in enumerate(network.inputs, 1):
-        x = dyadic_examples(network_input.shape, count, seed)
+        x = dyadic_examples(network_input.example_shape, count, seed)
         if network_input.encoding.binary:
             x = (x > 0.5).astype(np.float32)
         elif network_input.encoding.low < 0:

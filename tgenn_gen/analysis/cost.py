@@ -37,7 +37,7 @@ from tgenn_gen.engine.simulation import checked, input_table, note_on_range, sim
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
-from tgenn_gen.runtime.data import Examples, count_of, currents_of
+from tgenn_gen.runtime.data import Examples, count_of, currents_of, presented
 from tgenn_gen.runtime.mpi_ranks import Ranks
 from tgenn_gen.runtime.results import Result
 
@@ -233,14 +233,14 @@ class CostCounter:
         for name, updates in batch.membrane_updates.items():
             self._updates[name] = self._updates.get(name, 0) + int(updates.sum())
         size = len(next(iter(batch.logits.values())))
-        examples = currents_of(self.examples, self.done, self.done + size, self._table)
-        presented = self.network.presented(examples)
+        shown = presented(self.examples, self.done, self.done + size, self._table)
         for i in self.network.inputs:
-            if not i.encoding.spikes:
-                values = presented[i.name]
+            if not i.encoding.spikes:  # the current of each frame is computed once
+                values = shown[i.name].reshape(-1, *i.shape)
                 self._events[i.name] += np.count_nonzero(values, axis=0)
                 self._spikes_only[i.name] &= bool(np.isin(values, (-1, 0, 1)).all())
-        self._add_ann(presented)
+        examples = currents_of(self.examples, self.done, self.done + size, self._table)
+        self._add_ann(self.network.presented(examples))
         self.done += size
 
     def _add_ann(self, values: dict[str, np.ndarray]) -> None:
@@ -305,6 +305,9 @@ class CostCounter:
         row: dict[str, Any] = self._of_neurons(population.name, population.size, population.neuron.spikes)
         if population.neuron.few_spike and population.neuron.spikes:
             row["neuron_updates"] *= 2
+        # how many times a connection is used in an example
+        times = dict.fromkeys(self.network.spiking, self.timesteps)
+        times |= {i.name: i.frames for i in self.network.inputs if not i.encoding.spikes}
         acs, macs, dense, ann_macs, ann_effective = 0.0, 0.0, 0.0, 0.0, 0.0
         for number, connection in enumerate(population.inputs):
             events = self._events[connection.source]
@@ -314,8 +317,7 @@ class CostCounter:
                     acs += operations
                 else:
                     macs += operations
-                steps = self.timesteps if connection.source in self.network.spiking else 1
-                dense += steps * float(connection.paths(np.ones(events.shape)).sum())
+                dense += times[connection.source] * float(connection.paths(np.ones(events.shape)).sum())
             shape = events.shape
             for level, linear_map in enumerate(connection.through):
                 if linear_map.has_kernel:

@@ -30,7 +30,7 @@ def read_shared(
     for path, other in networks.items():
         message = ""
         if _inputs_seen(other) != _inputs_seen(network):
-            message = f"has inputs of other shapes, names or uint8_divisor than {first}"
+            message = f"has inputs of other shapes, frames, names or uint8_divisor than {first}"
         elif _outputs_seen(other) != _outputs_seen(network):
             message = f"has outputs of other names or shapes than {first}"
         if message:
@@ -55,10 +55,10 @@ def read_shared(
     return found
 
 
-def _inputs_seen(network: Network) -> list[tuple[str, Shape, float]]:
+def _inputs_seen(network: Network) -> list[tuple[str, Shape, int, float]]:
     """What matters about the inputs to the data that they take; names where there are several."""
     several = len(network.inputs) > 1
-    return [(i.name if several else "", i.shape, i.uint8_divisor) for i in network.inputs]
+    return [(i.name if several else "", i.shape, i.frames, i.uint8_divisor) for i in network.inputs]
 
 
 def _same_scores(targets: Targets, other: Network, network: Network) -> bool:

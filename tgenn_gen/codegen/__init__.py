@@ -4,9 +4,9 @@ A module imports only those above it:
 
     matrix_types    how GeNN keeps synapses: SPARSE, TOEPLITZ or DENSE, and how many bytes
     network_table   tgenn show: neurons, synapses and memory
+    python_lines    lines of Python, formatted
     neuron_models   GeNN neuron models
     identifiers     valid identifiers for generated code
-    python_lines    lines of Python, formatted
     plan            the plan, which templates print
     memory          tgenn show: the memory that a run needs, by batch size
     runtime_files   the files of tgenn_runtime/ and tgenn_plugins/

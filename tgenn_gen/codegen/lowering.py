@@ -35,6 +35,7 @@ from tgenn_gen.codegen.python_text import (
 from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.network import genn_code
 from tgenn_gen.network.encodings.encoding import Encoding
+from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.readouts import READOUTS
@@ -75,6 +76,7 @@ class _Lowering:
             dt=repr(self.dt),
             timesteps=network.simulation.timesteps,
             few_spike=network.few_spike,
+            reset=network.simulation.reset,
             latency="timesteps" if network.few_spike else "1",
             delayed=any(c.delay for p in populations for c in p.connections),
             signed=any(c.signed for c in synapses),
@@ -99,6 +101,7 @@ class _Lowering:
             name=network_input.name,
             identifier=self.names.identifiers[network_input.name],
             shape=network_input.shape,
+            frames=network_input.frames,
             spikes=encoding.spikes,
             uint8_divisor=repr(network_input.uint8_divisor),
             values_cpp=f"{_cpp(encoding.low)}, {_cpp(encoding.high)}, {str(encoding.binary).lower()}",
@@ -120,7 +123,7 @@ class _Lowering:
         encoding = network_input.encoding
         updates = encoding.genn(self.dt)
         model = self.models.of(encoding, network_input.name, f"{encoding.kind}_input")
-        params = tuple((name, repr(value)) for name, value in updates.params)
+        params = self._params(encoding, updates)
         variables = tuple((name, start) for name, _, _, start in model.variables)
         neurons = f"{' x '.join(map(str, network_input.shape))} input neurons, {encoding.kind}"
         description = f"{neurons}; the input = {encoding.scale(self.dt):g} x spikes per step"
@@ -166,7 +169,7 @@ class _Lowering:
             updates = population.neuron.genn(self.dt)
             kind = "_".join(filter(None, (population.neuron.kind, getattr(population.neuron, "reset", ""))))
             model = self.models.of(population.neuron, population.name, kind)
-            params = tuple((name, repr(value)) for name, value in updates.params)
+            params = self._params(population.neuron, updates)
             variables = tuple((name, start) for name, _, _, start in model.variables if start)
             bias = "" if population.bias is None else self.names.tensor(population.bias)
             driving = list(dict.fromkeys(c.source for c in population.inputs if c.source not in depths))
@@ -215,6 +218,11 @@ class _Lowering:
                 ),
             )
 
+    def _params(self, source: Neuron | Encoding, updates: Updates) -> tuple[tuple[str, str], ...]:
+        """The parameters of a GeNN model and their values, as literals."""
+        fresh = [("fresh", "1.0")] if _keeps_v(source, self.network) else []
+        return (*fresh, *((name, repr(value)) for name, value in updates.params))
+
     def _weights(self, tensors: Iterable[Tensor]) -> Iterable[WeightPlan]:
         """The files of these tensors, without those that an earlier block has read."""
         for tensor in tensors:
@@ -245,6 +253,7 @@ class _Lowering:
         network, depths, shape = self.network, self.network.depths, self.network.shapes[connection.source]
         identifier = self.names.connection(connection, population)
         from_input = connection.source not in depths
+        frames = [i.name for i in network.inputs if i.frames > 1]
         weights = tuple("".join(map(self.names.tensor, m.tensors.values())) for m in connection.through)
         result = "current" if len(population.inputs) == 1 else identifier
         genn = connectivity(connection, shape, weights, population.neuron.fan_in(len(weights)))
@@ -263,6 +272,7 @@ class _Lowering:
                 connection, self.python.emitted(connection, population), result, BLOCK
             ),
             from_input=from_input,
+            computed_per="frame" if connection.source in frames else "example",
             matrix="" if from_input else genn.matrix,
             matrix_python=either if genn.matrix == "EITHER" else f'"{genn.matrix}"',
             assigned=f"{identifier} = " if genn.matrix != "DENSE" or delay else "",
@@ -305,6 +315,7 @@ class _Models:
                 updates,
                 waits=self.network.few_spike,
                 few_spike=late,
+                keeps_v=_keeps_v(source, self.network),
                 **options,  # type: ignore[arg-type]
             )
             if plan in self.plans:
@@ -313,6 +324,10 @@ class _Models:
                 self.plans.append(plan)
                 return plan
             number += 1
+
+
+def _keeps_v(source: Neuron | Encoding, network: Network) -> bool:
+    return source.keeps_v and network.simulation.reset == "never"
 
 
 def _comments(text: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ time, and what a process takes before it has a network, as measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import lcm, prod
 from typing import Any
 
 from tgenn_gen.codegen.matrix_types import WEIGHT_BYTES
@@ -150,10 +150,12 @@ def _number(c: ConnectionPlan) -> int:
 
 def _current_bytes(plan: Plan, population: PopulationPlan, batch: int) -> int:
     """What simulate.py needs to compute the input currents of a population for a number of examples."""
-    given = sum(prod(i.shape) for i in plan.inputs if f'"{i.name}"' in population.driving)
-    examples = batch * max(1, CURRENTS // (batch * max(given, population.size)))
-    # examples and currents in float32 and float64, and the current without its bias in float64
-    return examples * (12 * given + 20 * population.size)
+    inputs = [i for i in plan.inputs if f'"{i.name}"' in population.driving]
+    given, shown = sum(prod(i.shape) for i in inputs), sum(i.frames * prod(i.shape) for i in inputs)
+    frames = lcm(*(i.frames for i in inputs))
+    examples = batch * max(1, CURRENTS // (batch * max(given, population.size) * frames))
+    # of all frames examples and currents in float32; of one both in float64, its current also without bias
+    return examples * (4 * shown + 8 * given + 4 * (frames + 4) * population.size)
 
 
 def _weights(network: Network) -> tuple[int, int]:
@@ -179,11 +181,12 @@ def _thread_bytes(network: Network) -> int:
     timesteps, few_spike = network.simulation.timesteps, network.few_spike
     shapes, last_read = network.shapes, network.last_read_by
     outputs = sum(prod(shapes[o.population]) for o in network.outputs) * timesteps
-    steps = 1 if few_spike else time_blocks(timesteps)[0]
+    steps = 1 if few_spike else time_blocks(timesteps // lcm(*(i.frames for i in network.inputs)))[0]
     batch = batch_size_that_fits(steps, network.largest, outputs)
     spike, number = (2 if few_spike else steps), WEIGHT_BYTES * steps
     constant = {i.name for i in network.inputs if not i.encoding.spikes}
     held = {i.name: prod(i.shape) * (8 if i.name in constant else spike) for i in network.inputs}
+    frames = sum(WEIGHT_BYTES * i.frames * prod(i.shape) for i in network.inputs if i.frames > 1)
     peak = counts = current = 0  # current: what the variable of that name has, until it is assigned
     for p in network.populations:
         for c in p.inputs:
@@ -208,7 +211,7 @@ def _thread_bytes(network: Network) -> int:
         for name in (*last_read[p.name], *(f"{c.source} to {p.name}" for c in p.inputs)):
             held.pop(name, None)
     # the results of a batch wait while the thread simulates the next one
-    return BLOCKS + int(FREED * batch * (peak + 2 * counts + 5 * WEIGHT_BYTES * outputs))
+    return BLOCKS + int(FREED * batch * (peak + frames + 2 * counts + 5 * WEIGHT_BYTES * outputs))
 
 
 def _copied(linear_map: LinearMap, size: int, result: int) -> int:

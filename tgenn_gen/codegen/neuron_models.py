@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tgenn_gen.codegen.python_lines import list_lines
 from tgenn_gen.network.genn_code import Updates
 
 RESET_WIDTH = 80  # columns of the reset code in one line
+INDENT = 4  # columns of indentation of an argument of a model in simulate.py
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class NeuronModelPlan:
     sim_code    GeNN code of one step
     threshold   GeNN code of the condition for a spike; "" if it never spikes
     reset       GeNN code of the reset after a spike, one line or several
+    params_lines    Python that declares the parameters in simulate.py
     """
 
     identifier: str
@@ -29,6 +32,7 @@ class NeuronModelPlan:
     sim_code: str
     threshold: str
     reset: str
+    params_lines: tuple[str, ...]
 
 
 def neuron_model(
@@ -37,6 +41,7 @@ def neuron_model(
     *,
     waits: bool = False,
     few_spike: bool = False,
+    keeps_v: bool = False,
     readout: str = "",
     start: int = 0,
 ) -> NeuronModelPlan:
@@ -45,6 +50,7 @@ def neuron_model(
     waits      whether populations emit only after all steps of an example (few-spike code), so that their
                depth counts in examples
     few_spike  whether this model emits later than it receives
+    keeps_v    whether V lasts from an example to the next; it starts where the parameter `fresh` is not 0
     readout    the readout of an output population; "" for all others
     start      the first step of an example that the readout uses
     """
@@ -97,18 +103,25 @@ def neuron_model(
             *_block(f"if(emitted == 0) {{  {beginning}", latch),
             *_block("if(step == 0) {", updates.start.splitlines()),
         ]
+    elif keeps_v:
+        lines += _block(f"if(step == 0) {{  {beginning}", latch)
+        lines += _block("if(step == 0 && fresh != 0.0) {  // a new stream", updates.start.splitlines())
     elif updates.start or latch:
         lines += _block(f"if(step == 0) {{  {beginning}, then reset", [*latch, *updates.start.splitlines()])
     lines += [*before_update, "const scalar I = Isyn + I_const;", *updates.update.splitlines()]
     # the reset code computes the sign, which the counters need
     reset = [*([updates.reset] if updates.reset else []), *after_spike]
+    params = (*(["fresh"] if keeps_v else []), *(name for name, _ in updates.params))
+    declared = ["*CLOCK", *(f'("{name}", "scalar")' for name in params)]
+    params_lines = list_lines("params=", declared, ",", indent=INDENT) if params else ("params=CLOCK,",)
     return NeuronModelPlan(
         identifier=identifier,
-        params=tuple(name for name, _ in updates.params),
+        params=params,
         variables=tuple(variables),
         sim_code="\n".join(lines),
         threshold=updates.threshold,
         reset=("\n" if sum(map(len, reset)) > RESET_WIDTH else " ").join(reset),
+        params_lines=params_lines,
     )
 
 

@@ -45,6 +45,7 @@ class ConnectionPlan:
     description      the maps, in a few words
     lines            Python that applies the maps to what the source emits, in reference.py
     from_input       whether the source is an input that does not spike: the host computes its current
+    computed_per     example, or frame where the input has several: for each of them once
     matrix           GeNN's matrix type: DENSE, SPARSE, or EITHER of SPARSE and TOEPLITZ, as the user
                      chooses; "" for an input whose current the host computes
     matrix_python    the same as an expression in simulate.py
@@ -69,6 +70,7 @@ class ConnectionPlan:
     description: str
     lines: tuple[str, ...]
     from_input: bool
+    computed_per: str
     matrix: str
     matrix_python: str
     assigned: str
@@ -180,7 +182,8 @@ class InputPlan:
 
     name         as the document has it
     identifier   the same in code
-    shape        of one example
+    shape        of one example, or of one frame of it
+    frames       how many frames an example has
     spikes       whether its encoding spikes: then it is in `genn_populations` too
     uint8_divisor    what uint8 data is divided by, a literal
     values_cpp   the smallest and the largest allowed value, and whether only 0 and 1 are allowed, in C++
@@ -193,6 +196,7 @@ class InputPlan:
     name: str
     identifier: str
     shape: Shape
+    frames: int
     spikes: bool
     uint8_divisor: str
     values_cpp: str
@@ -212,6 +216,7 @@ class Plan:
     document_sha256    of network.yaml
     dt                 the length of a time step in ms, a literal
     timesteps          the default number of time steps per example
+    reset              when neurons start anew: example or never
     few_spike          whether its spikes are in the few-spike code
     latency            time steps from the input of a population to its spikes, an expression in C++
     delayed            whether any connection has a delay
@@ -236,6 +241,7 @@ class Plan:
     dt: str
     timesteps: int
     few_spike: bool
+    reset: str
     latency: str
     delayed: bool
     signed: bool

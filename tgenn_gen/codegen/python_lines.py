@@ -24,9 +24,18 @@ def call_lines(before: str, call: str, after: str = "", *, indent: int) -> tuple
 
 def dict_lines(items: Iterable[str], after: str, *, indent: int) -> tuple[str, ...]:
     """A dict of these items, each `key: value` or `**mapping`, and `after`, in the same way."""
+    return _display_lines("{", items, f"}}{after}", indent)
+
+
+def list_lines(before: str, items: Iterable[str], after: str, *, indent: int) -> tuple[str, ...]:
+    """`before` + a list of these items + `after`, in the same way."""
+    return _display_lines(f"{before}[", items, f"]{after}", indent)
+
+
+def _display_lines(opening: str, items: Iterable[str], closing: str, indent: int) -> tuple[str, ...]:
     items = [*items]
-    line = f"{{{', '.join(items)}}}{after}"
-    return (line,) if len(line) <= WIDTH - indent else ("{", *_one_a_line(items), f"}}{after}")
+    line = f"{opening}{', '.join(items)}{closing}"
+    return (line,) if len(line) <= WIDTH - indent else (opening, *_one_a_line(items), closing)
 
 
 def _one_a_line(parts: Iterable[str]) -> list[str]:

@@ -33,6 +33,7 @@ class PythonText:
         network = self.network
         options = [f"dt={self.dt!r}", f"default_timesteps={network.simulation.timesteps}"]
         options += ["few_spike=True"] if network.few_spike else []
+        options += ['reset="never"'] if network.simulation.reset == "never" else []
         if len(network.outputs) > 1:
             names = ", ".join(f'"{o.population}"' for o in network.outputs)
             options.append(f"outputs=({names})")
@@ -44,12 +45,15 @@ class PythonText:
         network = self.network
         options = [f"default_timesteps={network.simulation.timesteps}", f"largest={network.largest}"]
         options += ["few_spike=True"] if network.few_spike else []
+        options += ['reset="never"'] if network.simulation.reset == "never" else []
         made = f'NumpyNetwork("{network.name}", __file__, populations, {", ".join(options)}, **options)'
         return call_lines("net = ", made, indent=BLOCK)
 
     def input_lines(self, network_input: Input) -> tuple[str, ...]:
         """The statement that declares an input."""
-        encoding, options = network_input.encoding, [f"uint8_divisor={network_input.uint8_divisor!r}"]
+        encoding, frames = network_input.encoding, network_input.frames
+        options = [f"frames={frames}"] if frames > 1 else []
+        options.append(f"uint8_divisor={network_input.uint8_divisor!r}")
         if (encoding.low, encoding.high) != (-inf, inf):
             options.append(f"values=({_number(encoding.low)}, {_number(encoding.high)})")
         options += ["binary=True"] if encoding.binary else []

@@ -10,11 +10,8 @@ import numpy as np
 
 from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.engine.ann import ann_currents
-from tgenn_gen.engine.simulation import input_table
-from tgenn_gen.errors import TgennError
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.runtime.data import Examples, count_of
-from tgenn_gen.runtime.input_encodings import values_problem
 from tgenn_gen.runtime.mpi_ranks import ALONE, Ranks
 from tgenn_gen.runtime.numpy_network import in_threads
 from tgenn_gen.runtime.readout_functions import decisions
@@ -155,14 +152,6 @@ def _counted_at(network: Network) -> dict[str, list[str]]:
     return counted
 
 
-def require_values(network: Network, examples: Examples, file: str) -> None:
-    """Raise TgennError (T506) for values that the encoding of an input cannot take."""
-    if problem := values_problem(examples, input_table(network)):
-        negative = any(x.min() < 0 for x in examples.values())
-        hint = "use `signed=True`, or another `encoding`" if negative else "use another `encoding`"
-        raise TgennError.at(file, "T506", problem, hint)
-
-
 def measure(
     network: Network,
     calibration: Calibration,
@@ -175,7 +164,7 @@ def measure(
 
     sample: how many examples are kept. progress: called with (examples done, all). ranks: the processes that
     share the batches of the data, so that the histograms of all are those of one process.
-    Raises TgennError (T506) for values that the encoding of an input cannot take.
+    Raises TgennError as Calibration.batches does.
     """
     wanted = calibration.spaced(sample if ranks.size == 1 else 0)
     kept = {i.name: np.empty((len(wanted), *i.shape), np.float32) for i in network.inputs}
@@ -191,7 +180,6 @@ def measure(
     def batches() -> Iterator[tuple[Examples, np.ndarray | None]]:
         nonlocal labelled
         for examples, labels in calibration.batches(network.largest, ranks):
-            require_values(network, examples, calibration.file)
             fits = labels is not None and 0 <= labels.min() <= labels.max() < max(output.size, 2)
             labelled = labelled and fits
             yield examples, labels if labelled else None

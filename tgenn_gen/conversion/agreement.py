@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tgenn_gen.conversion.activation_statistics import require_values
 from tgenn_gen.conversion.calibration import Calibration
 from tgenn_gen.conversion.folding_state import FoldedOutput
-from tgenn_gen.engine.simulation import checked, simulated_batches
+from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import predict
 from tgenn_gen.network.model import Network
-from tgenn_gen.runtime.data import Examples, count_of, takes_classes
+from tgenn_gen.runtime.data import Examples, count_of, currents_of, takes_classes
 from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
 ENOUGH = 0.98  # a network with less gets a warning
@@ -42,8 +41,8 @@ class Test:
 class Answers:
     """What the Keras model gives for the examples of a test.
 
-    examples: {input: float32 (n, *shape)}. outputs: {output population: (n, *shape)}. classes: the names of
-    those that are read as classes or 0/1 labels.
+    examples: {input: float32 (n, *shape), or (n, frames, *shape)}. outputs: {output population: (n, *shape)}.
+    classes: the names of those that are read as classes or 0/1 labels.
     """
 
     examples: Examples
@@ -89,10 +88,10 @@ def keras_answers(
     shifted: outputs to which the correction "offset" added a number: only their classes are the model's.
     Raises TgennError (T506).
     """
-    examples = test.examples.sample(min(test.examples.count, affordable(network)))
-    require_values(network, examples, test.examples.file)
+    examples = test.examples.shown(min(test.examples.count, affordable(network)))
+    inputs = input_table(network)
     parts = [
-        predict(keras_model, [x[start : start + BATCH] for x in examples.values()])
+        predict(keras_model, [*currents_of(examples, start, start + BATCH, inputs).values()])
         for start in range(0, count_of(examples), BATCH)
     ]
     arrays = [np.concatenate(part) for part in zip(*parts, strict=True)]
@@ -178,8 +177,9 @@ def low_agreement(network: Network, tried: Sequence[Network]) -> str:
     elif readouts:
         advice = f"readout {readouts.pop()} loses something, use `readout='membrane'`"
     elif not bits:
-        steps = 4 * network.simulation.timesteps
-        advice = f"use more time steps, such as `timesteps={steps}`, or `method='few_spike'`"
+        steps, frames = 4 * network.simulation.timesteps, [i for i in network.inputs if i.frames > 1]
+        advice = f"use more time steps, such as `timesteps={steps}`, or "
+        advice += "fewer frames" if frames else "`method='few_spike'`"
     elif len(bits) == 1 and bits[0] < MAX_FEW_SPIKE_STEPS - 2:
         advice = f"use more bits: `method='few_spike'` with `timesteps={bits[0] + 2}`"
     else:

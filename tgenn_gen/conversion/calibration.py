@@ -26,12 +26,15 @@ from tgenn_gen.runtime.data import (
     as_current,
     count_of,
     example_problem,
+    example_shape,
+    frames_mean,
     input_arrays,
     lengths_problem,
     named,
     target_arrays,
     with_last_axis,
 )
+from tgenn_gen.runtime.input_encodings import input_problem
 from tgenn_gen.runtime.mpi_ranks import ALONE, Ranks
 
 ENDINGS = ("", "_train")
@@ -83,24 +86,31 @@ class Calibration:
     def batches(self, neurons: int, ranks: Ranks = ALONE) -> Iterator[tuple[Examples, np.ndarray | None]]:
         """Batches: inputs {input: float32 (batch, *shape)}, and class numbers (batch,) or None.
 
+        Of examples with several frames they have the mean over these, which the ANN takes.
+
         neurons: of the largest population. Its activations for one batch take some 8 MiB. ranks: the
         processes that share the batches.
-        Raises TgennError for NaN or infinity (T505) and for a file that ends too early (T501).
+        Raises TgennError for NaN or infinity (T505), for values that the encoding of an input cannot take
+        (T506) and for a file that ends too early (T501).
         """
-        size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.shape) for i in self.inputs))))
+        size = max(1, BATCH_BYTES // (4 * max(neurons, *(prod(i.example_shape) for i in self.inputs))))
         with self._opened() as (inputs, labels):
             for start in range(0, self.count, size)[ranks.rank :: ranks.size]:
                 numbers = self.numbers[start : start + size]
                 rows = {name: _rows(read, numbers) for name, read in inputs.items()}
                 y = None if labels is None else _rows(labels, numbers).reshape(-1)
-                yield self._currents(rows, numbers), y
+                yield self._mean(self._currents(rows, numbers)), y
 
     def spaced(self, size: int) -> np.ndarray:
         """The positions in `numbers` of `size` examples that are evenly spaced over all, (size,)."""
         return np.arange(size) * self.count // size
 
     def sample(self, size: int) -> Examples:
-        """`size` evenly spaced examples, {input: float32 (size, *shape)}; the others are not read."""
+        """`size` evenly spaced examples as the ANN takes them, {input: float32 (size, *shape)}."""
+        return self._mean(self.shown(size))
+
+    def shown(self, size: int) -> Examples:
+        """The same examples as the network takes them, with their frames; the others are not read."""
         return self._currents(self.labelled(size)[0], self.numbers[self.spaced(size)])
 
     def labelled(self, size: int) -> tuple[Examples, np.ndarray | None]:
@@ -109,11 +119,17 @@ class Calibration:
         with self._opened() as (inputs, labels):
             rows = {name: _rows(read, numbers) for name, read in inputs.items()}
             y = None if labels is None else _rows(labels, numbers).reshape(-1)
-        return {i.name: rows[i.name].reshape(-1, *i.shape) for i in self.inputs}, y
+        return {i.name: rows[i.name].reshape(-1, *i.example_shape) for i in self.inputs}, y
+
+    def _mean(self, examples: Examples) -> Examples:
+        return {i.name: frames_mean(examples[i.name], i.frames) for i in self.inputs}
 
     def _currents(self, rows: Examples, numbers: np.ndarray) -> Examples:
-        """Examples as the ANN takes them, float32. numbers: their indices. Raises TgennError (T505)."""
-        found = {i.name: as_current(rows[i.name].reshape(-1, *i.shape), i.uint8_divisor) for i in self.inputs}
+        """Examples with their frames, float32. numbers: their indices. Raises TgennError (T505, T506)."""
+        found = {
+            i.name: as_current(rows[i.name].reshape(-1, *i.example_shape), i.uint8_divisor)
+            for i in self.inputs
+        }
         for name, x in found.items():
             finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
             if not finite.all():
@@ -125,6 +141,15 @@ class Calibration:
                     named(name, message, found),
                     "remove this example, or correct its values",
                 )
+        for i in self.inputs:
+            values, encoding = found[i.name] - i.offsets, i.encoding
+            if problem := input_problem(values, encoding.low, encoding.high, encoding.binary):
+                hint = (
+                    "use `signed=True`, or another `encoding`"
+                    if values.min() < 0
+                    else "use another `encoding`"
+                )
+                raise TgennError.at(self.file, "T506", named(i.name, problem, found), hint)
         return found
 
     @contextlib.contextmanager
@@ -163,8 +188,9 @@ def open_calibration(
 ) -> Calibration:
     """Check calibration data against the network's inputs; the data itself is read later, in batches.
 
-    data: examples (n, *input shape), or {input: examples}, or the path of an .npz with x or x_train, or with
-    arrays named after the inputs. A missing channel axis of length 1 is added.
+    data: examples (n, *input shape), of several frames (n, frames, *input shape), or {input: examples}, or
+    the path of an .npz with x or x_train, or with arrays named after the inputs. A missing channel axis of
+    length 1 is added.
     Raises TgennError: T501 for a file that cannot be read, T502 for a missing array, T503 for a wrong shape
     or unequal numbers of examples, T504 for a wrong type or no examples.
     """
@@ -176,11 +202,11 @@ def open_calibration(
         name, stored, labels = "calibration array", {}, None
         arrays = examples_of(data, inputs, name)
         forms = {key: _form(x.shape, x.dtype) for key, x in arrays.items()}
-    forms = {i.name: with_last_axis(forms[i.name], i.shape) for i in inputs}
+    forms = {i.name: with_last_axis(forms[i.name], i.example_shape) for i in inputs}
     for i in inputs:
         x = forms[i.name]
-        if problem := example_problem(x[:1] if x.ndim else x, i.shape):
-            code, hint = _code_and_hint(x, i.shape)
+        if problem := example_problem(x[:1] if x.ndim else x, i.example_shape):
+            code, hint = _code_and_hint(x, i.shape, i.frames)
             raise TgennError.at(name, code, named(i.name, problem, forms), hint)
     if problem := lengths_problem(forms):
         raise TgennError.at(name, "T503", problem, "every array needs one entry for each example")
@@ -192,13 +218,15 @@ def _form(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.broadcast_to(np.zeros((), dtype), shape)
 
 
-def _code_and_hint(x: np.ndarray, shape: Shape) -> tuple[str, str]:
+def _code_and_hint(x: np.ndarray, shape: Shape, frames: int) -> tuple[str, str]:
     """The code and the hint for examples x that example_problem refuses."""
-    if x.shape[1:] != shape:
-        return (
-            "T503",
-            f"reshape the examples to (n, {', '.join(map(str, shape))}), as the model was trained on them",
-        )
+    if x.shape[1:] != example_shape(shape, frames):
+        lengths = ", ".join(map(str, shape))
+        if frames > 1:
+            return "T503", f"save examples of {frames} frames: (n, {frames}, {lengths})"
+        if x.ndim > 2 and with_last_axis(x[:, 0], shape).shape[1:] == shape:
+            return "T503", f"each example has {x.shape[1]} frames: give `frames={x.shape[1]}`, or their mean"
+        return "T503", f"reshape the examples to (n, {lengths}), as the model was trained on them"
     if len(x) == 0 and x.dtype.kind in "buif":
         return "T504", "give a few hundred training examples"
     return "T504", "save x as float32 or uint8"

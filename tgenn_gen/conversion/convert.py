@@ -37,10 +37,11 @@ from tgenn_gen.engine.evaluation import are_class_scores
 from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import load_model, read_model
-from tgenn_gen.network.argument_checks import positive_number, require
+from tgenn_gen.network.argument_checks import positive_number, require, whole_number
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import Examples, count_of
 from tgenn_gen.runtime.mpi_ranks import Ranks
+from tgenn_gen.runtime.neuron_updates import MAX_STEPS
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def convert(
     *,
     check: bool = True,
     uint8_divisor: float | None = None,
+    frames: int = 1,
     name: str | None = None,
     progress: Progress | None = None,
     communicator: Any = None,
@@ -77,6 +79,8 @@ def convert(
         uint8_divisor: Divides uint8 data before it reaches the network; other data is used as it is.
             None: 255 or 1, as the model's accuracy on labelled calibration data, or its first layer, shows;
             255 where nothing does.
+        frames: How many frames an example has; then calibration data is `(n, frames, *input shape)`. The
+            model takes the mean over the frames, the network one after the other.
         name: The network's name. None: the model's.
         progress: Called with (examples done, all examples) while calibration data is read.
         communicator: An mpi4py communicator, such as `MPI.COMM_WORLD`, whose processes share the pass over
@@ -91,13 +95,20 @@ def convert(
         MissingEngineError: TensorFlow is not installed.
     """
     methods = methods_of(method)
-    require("convert", "T408", positive_number("uint8_divisor", uint8_divisor, optional=True))
+    require(
+        "convert",
+        "T408",
+        positive_number("uint8_divisor", uint8_divisor, optional=True),
+        whole_number("frames", frames, 1, MAX_STEPS),
+    )
+    if frames > 1:  # of several methods, those that cannot take frames are left out
+        methods = tuple(m for m in methods if not m.neuron.few_spike) or methods
     for one in methods:
-        check_method(one, calibration is not None)
+        check_method(one, calibration is not None, frames)
     path = Path(model) if isinstance(model, str | Path) else None
     keras_model = load_model(path) if path is not None else model
     ranks = Ranks(communicator)
-    task = _Task(keras_model, path, calibration, check, uint8_divisor, name, progress, ranks)
+    task = _Task(keras_model, path, calibration, check, uint8_divisor, frames, name, progress, ranks)
     first = _measured(task, methods[0])
     network = _converted(task, first)
     if first.test is None:
@@ -126,6 +137,7 @@ class _Task:
     calibration: str | Path | np.ndarray | Mapping[str, np.ndarray] | None
     check: bool
     uint8_divisor: float | None
+    frames: int
     name: str | None
     progress: Progress | None
     ranks: Ranks
@@ -154,10 +166,11 @@ def _measured(task: _Task, method: Method) -> _Measured:
     """Fold the model, compare the result with it, and measure activations."""
     keras_model, calibration = task.keras_model, task.calibration
     read, folded = _folded(task, method)
+    inputs = tuple(replace(i, frames=task.frames) for i in folded.network.inputs)
+    folded = replace(folded, network=replace(folded.network, inputs=inputs))
     log.info("%d layers became %d populations", len(read.layers), len(folded.network.populations))
     require_valid(with_weight_names(folded.network))  # before the calibration data is read through
     require_comparable(folded.network, method.per_channel)
-    inputs = folded.network.inputs
     data = open_calibration(calibration, inputs) if calibration is not None else None
     inputs, scaling = scaled_inputs(folded, read, keras_model, data, task.uint8_divisor)
     network = replace(folded.network, name=task.name or folded.network.name, inputs=inputs)

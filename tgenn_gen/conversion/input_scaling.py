@@ -20,7 +20,7 @@ from tgenn_gen.errors import TgennError
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import predict
 from tgenn_gen.network.model import Input
-from tgenn_gen.runtime.data import Examples, as_current, count_of, named
+from tgenn_gen.runtime.data import Examples, as_current, count_of, frames_mean, named
 
 EXAMPLES, FEWEST = 1024, 64  # on which the accuracy is compared
 ELEMENTS = 2**21  # of the inputs of these examples: fewer where they are large
@@ -156,12 +156,13 @@ def _sample(data: Calibration | None, inputs: tuple[Input, ...]) -> _Sample:
     labels = None
     if data is None:
         rng = np.random.default_rng(0)
-        rows: Examples = {i.name: rng.integers(0, 256, (STATISTICS, *i.shape), np.uint8) for i in inputs}
+        sizes = {i.name: (STATISTICS, *i.example_shape) for i in inputs}
+        rows: Examples = {name: rng.integers(0, 256, size, np.uint8) for name, size in sizes.items()}
     else:
-        affordable = max(FEWEST, ELEMENTS // sum(prod(i.shape) for i in inputs))
+        affordable = max(FEWEST, ELEMENTS // sum(prod(i.example_shape) for i in inputs))
         size = STATISTICS if data.labels is None else min(EXAMPLES, affordable)
         rows, labels = data.labelled(min(data.count, size))
-    given = {name: as_current(x, 1.0) for name, x in rows.items()}
+    given = {i.name: frames_mean(as_current(rows[i.name], 1.0), i.frames) for i in inputs}
     dtypes = {name: x.dtype.name for name, x in rows.items()}
     return _Sample(given, dtypes, {name: _range_of(x) for name, x in given.items()}, labels)
 

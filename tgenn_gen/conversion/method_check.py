@@ -25,8 +25,8 @@ from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.readouts import READOUTS
 
 
-def check_method(method: Method, has_data: bool) -> None:
-    """Raise TgennError (T408) with every problem of a method."""
+def check_method(method: Method, has_data: bool, frames: int = 1) -> None:
+    """Raise TgennError (T408) with every problem of a method, for examples of so many frames."""
     place, found = Location("options"), []
     require("options", "T408", _type_problems(method))
 
@@ -77,6 +77,13 @@ def check_method(method: Method, has_data: bool) -> None:
     if method.neuron.few_spike and method.encoding.spikes:
         hint = "use `encoding` constant_current"
         refuse(f"few-spike neurons cannot take the rate code of encoding {method.encoding.kind}", hint)
+    if method.neuron.few_spike and frames > 1:
+        hint = "use a rate code, such as `method='low_latency'`"
+        refuse(f"few-spike neurons cannot take {frames} frames: their first steps count most", hint)
+    elif method.timesteps % frames:
+        multiple = -(-method.timesteps // frames) * frames
+        message = f"{method.timesteps} time steps are not a multiple of {frames} frames"
+        refuse(message, f"use `timesteps={multiple}`")
     for message, hint in _parameter_problems(neurons, method):
         refuse(message, hint)
     if found:
@@ -121,4 +128,5 @@ def _parameter_problems(neurons: Sequence[Neuron], method: Method) -> Iterator[W
         problems = schema_problems(document_data(network))
         yield from ((p.message, p.hint) for p in problems if p.path[:1] != ("outputs",))
         if not problems or all(p.path[:1] == ("outputs",) for p in problems):
-            yield from ((text, "") for text in (neuron.problem(dt), encoding.problem(dt)) if text)
+            for found in (*neuron.problems(dt), *encoding.problems(dt)):
+                yield found.message, found.hint

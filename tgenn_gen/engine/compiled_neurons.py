@@ -23,6 +23,20 @@ class CompiledIntegrateAndFire(neuron_updates.IntegrateAndFire):
         return spikes
 
 
+class CompiledLeakyIntegrateAndFire(neuron_updates.LeakyIntegrateAndFire):
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        self.v, self.steps_left = state_of(self.v, current), state_of(self.steps_left, current)
+        self.i_syn = state_of(self.i_syn, current)
+        spikes, course = np.empty((steps, *self.v.shape), bool), _course(self.v, steps, v_course)
+        state = self.v.reshape(-1), self.i_syn.reshape(-1), self.steps_left.reshape(-1)
+        synaptic, syn_decay = self.syn_decay is not None, self.syn_decay or np.float32(0)
+        leak = (self.decay, self.v_rest, self.gain, synaptic, syn_decay)
+        subtract, fall = self.reset == "subtract", self.threshold - self.v_rest
+        spike = (self.threshold, subtract, fall, self.refractory_steps)
+        _leaky_integrate_and_fire(_flat(current), *state, _flat(spikes), _flat(course), *leak, *spike)
+        return spikes
+
+
 class CompiledSignedIntegrateAndFire(neuron_updates.SignedIntegrateAndFire):
     def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
         self.v, self.sum = state_of(self.v, current), state_of(self.sum, current)
@@ -89,6 +103,52 @@ def _integrate_and_fire(  # type: ignore[no-untyped-def]
                     level = potential[i] + gain * arriving[i]
                     spike = level >= threshold
                     emitted[i] = spike
+                    potential[i] = rest if spike else level
+            if len(course):
+                course[step, start : start + BLOCK] = potential
+
+
+@compiled
+def _leaky_integrate_and_fire(  # type: ignore[no-untyped-def]
+    current,
+    v,
+    i_syn,
+    steps_left,
+    spikes,
+    course,
+    decay,
+    rest,
+    gain,
+    synaptic,
+    syn_decay,
+    threshold,
+    subtract,
+    fall,
+    refractory_steps,
+):
+    for start in range(0, len(v), BLOCK):
+        potential, left = v[start : start + BLOCK], steps_left[start : start + BLOCK]
+        filtered = i_syn[start : start + BLOCK]
+        for step in range(len(spikes)):
+            arriving = current[step % len(current), start : start + BLOCK]
+            emitted = spikes[step, start : start + BLOCK]
+            if synaptic:
+                for i in range(len(filtered)):
+                    filtered[i] = filtered[i] * syn_decay + arriving[i]
+                arriving = filtered
+            for i in range(len(potential)):
+                level = (potential[i] - rest) * decay + rest + gain * arriving[i]
+                if refractory_steps > 0:
+                    waits = left[i] > 0
+                    spike = (level >= threshold) & (not waits)
+                    level = potential[i] if waits else level
+                    left[i] = refractory_steps if spike else left[i] - np.float32(waits)
+                else:
+                    spike = level >= threshold
+                emitted[i] = spike
+                if subtract:
+                    potential[i] = level - fall * np.float32(spike)
+                else:
                     potential[i] = rest if spike else level
             if len(course):
                 course[step, start : start + BLOCK] = potential

@@ -182,6 +182,11 @@ def scored(
     counter: called with the result of each batch, which then has membrane updates, too. ranks: the processes
     that share the examples; the evaluation is that of all.
     """
+    if ranks.size > 1 and network.simulation.reset == "never":
+        message = (
+            "processes cannot share the examples: they are a stream, in which neurons keep V (reset: never)"
+        )
+        raise TgennError.at("evaluate", "T503", message, "start one process")
     numbers = ranks.part(count_of(examples))
     examples, targets = of_numbers(examples, numbers), of_numbers(targets, numbers)
     scorer = Scorer(network, examples, targets, timesteps)

@@ -44,6 +44,7 @@ def fastest() -> Engine:
 
     neurons: dict[Callable[..., Any], Callable[..., Any]] = {
         neuron_updates.IntegrateAndFire: compiled_neurons.CompiledIntegrateAndFire,
+        neuron_updates.LeakyIntegrateAndFire: compiled_neurons.CompiledLeakyIntegrateAndFire,
         neuron_updates.SignedIntegrateAndFire: compiled_neurons.CompiledSignedIntegrateAndFire,
         neuron_updates.FewSpike: compiled_neurons.CompiledFewSpike,
     }

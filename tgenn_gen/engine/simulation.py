@@ -36,6 +36,7 @@ from tgenn_gen.runtime.data import (
     Table,
     count_of,
     examples_problem,
+    frames_of,
     lengths_problem,
     range_problem,
     with_last_axis,
@@ -47,7 +48,8 @@ from tgenn_gen.runtime.numpy_batch import Batch
 from tgenn_gen.runtime.numpy_network import NumpyNetwork
 from tgenn_gen.runtime.random_numbers import Drawn
 from tgenn_gen.runtime.readout_functions import each_step
-from tgenn_gen.runtime.results import Recording, Result, joined
+from tgenn_gen.runtime.recording import Recording, neuron_numbers
+from tgenn_gen.runtime.results import Result, joined
 
 
 def simulate_in_numpy(
@@ -59,11 +61,14 @@ def simulate_in_numpy(
     seed: int = 0,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
 ) -> Result:
     """Simulate examples in NumPy, as :func:`tgenn_gen.simulate` describes it."""
-    examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, record, record_v)
+    recorded = record, record_v, record_i, neurons
+    examples, timesteps = checked("simulate", network, x, timesteps, seed, batch_size, *recorded)
     note_on_range(network, examples)
-    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, record, record_v))
+    return joined(simulated_batches(network, examples, timesteps, seed, batch_size, *recorded))
 
 
 def note_on_range(network: Network, examples: Examples) -> None:
@@ -77,6 +82,7 @@ def input_table(network: Network) -> Table:
     return {
         i.name: {
             "shape": i.shape,
+            "frames": i.frames,
             "uint8_divisor": i.uint8_divisor,
             "values": (i.encoding.low, i.encoding.high, i.encoding.binary),
             "data_range": i.data_range,
@@ -112,7 +118,7 @@ def examples_of(x: Any, inputs: tuple[Input, ...], place: str) -> Examples:
         raise TgennError.at(place, "T503", message)
     keys = {name: f"x[{name!r}]" if isinstance(x, Mapping) else "x" for name in names}
     arrays = {name: as_array(keys[name], given[name], place) for name in names}
-    return {i.name: with_last_axis(arrays[i.name], i.shape) for i in inputs}
+    return {i.name: with_last_axis(arrays[i.name], i.example_shape) for i in inputs}
 
 
 def checked(
@@ -124,6 +130,8 @@ def checked(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
 ) -> tuple[Examples, int]:
     """Check the arguments of a function: the examples {input: (n, *shape)}, and the number of time steps.
 
@@ -137,6 +145,8 @@ def checked(
         *whole_number("seed", seed, 0, 2**32 - 1),
         *list_of_names("record", record, optional=True),
         *list_of_names("record_v", record_v),
+        *list_of_names("record_i", record_i),
+        *_neurons_problems(neurons),
     ]
     steps = network.simulation.timesteps if found or timesteps is None else int(timesteps)
     found = found or [*steps_problems(network, steps)]
@@ -153,6 +163,14 @@ def checked(
     return examples, steps
 
 
+def _neurons_problems(neurons: Any) -> Iterator[Wrong]:
+    """What is wrong if these are not the numbers of neurons."""
+    try:
+        neuron_numbers(neurons)
+    except RunError as error:
+        yield str(error), ""
+
+
 def steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
     """Why the network cannot run, or be read out, for so many time steps."""
     most = MAX_FEW_SPIKE_STEPS if network.few_spike else MAX_STEPS
@@ -160,6 +178,8 @@ def steps_problems(network: Network, timesteps: int) -> Iterator[Wrong]:
     yield from whole_number("timesteps", timesteps, 1, most)
     if timesteps <= start:
         yield f"timesteps is {timesteps}, expected more than {start}, where the readout starts", ""
+    if timesteps % (frames := frames_of(input_table(network))):
+        yield f"timesteps is {timesteps}, expected a multiple of {frames}, the frames of an example", ""
 
 
 def simulated_batches(
@@ -170,6 +190,8 @@ def simulated_batches(
     batch_size: int | None = None,
     record: Sequence[str] | None = (),
     record_v: Sequence[str] = (),
+    record_i: Sequence[str] = (),
+    neurons: Sequence[int] | np.ndarray | None = None,
     *,
     numbers: range | None = None,
     details: bool = True,
@@ -185,7 +207,8 @@ def simulated_batches(
     net.count_updates = count_updates
     try:
         numbers = range(count_of(examples)) if numbers is None else numbers
-        yield from net.batches(examples, numbers, timesteps, Recording(record, record_v, details))
+        recording = Recording(record, record_v, record_i, neuron_numbers(neurons), details=details)
+        yield from net.batches(examples, numbers, timesteps, recording)
     except RunError as error:
         raise TgennError.at("simulate", "T503", str(error)) from None
 
@@ -244,6 +267,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
         default_timesteps=timesteps,
         largest=network.largest,
         few_spike=network.few_spike,
+        reset=network.simulation.reset,
         batch_size=batch_size,
         seed=seed,
     )

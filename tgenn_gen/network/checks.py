@@ -30,6 +30,18 @@ def meaning_problems(network: Network) -> list[Problem]:
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
             message = f"expected at most {MAX_NEURONS} elements, got {elements}"
             found.append(Problem(("inputs", index, "shape"), "T208", message))
+        if network.simulation.timesteps % network_input.frames:
+            message = (
+                f"{network.simulation.timesteps} time steps are not a multiple of {network_input.frames}"
+            )
+            hint = "each frame is shown for as many steps: change frames or simulation.timesteps"
+            found.append(Problem(("inputs", index, "frames"), "T210", message, hint))
+        if network_input.frames > 1 and network.few_spike:
+            message = f"expected frames 1 with the few-spike code, got {network_input.frames}"
+            hint = (
+                "use a rate code, in which all steps count equally: in this code the first steps count most"
+            )
+            found.append(Problem(("inputs", index, "frames"), "T213", message, hint))
         if network_input.data_range is not None and network_input.data_range[0] > network_input.data_range[1]:
             message = f"expected [smallest, largest], got {list(network_input.data_range)}"
             found.append(Problem(("inputs", index, "data_range"), "T220", message))
@@ -38,8 +50,8 @@ def meaning_problems(network: Network) -> list[Problem]:
             shape = list(offset.values.shape)
             message = f"{offset.file} has shape {shape}, expected {list(channels)} (one a channel)"
             found.append(Problem(("inputs", index, "offset"), "T206", message))
-        if problem := network_input.encoding.problem(network.simulation.dt):
-            found.append(Problem(("inputs", index, "encoding", "threshold"), "T211", problem))
+        for field, message, hint in network_input.encoding.problems(network.simulation.dt):
+            found.append(Problem(("inputs", index, "encoding", field), "T211", message, hint))
     for index, population in enumerate(network.populations):
         path: PathInDocument = ("populations", index)
         before = len(found)
@@ -110,8 +122,8 @@ def _chain_problems(
 def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
     found = []
     neuron = population.neuron
-    if problem := neuron.problem(network.simulation.dt):
-        found.append(Problem((*path, "neuron", "threshold"), "T211", problem))
+    for field, message, hint in neuron.problems(network.simulation.dt):
+        found.append(Problem((*path, "neuron", field), "T211", message, hint))
     tensors: list[tuple[PathInDocument, Tensor]] = [
         (("neuron", name), tensor) for name, tensor in neuron.tensors.items()
     ]
@@ -218,6 +230,10 @@ def _bias_problems(population: Population, path: PathInDocument) -> list[Problem
 
 def _output_problems(network: Network) -> list[Problem]:
     found = []
+    if network.few_spike and network.simulation.reset == "never":
+        message = "expected reset example with the few-spike code, got never"
+        hint = "remove reset: few-spike neurons decode each example on its own"
+        found.append(Problem(("simulation", "reset"), "T213", message, hint))
     names = [p.name for p in network.populations]
     timesteps = network.simulation.timesteps
     if network.few_spike and timesteps > MAX_FEW_SPIKE_STEPS:

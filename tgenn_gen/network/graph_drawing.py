@@ -130,7 +130,7 @@ class _Layout:
         boxes: dict[str, _Cell] = {}
         for i in network.inputs:
             lines = (_clipped(i.name), f"{by(i.shape)} · {i.encoding.kind}")
-            details = f"input {i.name}: {by(i.shape)}, {i.encoding.describe()}"
+            details = f"input {i.name}: {i.form}, {i.encoding.describe()}"
             boxes[i.name] = _box(2 * places[i.name], lines, "input", i.name, details)
         for p in network.populations:
             lines = (_clipped(p.name), f"{by(p.shape)} · {p.neuron.kind}")

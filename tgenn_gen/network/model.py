@@ -22,6 +22,7 @@ from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.tensors import Tensor
+from tgenn_gen.runtime.data import example_shape
 from tgenn_gen.runtime.linear_maps import added
 from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime.written_files import write_file
@@ -34,10 +35,13 @@ class Simulation:
     Attributes:
         dt: The time step in ms.
         timesteps: How many steps each example is shown: presentation time / `dt`.
+        reset: "example": neurons start anew with each example. "never": examples are a stream, and neurons
+            keep V from one to the next. Counts and readouts are of each example in both cases.
     """
 
     dt: float = 1.0
     timesteps: int = 16
+    reset: str = rarely("example")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Input:
 
     Attributes:
         name: Letters, digits and `_ . -`.
-        shape: Of one example, channels last.
+        shape: Of one example, or of one frame of it, channels last.
+        frames: How many frames an example has: its data is (frames, *shape), and each frame is shown for
+            timesteps / frames steps. 1: data is of that shape.
         encoding: How data become spikes or a current, a frozen dataclass of its parameters.
         uint8_divisor: Divides uint8 data (image intensities 0..255); other data is used as it is.
         data_range: (Smallest, largest) value of the calibration data, after that division. It documents the
@@ -57,6 +63,7 @@ class Input:
 
     name: str
     shape: Shape
+    frames: int = field(default=1, kw_only=True, metadata={"rarely": True})
     encoding: Encoding
     uint8_divisor: float = 255.0
     data_range: tuple[float, float] | None = rarely(None)
@@ -68,11 +75,21 @@ class Input:
         return self.offset.values if isinstance(self.offset, Tensor) else np.array([self.offset], np.float32)
 
     @property
+    def example_shape(self) -> Shape:
+        """The shape of an example: (frames, *shape) where it has several frames."""
+        return example_shape(self.shape, self.frames)
+
+    @property
+    def form(self) -> str:
+        """The shape of an example in words, such as 8 frames of 34x34x2."""
+        return by(self.shape) if self.frames == 1 else f"{self.frames} frames of {by(self.shape)}"
+
+    @property
     def tensors(self) -> list[Tensor]:
         return [self.offset] if isinstance(self.offset, Tensor) else []
 
     def presented(self, x: np.ndarray) -> np.ndarray:
-        """Examples x (..., *shape) as the ANN takes them, less the offset, in their type."""
+        """Values x (..., *shape) less the offset, in their type."""
         return x - self.offsets.astype(x.dtype) if self.offset else x
 
 
@@ -238,7 +255,7 @@ class Network:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        inputs = ", ".join(f"{i.name} {by(i.shape)}" for i in self.inputs)
+        inputs = ", ".join(f"{i.name} {i.form}" for i in self.inputs)
         outputs = ", ".join(f"{o.population} {by(self.shapes.get(o.population, ()))}" for o in self.outputs)
         neurons = sum(p.size for p in self.populations)
         size = f"{len(self.populations)} populations, {neurons:,} neurons"

@@ -79,9 +79,7 @@ def heading(network: Network) -> list[str]:
     steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
     text = f"{network.name}: {steps}; read out: {outputs}"
     lines = textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False)
-    return lines + [
-        f"input {i.name}: {by(i.shape)}, {i.encoding.describe()}{_less(i)}" for i in network.inputs
-    ]
+    return lines + [f"input {i.name}: {i.form}, {i.encoding.describe()}{_less(i)}" for i in network.inputs]
 
 
 def _less(network_input: Input) -> str:

@@ -214,7 +214,7 @@ def input_picture(network: Network, examples: Examples, number: int) -> Markup:
     """The inputs of an example: images, or the course of a series; "" for others."""
     shown = []
     for i in network.inputs:
-        x = np.asarray(examples[i.name][number]).reshape(i.shape)
+        x = np.asarray(examples[i.name][number]).reshape(i.frames, *i.shape).mean(axis=0)
         text = f"Input {i.name} of example {number}"
         if len(i.shape) == 3 and i.shape[2] in (1, 3):
             shown.append(_image(picture(x), text, "picture"))
@@ -249,7 +249,7 @@ def _items(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 def input_lines(network: Network) -> list[str]:
     """Each input in a sentence."""
-    return [f"{i.name}: {by(i.shape)}, {i.encoding.describe()}{_as_taken(i)}" for i in network.inputs]
+    return [f"{i.name}: {i.form}, {i.encoding.describe()}{_as_taken(i)}" for i in network.inputs]
 
 
 def _as_taken(i: Input) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .messages import RunError
+from .neuron_updates import MAX_STEPS
 from .random_numbers import Drawn
 
 LARGEST = float(np.finfo(np.float32).max)
@@ -48,6 +49,10 @@ class NeuronSettings:
             raise _error(
                 population, "negative_threshold", new["negative_threshold"], "expected a number of at most 0"
             )
+        for name, value in changed.items():
+            fits, expected = LIMITS.get(name, (None, ""))
+            if fits and fits(parameters[name]) and not fits(value):
+                raise _error(population, name, value, expected)
         for name, value in new.items():
             if isinstance(value, Drawn):
                 new[name] = value.between(
@@ -77,6 +82,21 @@ def parsed(text: str) -> tuple[str, str, float]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+
+
+def _is_part(value: float) -> bool:
+    return 0 <= value <= 1
+
+
+def _is_number_of_steps(value: float) -> bool:
+    return value in range(MAX_STEPS + 1)
+
+
+LIMITS = {  # {parameter of leaky neurons: whether a value fits, and what to expect}
+    "decay": (_is_part, "expected a number from 0 to 1"),
+    "syn_decay": (_is_part, "expected a number from 0 to 1"),
+    "refractory_steps": (_is_number_of_steps, f"expected a whole number from 0 to {MAX_STEPS}"),
+}
 
 
 def _above_rest(parameters: Mapping[str, Any]) -> bool:

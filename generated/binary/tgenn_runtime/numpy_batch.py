@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .neuron_settings import NeuronSettings
 from .neuron_updates import Integrate, few_spike_weights, few_spikes, step_weights
 from .random_numbers import Drawn, random_keys
 from .readout_functions import each_step
+from .recording import Recording
 
 Weights = Callable[[str, tuple[int, ...]], np.ndarray]
 SpikeCounts = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]
@@ -24,59 +26,78 @@ class Batch:
     The function `populations` is called for each part of the time steps (neuron_updates.time_blocks).
 
     read_weights  a function of a weight file and its shape
-    examples      {input: float32 (batch, *shape)}
+    examples      {input: float32 (batch, *shape), or (batch, frames, *shape)}
     numbers       the examples' numbers, on which random numbers depend
+    frames        {input: how many an example has}
+    timesteps     of an example
     settings      parameters of neurons that the user set
     few_spike     whether spikes are in the few-spike code: then all time steps are one part
     outputs       the names of the output populations
-    every_step    whether outputs are wanted after each step
+    every_step    whether outputs are wanted after each step; where V or I is recorded, they are there too
     counts        whether spikes are counted
     count_updates whether changes of V are counted
-    record        populations to record spikes of; None: all that spike
-    record_v      populations to record V of
+    recording     what is recorded of the examples
     spike_counts  the function of that name, or one that does the same
+    before        the batch that this one follows in a stream: neurons keep their state
     """
 
     def __init__(
         self,
         read_weights: Weights,
         examples: Examples,
-        numbers: np.ndarray,
+        numbers: range,
         seed: int,
         *,
+        frames: Mapping[str, int],
+        timesteps: int,
         settings: NeuronSettings,
         few_spike: bool,
         outputs: Sequence[str],
         every_step: bool,
         counts: bool,
         count_updates: bool,
-        record: Sequence[str] | None,
-        record_v: Sequence[str],
+        recording: Recording,
         spike_counts: SpikeCounts,
+        before: Batch | None = None,
     ) -> None:
         self.weights, self._spike_counts = read_weights, spike_counts
-        self.few_spike, self.every_step = few_spike, every_step
-        self.spiking: dict[str, tuple[int, ...]] = {}  # and their shapes
+        self.few_spike = few_spike
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.spiking: list[str] = []
         self.with_v: list[str] = []
+        self.with_i: list[str] = []  # whose neurons have a current each
         self.emitted: dict[str, list[np.ndarray]] = {}
         self.counts: dict[str, np.ndarray] = {}
         self.net_counts: dict[str, np.ndarray] = {}
-        self.spikes: dict[str, list[np.ndarray]] = {name: [] for name in record or ()}
-        self.v: dict[str, list[np.ndarray]] = {name: [] for name in record_v}
+        self.spikes: dict[str, list[np.ndarray]] = {}
+        self.v: dict[str, list[np.ndarray]] = {}
+        self.i: dict[str, list[np.ndarray]] = {}
         self._examples, self._numbers, self._seed = examples, numbers, seed
         self._settings = settings
-        self._outputs, self._counted, self._record_all = outputs, counts, record is None
+        self._outputs, self._counted, self._asked = outputs, counts, recording
+        rows = recording.rows(numbers)
+        self._rows = slice(0) if rows is None else rows
+        self.recording = Recording() if rows is None else recording  # of this batch
+        self.every_step = every_step or bool(self.recording.v or self.recording.i)
         self._count_updates = count_updates
         self.membrane_updates: dict[str, np.ndarray] = {}
         self._last_v: dict[str, np.ndarray] = {}
         self.neurons: dict[str, Any] = {}
-        self.steps = 0  # of the present part
+        for name, kept in ({} if before is None else before.neurons).items():
+            if hasattr(kept, "next_example"):
+                kept.next_example()
+                self.neurons[name] = kept
+        self._frames, self._timesteps = frames, timesteps
+        self.first = self.steps = 0  # the first step of the present part, and how many it has
 
     # What reference.py calls.
 
     def example(self, name: str) -> np.ndarray:
-        """The examples of an input, float32 (1, batch, *shape): the same at each time step."""
-        return self._examples[name][None]
+        """What an input shows in this part of the time steps, float32 (1, batch, *shape)."""
+        x = self._examples[name]
+        if self._frames[name] > 1:
+            x = x[:, self.first * self._frames[name] // self._timesteps]
+        return x[None]
 
     def current(self, name: str) -> np.ndarray:
         """The constant current of an input, float64 (1, batch, *shape), so that sums do not depend on order.
@@ -118,8 +139,8 @@ class Batch:
         """
         if name not in self.neurons:
             self.neurons[name] = neurons(**self._settings.applied(name, parameters))
-            if "v_course" in inspect.signature(self.neurons[name].run).parameters:
-                self.with_v.append(name)
+        if name not in self.with_v and "v_course" in inspect.signature(self.neurons[name].run).parameters:
+            self.with_v.append(name)
         if bias is not None:
             bias = bias * self._steps_of(self.neurons[name], current)
             if current.dtype == np.float32:
@@ -129,15 +150,22 @@ class Batch:
         if current.dtype == np.float64:
             current = current.astype(np.float32)
         seen = self._count_updates and (not self.few_spike or isinstance(self.neurons[name], Integrate))
-        if name in self.with_v and (name in self.v or seen):
-            v_course: list[np.ndarray] = []
+        v_course: list[np.ndarray] = []
+        if name in self.with_v and (name in self.recording.v or seen):
             emitted: np.ndarray = self.neurons[name].run(current, self.steps, v_course)
             if seen:
                 self.count_updates(name, v_course)
-            if name in self.v:
-                self.v[name].append(np.stack(v_course, axis=1).reshape(len(v_course[0]), self.steps, -1))
         else:
             emitted = self.neurons[name].run(current, self.steps)
+        if name not in self.shapes:
+            self.shapes[name] = emitted.shape[2:]
+            self._asked.require_neurons(name, math.prod(self.shapes[name]))
+            if current.shape[2:] == emitted.shape[2:] and not self.few_spike:
+                self.with_i.append(name)
+        if name in self.recording.v and name in self.with_v:
+            self._keep(self.v, name, v_course)
+        if name in self.recording.i and name in self.with_i:
+            self._keep(self.i, name, [current[step % len(current)] for step in range(self.steps)])
         if emitted.dtype != np.float32:  # not V
             self._count(name, emitted)
         if self._count_updates and self.few_spike and name in self.counts:  # V changes at each spike
@@ -150,13 +178,34 @@ class Batch:
 
     def keys(self, stream: int) -> np.ndarray:
         """The random keys of the batch's examples. stream: the index of the population in the network."""
-        return random_keys(self._seed, stream, self._numbers)
+        return random_keys(self._seed, stream, np.array(self._numbers))
 
     def uniform(self, stream: int, low: float, high: float, shape: tuple[int, ...]) -> Drawn:
         """Random numbers in [low, high), (batch, *shape): v_init of `population`."""
         return Drawn(self.keys(stream), low, high, shape)
 
     # The rest is for the network.
+
+    def begin(self, steps: int) -> None:
+        """Begin the next part, of so many time steps."""
+        self.first, self.steps = self.first + self.steps, steps
+
+    def begin_with(self, examples: Examples) -> None:
+        """Begin the next time step, in which the inputs show these examples or frames."""
+        self._examples, self._frames = examples, dict.fromkeys(examples, 1)
+        self.begin(1)
+
+    @property
+    def size(self) -> int:
+        """The number of examples."""
+        return len(self._numbers)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """{population of which V is recorded: V at which its neurons spike}, where that is one number."""
+        found = {name: getattr(self.neurons[name], "threshold", None) for name in self.v}
+        numbers = {name: float(t) for name, t in found.items() if isinstance(t, (int, float, np.number))}
+        return {} if self.few_spike else numbers  # there it depends on the step
 
     def count_updates(self, name: str, v_course: np.ndarray | Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""
@@ -183,17 +232,21 @@ class Batch:
     def _count(self, name: str, emitted: np.ndarray) -> None:
         """Count the spikes of a population, and keep them if it is recorded."""
         if name not in self.spiking:
-            self.spiking[name] = emitted.shape[2:]
-            if self._record_all:
-                self.spikes[name] = []
+            self.spiking.append(name)
         flat = emitted.reshape(*emitted.shape[:2], -1)
         if self._counted:
             counts, sums = self._spike_counts(flat)
             self.counts[name] = self.counts.get(name, 0) + counts
             if emitted.dtype == np.int8:
                 self.net_counts[name] = self.net_counts.get(name, 0) + sums
-        if name in self.spikes:
-            self.spikes[name].append(self._spikes_of(flat).swapaxes(0, 1).astype(np.int8))
+        if self.recording.spikes is None or name in self.recording.spikes:
+            spikes = self._spikes_of(flat[:, self._rows]).swapaxes(0, 1).astype(np.int8)
+            self.spikes.setdefault(name, []).append(spikes)
+
+    def _keep(self, kept: dict[str, list[np.ndarray]], name: str, course: Sequence[np.ndarray]) -> None:
+        """Keep the recorded examples' and neurons' part of a course: values after each step, (batch, ...)."""
+        parts = [values[self._rows].reshape(-1, math.prod(values.shape[1:])) for values in course]
+        kept.setdefault(name, []).append(np.stack([self.recording.of_kept(p) for p in parts], axis=1))
 
 
 SPIKES_OF_VALUE = np.zeros(2**16, np.uint8)

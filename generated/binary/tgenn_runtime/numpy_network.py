@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 from typing import Any, TypeVar
@@ -20,7 +20,8 @@ from .data import Examples, count_of
 from .messages import RunError
 from .neuron_updates import time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
-from .results import Recording, Result
+from .recording import Recording
+from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 try:
@@ -58,12 +59,13 @@ class NumpyNetwork(RunnableNetwork):
         default_timesteps: int,
         largest: int,
         few_spike: bool = False,
+        reset: str = "example",
         timesteps: int | None = None,
         batch_size: int | None = None,
         seed: int = 0,
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
-        super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        super().__init__(name, script, timesteps=steps, few_spike=few_spike, reset=reset, seed=seed)
         if batch_size is not None and batch_size < 1:
             raise RunError(f"{batch_size}: expected at least 1", option="batch_size")
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
@@ -72,6 +74,8 @@ class NumpyNetwork(RunnableNetwork):
         self._loading = Lock()
         self.spike_counts: SpikeCounts = spike_counts
         self.count_updates = False
+        self._stream: Batch | None = None  # of the steps of an example so far
+        self._steps = 0  # of the stream
 
     def output(
         self,
@@ -97,8 +101,11 @@ class NumpyNetwork(RunnableNetwork):
             return self._loaded[file]
 
     def parts(self, timesteps: int) -> list[int]:
-        """The lengths of the parts of an example's time steps that are simulated one after the other."""
-        return time_blocks(timesteps)
+        """The lengths of the parts of an example's time steps that are simulated one after the other.
+
+        In a part no input changes.
+        """
+        return time_blocks(timesteps // self.frames) * self.frames
 
     def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -106,54 +113,126 @@ class NumpyNetwork(RunnableNetwork):
     def batches(
         self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
+        self._stream, self._steps = None, 0
         total = count_of(examples)
+        if self.reset == "never":
+            yield from self._one_after_the_other(examples, numbers, timesteps, recording)
+            return
         read = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
         at_a_time = 1 if self.few_spike and not self.count_updates else self.parts(timesteps)[0]
         size = self.batch_size or batch_size_that_fits(at_a_time, self.largest, read * timesteps)
 
         def simulated(start: int) -> Result:
             shown = self.shown(examples, start, start + size)
-            return self._simulated(shown, numbers[start : start + size], timesteps, recording)
+            batch = self._batch(shown, numbers[start : start + size], timesteps, recording)
+            return self._simulated(batch, timesteps, recording)
 
         yield from in_threads(simulated, range(0, total, size))
 
-    def _simulated(self, examples: Examples, numbers: range, timesteps: int, recording: Recording) -> Result:
-        """The result of a batch."""
-        from_start = all(not output["start"] for output in self.outputs.values())
-        batch = Batch(
+    def _one_after_the_other(
+        self, examples: Examples, numbers: range, timesteps: int, recording: Recording
+    ) -> Iterator[Result]:
+        """Simulate the examples of a stream: neurons keep their state from one to the next."""
+        if self.batch_size not in (None, 1):
+            message = f"{self.batch_size}: expected 1, because the examples are a stream"
+            raise RunError(message, option="batch_size")
+        before = None
+        for index in range(len(numbers)):
+            shown = self.shown(examples, index, index + 1)
+            batch = self._batch(shown, numbers[index : index + 1], timesteps, recording, before)
+            yield self._simulated(batch, timesteps, recording)
+            before = batch
+
+    @property
+    def delays(self) -> dict[str, int]:
+        return dict.fromkeys(self.outputs, 0)
+
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        if self.few_spike:
+            raise RunError("few-spike neurons decode whole examples: use `run`")
+        shown, local = self.shown_in_step(x), self._steps % self.timesteps
+        size = count_of(shown)
+        if self._stream is not None and size != self._stream.size:
+            raise RunError(f"{size} examples in a step, expected {self._stream.size}")
+        if local == 0:
+            first = self._steps // self.timesteps * size
+            before = self._stream if self.reset == "never" else None
+            numbers = range(first, first + size)
+            self._stream = self._batch(shown, numbers, self.timesteps, Recording(), before)
+        self._steps += 1
+        stream = self._stream
+        assert stream is not None
+        stream.begin_with(shown)
+        self.populations(stream)
+        answers: dict[str, np.ndarray | None] = {}
+        weights = self.step_weights(self.timesteps)[: local + 1]
+        for name, output in self.outputs.items():
+            course = np.concatenate(stream.emitted[name])
+            stream.emitted[name] = [course]
+            read = course[-1]
+            if local >= output["start"]:
+                read = self._read[name](course, output["start"], weights)[-1]
+            answers[name] = self.answer(name, read, local)
+        return answers
+
+    def _batch(
+        self,
+        examples: Examples,
+        numbers: range,
+        timesteps: int,
+        recording: Recording,
+        before: Batch | None = None,
+    ) -> Batch:
+        """A batch of examples with these numbers. before: the examples that they follow in a stream."""
+        every_step = recording.details or any(output["start"] for output in self.outputs.values())
+        return Batch(
             self.weights,
             examples,
-            np.array(numbers),
+            numbers,
             self.seed,
+            frames={name: entry["frames"] for name, entry in self.inputs.items()},
+            timesteps=timesteps,
             settings=self.settings,
             few_spike=self.few_spike,
             outputs=[*self.outputs],
-            every_step=recording.details or bool(recording.v) or not from_start,
+            every_step=every_step,
             counts=recording.details,
             count_updates=self.count_updates,
-            record=recording.spikes,
-            record_v=recording.v,
+            recording=recording,
             spike_counts=self.spike_counts,
+            before=before,
         )
-        for batch.steps in self.parts(timesteps):
+
+    def _simulated(self, batch: Batch, timesteps: int, recording: Recording) -> Result:
+        """The result of a batch."""
+        for steps in self.parts(timesteps):
+            batch.begin(steps)
             self.populations(batch)
             self.settings.require_known(batch.neurons)
-            require_recordable("record", recording.spikes, batch.spiking)
-            require_recordable("record_v", recording.v, batch.with_v)
-        self.shapes.update(batch.spiking)
+            can = batch.spiking, batch.with_v, batch.with_i, batch.shapes
+            require_recordable(recording, *can, self.few_spike)
+        self.shapes.update(batch.shapes)
+
+        def together(recorded: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+            return {name: np.concatenate(parts, axis=1) for name, parts in recorded.items()}
+
+        every_step = recording.details or any(output["start"] for output in self.outputs.values())
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():
             values = self._read[name](np.concatenate(batch.emitted.pop(name)), output["start"], weights)
-            logits[name] = self.logits_of(name, values if batch.every_step else values[-1:], timesteps)
+            logits[name] = self.logits_of(name, values if every_step else values[-1:], timesteps)
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             batch.counts,
             batch.net_counts,
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.spikes.items()},
-            {name: np.concatenate(parts, axis=1) for name, parts in batch.v.items()},
+            together(batch.spikes),
+            together(batch.v),
             self.activations,
             batch.membrane_updates,
+            together(batch.i),
+            recording.neurons,
+            batch.thresholds,
         )
 
 

@@ -12,17 +12,20 @@ from .data import (
     Table,
     count_of,
     examples_problem,
+    frames_of,
     lengths_problem,
     presented,
     range_problem,
+    shape_of,
     with_last_axis,
 )
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .neuron_settings import NeuronSettings
 from .neuron_updates import MAX_FEW_SPIKE_STEPS, MAX_STEPS, step_weights
-from .readout_functions import each_step, steps_so_far
-from .results import Recording, Result, joined
+from .readout_functions import activated, each_step, steps_so_far
+from .recording import Recording, neuron_numbers
+from .results import Result, joined
 from .weights import ProjectFolder
 
 # readout(what is read (steps, batch, *shape), steps so far (steps, 1, ...)): logits in the ANN's units
@@ -35,11 +38,15 @@ class RunnableNetwork(ABC):
     script      the script of a project that defines it; None without a project
     timesteps   time steps per example
     few_spike   whether its spikes are in the few-spike code
-    shapes      {population: its shape}, of those that spike, once something was simulated
+    reset       "example": neurons start anew with each example; "never": examples are a stream
+    shapes      {population: its shape}, once something was simulated
     """
 
-    def __init__(self, name: str, script: str | None, *, timesteps: int, few_spike: bool, seed: int) -> None:
+    def __init__(
+        self, name: str, script: str | None, *, timesteps: int, few_spike: bool, reset: str, seed: int
+    ) -> None:
         self.name, self.timesteps, self.few_spike, self.seed = name, timesteps, few_spike, seed
+        self.reset = reset
         self.inputs: Table = {}
         self.outputs: Table = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
@@ -56,6 +63,7 @@ class RunnableNetwork(ABC):
         name: str,
         shape: tuple[int, ...],
         *,
+        frames: int = 1,
         uint8_divisor: float = 1.0,
         values: tuple[float, float] = (-np.inf, np.inf),
         binary: bool = False,
@@ -64,6 +72,7 @@ class RunnableNetwork(ABC):
     ) -> None:
         """Declare an input.
 
+        frames          how many an example has, (frames, *shape); each is shown timesteps / frames steps
         uint8_divisor   uint8 examples are divided by it
         values          the smallest and the largest value that its encoding takes
         binary          whether the encoding takes only 0 and 1
@@ -72,6 +81,7 @@ class RunnableNetwork(ABC):
         """
         self.inputs[name] = {
             "shape": shape,
+            "frames": frames,
             "uint8_divisor": uint8_divisor,
             "values": (*values, binary),
             "data_range": data_range,
@@ -110,34 +120,62 @@ class RunnableNetwork(ABC):
         timesteps: int | None = None,
         record: Sequence[str] | None = (),
         record_v: Sequence[str] = (),
+        record_i: Sequence[str] = (),
+        neurons: Sequence[int] | np.ndarray | None = None,
     ) -> Result:
         """Simulate examples x (n, *input shape), or {input: array} for several inputs. Raises RunError.
 
         timesteps        time steps per example; by default those that the network was built with
         record           populations to record spikes of; None: all that spike
         record_v         populations to record the membrane potential of
+        record_i         populations to record the input current of
+        neurons          the numbers of the neurons whose V and I are kept, such as range(10); None: all
         """
         examples = self.examples_of(x)
         steps = self.timesteps if timesteps is None else timesteps
         record = [record] if isinstance(record, str) else record
         record_v = [record_v] if isinstance(record_v, str) else record_v
+        record_i = [record_i] if isinstance(record_i, str) else record_i
+        recording = Recording(record, record_v, record_i, neuron_numbers(neurons))
         if problem := range_problem(examples, self.inputs):
             note(problem)
         self.check_timesteps(steps)
-        recording = Recording(record, record_v)
         return joined(self.batches(examples, range(count_of(examples)), steps, recording))
+
+    @property
+    @abstractmethod
+    def delays(self) -> dict[str, int]:
+        """{output: how many steps after an input `step` gives the answer to it}."""
+
+    @abstractmethod
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        """Show x (batch, *input shape), or {input: array}, for one time step, and simulate that step.
+
+        Returns {output: the ANN's output (batch, *shape)}, of the time steps of an example so far, up to the
+        one that was shown `delays[output]` steps ago; None in the first steps. An example has `timesteps`
+        steps; then the next one begins, as `reset` says. The first call after `run` begins a new stream.
+
+        Raises RunError: the network cannot take x, or x has another batch size than before.
+        """
 
     def examples_of(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
         """An array, or {input: array}, as {input: examples}. Raises RunError if the network cannot take x."""
-        names = list(self.inputs)
-        given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
-        if sorted(given) != sorted(names):
-            raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
-        examples = {name: with_last_axis(given[name], self.inputs[name]["shape"]) for name in names}
-        problem = examples_problem(examples, self.inputs) or lengths_problem(examples)
-        if problem := problem or values_problem(examples, self.inputs):
-            raise RunError(problem)
-        return examples
+        return examples_for(x, self.inputs)
+
+    def shown_in_step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
+        """What `step` shows, as the encodings take it: {input: float32 (batch, *shape)}. Raises RunError."""
+        inputs = {name: {**entry, "frames": 1} for name, entry in self.inputs.items()}
+        return presented(examples_for(x, inputs), 0, None, inputs)
+
+    def answer(self, name: str, read: np.ndarray, step: int) -> np.ndarray:
+        """The ANN's output of an output population after a step of an example, from what is read there."""
+        output = self.outputs[name]
+        if step < output["start"]:
+            read = np.zeros(read.shape, np.float32)
+        so_far = steps_so_far(self.step_weights(self.timesteps), output["start"])[step]
+        read = read.reshape(1, -1, *output["shape"])
+        logits = self.readouts[name](read, each_step(so_far, read))
+        return activated(logits, output["activation"])[0]
 
     def check_timesteps(self, timesteps: int) -> None:
         """Raise RunError where the network cannot run, or be read out, for so many time steps."""
@@ -150,6 +188,14 @@ class RunnableNetwork(ABC):
         if timesteps <= start:
             message = f"{timesteps}: expected more than {start}, where the readout starts"
             raise RunError(message, option="timesteps")
+        if timesteps % self.frames:
+            message = f"{timesteps}: expected a multiple of {self.frames}, the frames of an example"
+            raise RunError(message, option="timesteps")
+
+    @property
+    def frames(self) -> int:
+        """How many times an example changes: the least common multiple of the inputs' frames."""
+        return frames_of(self.inputs)
 
     def step_weights(self, timesteps: int) -> np.ndarray:
         """The value of a spike at each step, float32 (timesteps,): 1, or 2^(timesteps - 1 - step)."""
@@ -173,7 +219,41 @@ class RunnableNetwork(ABC):
         return presented(examples, start, min(stop, count_of(examples)), self.inputs)
 
 
-def require_recordable(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
-    """Raise RunError where an option names an unknown population."""
+def examples_for(x: np.ndarray | Mapping[str, np.ndarray], inputs: Table) -> Examples:
+    """An array, or {input: array}, as {input: examples}. Raises RunError if the inputs cannot take x."""
+    names = list(inputs)
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
+    if sorted(given) != sorted(names):
+        raise RunError(f"expected an array for each input ({', '.join(names)}), got {', '.join(given)}")
+    examples = {name: with_last_axis(given[name], shape_of(inputs[name])) for name in names}
+    problem = examples_problem(examples, inputs) or lengths_problem(examples)
+    if problem := problem or values_problem(examples, inputs):
+        raise RunError(problem)
+    return examples
+
+
+def require_recordable(
+    recording: Recording,
+    spiking: Collection[str],
+    with_v: Collection[str],
+    with_i: Collection[str],
+    populations: Collection[str],
+    few_spike: bool,
+) -> None:
+    """Raise RunError where a population cannot be recorded: these are those that can be, and all."""
+    _require_known("record", recording.spikes, spiking)
+    _require_known("record_v", recording.v, with_v)
+    if few_spike and recording.i:
+        message = "the few-spike code has no current of each step: NumPy adds up that of an example at once"
+        raise RunError(f"{', '.join(recording.i)}: {message}", option="record_i")
+    if trains := [name for name in recording.i if name in populations and name not in with_i]:
+        message = "takes several spike trains apart, so it has no current"
+        raise RunError(
+            f"{trains[0]}: {message}: expected populations of {', '.join(with_i)}", option="record_i"
+        )
+    _require_known("record_i", recording.i, with_i)
+
+
+def _require_known(option: str, names: Sequence[str] | None, known: Collection[str]) -> None:
     if unknown := [name for name in names or () if name not in known]:
         raise RunError(f"{', '.join(unknown)}: expected populations of {', '.join(known)}", option=option)

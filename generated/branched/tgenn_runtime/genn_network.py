@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from .data import Examples, count_of
-from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
+from .data import Examples, count_of, frames_of
+from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn, values_of
 from .messages import RunError
 from .random_numbers import random_keys
-from .results import Recording, Result
+from .recording import Recording
+from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
 
 MAX_BATCH = 128  # examples at a time on a GPU, unless the user chooses
@@ -44,6 +45,7 @@ class GeNNNetwork(RunnableNetwork):
                    "auto": only the kernel
     build_dir      the folder for GeNN's code; by default the script's folder, or a cache folder if that is
                    read-only
+    keep_i         whether GeNN keeps the input current of each step, which record_i of `run` needs
 
     matrix         SPARSE or TOEPLITZ, for synapses that can be either
     signed_matrix  the same for synapses from populations whose spikes have a sign
@@ -57,6 +59,7 @@ class GeNNNetwork(RunnableNetwork):
         dt: float,
         default_timesteps: int,
         few_spike: bool = False,
+        reset: str = "example",
         outputs: Sequence[str] = (),
         timesteps: int | None = None,
         backend: str | None = None,
@@ -64,9 +67,10 @@ class GeNNNetwork(RunnableNetwork):
         seed: int = 0,
         connectivity: str = "auto",
         build_dir: str | Path | None = None,
+        keep_i: bool = False,
     ) -> None:
         steps = default_timesteps if timesteps is None else timesteps
-        super().__init__(name, script, timesteps=steps, few_spike=few_spike, seed=seed)
+        super().__init__(name, script, timesteps=steps, few_spike=few_spike, reset=reset, seed=seed)
         self.outputs = {output: {} for output in outputs}
         self.backend = backend or next(iter(backend_modules))
         if self.backend not in backend_modules:
@@ -84,7 +88,7 @@ class GeNNNetwork(RunnableNetwork):
         # GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU
         self.signed_matrix = self.matrix if self.backend == CPU else "SPARSE"
         self.build_dir = build_folder(self.folder.path, build_dir)
-        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend)
+        self.model = GeNNModel("float", re.sub(r"\W|^(?=\d)", "_", name), backend=self.backend, keep_i=keep_i)
         self.model.dt = dt
         self._default_timesteps = default_timesteps
         self._names: dict[str, str] = {}
@@ -109,7 +113,7 @@ class GeNNNetwork(RunnableNetwork):
         self._names[group.name] = name
 
     def inject(self, group: Any, current: Callable[..., np.ndarray], *inputs: str) -> None:
-        """At local step 0 of a population, set its I_const to current(examples of these inputs).
+        """Where a population begins with an example or a frame, set its I_const to current(of these inputs).
 
         current: takes float64 arrays (batch, *input shape). Its result is rounded to float32 once, so that
         the order of summation does not matter.
@@ -177,8 +181,9 @@ class GeNNNetwork(RunnableNetwork):
             values = sum(int(np.prod(output["shape"])) for output in self.outputs.values())
             # outputs after each step take up to 256 MB
             in_memory = max(1, 2**26 // (self.timesteps * values))
-            self.batch_size = 1 if self.backend == CPU else min(MAX_BATCH, examples, in_memory)
-        steps = f"_{self.timesteps}" if self.few_spike else ""
+            alone = self.backend == CPU or self.reset == "never"
+            self.batch_size = 1 if alone else min(MAX_BATCH, examples, in_memory)
+        steps = (f"_{self.timesteps}" if self.few_spike else "") + ("_i" if model.keep_i else "")
         model.name = f"{model.name}_{self.backend}_{self.batch_size}_{self.matrix.lower()}{steps}"
         model.batch_size = self.batch_size
         self._check()
@@ -204,9 +209,10 @@ class GeNNNetwork(RunnableNetwork):
             raise
 
     def _parameters(self, population: str) -> dict[str, float]:
-        """The values of a population's dynamic parameters, but for timesteps."""
+        """The values of a population's dynamic parameters, but for those that the host sets."""
         given = self.model.parameters[self.populations[population].name]
-        return self.settings.applied(population, {n: v for n, v in given.items() if n != "timesteps"})
+        own = {n: v for n, v in given.items() if n not in ("timesteps", "fresh")}
+        return self.settings.applied(population, own)
 
     def _push_parameters(self, population: str) -> None:
         for name, value in self._parameters(population).items():
@@ -239,13 +245,12 @@ class GeNNNetwork(RunnableNetwork):
             raise RunError(f"there is no population {population} with a variable {variable}")
         return values_of(self.populations[population], variable).copy()
 
-    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> None:
-        """Show x (batch, *input shape), or {input: array}, for one time step, and simulate that step.
+    @property
+    def delays(self) -> dict[str, int]:
+        return {name: self._first(name, self.timesteps) for name in self.outputs}
 
-        A population at depth d sees x d steps later. Each population resets after `timesteps` of its steps,
-        as for a new example: build the network with the timesteps of an episode. Raises RunError.
-        """
-        examples = self.examples_of(x)
+    def step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray | None]:
+        examples = self.shown_in_step(x)
         self.load(count_of(examples))
         if count_of(examples) != self.batch_size:
             raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
@@ -260,12 +265,22 @@ class GeNNNetwork(RunnableNetwork):
             if local == 0 and example >= 0:
                 first = example * self.batch_size
                 self._set_keys(group, stream, np.arange(first, first + self.batch_size))
+        for group in self._fresh:
+            example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
+            if local == 0 and example >= 0:
+                self._set_fresh(group, example)
         for driven in self._driven:
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
-                driven.show(driven.currents(self.shown(self._shown[ago], 0, self.batch_size)))
+                driven.show(driven.currents(self._shown[ago]))
         self.model.timestep = step % self.timesteps  # time is float32 on the device, so it must stay small
         self.model.step_time()
+        answers: dict[str, np.ndarray | None] = {}
+        for name, variable in self._reads.items():
+            local = step - self._first(name, self.timesteps)
+            read = values_of(self.populations[name], variable) if local >= 0 else None
+            answers[name] = None if read is None else self.answer(name, read, local % self.timesteps)
+        return {name: answers[name] for name in self.outputs}
 
     def shape(self, group: Any, shape: tuple[int, ...]) -> None:
         """Declare the shape of a population; without that it is (neurons,)."""
@@ -274,8 +289,11 @@ class GeNNNetwork(RunnableNetwork):
     def prepare(self, examples: int, recording: Recording) -> None:
         for name, group in self.populations.items():
             self.shapes.setdefault(name, (group.num_neurons,))
-        require_recordable("record", recording.spikes, self._with("spike_count"))
-        require_recordable("record_v", recording.v, self._with("V"))
+            recording.require_neurons(name, group.num_neurons)
+        if recording.i and not self.model.keep_i and not self.few_spike:
+            raise RunError("needs a network that keeps I: build(keep_i=True)", option="record_i")
+        can = self._with("spike_count"), self._with("V"), self._with("recorded_I")
+        require_recordable(recording, *can, self.populations, self.few_spike)
         self.load(examples)
 
     def batches(
@@ -284,30 +302,32 @@ class GeNNNetwork(RunnableNetwork):
         if self.few_spike and timesteps != self.timesteps:
             raise RunError(f"{timesteps}: this network was built for {self.timesteps}", option="timesteps")
         self.prepare(count_of(examples), recording)
+        if self.reset == "never" and self.batch_size != 1:
+            message = f"{self.batch_size}: expected 1, because the examples are a stream"
+            raise RunError(message, option="batch_size")
         self._set_timesteps(timesteps)
         self._step = 0
         groups = self.populations
         spiking, signed = self._with("spike_count"), self._with("net_count")
-        recorded = spiking if recording.spikes is None else recording.spikes
-        reads = list(self._reads.items())
-        each_step = [(name, "spike_count") for name in recorded]
-        each_step += [(name, "net_count") for name in recorded if name in signed]
-        each_step += [(name, "V") for name in recording.v]
-        latched = [*reads]
+        reads, latched = [*self._reads.items()], [*self._reads.items()]
         if recording.details:
-            each_step += [read for read in reads if read not in each_step]
             latched += [(name, "spike_count") for name in spiking] + [(name, "net_count") for name in signed]
-        firsts = {  # the global step at which it emits the spikes of its local step 0
-            name: self._begin(group, timesteps) + (timesteps - 1 if self.few_spike and name in spiking else 0)
-            for name, group in groups.items()
-        }
+        firsts = {name: self._first(name, timesteps) for name in groups}
 
         size = self.batch_size
         count = -(-count_of(examples) // size)
         starts = self._starts(examples, numbers, timesteps)
         lag = max(firsts.values()) // timesteps + 1  # windows until a batch's last result is latched
-        courses: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after each step
-        lasts: dict[int, _Values] = defaultdict(lambda: defaultdict(list))  # by batch: after the last step
+        new: Callable[[], dict[int, _Values]] = partial(defaultdict, partial(defaultdict, list))
+        courses, traces, lasts = new(), new(), new()  # by batch: after each step, recorded, after the last
+        rows = [recording.rows(numbers[n * size : (n + 1) * size]) for n in range(count)]
+        emitted = dict.fromkeys(spiking, "spike_count") | dict.fromkeys(signed, "net_count")
+        recorded = spiking if recording.spikes is None else recording.spikes
+        every = [slice(None)] * count
+        each_step: list[Any] = [(courses, every, read, np.copy) for read in reads if recording.details]
+        each_step += [(traces, rows, (name, emitted[name]), np.copy) for name in recorded]
+        each_step += [(traces, rows, (name, "V"), recording.of_kept) for name in recording.v]
+        each_step += [(traces, rows, (name, "recorded_I"), recording.of_kept) for name in recording.i]
         for window in range(count + lag):
             self.model.timestep = 0
             for step in range(timesteps):
@@ -315,10 +335,11 @@ class GeNNNetwork(RunnableNetwork):
                     if 0 <= window - ago < count:
                         start(window - ago)
                 self.model.step_time()
-                for name, variable in each_step:
+                for by_batch, shown, (name, variable), copied in each_step:
                     index = (window * timesteps + step - firsts[name]) // timesteps
-                    if 0 <= index < count:
-                        courses[index][name, variable].append(values_of(groups[name], variable).copy())
+                    if 0 <= index < count and shown[index] is not None:
+                        values = copied(values_of(groups[name], variable)[shown[index]])
+                        by_batch[index][name, variable].append(values)
             for name, variable in latched:
                 index = window - 1 - firsts[name] // timesteps
                 if 0 <= index < count:
@@ -326,16 +347,16 @@ class GeNNNetwork(RunnableNetwork):
                     lasts[index][name, variable].append(value)
             if window >= lag:
                 end = min(size, count_of(examples) - (window - lag) * size)
-                course, last = (
-                    {key: np.stack(values)[:, :end] for key, values in kept.pop(window - lag, {}).items()}
-                    for kept in (courses, lasts)
+                course, trace, last = (
+                    {key: np.stack(values)[:, :end] for key, values in by_batch.pop(window - lag, {}).items()}
+                    for by_batch in (courses, traces, lasts)
                 )
-                yield self._result(course, last, timesteps, recorded, recording.v)
+                yield self._result(course, trace, last, timesteps, recording)
 
     def _starts(
         self, examples: Examples, numbers: range, timesteps: int
     ) -> dict[int, list[tuple[int, Callable[[int], None]]]]:
-        """{step of a window: what to do when populations begin with a batch there}.
+        """{step of a window: what to do when populations begin with a batch, or with frames of it, there}.
 
         Pairs: how many windows after the first population, and a function of the batch's index.
         """
@@ -343,25 +364,48 @@ class GeNNNetwork(RunnableNetwork):
         for group, stream in self._streams:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
             starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
+        for group in self._fresh:
+            ago, step = divmod(self._begin(group, timesteps), timesteps)
+            starts[step].append((ago, partial(self._set_fresh, group)))
         for driven in self._driven:
-            ago, step = divmod(self._begin(driven.group, timesteps), timesteps)
-            starts[step].append((ago, partial(driven.show_next, self._currents(driven, examples))))
+            currents, frames = self._currents(driven, examples), self._frames(driven)
+            for frame in range(frames):
+                begin = self._begin(driven.group, timesteps) + frame * timesteps // frames
+                ago, step = divmod(begin, timesteps)
+                starts[step].append((ago, partial(driven.show_next, currents)))
         return starts
 
+    def _frames(self, driven: _Driven) -> int:
+        """How many currents follow one another in an example."""
+        return frames_of({name: self.inputs[name] for name in driven.inputs})
+
     def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
-        """Yield the currents of each batch; computed for many examples at once, which is faster."""
+        """Yield the currents of each batch, of one frame after the other.
+
+        They are computed for many examples at once, which is faster.
+        """
+        frames = self._frames(driven)
         given = sum(int(np.prod(self.inputs[name]["shape"])) for name in driven.inputs)
         values = max(given, driven.group.num_neurons)
-        block = self.batch_size * max(1, 2**18 // (self.batch_size * values))
+        block = self.batch_size * max(1, 2**18 // (self.batch_size * values * frames))
         for start in range(0, count_of(examples), block):
-            currents = driven.currents(self.shown(examples, start, start + block))
-            for first in range(0, len(currents), self.batch_size):
-                yield currents[first : first + self.batch_size]
+            shown = self.shown(examples, start, start + block)
+            currents = [driven.currents(self._part(shown, frame, frames)) for frame in range(frames)]
+            for first in range(0, len(currents[0]), self.batch_size):
+                for current in currents:
+                    yield current[first : first + self.batch_size]
+
+    def _part(self, shown: Examples, part: int, parts: int) -> Examples:
+        """What the inputs show in one of so many equal parts of an example, (n, *shape)."""
+        frames = {name: self.inputs[name]["frames"] for name in shown}
+        return {
+            name: x[:, part * frames[name] // parts] if frames[name] > 1 else x for name, x in shown.items()
+        }
 
     def _result(
-        self, course: _Arrays, last: _Arrays, timesteps: int, recorded: Sequence[str], record_v: Sequence[str]
+        self, course: _Arrays, trace: _Arrays, last: _Arrays, timesteps: int, recording: Recording
     ) -> Result:
-        """The result of a batch, from values after each step and the last: (steps, batch, neurons)."""
+        """The result of a batch, from values (steps, batch, neurons): after each step, recorded, the last."""
         logits = {}
         for name, variable in self._reads.items():
             read = course.get((name, variable), last[name, variable])
@@ -369,18 +413,22 @@ class GeNNNetwork(RunnableNetwork):
                 read = np.concatenate([np.zeros_like(read[:start]), read[start:]])
             read = read.reshape(*read.shape[:2], *self.outputs[name]["shape"])
             logits[name] = self.logits_of(name, read, timesteps)
-        spikes = {}
-        for name in recorded:
-            counts = course.get((name, "net_count"), course[name, "spike_count"]).astype(np.int64)
-            spikes[name] = np.diff(counts, axis=0, prepend=0).astype(np.int8).swapaxes(0, 1)
+        traced: dict[str, dict[str, np.ndarray]] = defaultdict(dict)  # by variable
+        for (name, variable), values in trace.items():
+            traced[variable][name] = values.swapaxes(0, 1)
+        counts = {**traced["spike_count"], **traced["net_count"]}.items()
+        parameters = {} if self.few_spike else {name: self._parameters(name) for name in traced["V"]}
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "spike_count"},
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "net_count"},
-            spikes,
-            {name: course[name, "V"].swapaxes(0, 1) for name in record_v},
+            {name: np.diff(c.astype(np.int64), axis=1, prepend=0).astype(np.int8) for name, c in counts},
+            traced["V"],
             self.activations,
+            i=traced["recorded_I"],
+            neurons=recording.neurons,
+            thresholds={name: p["threshold"] for name, p in parameters.items() if "threshold" in p},
         )
 
     def _with(self, variable: str) -> list[str]:
@@ -396,6 +444,21 @@ class GeNNNetwork(RunnableNetwork):
         """The global step at which a population is at its local step 0."""
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
 
+    def _first(self, name: str, timesteps: int) -> int:
+        """The global step at which a population emits the spikes of its local step 0."""
+        group = self.populations[name]
+        late = timesteps - 1 if self.few_spike and "spike_count" in group.vars else 0
+        return self._begin(group, timesteps) + late
+
+    @property
+    def _fresh(self) -> list[Any]:
+        """The populations that keep V from an example to the next."""
+        return [group for group in self.populations.values() if "fresh" in group.params]
+
+    def _set_fresh(self, group: Any, example: int) -> None:
+        """Let V start anew with the first example of a stream."""
+        group.set_dynamic_param_value("fresh", float(example == 0))
+
     def _set_keys_of_batch(self, group: Any, stream: int, numbers: range, batch: int) -> None:
         shown = numbers[batch * self.batch_size : (batch + 1) * self.batch_size]
         self._set_keys(group, stream, np.resize(shown, self.batch_size))  # an incomplete batch is filled up
@@ -405,13 +468,6 @@ class GeNNNetwork(RunnableNetwork):
         keys = random_keys(self.seed, stream, numbers)
         group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
         group.vars["key"].push_to_device()
-
-
-def values_of(group: Any, variable: str) -> np.ndarray:
-    """A variable's present values, (batch, neurons): a view that the next time step changes."""
-    group.vars[variable].pull_from_device()
-    values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons)
-    return values
 
 
 @dataclass(frozen=True)

@@ -44,4 +44,5 @@ class Drawn:
 
     def between(self, low: float, high: float) -> np.ndarray:
         """The numbers in [low, high), float32 (batch, *shape), with a counter that no time step uses."""
-        return np.float32(low) + np.float32(high - low) * uniform(self.keys, 2**32 - 1, self.shape)
+        rise = np.float32(high) - np.float32(low)  # rounded as GeNN rounds it
+        return np.float32(low) + rise * uniform(self.keys, 2**32 - 1, self.shape)

@@ -16,6 +16,7 @@ import numpy as np
 
 from .data import MAX_RATIO, UNREADABLE, archive_problem
 from .messages import RunError
+from .recording import RECORDED, RecordedExample
 from .results import Result
 from .scores import Totals, added, totals_from_json
 from .written_files import write_file, write_json
@@ -77,7 +78,7 @@ class RunResults:
     net_spikes    {population: spikes of +1 minus spikes of -1}
     arrays        {name in the .npz of --save-outputs: its parts, in the order of examples}; None: not kept
     saved         the .npz that the arrays were read from
-    recorded      {spikes/<population>: the step, neuron and sign of each spike of the recorded example}
+    recorded      {name in that .npz: an array of what was recorded of the recorded example}
     """
 
     run: dict[str, Any]
@@ -103,11 +104,11 @@ class RunResults:
         """Whether all examples of the shard are done."""
         return self.done == len(self.numbers)
 
-    def add_batch(self, batch: Result, example: int) -> dict[str, np.ndarray]:
+    def add_batch(self, batch: Result, example: int) -> RecordedExample | None:
         """Add the results of the next examples, but for the scores.
 
-        Returns the recorded spikes of the example with the number `example`, {population: (timesteps,
-        neurons)}, if this batch has them.
+        Returns what was recorded of the only recorded example, which has the number `example`, if this batch
+        has it.
         """
         size = len(next(iter(batch.logits.values())))
         shown = self.numbers[self.done : self.done + size]
@@ -123,12 +124,10 @@ class RunResults:
                 for name, count in counts.items():
                     self.arrays.setdefault(f"{kind}/{name}", []).append(count)
         if example not in shown:
-            return {}
-        spikes = {name: s[shown.index(example)].copy() for name, s in batch.spikes.items()}
-        for name, emitted in spikes.items():
-            steps, neurons = np.nonzero(emitted)
-            self.recorded[f"spikes/{name}"] = np.stack([steps, neurons, emitted[steps, neurons]], axis=1)
-        return spikes
+            return None
+        recorded = batch.recorded(0)
+        self.recorded |= recorded.arrays()
+        return recorded
 
     def as_json(self, outputs: str | None) -> dict[str, Any]:
         """The results as values of JSON. outputs: the .npz with the arrays, relative to the JSON file."""
@@ -219,7 +218,7 @@ def _read_arrays(results: RunResults, path: Path) -> None:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         run, numbers = found.pop("run", None), found.get("examples", np.zeros(0))[: results.done]
-        results.recorded = {name: found.pop(name) for name in [*found] if name.startswith("spikes/")}
+        results.recorded = {name: found.pop(name) for name in [*found] if name.startswith(RECORDED)}
         short = any(array.shape[0] < results.done for array in found.values())
     except DAMAGED as error:
         raise RunError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None

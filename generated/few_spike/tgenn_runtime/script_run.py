@@ -10,14 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Optional
 
 from .data import (
     checksums,
     count_of,
+    currents_of,
     label_problem,
     labels_note,
     of_numbers,
@@ -27,8 +27,9 @@ from .data import (
 from .input_encodings import values_problem
 from .messages import RunError, note
 from .mpi_ranks import Ranks
-from .raster import draw_raster, require_plot, save_figure
-from .results import Recording, Result, example_problem
+from .raster import draw_recorded, require_plot, save_figure
+from .recording import RecordedExample, Recording
+from .results import Result, example_problem
 from .run_results import RunResults, Shard, differences, joined_parts, read_results
 from .runnable_network import RunnableNetwork
 from .scores import Score, scores_of
@@ -36,8 +37,8 @@ from .written_files import locked
 
 NO_TARGETS = "score: none, the data has no targets"
 
-# the results of a part of the examples, and the spikes of the recorded one {population: (timesteps, *shape)}
-SimulatedPart = tuple[RunResults, dict[str, np.ndarray]]
+# the results of a part of the examples, and what was recorded, if the recorded one is among them
+SimulatedPart = tuple[RunResults, Optional[RecordedExample]]  # noqa: UP045  (Python 3.9)
 
 
 def show_progress(done: int, total: int, score: str, started: float) -> None:
@@ -50,23 +51,31 @@ def show_progress(done: int, total: int, score: str, started: float) -> None:
     print(f"\r[{bar:30}] {done}/{total}  {score}  {rate:.0f}/s ", end=end, file=sys.stderr, flush=True)
 
 
-def recorded_names(arguments: argparse.Namespace) -> list[str] | None:
-    """The populations of --record; None, which means all that spike, if only --plot is given."""
+def recording_of(arguments: argparse.Namespace) -> Recording:
+    """What the options ask to record: with --plot alone, spikes of all populations. Raises RunError."""
     if arguments.plot is not None:
         require_plot(arguments.plot)
-    if arguments.example is not None and arguments.plot is None and arguments.record is None:
+    names = {
+        option: [name.strip() for name in text.split(",")]
+        for option in ("record", "record_v", "record_i")
+        if (text := getattr(arguments, option)) is not None
+    }
+    if arguments.neurons is not None and not {"record_v", "record_i"} & {*names}:
+        raise RunError("--neurons: add --record-v POP or --record-i POP, whose neurons these are")
+    if arguments.example is not None and arguments.plot is None and not names:
         raise RunError("--example: add --plot FILE.png or --record POP, which show that example")
-    if arguments.record is None:
-        return [] if arguments.plot is None else None
-    if arguments.plot is None and arguments.save_outputs is None:
+    if names and arguments.plot is None and arguments.save_outputs is None:
+        option = next(iter(names)).replace("_", "-")
         raise RunError(
-            "--record: add --plot FILE.png or --save-outputs OUT.npz, which write the recorded spikes"
+            f"--{option}: add --plot FILE.png or --save-outputs OUT.npz, which write what is recorded"
         )
-    return [name.strip() for name in arguments.record.split(",")]
+    spikes = names.get("record", None if arguments.plot is not None and not names else [])
+    v, i = (names.get(option, []) for option in ("record_v", "record_i"))
+    return Recording(spikes, v, i, arguments.neurons, recorded_example(arguments))
 
 
 def recorded_example(arguments: argparse.Namespace) -> int:
-    """The number of the example that --record and --plot show."""
+    """The number of the example that is recorded and plotted."""
     return arguments.shard.index if arguments.example is None else int(arguments.example)
 
 
@@ -97,6 +106,23 @@ def check_saving(arguments: argparse.Namespace) -> None:
             raise RunError("add --json RESULT.json, which keeps what is done", option=option)
 
 
+def check_stream(net: RunnableNetwork, arguments: argparse.Namespace, ranks: Ranks) -> None:
+    """Raise RunError for options that share or skip examples, where these are a stream."""
+    if net.reset != "never":
+        return
+    shared = {
+        "shard": arguments.shard.count > 1,
+        "resume": arguments.resume,
+        "jobs": getattr(arguments, "jobs", None) not in (None, 1),
+        "devices": len(getattr(arguments, "devices", ())) > 1,
+    }
+    reason = "the examples are a stream, in which neurons keep V (reset: never)"
+    for option in (option for option, given in shared.items() if given):
+        raise RunError(f"--{option}: leave it out: {reason}")
+    if ranks.size > 1:
+        raise RunError(f"start one process: {reason}")
+
+
 def simulate(
     net: RunnableNetwork,
     arguments: argparse.Namespace,
@@ -114,10 +140,11 @@ def simulate(
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
     check_saving(arguments)
+    check_stream(net, arguments, ranks)
     for population, name, value in arguments.settings:
         net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)
-    record = recorded_names(arguments)
+    recording = recording_of(arguments)
     examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
     if unsuitable := values_problem(examples, net.inputs):
         raise RunError(f"{arguments.data}: {unsuitable}")
@@ -128,7 +155,7 @@ def simulate(
     total, example = count_of(examples), recorded_example(arguments)
     if not arguments.shard.numbers(total):
         raise RunError(f"{arguments.shard}: has no example: there are {total}", option="shard")
-    if record != [] and example >= total:
+    if recording and example >= total:
         raise RunError(example_problem(example, total), option="example")
     run = {
         "network": net.name,
@@ -145,8 +172,8 @@ def simulate(
     def simulate_part(part: argparse.Namespace) -> SimulatedPart:
         results = results_so_far(part, run, total, net.outputs)
         left = results.numbers[results.done :]
-        recorded = record if example in left else []
-        recording = Recording(recorded, details=part.json is not None or part.save_outputs is not None)
+        details = part.json is not None or part.save_outputs is not None
+        recorded_here = replace(recording if example in left else Recording(), details=details)
         scores = scores_of(of_numbers(targets, left), net.inputs, net.outputs, net.few_spike)
         for name, score in scores.items():
             before: Any = results.scores[name]
@@ -156,31 +183,32 @@ def simulate(
         with ranks.first_alone():  # it builds the network, which the others load
             if left:
                 started = time.perf_counter()
-                net.prepare(-(-total // part.shard.count), recording)  # the same build for all shards
+                net.prepare(-(-total // part.shard.count), recorded_here)  # the same build for all shards
                 results.build_seconds += time.perf_counter() - started
-        simulated = (batches or net.batches)(of_numbers(examples, left), left, arguments.timesteps, recording)
-        spikes = run_batches(simulated if left else iter(()), results, scores, part)
-        return results, {name: s.reshape(len(s), *net.shapes[name]) for name, s in spikes.items()}
+        shown = of_numbers(examples, left)
+        simulated = (batches or net.batches)(shown, left, arguments.timesteps, recorded_here)
+        recorded = run_batches(simulated if left else iter(()), results, scores, part)
+        return results, recorded and recorded.shaped(net.shapes)
 
     with ExitStack() as locks:
         for path in (arguments.json, arguments.save_outputs):
             if path is not None and not ranks.rank:
                 locks.enter_context(locked(path))
         if ranks.size == 1:
-            results, spikes = simulate_part(arguments)
+            results, recorded = simulate_part(arguments)
             if not results.done:
                 raise KeyboardInterrupt
             results.save(arguments.json, arguments.save_outputs)
         else:
-            results, spikes = simulate_together(ranks, arguments, simulate_part)
+            results, recorded = simulate_together(ranks, arguments, simulate_part)
     if ranks.rank:
         return
-    if arguments.plot is not None and spikes:
-        images = {name: x[example] for name, x in examples.items()}
-        save_figure(draw_raster(spikes, images, f"{net.name}, example {example}"), arguments.plot)
-    elif record != [] and (arguments.plot is not None or not results.recorded):
+    if arguments.plot is not None and recorded:
+        images = {n: x[0] for n, x in currents_of(examples, example, example + 1, net.inputs).items()}
+        save_figure(draw_recorded(recorded, images, f"{net.name}, example {example}"), arguments.plot)
+    elif recording and (arguments.plot is not None or not results.recorded):
         what = "plotted" if results.recorded else "recorded or plotted"
-        note(f"example {example} was not simulated in this run: its spikes are not {what}")
+        note(f"example {example} was not simulated in this run: it is not {what}")
     for line in score_lines(results):
         print(line)
     if not results.complete:
@@ -190,7 +218,8 @@ def simulate(
 
 def require_same_run(ranks: Ranks, run: dict[str, Any], arguments: argparse.Namespace) -> None:
     """Raise RunError where a rank has another network or other data or options than the first one."""
-    options = ("shard", "resume", "json", "save_outputs", "record", "example")
+    options = ["shard", "resume", "json", "save_outputs", "example"]
+    options += ["record", "record_v", "record_i", "neurons"]
     own = {**run, **{option: str(getattr(arguments, option)) for option in options}}
     first, *others = ranks.gathered_by_all(own)
     for rank, other in enumerate(others, 1):
@@ -210,11 +239,11 @@ def simulate_together(
     if arguments.resume and ranks.of_first(lambda: already_done(arguments, ranks.size)):
         return simulate_part(arguments)
     own = part_of_rank(arguments, ranks.rank, ranks.size)
-    results, spikes = simulate_part(own)
+    results, recorded = simulate_part(own)
     with interrupted_later():  # an interruption of a rank that waits must not end one that still saves
         if own.json is not None and results.done:
             results.save(own.json, own.save_outputs)
-        parts = ranks.gathered((results, spikes))
+        parts = ranks.gathered((results, recorded))
         if parts:
             done = sum(part.done for part, _ in parts)
             count = len(arguments.shard.numbers(results.total))
@@ -224,14 +253,14 @@ def simulate_together(
             results = joined_parts([part for part, _ in parts if part.done], arguments.shard)
             results.seconds = max(part.seconds for part, _ in parts)
             results.build_seconds = max(part.build_seconds for part, _ in parts)
-            spikes = {name: emitted for _, some in parts for name, emitted in some.items()}
+            recorded = next((found for _, found in parts if found), None)
             results.save(arguments.json, arguments.save_outputs)
         ranks.wait()  # until the first one has saved
         if own.json is not None:
             for path in (own.json, own.save_outputs):
                 if path is not None:
                     path.unlink(missing_ok=True)
-    return results, spikes
+    return results, recorded
 
 
 def part_of_rank(arguments: argparse.Namespace, rank: int, size: int) -> argparse.Namespace:
@@ -287,18 +316,18 @@ def results_so_far(
 
 def run_batches(
     batches: Iterator[Result], results: RunResults, scores: Mapping[str, Score], arguments: argparse.Namespace
-) -> dict[str, np.ndarray]:
+) -> RecordedExample | None:
     """Add the results of all batches, and save them now and then. After an interruption, those so far.
 
-    Returns the spikes of the recorded example, {population: (timesteps, neurons)}.
+    Returns what was recorded, if an example was.
     """
-    spikes: dict[str, np.ndarray] = {}
+    recorded = None
     first, before, started = next(iter(results.scores)), results.seconds, time.perf_counter()
     saved = results.done
     try:
         for batch in batches:
             with interrupted_later():
-                spikes |= results.add_batch(batch, recorded_example(arguments))
+                recorded = results.add_batch(batch, recorded_example(arguments)) or recorded
                 for name, logits in batch.logits_per_step.items():
                     if name in scores:
                         scores[name].add(logits)
@@ -310,7 +339,7 @@ def run_batches(
                     saved = results.done
     except KeyboardInterrupt:
         pass
-    return spikes
+    return recorded
 
 
 @contextmanager

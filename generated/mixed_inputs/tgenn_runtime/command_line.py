@@ -11,9 +11,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from .messages import RunError
 from .mpi_ranks import ALONE, Ranks, ranks_of_run
 from .neuron_settings import parsed
+from .recording import parsed_neurons
 from .run_results import Shard, shard
 from .runnable_network import RunnableNetwork
 from .script_run import simulate
@@ -97,6 +100,12 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
+    def neurons(text: str) -> np.ndarray:
+        try:
+            return parsed_neurons(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
     def part(text: str) -> Shard:
         try:
             return shard(text)
@@ -146,22 +155,34 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--record", metavar="POP[,POP]", help="record an example's spikes of these populations"
     )
     parser.add_argument(
+        "--record-v", metavar="POP[,POP]", help="record its membrane potentials after each time step"
+    )
+    parser.add_argument("--record-i", metavar="POP[,POP]", help="record its input currents of each time step")
+    parser.add_argument(
+        "--neurons",
+        type=neurons,
+        metavar="A:B[,N]",
+        help="the neurons of --record-v and --record-i, such as 0:10 (0 to 9) or 3,7,9 (default: all)",
+    )
+    parser.add_argument(
         "--plot",
         type=Path,
         metavar="FILE.png",
-        help="draw a spike raster of the recorded populations (default: all); or FILE.svg, FILE.pdf",
+        help="draw what is recorded: spikes as a raster (default: of all populations), V and I as traces; or "
+        "FILE.svg, FILE.pdf",
     )
     parser.add_argument(
         "--example",
         type=index,
         metavar="N",
-        help="the example that --record and --plot show, from 0 (default: the first)",
+        help="the example that is recorded and plotted, from 0 (default: the first)",
     )
     parser.add_argument(
         "--save-outputs",
         type=Path,
         metavar="OUT.npz",
-        help="write output (or output/<population>), spike_counts/<population>, spikes/<recorded population>",
+        help="write output (or output/<population>), spike_counts/<population>, and what is recorded: "
+        "spikes/<population>, v/<population>, i/<population>, neurons/<population>",
     )
     parser.add_argument("--json", type=Path, metavar="RESULT.json", help="write the results as JSON")
     parser.add_argument(

@@ -7,6 +7,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def read_data(path: Path, inputs: Table, outputs: Table, limit: int | None) -> t
         raise RunError(f"{path}: cannot be read as .npz: {reason}") from None
     except LookupError as error:
         raise RunError(f"{path}: {error}") from None
-    examples = {name: with_last_axis(x, inputs[name]["shape"]) for name, x in examples.items()}
+    examples = {name: with_last_axis(x, shape_of(inputs[name])) for name, x in examples.items()}
     shown = {name: x[:limit] if np.ndim(x) else x for name, x in examples.items()}
     problem = examples_problem(shown, inputs)
     if problem := problem or lengths_problem(examples):
@@ -146,6 +147,21 @@ def checksums(path: Path) -> dict[str, str]:
 def count_of(examples: Examples) -> int:
     """The number of examples, which is the same for each input."""
     return len(next(iter(examples.values())))
+
+
+def example_shape(shape: tuple[int, ...], frames: int) -> tuple[int, ...]:
+    """The shape of an example with so many frames of a shape."""
+    return shape if frames == 1 else (frames, *shape)
+
+
+def shape_of(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    """The shape of an example of an input, from its entry in a table."""
+    return example_shape(entry["shape"], entry["frames"])
+
+
+def frames_of(inputs: Table) -> int:
+    """The number of equal parts of an example in which no input changes: a least common multiple."""
+    return lcm(*(entry["frames"] for entry in inputs.values()))
 
 
 def with_last_axis(x: Any, shape: tuple[int, ...]) -> Any:
@@ -175,7 +191,7 @@ def example_problem(x: object, shape: tuple[int, ...]) -> str:
 
 def examples_problem(examples: Examples, inputs: Table) -> str:
     """Why these cannot be examples of the inputs; "" if they can."""
-    found = {name: example_problem(x, inputs[name]["shape"]) for name, x in examples.items()}
+    found = {name: example_problem(x, shape_of(inputs[name])) for name, x in examples.items()}
     return next((named(name, problem, inputs) for name, problem in found.items() if problem), "")
 
 
@@ -204,6 +220,7 @@ def range_problem(examples: Examples, inputs: Table) -> str:
         if low == high:
             continue
         divisor = inputs[name]["uint8_divisor"] if x.dtype == np.uint8 else 1
+        x = frames_mean(x, inputs[name]["frames"])
         smallest, largest = float(x.min()) / divisor, float(x.max()) / divisor
         span = high - low
         below, above = (low - MARGIN * span) * divisor, (high + MARGIN * span) * divisor
@@ -238,7 +255,21 @@ def as_current(x: np.ndarray, uint8_divisor: float) -> np.ndarray:
 
 
 def currents_of(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
-    """Examples `start` to `stop` - 1 as the ANN takes them, float32."""
+    """Examples `start` to `stop` - 1 as the ANN takes them, float32 (n, *shape).
+
+    Of several frames it takes the mean: firing rates over an example stand for the ANN's activations.
+    """
+    values = _values_of(examples, start, stop, inputs)
+    return {name: frames_mean(x, inputs[name]["frames"]) for name, x in values.items()}
+
+
+def frames_mean(x: np.ndarray, frames: int) -> np.ndarray:
+    """The mean over the frames of examples (n, frames, *shape), float32; without frames x as it is."""
+    return x if frames == 1 else x.mean(axis=1, dtype=np.float32)
+
+
+def _values_of(examples: Examples, start: int, stop: int | None, inputs: Table) -> Examples:
+    """Examples `start` to `stop` - 1 with all their frames, float32."""
     return {name: as_current(x[start:stop], inputs[name]["uint8_divisor"]) for name, x in examples.items()}
 
 
@@ -247,9 +278,12 @@ def of_numbers(arrays: Mapping[str, np.ndarray], numbers: range) -> dict[str, np
     return {name: array[numbers.start : numbers.stop : numbers.step] for name, array in arrays.items()}
 
 
-def presented(examples: Examples, start: int, stop: int, inputs: Table) -> Examples:
-    """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets."""
-    values = currents_of(examples, start, stop, inputs)
+def presented(examples: Examples, start: int, stop: int | None, inputs: Table) -> Examples:
+    """Examples `start` to `stop` - 1 as the encodings take them, float32: less the inputs' offsets.
+
+    stop: None stands for the last one.
+    """
+    values = _values_of(examples, start, stop, inputs)
     return {name: x - inputs[name]["offset"] for name, x in values.items()}
 
 

@@ -14,11 +14,12 @@ A module imports only those above it:
     linear_maps        the linear maps of all ops
     kernels            weights that synapses share, for GeNN
     random_numbers     random numbers that depend only on their place
-    neuron_settings    neuron parameters that a user sets
     neuron_updates     the neurons in NumPy, step by step
+    neuron_settings    neuron parameters that a user sets
     input_encodings    examples to currents or spikes
     written_files      writes files completely or not at all
-    raster             draws spikes
+    recording          what is recorded of examples
+    raster             draws spikes, V and I
     results            the results of a simulation
     run_results        the results of a run, or of a shard: saved, read again and merged
     weights            weight files, and the document beside a script

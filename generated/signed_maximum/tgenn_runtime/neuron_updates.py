@@ -3,6 +3,7 @@
 `run(current, steps)` simulates the next `steps` time steps and returns what the population emits, an array
 (steps, batch, ...). The input current is (steps, batch, ...), or (1, batch, ...) if it is constant.
 If a list `v_course` is given, V after each step, (batch, ...), is appended to it.
+`next_example()`, where a class has it, keeps the state for the next example of a stream.
 
 Few-spike neurons decode their whole input before they emit. So they emit one value for each example, uint16
 (1, batch, ...): the sum of 2^(K - 1 - k) over the steps k at which they spike. Their current is the sum over
@@ -54,6 +55,71 @@ class IntegrateAndFire:
             v_course.extend(course)
         return spikes
 
+    def next_example(self) -> None:
+        """Keep the state for the next example of a stream."""
+
+
+class LeakyIntegrateAndFire:
+    """Leaky integrate-and-fire neurons: spikes, bool.
+
+    V starts at v_init. At each step V = v_rest + (V - v_rest) * decay + gain * I. If V >= threshold, the
+    neuron spikes and is reset as IntegrateAndFire is. For the next `refractory_steps` steps V stays then, and
+    the neuron does not spike. With a syn_decay, I_syn = I_syn * syn_decay + I takes the place of I at each
+    step; it starts at 0. decay is exp(-dt / tau), or 1 - dt / tau for Euler steps, and syn_decay the same of
+    tau_syn.
+    """
+
+    def __init__(  # type: ignore[no-untyped-def]
+        self, threshold, reset, v_init, decay, v_rest=0.0, gain=1.0, refractory_steps=0, syn_decay=None
+    ):
+        self.threshold, self.reset, self.decay = np.float32(threshold), reset, np.float32(decay)
+        self.v_rest, self.gain = np.float32(v_rest), np.float32(gain)
+        self.refractory_steps = np.float32(refractory_steps)
+        self.syn_decay = None if syn_decay is None else np.float32(syn_decay)
+        self.v = np.asarray(v_init, np.float32)
+        self.i_syn = np.zeros(1, np.float32)
+        self.steps_left = np.zeros(1, np.float32)  # of the refractory time
+
+    def run(self, current: np.ndarray, steps: int, v_course: list[np.ndarray] | None = None) -> np.ndarray:
+        self.v, self.steps_left = state_of(self.v, current), state_of(self.steps_left, current)
+        self.i_syn = state_of(self.i_syn, current)
+        spikes = np.empty((steps, *self.v.shape), bool)
+        course = np.empty((0 if v_course is None else steps, *self.v.shape), np.float32)
+        for v, i_syn, left, inputs, emitted, seen in blocks(
+            self.v, self.i_syn, self.steps_left, current, spikes, course
+        ):
+            for step in range(steps):
+                drive = inputs[step % len(inputs)]
+                if self.syn_decay is not None:
+                    i_syn *= self.syn_decay
+                    i_syn += drive
+                    drive = i_syn
+                new = v - self.v_rest if self.v_rest else v * self.decay
+                if self.v_rest:
+                    new *= self.decay
+                    new += self.v_rest
+                new += drive if self.gain == 1 else drive * self.gain
+                np.greater_equal(new, self.threshold, out=emitted[step])
+                if self.refractory_steps:
+                    refractory = left > 0
+                    left -= refractory
+                    np.copyto(new, v, where=refractory)
+                    emitted[step] &= ~refractory
+                    np.copyto(left, self.refractory_steps, where=emitted[step])
+                if self.reset == "subtract":
+                    new -= (self.threshold - self.v_rest) * emitted[step]
+                else:
+                    np.copyto(new, self.v_rest, where=emitted[step])
+                v[:] = new
+                if len(seen):
+                    seen[step] = v
+        if v_course is not None:
+            v_course.extend(course)
+        return spikes
+
+    def next_example(self) -> None:
+        """Keep the state for the next example of a stream."""
+
 
 class SignedIntegrateAndFire:
     """Integrate-and-fire neurons that can take spikes back: spikes of +1 and -1, int8.
@@ -90,6 +156,10 @@ class SignedIntegrateAndFire:
         if v_course is not None:
             v_course.extend(course)
         return spikes
+
+    def next_example(self) -> None:
+        """Keep V for the next example of a stream, which has its own sum of spikes."""
+        self.sum = np.zeros(1, np.float32)
 
 
 class FewSpike:

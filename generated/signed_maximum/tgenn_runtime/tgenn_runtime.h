@@ -17,7 +17,8 @@
     Files, relative to the working folder; .npy files as np.save writes them, little-endian, in C order:
 
         weights/                the network's weights, and SHA256SUMS with their hashes
-        examples/<input>.npy    (n, *shape), float32 as for the ANN; or uint8, which is divided by uint8_divisor
+        examples/<input>.npy    (n, *shape), or (n, frames, *shape), float32 as for the ANN; or uint8, which is divided
+                                by uint8_divisor
         examples/<output>.npy   targets, optional: class numbers, integers (n, *shape without its last axis); 0/1
                                 labels (n, *shape), for sigmoid or one value; or values (n, *shape)
         $TGENN_RUN_OUTPUT/output.npy, or output/<population>.npy where there are several
@@ -209,6 +210,14 @@ public:
     template<typename T>
     std::vector<T> read(size_t first, size_t count)
     {
+        const size_t width = elements({m_Shape.begin() + 1, m_Shape.end()});
+        return readElements<T>(first * width, count * width);
+    }
+
+    //! `count` elements from `first` on, in C order
+    template<typename T>
+    std::vector<T> readElements(size_t first, size_t count)
+    {
         if(m_Type == "<f4") { return converted<T, float>(first, count); }
         if(m_Type == "<f8") { return converted<T, double>(first, count); }
         if(m_Type == "<i4") { return converted<T, int32_t>(first, count); }
@@ -290,10 +299,9 @@ private:
     template<typename T, typename From>
     std::vector<T> converted(size_t first, size_t count)
     {
-        const size_t width = elements({m_Shape.begin() + 1, m_Shape.end()});
-        std::vector<From> values(count * width);
+        std::vector<From> values(count);
         m_File.clear();
-        m_File.seekg(static_cast<std::streamoff>(m_Start + first * width * sizeof(From)));
+        m_File.seekg(static_cast<std::streamoff>(m_Start + first * sizeof(From)));
         m_File.read(reinterpret_cast<char*>(values.data()),
                     static_cast<std::streamsize>(values.size() * sizeof(From)));
         if(!m_File) {
@@ -582,6 +590,17 @@ struct Input
     float high;
     bool binary;            //!< whether only 0 and 1 are allowed
     Floats offset;          //!< subtracted from examples: one number, or one for each channel; empty: 0
+    size_t frames = 1;      //!< how many an example has; each is shown for timesteps / frames steps
+
+    //! The shape of an example
+    std::vector<size_t> exampleShape() const
+    {
+        std::vector<size_t> lengths = shape;
+        if(frames > 1) {
+            lengths.insert(lengths.begin(), frames);
+        }
+        return lengths;
+    }
 };
 
 //! An output of the network
@@ -681,12 +700,11 @@ public:
     //! The number of examples of the shard
     size_t count() const { return m_Count; }
 
-    //! Examples first to first + count - 1 of an input, as the ANN takes them; or the targets of an output
+    //! Examples first to first + count - 1 of an input, with all their frames; or the targets of an output
     std::vector<float> read(const std::string &name, size_t first, size_t count)
     {
         std::vector<float> values = rows<float>(name, first, count);
-        const float divisor = m_Divisors.at(name);
-        std::transform(values.begin(), values.end(), values.begin(), [&](float x) { return x / divisor; });
+        divide(name, values);
         return values;
     }
 
@@ -694,10 +712,35 @@ public:
     std::vector<float> presented(const Input &input, size_t first, size_t count)
     {
         std::vector<float> values = read(input.name, first, count);
-        for(size_t i = 0; i < values.size() && !input.offset.empty(); i++) {
-            values[i] -= input.offset[i % input.offset.size()];
-        }
+        subtractOffset(input, values);
         return values;
+    }
+
+    //! One frame of these examples, as the encoding takes it
+    std::vector<float> presentedFrame(const Input &input, size_t first, size_t count, size_t frame)
+    {
+        const size_t width = elements(input.shape);
+        std::vector<float> values;
+        for(size_t i = first; i < first + count; i++) {
+            const size_t start = (m_Shard.number(i) * input.frames + frame) * width;
+            const std::vector<float> x = m_Files.at(input.name).readElements<float>(start, width);
+            values.insert(values.end(), x.cbegin(), x.cend());
+        }
+        divide(input.name, values);
+        subtractOffset(input, values);
+        return values;
+    }
+
+    //! These examples as the ANN takes them: the mean over their frames
+    std::vector<float> framesMean(const Input &input, size_t first, size_t count)
+    {
+        const std::vector<float> values = read(input.name, first, count);
+        const size_t width = elements(input.shape);
+        std::vector<float> mean(count * width);
+        for(size_t i = 0; i < values.size(); i++) {
+            mean[i / (input.frames * width) * width + i % width] += values[i] / static_cast<float>(input.frames);
+        }
+        return mean;
     }
 
     //! What the targets of an output are, if it has any
@@ -725,6 +768,20 @@ public:
 
 private:
     static constexpr size_t PART = 1000;    // examples in memory at a time while they are checked
+
+    //! Divides values of a file of uint8
+    void divide(const std::string &name, std::vector<float> &values) const
+    {
+        const float divisor = m_Divisors.at(name);
+        std::transform(values.begin(), values.end(), values.begin(), [&](float x) { return x / divisor; });
+    }
+
+    static void subtractOffset(const Input &input, std::vector<float> &values)
+    {
+        for(size_t i = 0; i < values.size() && !input.offset.empty(); i++) {
+            values[i] -= input.offset[i % input.offset.size()];
+        }
+    }
 
     //! Rows of the shard's examples `first` to first + count - 1 of a file
     template<typename T>
@@ -764,9 +821,9 @@ private:
 
     static void checkInput(const NpyReader &file, const Input &input)
     {
-        if(!hasRows(file, input.shape)) {
+        if(!hasRows(file, input.exampleShape())) {
             fail(file, "an example has shape " + printable(shapeText(rowShape(file))) + ", the network takes "
-                 + shapeText(input.shape));
+                 + shapeText(input.exampleShape()));
         }
         if(file.type() != "<f4" && file.type() != "|u1") {
             fail(file, "examples have type " + file.type()
@@ -790,8 +847,9 @@ private:
     void checkValues(const Input &input)
     {
         const NpyReader &file = m_Files.at(input.name);
-        for(size_t first = 0; first < m_Count; first += PART) {
-            const size_t count = std::min(PART, m_Count - first);
+        const size_t part = std::max<size_t>(1, PART / input.frames);
+        for(size_t first = 0; first < m_Count; first += part) {
+            const size_t count = std::min(part, m_Count - first);
             const std::vector<float> x = presented(input, first, count);
             const size_t bad = firstBad(x, count);
             if(bad < count) {
@@ -1230,6 +1288,16 @@ public:
 #endif
     }
 
+    //! Declares that examples are a stream: neurons keep V from one to the next
+    void neverReset()
+    {
+        m_Stream = true;
+        if(m_Settings.shard.count > 1) {
+            throw std::runtime_error("TGENN_RUN_SHARD: leave it out: the examples are a stream, in "
+                                     "which neurons keep V (reset: never)");
+        }
+    }
+
     //! Time steps per example
     unsigned int timesteps() const { return m_Settings.timesteps; }
 
@@ -1246,6 +1314,9 @@ public:
         m_Inputs.push_back({name, shape, uint8Divisor, low, high, binary, {}});
     }
 
+    //! Declares how many frames the examples of the input declared last have
+    void frames(size_t frames) { m_Inputs.back().frames = frames; }
+
     //! Declares what is subtracted from the examples of the input declared last
     void offset(const Floats &offset) { m_Inputs.back().offset = offset; }
 
@@ -1256,13 +1327,17 @@ public:
     void add(GeNN::NeuronGroup *neurons, const std::string &name, int64_t depth, const std::vector<std::string> &counts)
     {
         neurons->setParamDynamic("timesteps");  // so that other timesteps need no new code
+        const auto &params = neurons->getParams();
+        if(params.find("fresh") != params.end()) {
+            neurons->setParamDynamic("fresh");
+        }
         m_Populations.push_back({name, neurons->getName(), depth, counts, {}, {}, -1});
     }
 
     //! Declares that a population draws random numbers. stream: its index in the network
     void draw(GeNN::NeuronGroup *neurons, int stream) { population(neurons).stream = stream; }
 
-    //! Declares that an input gives a population a current, which is set at its local step 0
+    //! Declares that an input gives a population a current, which is set where it begins with an example or a frame
     void inject(GeNN::NeuronGroup *neurons, const std::string &input, const Current &current)
     {
         population(neurons).currents.push_back({input, current});
@@ -1320,6 +1395,12 @@ public:
     //! Checks the examples, and names the model. modelDefinition calls it last, before anything is built
     void end(GeNN::ModelSpec &model)
     {
+        const size_t frames = framesOf([](const Input&) { return true; });
+        if(timesteps() % frames != 0) {
+            throw std::runtime_error("TGENN_RUN_TIMESTEPS=" + std::to_string(timesteps())
+                                     + ": expected a multiple of " + std::to_string(frames)
+                                     + ", the frames of an example");
+        }
         m_Examples = std::make_unique<Examples>(m_Settings.data, m_Inputs, m_Outputs, m_Settings.limit,
                                                 m_Settings.shard);
         warnIfOutdated(m_DocumentHash);
@@ -1426,9 +1507,10 @@ private:
     //! Examples at a time
     unsigned int batchSize() const
     {
-        if(onCPU()) {
+        if(onCPU() || m_Stream) {
             if(m_Settings.batchSize > 1) {
-                throw std::runtime_error("TGENN_RUN_BATCH_SIZE: expected 1 on the CPU backend");
+                throw std::runtime_error(std::string("TGENN_RUN_BATCH_SIZE: expected 1")
+                                         + (m_Stream ? ", because the examples are a stream" : " on the CPU backend"));
             }
             return 1;
         }
@@ -1442,20 +1524,38 @@ private:
                              [&](const Population &p) { return p.group == neurons->getName(); });
     }
 
+    //! The number of equal parts of an example in which these inputs do not change
+    template<typename Chosen>
+    size_t framesOf(Chosen chosen) const
+    {
+        size_t frames = 1;
+        for(const Input &input : m_Inputs) {
+            frames = chosen(input) ? std::lcm(frames, input.frames) : frames;
+        }
+        return frames;
+    }
+
+    const Input &inputOf(const std::string &name) const
+    {
+        return *std::find_if(m_Inputs.cbegin(), m_Inputs.cend(), [&](const Input &i) { return i.name == name; });
+    }
+
     //! Prints a note if examples seem to be preprocessed in another way than the calibration data
     void warnOfOtherData()
     {
         for(const auto &range : m_DataRanges) {
             float smallest = INFINITY, largest = -INFINITY;
-            for(size_t first = 0; first < m_Examples->count(); first += PART) {
-                const Floats x = m_Examples->read(range.first, first, std::min(PART, m_Examples->count() - first));
+            const Input &input = inputOf(range.first);
+            const size_t part = std::max<size_t>(1, PART / input.frames);
+            for(size_t first = 0; first < m_Examples->count(); first += part) {
+                const Floats x = m_Examples->framesMean(input, first, std::min(part, m_Examples->count() - first));
                 const auto ends = std::minmax_element(x.begin(), x.end());
                 smallest = std::min(smallest, *ends.first);
                 largest = std::max(largest, *ends.second);
             }
             const float low = range.second.first, high = range.second.second;
-            const float part = (largest - smallest) / (high - low);
-            if(low != high && !(part > 1.0f / 20 && part < 2)) {
+            const float share = (largest - smallest) / (high - low);
+            if(low != high && !(share > 1.0f / 20 && share < 2)) {
                 note((m_Inputs.size() > 1 ? range.first + ": " : "") + "the data ranges from "
                      + numberText("%g", smallest) + " to " + numberText("%g", largest) + ", the calibration data from "
                      + numberText("%g", low) + " to " + numberText("%g", high)
@@ -1477,15 +1577,14 @@ private:
         array->pushToDevice();
     }
 
-    //! The current of a population at each step, for `count` examples from `first` on, with its bias
-    /*! Summed up in double, and rounded to float once. */
-    Floats current(const Population &p, size_t size, size_t first, size_t count)
+    //! The current of a population at each step of a part of `count` examples from `first` on, with its bias
+    /*! part: in which inputs do not change; one of `parts`. Summed up in double, and rounded to float once. */
+    Floats current(const Population &p, size_t size, size_t first, size_t count, size_t part, size_t parts)
     {
         std::vector<double> current(count * size);
         for(const auto &from : p.currents) {
-            const Input &input = *std::find_if(m_Inputs.begin(), m_Inputs.end(),
-                                               [&](const Input &i) { return i.name == from.first; });
-            const Floats x = m_Examples->presented(input, first, count);
+            const Input &input = inputOf(from.first);
+            const Floats x = m_Examples->presentedFrame(input, first, count, part * input.frames / parts);
             const size_t width = x.size() / count;
             for(size_t i = 0; i < count; i++) {
                 from.second(&x[i * width], &current[i * size]);
@@ -1497,38 +1596,55 @@ private:
         return Floats(current.cbegin(), current.cend());
     }
 
-    //! Sets the currents and random keys of the populations that are at local step 0 now
+    //! Sets the random keys of the populations that are at local step 0 now, and currents where their inputs change
     void showInput(const GeNN::ModelSpec &model, GeNN::Runtime::Runtime &runtime, int64_t window, int64_t step)
     {
         const int64_t total = static_cast<int64_t>(m_Examples->count()), batch = batchSize();
         for(const Population &p : m_Populations) {
-            const int64_t begin = p.depth * latency();
-            const int64_t first = (window - begin / timesteps()) * batch;
-            if(step != begin % timesteps() || first < 0 || first >= total) {
-                continue;
-            }
-            const GeNN::NeuronGroup &neurons = *model.findNeuronGroup(p.group);
-            if(p.stream >= 0) {
-                GeNN::Runtime::ArrayBase *keys = runtime.getArray(neurons, "key");
-                for(int64_t i = 0; i < batch; i++) {
-                    const uint32_t example
-                        = static_cast<uint32_t>(m_Settings.shard.number(static_cast<size_t>(first + i)));
-                    keys->getHostPointer<uint32_t>()[i]
-                        = random_key(m_Settings.seed, static_cast<uint32_t>(p.stream), example);
+            const size_t parts = framesOf([&](const Input &input) {
+                return std::any_of(p.currents.cbegin(), p.currents.cend(),
+                                   [&](const auto &from) { return from.first == input.name; });
+            });
+            for(size_t part = 0; part < parts; part++) {
+                const int64_t begin = p.depth * latency() + static_cast<int64_t>(part * timesteps() / parts);
+                const int64_t first = (window - begin / timesteps()) * batch;
+                if(step == begin % timesteps() && first >= 0 && first < total) {
+                    const size_t count = static_cast<size_t>(std::min(batch, total - first));
+                    const GeNN::NeuronGroup &neurons = *model.findNeuronGroup(p.group);
+                    if(neurons.getParams().count("fresh") > 0 && part == 0) {
+                        runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(first == 0 ? 1.0 : 0.0));
+                    }
+                    if(p.stream >= 0 && part == 0) {
+                        setKeys(p, *runtime.getArray(neurons, "key"), static_cast<size_t>(first));
+                    }
+                    if(!p.currents.empty()) {
+                        auto &constant = *runtime.getArray(neurons, "I_const");
+                        const size_t size = constant.getCount() / static_cast<size_t>(batch);
+                        setCurrents(constant, current(p, size, static_cast<size_t>(first), count, part, parts));
+                    }
                 }
-                keys->pushToDevice();
-            }
-            if(!p.currents.empty()) {
-                GeNN::Runtime::ArrayBase *constant = runtime.getArray(neurons, "I_const");
-                const size_t count = static_cast<size_t>(std::min(batch, total - first));
-                const size_t size = constant->getCount() / static_cast<size_t>(batch);
-                const Floats shown = current(p, size, static_cast<size_t>(first), count);
-                float *host = constant->getHostPointer<float>();
-                std::copy(shown.cbegin(), shown.cend(), host);
-                std::fill(host + shown.size(), host + constant->getCount(), 0.0f);
-                constant->pushToDevice();
             }
         }
+    }
+
+    //! Sets the random keys of a batch, whose first example is `first`
+    void setKeys(const Population &p, GeNN::Runtime::ArrayBase &keys, size_t first)
+    {
+        for(size_t i = 0; i < batchSize(); i++) {
+            const uint32_t example = static_cast<uint32_t>(m_Settings.shard.number(first + i));
+            keys.getHostPointer<uint32_t>()[i]
+                = random_key(m_Settings.seed, static_cast<uint32_t>(p.stream), example);
+        }
+        keys.pushToDevice();
+    }
+
+    //! Sets I_const; an incomplete batch is filled up with zeros
+    static void setCurrents(GeNN::Runtime::ArrayBase &constant, const Floats &shown)
+    {
+        float *host = constant.getHostPointer<float>();
+        std::copy(shown.cbegin(), shown.cend(), host);
+        std::fill(host + shown.size(), host + constant.getCount(), 0.0f);
+        constant.pushToDevice();
     }
 
     //! A file in the folder TGENN_RUN_OUTPUT; null without that folder
@@ -1642,6 +1758,7 @@ private:
     double m_DT;
     unsigned int m_Timesteps;
     bool m_FewSpike;
+    bool m_Stream = false;  // whether neurons keep V from one example to the next
     unsigned int m_Start;
     uint64_t m_SparseBytes;
     std::string m_DocumentHash;

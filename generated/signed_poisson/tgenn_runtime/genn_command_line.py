@@ -12,7 +12,7 @@ from .genn_jobs import Jobs, use_device, visible_devices
 from .genn_network import CPU, GeNNNetwork
 from .messages import RunError
 from .mpi_ranks import Ranks, local_rank
-from .script_run import recorded_example, simulate
+from .script_run import simulate
 
 
 def devices(text: str) -> list[str]:
@@ -65,14 +65,13 @@ def main(build: Callable[..., GeNNNetwork], name: str, timesteps: int) -> None:
             use_device(gpus[local_rank() % len(gpus)])
         options = ("timesteps", "backend", "batch_size", "seed", "connectivity", "build_dir")
         given = {option: getattr(arguments, option) for option in options}
+        given |= {"keep_i": True} if arguments.record_i is not None else {}
         net = build(**given)
         script = str(net.folder.script)
         if arguments.devices and net.backend == CPU:
             raise RunError(f"{','.join(gpus)}: backend {CPU} uses no GPU", option="devices")
         own = gpus if ranks.size == 1 else []
-        example = recorded_example(arguments)
-        save_every = arguments.save_every
-        simulated_by = Jobs(net, script, given, jobs, own, example, save_every) if jobs > 1 else net
+        simulated_by = Jobs(net, script, given, jobs, own, arguments.save_every) if jobs > 1 else net
         engine = {"backend": net.backend, "connectivity": net.matrix.lower()}
         simulate(net, arguments, engine, ranks, simulated_by.batches)
 

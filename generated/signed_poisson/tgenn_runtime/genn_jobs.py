@@ -12,7 +12,6 @@ import os
 import runpy
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,7 +21,8 @@ from .data import Examples, count_of
 from .genn_network import CPU, GeNNNetwork
 from .messages import RunError
 from .mpi_ranks import cores
-from .results import Recording, Result, joined
+from .recording import Recording
+from .results import Result, joined
 
 MOST = 256  # examples that a process simulates and sends at a time
 MOST_COUNTS = 2**22  # spike counts of all their neurons
@@ -39,7 +39,6 @@ class Jobs:
     options  of its function build
     jobs     the number of processes
     devices  the GPUs that they use in turn
-    example  the number of the example that is recorded
     most     how many examples a process simulates at a time at most; None: as many as suit it
     """
 
@@ -50,7 +49,6 @@ class Jobs:
         options: Mapping[str, Any],
         jobs: int,
         devices: Sequence[str] = (),
-        example: int = 0,
         most: int | None = None,
     ) -> None:
         if net.backend != CPU and not devices:
@@ -62,12 +60,12 @@ class Jobs:
             raise RunError(message, option="jobs")
         self.net, self.script, self.options, self.jobs = net, script, dict(options), jobs
         self.devices = devices
-        self.example, self.most = example, most
+        self.most = most
 
     def batches(
         self, examples: Examples, numbers: range, timesteps: int, recording: Recording
     ) -> Iterator[Result]:
-        """As GeNNNetwork.batches, with a result for each block. Only one example is recorded."""
+        """As GeNNNetwork.batches, with a result for each block."""
         total = count_of(examples)
         neurons = sum(group.num_neurons for group in self.net.populations.values())
         most = self.most or total
@@ -76,7 +74,7 @@ class Jobs:
         else:  # whole batches, and few blocks: each begins and ends with GPUs that are partly idle
             batches = min(-(-total // self.jobs), MOST_COUNTS_OF_GPU // neurons, most) // self.net.batch_size
             size = max(1, batches) * self.net.batch_size
-        starts = sorted({*range(0, total, size), *self._alone(numbers, recording)})
+        starts = [*range(0, total, size)]
         stops = dict(zip(starts, [*starts[1:], total]))
         jobs = min(self.jobs, len(starts))
         context = multiprocessing.get_context("spawn")  # a fork would share what GeNN has loaded
@@ -94,7 +92,7 @@ class Jobs:
                     device = self.devices[job % len(self.devices)] if self.devices else None
                     options = {**self.options, "batch_size": self.net.batch_size}  # the same build
                     arguments = (self.script, options, self.net.settings.values, device)
-                    call = (self.example, timesteps, recording)
+                    call = (timesteps, recording)
                     try:
                         end, far_end = context.Pipe(duplex=False)
                         process = context.Process(
@@ -116,13 +114,6 @@ class Jobs:
                 process.kill()
             for process in processes:
                 process.join()
-
-    def _alone(self, numbers: range, recording: Recording) -> list[int]:
-        """Where blocks begin, so that the example that is recorded is a block of its own."""
-        if self.example not in numbers or (recording.spikes is not None and not recording.spikes):
-            return []
-        place = numbers.index(self.example)
-        return [start for start in (place, place + 1) if start < len(numbers)]
 
 
 @contextlib.contextmanager
@@ -171,7 +162,7 @@ def _received(end: Connection) -> Result:
 def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
     """What a process runs: it sends a result for each block, or an error."""
     script, options, settings, device = arguments
-    example, timesteps, recording = call
+    timesteps, recording = call
     if device is not None:
         use_device(device)
     try:
@@ -180,7 +171,6 @@ def _simulate(end: Connection, arguments: Any, blocks: Any, call: Any) -> None:
         for population, values in settings.items():
             net.set(population, **values)
         for numbers, examples in blocks:
-            wanted = recording if example in numbers else replace(recording, spikes=())
-            end.send(joined(net.batches(examples, numbers, timesteps, wanted)))
+            end.send(joined(net.batches(examples, numbers, timesteps, recording)))
     except Exception as error:
         end.send(error if isinstance(error, (RunError, MemoryError)) else RunError(repr(error), 3))

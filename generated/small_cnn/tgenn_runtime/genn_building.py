@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from .written_files import lock_file
 
 try:
@@ -30,7 +32,7 @@ except ImportError as error:
         raise SystemExit(3) from None
     raise ImportError(message) from None
 
-__all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn"]
+__all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn", "values_of"]
 
 
 class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
@@ -40,16 +42,22 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
     of a parameter changes, so it gets 1 for each. `depth` keeps its value, and so do all parameters but
     `timesteps` of models with derived parameters, which GeNN computes from them when it builds.
 
+    keep_i       whether populations keep the input current of each step, in a variable recorded_I
     parameters   {population: {parameter: value}} of the dynamic ones
     """
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(self, *arguments: Any, keep_i: bool = False, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.keep_i = keep_i
         self.parameters: dict[str, dict[str, float]] = {}
+        self._keeping: dict[Any, Any] = {}  # by the neuron model without
 
     def add_neuron_population(  # type: ignore[no-untyped-def]
         self, pop_name, num_neurons, neuron, params: Mapping[str, float] = {}, vars: Mapping[str, Any] = {}
     ):
+        if self.keep_i and not isinstance(neuron, str) and has_current(neuron.get_sim_code()):
+            neuron = self._keeping.setdefault(neuron, keeping_current(neuron))
+            vars = {**vars, "recorded_I": 0.0}
         fixed = isinstance(neuron, str) or bool(neuron.get_derived_params())
         constant = {*params} - {"timesteps"} if fixed else {"depth"}
         dynamic = {name: value for name, value in params.items() if name not in constant}
@@ -59,6 +67,32 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
             group.set_param_dynamic(name)
         self.parameters[pop_name] = dynamic
         return group
+
+
+def has_current(sim_code: str) -> bool:
+    """Whether a neuron model has a current I; `maximum` has several spike trains in its place, as digits."""
+    return "const scalar I = " in sim_code and "int digits = " not in sim_code
+
+
+def keeping_current(neuron: Any) -> Any:
+    """The same neuron model with a variable recorded_I, which keeps the input current of each step."""
+    variable = pygenn.create_neuron_model("recorded_I", vars=[("recorded_I", "scalar")])
+
+    class Keeping(type(neuron)):  # type: ignore[misc]
+        def get_vars(self) -> list[Any]:
+            return [*super().get_vars(), *variable.get_vars()]
+
+        def get_sim_code(self) -> str:
+            return f"{super().get_sim_code()}\nrecorded_I = I;\n"
+
+    return Keeping()
+
+
+def values_of(group: Any, variable: str) -> np.ndarray:
+    """A variable's present values, (batch, neurons): a view that the next time step changes."""
+    group.vars[variable].pull_from_device()
+    values: np.ndarray = group.vars[variable].current_view.reshape(-1, group.num_neurons)
+    return values
 
 
 def build_folder(project: Path, chosen: str | Path | None) -> Path:

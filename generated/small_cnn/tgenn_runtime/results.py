@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,23 +11,9 @@ from typing import Any
 import numpy as np
 
 from .messages import RunError, shown
-from .raster import draw_raster, require_plot, save_figure
+from .raster import draw_recorded, require_plot, save_figure
 from .readout_functions import activated, decisions
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a simulation keeps besides the outputs after the last step.
-
-    Attributes:
-        spikes: Populations to record spikes of. None: all that spike.
-        v: Populations to record the membrane potential of.
-        details: Whether to keep spike counts, and the outputs after each step.
-    """
-
-    spikes: Sequence[str] | None = ()
-    v: Sequence[str] = ()
-    details: bool = True
+from .recording import RecordedExample
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +29,16 @@ class Result:
             few-spike code only the last is an answer, the others are parts of it.
         spike_counts: `{population: (n, neurons)}`, the number of spikes, of +1 and of -1 together, uint32.
         spikes: `{recorded population: (n, timesteps, neurons)}`, 0, 1 or -1 at each local step, int8.
-        v: `{recorded population: (n, timesteps, neurons)}`, V after each local step, float32. If V of an
-            output is read from a later step on, V on GeNN restarts from 0 at that step.
+        v: `{recorded population: (n, timesteps, neurons)}`, the membrane potential after each local step,
+            and after the reset of a neuron that spiked, float32. In the units of the threshold; mV where
+            the neurons have a capacitance. If V of an output is read from a later step on, V on GeNN restarts
+            from 0 at that step.
+        i: `{recorded population: (n, timesteps, neurons)}`, the input current of each local step, float32:
+            the bias, the current from the inputs and what the synapses bring, before any gain. In the units
+            of the threshold; nA where the neurons have a capacitance.
+        neurons: The numbers of the neurons that `v` and `i` have, `(kept,)`. None: all.
+        thresholds: `{population: V}` at which the neurons of recorded populations spike, where that is one
+            number for all steps.
         activations: `{population: function}`, the function of the ANN's output: "softmax", "sigmoid", "tanh"
             or None, where `outputs` are the logits.
         membrane_updates: `{population: (n,)}`, how often V of its neurons changed from one step to the next,
@@ -59,12 +53,15 @@ class Result:
     v: dict[str, np.ndarray] = field(default_factory=dict)
     activations: dict[str, str | None] = field(default_factory=dict)
     membrane_updates: dict[str, np.ndarray] = field(default_factory=dict)
+    i: dict[str, np.ndarray] = field(default_factory=dict)
+    neurons: np.ndarray | None = None
+    thresholds: dict[str, float] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         outputs = ", ".join(f"{name} {values.shape}" for name, values in self.logits.items())
         parts = [f"{len(next(iter(self.logits.values())))} examples, {self.timesteps} time steps"]
         parts += [f"outputs {outputs}"]
-        kept = (("spike counts", self.spike_counts), ("spikes", self.spikes), ("V", self.v))
+        kept = [("spike counts", self.spike_counts), ("spikes", self.spikes), ("V", self.v), ("I", self.i)]
         parts += [f"{what} of {', '.join(arrays)}" for what, arrays in kept if arrays]
         return f"<Result: {'; '.join(parts)}>"
 
@@ -72,15 +69,26 @@ class Result:
         return [name for name in super().__dir__() if not name.startswith("_")]
 
     def shaped(self, shapes: Mapping[str, tuple[int, ...]]) -> Result:
-        """The same, with the axes of each population's shape instead of the axis of neurons."""
+        """The same, with the axes of each population's shape instead of the axis of neurons.
+
+        `v` and `i` of chosen neurons stay as they are.
+        """
 
         def with_shapes(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             return {name: a.reshape(*a.shape[:-1], *shapes[name]) for name, a in arrays.items()}
 
-        counts, signed, spikes, v = map(
-            with_shapes, (self.spike_counts, self._signed_counts, self.spikes, self.v)
+        counts, signed, spikes = map(with_shapes, (self.spike_counts, self._signed_counts, self.spikes))
+        found = replace(self, spike_counts=counts, _signed_counts=signed, spikes=spikes)
+        if self.neurons is not None:
+            return found
+        return replace(found, v=with_shapes(self.v), i=with_shapes(self.i))
+
+    def recorded(self, row: int) -> RecordedExample:
+        """What was recorded of an example. row: of the arrays."""
+        spikes, v, i = (
+            {name: a[row].copy() for name, a in arrays.items()} for arrays in (self.spikes, self.v, self.i)
         )
-        return replace(self, spike_counts=counts, _signed_counts=signed, spikes=spikes, v=v)
+        return RecordedExample(spikes, v, i, self.neurons, self.thresholds)
 
     @property
     def timesteps(self) -> int:
@@ -136,18 +144,21 @@ class Result:
         x: np.ndarray | Mapping[str, np.ndarray] | None = None,
         path: str | Path | None = None,
     ) -> Any:
-        """Draw the recorded spikes of an example, with channels apart where arrays have the shape's axes.
+        """Draw what was recorded of an example, with channels apart where arrays have the shape's axes.
+
+        Spikes as a raster; V and I as traces, with a mark at each recorded spike, or as images where there
+        are more than ten neurons.
 
         x: the simulated examples (n, *input shape), or {input: examples}: that example is drawn beside its
         spikes, if it is an image. path: where to save the figure, too: a .png, .svg or .pdf.
 
-        Returns matplotlib's Figure. Raises RunError: without recorded spikes, for an example that is not
+        Returns matplotlib's Figure. Raises RunError: without a recording, for an example that is not
         there, for x that is not numbers or holds another number of examples, for a path that cannot be
         written, and where matplotlib is missing.
         """
-        if not self.spikes:
-            raise RunError("no spikes are recorded: simulate with `record=None`, or names of populations")
-        count = len(next(iter(self.spikes.values())))
+        if not (self.spikes or self.v or self.i):
+            raise RunError("nothing is recorded: simulate with `record=None`, or `record_v=[...]`")
+        count = len(next(iter({**self.spikes, **self.v, **self.i}.values())))
         if isinstance(example, (bool, np.bool_)) or not isinstance(example, (int, np.integer)):
             raise RunError(f"{shown(example)}: expected a whole number", option="example")
         if not 0 <= example < count:
@@ -160,10 +171,8 @@ class Result:
                 raise RunError(
                     f"x has the shape {values.shape}, expected the {count} examples that were simulated"
                 )
-        figure = draw_raster(
-            {name: spikes[example] for name, spikes in self.spikes.items()},
-            {name: values[example] for name, values in examples.items()},
-        )
+        images = {name: values[example] for name, values in examples.items()}
+        figure = draw_recorded(self.recorded(example), images)
         if path is not None:
             save_figure(figure, path)
         return figure
@@ -201,7 +210,8 @@ def joined(batches: Iterable[Result]) -> Result:
 
     def together(name: str, axis: int = 0) -> dict[str, np.ndarray]:
         dicts = [getattr(part, name) for part in parts]
-        return {key: np.concatenate([d[key] for d in dicts], axis=axis) for key in dicts[0]}
+        keys = dict.fromkeys(key for d in dicts for key in d)  # some may have recorded nothing
+        return {key: np.concatenate([d[key] for d in dicts if key in d], axis=axis) for key in keys}
 
     return Result(
         together("logits"),
@@ -212,4 +222,7 @@ def joined(batches: Iterable[Result]) -> Result:
         together("v"),
         parts[0].activations,
         together("membrane_updates"),
+        together("i"),
+        parts[0].neurons,
+        {name: threshold for part in parts for name, threshold in part.thresholds.items()},
     )

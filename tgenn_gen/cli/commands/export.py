@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from tgenn_gen.cli.argument_types import positive_number
+from tgenn_gen.cli.argument_types import positive_number, whole_number
 from tgenn_gen.cli.arguments import add_command, add_templates
 from tgenn_gen.cli.console import FINE, inform, note, note_unused_templates, show_progress
 from tgenn_gen.runtime import __version__
@@ -37,6 +37,14 @@ def add(commands: Any) -> None:
         metavar="DATA.npz",
         type=Path,
         help="training examples: x or x_train, or arrays named after the inputs (with _train or without)",
+    )
+    command.add_argument(
+        "--frames",
+        metavar="F",
+        type=whole_number,
+        default=1,
+        help="examples have F frames, calibration data (n, F, *input shape): the model takes their mean, the "
+        "network one after the other (default: 1, no axis of frames)",
     )
     command.add_argument("--name", help="the network's name (default: the model's)")
     command.add_argument(
@@ -81,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
             methods_of_options(arguments),
             check=not arguments.no_check,
             uint8_divisor=arguments.uint8_divisor,
+            frames=arguments.frames,
             name=arguments.name,
             progress=show_progress,
             communicator=ranks.communicator,

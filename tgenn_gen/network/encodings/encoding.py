@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
 
 from tgenn_gen.network.genn_code import Updates
+from tgenn_gen.network.neurons.neuron import FieldProblem
 from tgenn_gen.network.runtime_calls import Call
 
 
@@ -16,6 +18,7 @@ class Encoding(ABC):
 
     kind: ClassVar[str]
     spikes: ClassVar[bool] = True  # whether the input is a population that spikes, or a current
+    keeps_v: ClassVar[bool] = False  # as of neurons
     signed: bool = False  # whether spikes have a sign
     low: float = -np.inf  # the range of values that it accepts
     high: float = np.inf
@@ -37,6 +40,6 @@ class Encoding(ABC):
     def describe(self) -> str:
         """A short text for comments and tables."""
 
-    def problem(self, dt: float) -> str:
-        """The error if its parameters do not fit together, at time steps of dt ms; "" if they do."""
-        return ""
+    def problems(self, dt: float) -> Iterator[FieldProblem]:
+        """The errors of parameters that do not fit together, at time steps of dt ms."""
+        yield from ()

@@ -5,6 +5,7 @@ As in TensorGeNN (2019) and ml_genn's IntegrateFireInput: regular spikes; the th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.fields import rarely
 from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.neuron import FieldProblem
 from tgenn_gen.network.runtime_calls import Call
 
 
@@ -24,6 +26,7 @@ class IntegrateAndFireInput(Encoding):
     """
 
     kind: ClassVar[str] = "integrate_and_fire"
+    keeps_v: ClassVar[bool] = True
     low = 0.0
     high = 1.0
     threshold: float = 1.0
@@ -47,8 +50,8 @@ class IntegrateAndFireInput(Encoding):
     def scale(self, dt: float) -> float:
         return self.neuron.unit(dt) / self.gain
 
-    def problem(self, dt: float) -> str:
-        return self.neuron.problem(dt, self.gain)
+    def problems(self, dt: float) -> Iterator[FieldProblem]:
+        return self.neuron.problems(dt, self.gain)
 
     def describe(self) -> str:
         return f"{self.neuron.describe()}, gain {self.gain:g}"

@@ -6,6 +6,7 @@ A module imports only those above it:
     few_spike
     integrate
     integrate_and_fire
+    leaky_integrate_and_fire
     maximum
     plugin_neuron              kinds that plugins declare
     signed_integrate_and_fire
@@ -15,6 +16,7 @@ from tgenn_gen.network.neurons import (
     few_spike,
     integrate,
     integrate_and_fire,
+    leaky_integrate_and_fire,
     maximum,
     signed_integrate_and_fire,
 )
@@ -26,6 +28,7 @@ NEURONS: dict[str, type[Neuron]] = {  # plugins add theirs
         few_spike.FewSpikeNeuron,
         integrate.IntegrateNeuron,
         integrate_and_fire.IntegrateAndFireNeuron,
+        leaky_integrate_and_fire.LeakyIntegrateAndFireNeuron,
         maximum.MaximumNeuron,
         signed_integrate_and_fire.SignedIntegrateAndFireNeuron,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,21 @@ from tgenn_gen.network.runtime_calls import Call
 from tgenn_gen.network.tensors import Tensor
 
 
+class FieldProblem(NamedTuple):
+    """What is wrong with a field of a kind, beside its others."""
+
+    field: str
+    message: str
+    hint: str = ""
+
+
 class Neuron(ABC):
     """The neurons of a population (:mod:`tgenn_gen.network.neurons`): a frozen dataclass of parameters."""
 
     kind: ClassVar[str]
     readouts: ClassVar[tuple[str, ...]]  # that can be used for it
     spikes: ClassVar[bool] = True
+    keeps_v: ClassVar[bool] = False  # whether V lasts from an example to the next with reset: never
     relays: ClassVar[bool] = False  # whether it passes on spikes of its sources, at their scale
     signed: bool = False  # whether spikes have a sign
     few_spike: bool = False  # whether it uses the few-spike code: each step has its own weight
@@ -61,9 +70,9 @@ class Neuron(ABC):
         """The number of firing rates above 0 that are possible in `timesteps` steps."""
         return 2**timesteps - 1 if self.few_spike else timesteps
 
-    def problem(self, dt: float) -> str:
-        """The error if its parameters do not fit together, at time steps of dt ms; "" if they do."""
-        return ""
+    def problems(self, dt: float) -> Iterator[FieldProblem]:
+        """The errors of parameters that do not fit together, at time steps of dt ms."""
+        yield from ()
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:

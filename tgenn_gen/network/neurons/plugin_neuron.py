@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, fields, make_dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
 from tgenn_gen.network.genn_code import Updates
-from tgenn_gen.network.neurons.neuron import Neuron
+from tgenn_gen.network.neurons.neuron import FieldProblem, Neuron
 from tgenn_gen.network.runtime_calls import Call
 
 TYPES = {"number": "float", "integer": "int", "string": "str"}  # {type in JSON Schema: type in Python}
@@ -41,8 +41,9 @@ class PluginNeuron(Neuron):
     def unit(self, dt: float) -> float:
         return float(self._of_plugin("unit", dt, self.parameters.get("threshold", 1.0)))
 
-    def problem(self, dt: float) -> str:
-        return str(self._of_plugin("problem", dt, ""))
+    def problems(self, dt: float) -> Iterator[FieldProblem]:
+        if problem := str(self._of_plugin("problem", dt, "")):
+            yield FieldProblem("threshold", problem)
 
     def describe(self) -> str:
         values = [

@@ -27,6 +27,7 @@ class SignedIntegrateAndFireNeuron(ThresholdNeuron):
     """
 
     kind: ClassVar[str] = "signed_integrate_and_fire"
+    keeps_v: ClassVar[bool] = True
     signed: ClassVar[bool] = True  # type: ignore[misc]
     threshold: float = 1.0
     negative_threshold: float = 0.0

@@ -128,6 +128,8 @@ class NeuronGroup:
                 v["V"][:] = 0
         elif step == 0 and "threshold" in p:
             v["next_V" if few_spike else "V"][:] = self.start(v, p)
+            for name in {"steps_left", "I_syn"} & v.keys():
+                v[name][:] = 0
         elif step == 0 and "V" in v:
             v["V"][:] = 0
         current = current + v["I_const"]
@@ -141,6 +143,8 @@ class NeuronGroup:
                 v["V"][:] = v["next_V"]
         elif "1 <<" in code:
             v["V"] += 2.0 ** (timesteps - 1 - step) * current
+        elif kind.startswith("leaky"):
+            self.leak(v, p, current)
         elif "V" in v:
             v["V"] += p.get("gain", 1.0) * current
         start = int((re.findall(r"(?:step|emitted) (?:==|>=) (\d+)", code) or [0])[-1])
@@ -165,6 +169,16 @@ class NeuronGroup:
             return low + (high - low) * uniform(v["key"][:, 0], 2**32 - 1, (self.num_neurons,))
         return v["v_init"] if "v_init" in v else p["v_init"]
 
+    def leak(self, v, p, current):
+        """V of leaky neurons that are not refractory; V of the others stays."""
+        if "I_syn" in v:
+            v["I_syn"][:] = np.float32(p["syn_decay"]) * v["I_syn"] + current
+            current = v["I_syn"]
+        rest = np.float32(p.get("v_rest", 0.0))
+        level = rest + (v["V"] - rest) * np.float32(p["decay"]) + np.float32(p.get("gain", 1.0)) * current
+        self.refractory = v["steps_left"] > 0 if "steps_left" in v else np.zeros(level.shape, bool)
+        v["V"][:] = np.where(self.refractory, v["V"], level)
+
     def trains(self, v):
         return sorted((name for name in v if re.fullmatch(r"n\d+", name)), key=lambda name: int(name[1:]))
 
@@ -188,6 +202,10 @@ class NeuronGroup:
             return current != 0
         threshold = weight * p.get("threshold", 1.0)
         spikes = (v["V"] >= threshold).astype(np.float32)
+        if "steps_left" in v:
+            spikes *= ~self.refractory
+            v["steps_left"] -= self.refractory
+            v["steps_left"][spikes != 0] = int(p["refractory_steps"])
         if "negative_threshold" in p:
             spikes -= (v["V"] < p["negative_threshold"]) & (v["net_count"] > 0)
         if "V -=" in self.model.code:
