@@ -20,6 +20,11 @@ from tgenn_gen.runtime.data import MAX_RATIO, UNREADABLE
 
 BLOCK_EVENTS = 2**20  # that are in memory at a time, or those of one recording
 KINDS = {"x": "iu", "y": "iu", "t": "iu", "p": "biu"}  # of the fields' dtypes
+HINTS = {
+    "x": "`sensor` needs the width of the sensor that made the recordings",
+    "y": "`sensor` needs the height of the sensor that made the recordings",
+    "p": "number the polarities from 0; with a `sensor` of one polarity, p is not read",
+}
 SAVE = "save it with np.savez(file, events=..., offsets=..., y=...)"
 
 
@@ -69,52 +74,45 @@ class Recordings:
 
     def _checked(self, events: np.ndarray, offsets: np.ndarray, first: int) -> Block:
         """A block; first: the number of its first recording."""
-        height, width, polarities = self.sensor
-        sizes = dict(zip("xyp", (width, height, polarities), strict=True))
-        used = [name for name in sizes if name in fields_of(self.sensor, events.dtype)]
-        values = {name: events[name].astype(np.int64) for name in used}
-        t = events["t"].astype(np.int64)  # from uint64, what is too large becomes negative
-        falls = np.zeros(len(t), bool)
-        falls[1:] = t[1:] < t[:-1]
-        starts = offsets[:-1][np.diff(offsets) > 0]
-        falls[starts] = False
-        wrong = [(values[name] < 0) | (values[name] >= sizes[name]) for name in used]
-        problems = [
-            *(
-                (bad, f"{name} is {{{name}}}, expected 0 to {sizes[name] - 1}", HINTS[name])
-                for name, bad in zip(used, wrong, strict=True)
-            ),
-            (t < 0, "t is {t}, expected at least 0", "subtract the time of the recording's first event"),
-            (
-                falls,
-                "t is {t}, less than that of the event before it",
-                "sort the events of each recording by t, or correct the offsets",
-            ),
-        ]
+        _, width, polarities = self.sensor
+        used = fields_of(self.sensor, events.dtype)
+        # from uint64, what is too large becomes negative
+        values = {name: events[name].astype(np.int64) for name in "xytp" if name in used}
+        lengths = np.diff(offsets)
+        starts = offsets[:-1][lengths > 0]
         found = []
-        for bad, message, hint in problems:
+        for bad, message, hint in self._wrong(values, starts):
             if bad.any():
                 event = int(np.argmax(bad))
                 recording = int(np.searchsorted(offsets, event, side="right")) - 1
-                text = message.format(t=t[event], **{name: values[name][event] for name in used})
                 where = f"recording {first + recording}, its event {event - offsets[recording]}"
+                text = message.format(**{name: array[event] for name, array in values.items()})
                 found.append(Diagnostic.at(Location(self.place), "T509", f"{where}: {text}", hint))
         if found:
             raise TgennError(found)
         site = values["x"]
         if "y" in used:
-            site += values["y"] * width
+            site = site + values["y"] * width
         if "p" in used:
             site = site * polarities + values["p"]
-        since = t - np.repeat(t[starts], np.diff(offsets)[np.diff(offsets) > 0])
-        return Block(offsets, site, since)
+        return Block(offsets, site, values["t"] - np.repeat(values["t"][starts], lengths[lengths > 0]))
 
-
-HINTS = {
-    "x": "`sensor` needs the width of the sensor that made the recordings",
-    "y": "`sensor` needs the height of the sensor that made the recordings",
-    "p": "number the polarities from 0; with a `sensor` of one polarity, p is not read",
-}
+    def _wrong(
+        self, values: dict[str, np.ndarray], starts: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, str, str]]:
+        """Which events are wrong, (m,), a message with their values, and a hint. starts: of recordings."""
+        height, width, polarities = self.sensor
+        for name, size in (("x", width), ("y", height), ("p", polarities)):
+            if name in values:
+                outside = (values[name] < 0) | (values[name] >= size)
+                yield outside, f"{name} is {{{name}}}, expected 0 to {size - 1}", HINTS[name]
+        t = values["t"]
+        yield t < 0, "t is {t}, expected at least 0", "subtract the time of the recording's first event"
+        falls = np.zeros(len(t), bool)
+        falls[1:] = t[1:] < t[:-1]
+        falls[starts] = False
+        hint = "sort the events of each recording by t, or correct the offsets"
+        yield falls, "t is {t}, less than that of the event before it", hint
 
 
 def fields_of(sensor: Shape, dtype: np.dtype[Any]) -> set[str]:
@@ -147,7 +145,8 @@ def recordings_of(
 def _wrong_events(sensor: Shape, shape: Shape, dtype: np.dtype[Any]) -> Iterator[Wrong]:
     expected = "one structured array with the fields x, y, t, p"
     if dtype.names is None or len(shape) != 1:
-        yield f"events is {dtype} {shape}, expected {expected}", "np.concatenate the recordings of tonic"
+        hint = "join the structured arrays of all recordings with np.concatenate"
+        yield f"events is {dtype} {shape}, expected {expected}", hint
         return
     names = fields_of(sensor, dtype)
     if missing := [name for name in "xytp" if name in names and name not in dtype.names]:

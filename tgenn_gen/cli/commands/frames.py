@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     source, output = arguments.events, arguments.output
     if output.suffix != ".npz":
         raise RunError(f"{output}: expected a name that ends in .npz", option="output")
-    if output.resolve() == source.resolve():
+    if os.path.realpath(output) == os.path.realpath(source):
         raise RunError(f"{output}: is the file of the events, give another file", option="output")
     binning = Binning(arguments.sensor, arguments.frames, arguments.bins, arguments.window, arguments.clip)
     shape, targets, tally = write_frames(source, output, binning)
