@@ -19,6 +19,7 @@ A module imports only those above it:
     shifts                 shifts max-pooling of values that may be negative
     normalization          chooses the scale of each population, and scales the weights
     least_squares          fits kernels to the spikes that a population gets
+    frame_scales           multiplies scales for inputs with several frames
     corrections            corrects weights, biases and initial potentials
     layer_table            tgenn layers, tgenn check MODEL
     keras_scores           the Keras model's own scores, for tgenn evaluate

@@ -166,7 +166,8 @@ def measure(
     share the batches of the data, so that the histograms of all are those of one process.
     Raises TgennError as Calibration.batches does.
     """
-    wanted = calibration.spaced(sample if ranks.size == 1 else 0)
+    at_hand = ranks.size == 1 and all(i.frames == 1 for i in network.inputs)  # in the batches
+    wanted = calibration.spaced(sample if at_hand else 0)
     kept = {i.name: np.empty((len(wanted), *i.shape), np.float32) for i in network.inputs}
     output = network.population(network.outputs[0].population)
     histograms, counted = {}, _counted_at(network)
@@ -216,6 +217,7 @@ def measure(
             for name, (low, high) in other_ranges.items():
                 ranges[name] = min(low, ranges[name][0]), max(high, ranges[name][1])
             correct, labelled = correct + other_correct, labelled and other_labelled
-        kept = calibration.sample(sample)
+    if not at_hand:
+        kept = calibration.shown(sample)
     accuracy = correct / calibration.count if labelled else None
     return Measurement(histograms, accuracy, ranges, kept)

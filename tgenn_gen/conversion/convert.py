@@ -24,6 +24,7 @@ from tgenn_gen.conversion.agreement import (
 from tgenn_gen.conversion.calibration import Calibration, file_sha256, open_calibration
 from tgenn_gen.conversion.corrections import corrected, with_offset
 from tgenn_gen.conversion.folding import FoldedModel, fold
+from tgenn_gen.conversion.frame_scales import scales_for_frames
 from tgenn_gen.conversion.input_scaling import scaled_inputs
 from tgenn_gen.conversion.keras_check import check_against_keras, check_without_data
 from tgenn_gen.conversion.layerwise import sample_size
@@ -213,8 +214,9 @@ def _folded(task: _Task, method: Method) -> tuple[KerasModel, FoldedModel]:
 
 
 def _sample_size(network: Network, used: Calibration, method: Method) -> int:
-    """How many examples corrections and spike_norm see; 0 where there are none."""
-    sampled = method.corrections or method.normalize == "spike_norm"
+    """How many examples corrections, spike_norm and scales for frames see; 0 without any of these."""
+    several = any(i.frames > 1 for i in network.inputs) and needs_data(method.normalize)
+    sampled = method.corrections or method.normalize == "spike_norm" or several
     return sample_size(network, used, method.timesteps) if sampled else 0
 
 
@@ -238,7 +240,7 @@ def _with_neurons_of(method: Method, first: _Measured, task: _Task) -> _Measured
         simulation=kinds.simulation,
     )
     size = _sample_size(network, first.used, method)
-    sample = first.used.sample(size) if size else {}
+    sample = first.used.shown(size) if size else {}
     return replace(
         first,
         method=method,
@@ -254,6 +256,10 @@ def _converted(task: _Task, found: _Measured) -> Network:
     size = _sample_size(network, used, method) if used is not None else 0
     log.info("choosing scales: normalization %s", method.normalize)
     scales, notes = find_scales(network, method, measured, used, task.progress)
+    if measured is not None and size and task.frames > 1:
+        log.info("choosing scales for %d frames on %d examples", task.frames, size)
+        scales, more = scales_for_frames(network, scales, measured.sample)
+        notes += more
     normalized = rescale(network, scales)
     if measured is not None and method.corrections:
         log.info("correcting %s on %d examples", ", ".join(method.corrections), size)

@@ -21,7 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise
+from tgenn_gen.conversion.layerwise import Trial, adjusted_layerwise, mean_over_steps
 from tgenn_gen.conversion.least_squares import fitted
 from tgenn_gen.engine.ann import ann_currents
 from tgenn_gen.network.model import Network, Population
@@ -59,13 +59,16 @@ def _parts(examples: Examples) -> Iterator[Examples]:
 
 
 def corrected(network: Network, folded: Network, examples: Examples, corrections: tuple[str, ...]) -> Network:
-    """Apply these corrections to `network`, which is `folded` after normalization, one after the other."""
+    """Apply these corrections to `network`, which is `folded` after normalization, one after the other.
+
+    examples: as the network takes them, with their frames.
+    """
     timesteps, dt = network.simulation.timesteps, network.simulation.dt
     steps = float(step_weights(timesteps, network.few_spike).sum())
     if "weights" in corrections:
         network = _with_fitted_weights(network, folded, examples)
     chosen = [c for c in corrections if c in _CORRECT]
-    means = _mean_activations(folded, examples) if chosen else {}
+    means = _mean_activations(folded, network.frames_mean(examples)) if chosen else {}
     for correction in chosen:
 
         def adjust(population: Population, trial: Trial, correction: str = correction) -> Population:
@@ -81,7 +84,7 @@ def corrected(network: Network, folded: Network, examples: Examples, corrections
 def _with_fitted_weights(network: Network, folded: Network, examples: Examples) -> Network:
     """Fit one population after the other, on the spikes that it gets, to the ANN's current."""
     dt, analog = network.simulation.dt, {i.name for i in network.inputs if not i.encoding.spikes}
-    running = [ann_currents(folded, part) for part in _parts(examples)]
+    running = [ann_currents(folded, part) for part in _parts(network.frames_mean(examples))]
 
     def adjust(population: Population, trial: Trial) -> Population:
         current = np.concatenate([current for _, current in in_threads(next, running)])
@@ -110,7 +113,7 @@ def _mean_emitted(population: Population, trial: Trial, steps: float) -> np.ndar
     total, count = np.zeros(population.shape), 0
     for course in trial.emitted(population):
         if population.neuron.spikes:
-            value = _mean_over_steps(course, trial.steps)
+            value = mean_over_steps(course, trial.steps)
         else:
             value = course[-1] / np.float32(steps)  # V after all steps
         total += value.sum(axis=0, dtype=np.float64)
@@ -119,20 +122,9 @@ def _mean_emitted(population: Population, trial: Trial, steps: float) -> np.ndar
 
 
 def _rates(course: np.ndarray, steps: float) -> np.ndarray:
-    """As `_mean_over_steps`, in threads."""
+    """As `mean_over_steps`, in threads."""
     parts = [course[:, start : start + 16] for start in range(0, course.shape[1], 16)]
-    return np.concatenate([*in_threads(lambda part: _mean_over_steps(part, steps), parts)])
-
-
-def _mean_over_steps(course: np.ndarray, steps: float) -> np.ndarray:
-    """What is emitted a step, float32 (examples, *shape); a step at a time, to bound memory.
-
-    course: (steps, examples, *shape), or (1, examples, *shape) summed over `steps` steps, as in a Trial.
-    """
-    total = np.zeros(course.shape[1:], np.float32)
-    for emitted in course:
-        total += emitted
-    return total / np.float32(len(course) * steps)
+    return np.concatenate([*in_threads(lambda part: mean_over_steps(part, steps), parts)])
 
 
 def _correct_bias(population: Population, error: np.ndarray, dt: float, steps: float) -> Population:

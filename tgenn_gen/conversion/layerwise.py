@@ -53,13 +53,15 @@ def sample_size(network: Network, calibration: Calibration, timesteps: int) -> i
 def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
     """Adjust one population after the other, on the spikes of the adjusted populations before it.
 
-    adjust(population, trial): returns the adjusted population.
+    examples: as the network takes them, with their frames. adjust(population, trial): returns the adjusted
+    population.
     """
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
     steps = float(few_spike_weights(timesteps).sum()) if network.few_spike else 1.0
-    # float64 marks a constant current: it has one step, beside the many of spikes.
-    courses = {name: x[None].astype(np.float64) * steps for name, x in network.presented(examples).items()}
+    # float64 marks a current: a constant one has one step, beside the many of spikes.
+    presented = network.presented(examples)
+    courses = {i.name: _shown(presented[i.name], i.frames, timesteps) * steps for i in network.inputs}
     for stream, i in enumerate(network.inputs):
         if i.encoding.spikes:
             running = made(i.encoding.call(dt), random_keys(0, stream, numbers), i.shape)
@@ -73,6 +75,12 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
         for source in last_read_by[population.name]:
             del courses[source]
     return replace(network, populations=tuple(adjusted))
+
+
+def _shown(x: np.ndarray, frames: int, timesteps: int) -> np.ndarray:
+    """What an input shows: float64 (1, examples, *shape), or of several frames (timesteps, ...)."""
+    shown = x[None] if frames == 1 else np.repeat(x.swapaxes(0, 1), timesteps // frames, axis=0)
+    return shown.astype(np.float64)
 
 
 def _trial(
@@ -112,6 +120,17 @@ def _trial(
         return in_threads(run, parts)
 
     return Trial(steps, courses, currents, emitted)
+
+
+def mean_over_steps(course: np.ndarray, steps: float) -> np.ndarray:
+    """What is emitted a step, float32 (examples, *shape); a step at a time, to bound memory.
+
+    course: (steps, examples, *shape), or (1, examples, *shape) summed over `steps` steps, as in a Trial.
+    """
+    total = np.zeros(course.shape[1:], np.float32)
+    for emitted in course:
+        total += emitted
+    return total / np.float32(len(course) * steps)
 
 
 def _run(neurons: Any, current: np.ndarray, timesteps: int) -> np.ndarray:

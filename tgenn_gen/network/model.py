@@ -22,7 +22,7 @@ from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.problems import suggestion
 from tgenn_gen.network.tensors import Tensor
-from tgenn_gen.runtime.data import example_shape
+from tgenn_gen.runtime.data import example_shape, frames_mean
 from tgenn_gen.runtime.linear_maps import added
 from tgenn_gen.runtime.messages import RunError
 from tgenn_gen.runtime.written_files import write_file
@@ -364,6 +364,10 @@ class Network:
         """{input: examples less its offset}, from examples as the ANN takes them."""
         return {i.name: i.presented(examples[i.name]) for i in self.inputs}
 
+    def frames_mean(self, examples: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """{input: the mean over the frames of its examples, (n, *shape)}, which the ANN takes."""
+        return {i.name: frames_mean(examples[i.name], i.frames) for i in self.inputs}
+
     @property
     def largest(self) -> int:
         """The largest number of elements of an input, or of the current of a population."""
@@ -418,7 +422,7 @@ class Network:
         return steps + deepest * (steps if self.few_spike else 1)
 
 
-_FOR_ENGINES = ("largest", "last_read_by", "presented")  # attributes that are no use to users
+_FOR_ENGINES = ("frames_mean", "largest", "last_read_by", "presented")  # attributes that are no use to users
 
 
 def _missing(what: str, name: object, known: Iterable[str]) -> KeyError:

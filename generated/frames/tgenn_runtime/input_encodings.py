@@ -1,4 +1,7 @@
-"""Input encodings in NumPy: objects like those of `neuron_updates`, run on examples x (1, batch, ...)."""
+"""Input encodings in NumPy: objects like those of `neuron_updates`.
+
+They run on examples x (1, batch, ...), or (steps, batch, ...) of what is shown at each step.
+"""
 
 import numpy as np
 
@@ -30,11 +33,11 @@ class Poisson:
         self.keys, self.signed, self.step = keys, signed, 0
 
     def run(self, x: np.ndarray, steps: int) -> np.ndarray:
-        probability, sign = np.abs(x[0]), np.sign(x[0]).astype(np.int8)
-        spikes = np.empty((steps, *sign.shape), np.int8 if self.signed else bool)
+        probability, sign = np.abs(x), np.sign(x).astype(np.int8)
+        spikes = np.empty((steps, *x.shape[1:]), np.int8 if self.signed else bool)
         for step in range(steps):
-            drawn = uniform(self.keys, self.step + step, sign.shape[1:]) < probability
-            spikes[step] = drawn * sign if self.signed else drawn
+            drawn = uniform(self.keys, self.step + step, x.shape[2:]) < probability[step % len(x)]
+            spikes[step] = drawn * sign[step % len(x)] if self.signed else drawn
         self.step += steps
         return spikes
 
