@@ -28,6 +28,7 @@ METHODS = {
     "low_latency": PRESETS["low_latency"],
     "few_spike": PRESETS["few_spike"],
     "plain, T = 64": replace(PRESETS["plain"], timesteps=64),
+    "leaky, T = 64": replace(PRESETS["plain"], timesteps=64, neuron="leaky_integrate_and_fire"),
 }
 
 

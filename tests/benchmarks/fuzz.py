@@ -86,7 +86,12 @@ def npz(folder: Path, data: bytes) -> None:
     with contextlib.suppress(TgennError):
         list(open_calibration(path, (Input("image", (4,), ConstantCurrentInput()),)).batches(10))
     with contextlib.redirect_stderr(io.StringIO()) as said, contextlib.suppress(RunError):
-        read_data(path, {"image": {"shape": (4,), "uint8_divisor": 255.0}}, {"y": {"shape": (5,)}}, None)
+        read_data(
+            path,
+            {"image": {"shape": (4,), "frames": 1, "uint8_divisor": 255.0}},
+            {"y": {"shape": (5,)}},
+            None,
+        )
     if said.getvalue().count("\n") > 1:
         raise ValueError(f"more than one line: {said.getvalue()!r}")
 

@@ -15,6 +15,7 @@ from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFir
 from tgenn_gen.network.encodings.poisson import PoissonInput
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 
 
@@ -72,6 +73,17 @@ OTHER = {"corrections": ()}  # those of a preset are for its neurons
             "--neuron integrate_and_fire --threshold 2",
             {"neuron": IntegrateAndFireNeuron(2.0, v_init=1.0), **OTHER},
         ),
+        (
+            "--neuron leaky_integrate_and_fire --tau 5",
+            {"neuron": LeakyIntegrateAndFireNeuron(tau=5.0, v_init=0.5), **OTHER},
+        ),
+        (
+            "--neuron leaky_integrate_and_fire --threshold=-57 --v-rest=-60 --capacitance 0.2",
+            {
+                "neuron": LeakyIntegrateAndFireNeuron(-57.0, v_init=-58.5, v_rest=-60.0, capacitance=0.2),
+                **OTHER,
+            },
+        ),
         ("--negative-threshold=-1", {"neuron": SignedIntegrateAndFireNeuron(negative_threshold=-1.0)}),
         ("--encoding poisson --signed", {"encoding": PoissonInput(True)}),
         ("--normalize mse --per-channel", {"normalize": "mse", "per_channel": True}),
@@ -118,6 +130,8 @@ def test_an_option_changes_what_it_names_and_nothing_else(options, expected):
             "--dense-capacitance 2",
             ["--dense-capacitance is not for signed_integrate_and_fire"],
         ),
+        ("--tau 5", ["--tau is not for signed_integrate_and_fire"]),
+        ("--neuron integrate_and_fire --tau 5", ["--tau is not for integrate_and_fire"]),
         ("--signed", ["--signed is not for encoding constant_current"]),
     ],
 )
@@ -130,7 +144,15 @@ def test_options_that_do_not_go_together_are_refused_all_at_once(options, messag
 
 @pytest.mark.parametrize(
     "options",
-    ["--threshold x", "--v-init nan", "--timesteps 0", "--capacitance -1", "--readout-start -1", "--dt 1e99"],
+    [
+        "--threshold x",
+        "--v-init nan",
+        "--timesteps 0",
+        "--capacitance -1",
+        "--readout-start -1",
+        "--dt 1e99",
+        "--tau 0",
+    ],
 )
 def test_numbers_out_of_range_are_refused_by_name(options, capsys):
     with pytest.raises(SystemExit) as caught:

@@ -17,10 +17,27 @@ from tgenn_gen.runtime.script_run import NO_TARGETS
 
 pytestmark = needs_compiler
 few = tries(25)
-IMAGES = {"image": {"shape": (2, 3, 1), "uint8_divisor": 255.0, "values": (-1.0, 2.5, False), "offset": 0.0}}
-BINARY = {"image": {"shape": (2, 3, 1), "uint8_divisor": 1.0, "values": (0.0, 1.0, True), "offset": 0.0}}
-FLAT = {"shape": (4,), "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}
+IMAGES = {
+    "image": {
+        "shape": (2, 3, 1),
+        "frames": 1,
+        "uint8_divisor": 255.0,
+        "values": (-1.0, 2.5, False),
+        "offset": 0.0,
+    }
+}
+BINARY = {
+    "image": {
+        "shape": (2, 3, 1),
+        "frames": 1,
+        "uint8_divisor": 1.0,
+        "values": (0.0, 1.0, True),
+        "offset": 0.0,
+    }
+}
+FLAT = {"shape": (4,), "frames": 1, "uint8_divisor": 3.0, "values": (-np.inf, np.inf, False)}
 SEVERAL = {**IMAGES, "flat": {**FLAT, "offset": np.float32([1e3, -0.1, 7, 0])}}
+FRAMES = {"image": {**IMAGES["image"], "frames": 4, "offset": 0.25}}
 CLASSES = {"classes": {"shape": (5,), "activation": None}}
 MAP = {"map": {"shape": (3, 2, 1), "activation": None}}
 LEVEL = {"level": {"shape": (1,), "activation": None}}
@@ -40,6 +57,7 @@ def described(inputs: data.Table, outputs: data.Table) -> bytes:
         bounds = [float(max(low, -3e38)), float(min(high, 3e38)), int(binary)]
         lines.append(["input", name, x["uint8_divisor"], *bounds, *x["shape"]])
         lines.append(["offset", name, *np.ravel(x["offset"])])
+        lines.append(["frames", name, x["frames"]])
     lines += [["output", name, y["activation"] or "-", *y["shape"]] for name, y in outputs.items()]
     return "\n".join(" ".join(map(str, line)) for line in lines).encode()
 
@@ -96,6 +114,29 @@ def test_examples_come_to_the_network_as_in_python(tmp_path_factory, count, limi
         assert ended.stdout == expected[name].tobytes()
 
 
+def videos(count, dtype=np.float32):
+    return np.stack([images(count + 10 * frame, dtype)[:count] for frame in range(4)], axis=1)
+
+
+@few
+@given(st.integers(1, 6), st.integers(1, 3), st.booleans(), st.data())
+def test_frames_and_their_mean_come_to_the_network_as_in_python(tmp_path_factory, count, parts, uint8, drawn):
+    folder = tmp_path_factory.mktemp("examples")
+    x = videos(count, np.uint8 if uint8 else np.float32)
+    save(folder, image=x)
+    index = drawn.draw(st.integers(0, min(parts, count) - 1))
+    shown = x[index::parts]
+    first, frame = drawn.draw(st.integers(0, len(shown) - 1)), drawn.draw(st.integers(0, 3))
+    environment = {**os.environ, "TGENN_RUN_SHARD": f"{index}/{parts}"}
+    options = {"input": described(FRAMES, CLASSES), "env": environment}
+    found = done("frame", folder, "image", first, len(shown) - first, frame, **options)
+    expected = data.presented({"image": shown}, first, None, FRAMES)["image"][:, frame]
+    assert found == expected.tobytes()
+    mean = np.frombuffer(done("mean", folder, "image", first, len(shown) - first, **options), np.float32)
+    expected = data.currents_of({"image": shown}, first, len(shown), FRAMES)["image"]
+    np.testing.assert_allclose(mean, expected.ravel(), rtol=1e-6)
+
+
 def changed(x, index, value):
     x = x.copy()
     x[index] = value
@@ -104,6 +145,9 @@ def changed(x, index, value):
 
 BAD_EXAMPLES = {
     "another shape": (IMAGES, np.zeros((4, 3, 2, 1), np.float32)),
+    "no frames": (FRAMES, images(4)),
+    "other frames": (FRAMES, videos(4)[:, :3]),
+    "NaN in a frame of the last of 1100": (FRAMES, changed(videos(1100), (-1, 2, 0, 0, 0), np.nan)),
     "one axis": (IMAGES, np.zeros(4, np.float32)),
     "an axis too many": (IMAGES, np.zeros((4, 2, 3, 1, 1), np.float32)),
     "none": (IMAGES, images(0)),

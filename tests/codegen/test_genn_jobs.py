@@ -47,7 +47,8 @@ def test_results_do_not_depend_on_the_number_of_jobs(tmp_path, name):
     data = {**examples_for(network, EXAMPLES), **targets_for(network, EXAMPLES)}
     folder = written(network, tmp_path / "n", **data)
     spiking = network.spiking[-1]
-    options = ("--seed", 3, "--record", spiking, "--plot", folder / "plot.png")
+    options = ("--seed", 3, "--record", spiking, "--plot", folder / "plot.png", "--example", 21)
+    options += ("--record-v", spiking, "--record-i", spiking, "--neurons", "0:2")
     options += ("--set", f"{spiking}.threshold=-58") if name == "physical" else ()
     expected = outcome(folder, *options)
     assert expected[0][f"spikes/{spiking}"].size

@@ -28,6 +28,7 @@ from tgenn_gen.network.model import Connection, Input, Network, Output, Populati
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate import IntegrateNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 from tgenn_gen.network.ops.avg_pool2d import AvgPool2D
@@ -35,6 +36,8 @@ from tgenn_gen.network.ops.conv2d import Conv2D
 from tgenn_gen.network.ops.dense import Dense
 from tgenn_gen.network.ops.flatten import Flatten
 from tgenn_gen.network.tensors import Tensor
+
+LEAKY = LeakyIntegrateAndFireNeuron(-57.0, 6.0, "subtract", -58.5, -60.0, 0.25, tau_syn=2.0)
 
 
 def folded(seed: int = 0, neuron: Neuron | None = None) -> Network:
@@ -390,7 +393,9 @@ def test_tensor_genn_normalization_divides_the_weights_of_convolutions_and_no_ot
 
 
 @pytest.mark.parametrize("method", ["data", "mse", "ltb"])
-@pytest.mark.parametrize("make", [folded, lambda: of_all_kinds()["few_spike"], tensor_genn_like])
+@pytest.mark.parametrize(
+    "make", [folded, lambda: of_all_kinds()["few_spike"], tensor_genn_like, lambda: folded(neuron=LEAKY)]
+)
 def test_scales_a_channel_leave_the_ann_as_it_is(make, method):
     """Through convolution, pooling, flatten, dense, unequal branches, and neurons in physical units."""
     network = make()
@@ -408,7 +413,13 @@ def test_scales_a_channel_leave_the_ann_as_it_is(make, method):
 
 
 @pytest.mark.parametrize(
-    "neuron", [IntegrateAndFireNeuron(), SignedIntegrateAndFireNeuron(), FewSpikeNeuron()]
+    "neuron",
+    [
+        IntegrateAndFireNeuron(),
+        SignedIntegrateAndFireNeuron(),
+        FewSpikeNeuron(),
+        LeakyIntegrateAndFireNeuron(tau=5.0, v_init=0.5),
+    ],
 )
 def test_bias_correction_leaves_no_mean_error_in_any_channel_of_any_layer(neuron):
     network, x = folded(neuron=neuron), examples(60)
@@ -449,6 +460,39 @@ def test_potential_correction_moves_each_neurons_start_by_its_mean_error():
     np.testing.assert_allclose(after.population("conv").neuron.v_init.values, expected, rtol=1e-4, atol=1e-5)
     assert after.population("out") == normalized.population("out")
     assert after.population("conv").bias == first.bias
+
+
+@pytest.mark.parametrize("tau", [5.0, 20.0])
+def test_the_biases_of_leaky_neurons_make_up_for_what_leaks_out_on_average(tau):
+    """Beside neurons without a leak, and leaky ones without that bias."""
+    network, x = folded(), examples(60)
+    scales = scales_of(network, "percentile:90", x)[0]
+    plain = rescale(network, scales)
+
+    def mean_error(neuron, biases):
+        changed = [
+            replace(p, neuron=neuron, bias=biases[p.name]) if p.neuron.spikes else p
+            for p in plain.populations
+        ]
+        errors = channel_errors(replace(plain, populations=tuple(changed)), network, x, 16)
+        return {name: np.abs(error).mean() for name, error in errors.items()}
+
+    leaky = LeakyIntegrateAndFireNeuron(tau=tau, v_init=0.5)
+    larger = rescale(folded(neuron=leaky), scales)
+    without, with_bias = (mean_error(leaky, {p.name: p.bias for p in n.populations}) for n in (plain, larger))
+    assert larger.population("pool").bias.values == pytest.approx((1 - np.exp(-1 / tau)) / 2)
+    for name in [p.name for p in network.populations if p.neuron.spikes]:
+        assert with_bias[name] < 0.6 * without[name], name
+
+
+def test_corrected_weights_keep_what_makes_up_for_the_leak():
+    network, x = folded(neuron=LeakyIntegrateAndFireNeuron(tau=5.0, v_init=0.5)), examples(100)
+    normalized = rescale(network, scales_of(network, "percentile:90", x)[0])
+    normalized = replace(normalized, simulation=Simulation(1.0, 16))
+    after = corrected(normalized, network, {"image": x}, ("weights",))
+    before_errors, after_errors = (channel_errors(n, network, x, 16) for n in (normalized, after))
+    for name, errors in after_errors.items():
+        assert np.abs(errors).mean() < 1.1 * np.abs(before_errors[name]).mean() + 1e-3, name
 
 
 def test_none_is_a_scale_of_one_whatever_the_calibration_data_shows():

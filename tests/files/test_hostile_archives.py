@@ -290,7 +290,7 @@ def test_mangled_archives_give_diagnostics_and_no_tracebacks(tmp_path):
     assert refused > 100
 
 
-INPUTS = {"image": {"shape": (4,), "uint8_divisor": 255.0}}
+INPUTS = {"image": {"shape": (4,), "frames": 1, "uint8_divisor": 255.0}}
 CLASSES = {"classes": {"shape": (5,), "start": 0, "activation": None}}
 
 

@@ -29,7 +29,9 @@ READINGS = {  # of the same images: the data, and the range of the calibration d
 
 
 def problem(x, data_range, uint8_divisor=255.0):
-    return range_problem({"image": x}, {"image": {"data_range": data_range, "uint8_divisor": uint8_divisor}})
+    return range_problem(
+        {"image": x}, {"image": {"frames": 1, "data_range": data_range, "uint8_divisor": uint8_divisor}}
+    )
 
 
 @pytest.mark.parametrize("calibration", [name for name, (_, found) in READINGS.items() if found])

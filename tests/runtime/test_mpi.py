@@ -33,7 +33,7 @@ def under_mpi(ranks):
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 def test_ranks_give_the_result_of_one_process(tmp_path, script, options, ranks):
     folder = project(tmp_path, "signed_poisson")
-    recorded = ("--seed", 5, "--example", 7, "--record", "stem")
+    recorded = ("--seed", 5, "--example", 7, "--record", "stem", "--record-v", "stem", "--record-i", "branch")
     line = run(folder, "whole", *recorded, script=script, how=run_script).stdout
     done = run(folder, "shared", *recorded, *options, "--save-every", 3, script=script, how=under_mpi(ranks))
     assert done.stdout == line

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tgenn_gen import simulate
 from tgenn_gen.runtime.messages import RunError
-from tgenn_gen.runtime.raster import NEGATIVE, POSITIVE, ROWS, draw_recorded, save_figure
+from tgenn_gen.runtime.raster import NEGATIVE, POSITIVE, ROWS, TRACES, draw_recorded, save_figure
 from tgenn_gen.runtime.recording import RecordedExample
 from tgenn_gen.runtime.results import Result
 
@@ -108,6 +108,85 @@ def test_inputs_that_are_images_stand_beside_the_spikes():
     assert len(draw_raster({"a": random_spikes((7, 5))}, {"sound": np.ones(5)}).axes) == 1
 
 
+def lines_of(axis, word):
+    """{label: (x, y)} of the lines whose label begins with a word."""
+    return {line.get_label(): line.get_data() for line in axis.lines if line.get_label().startswith(word)}
+
+
+def dashed(axis):
+    return [line.get_ydata()[0] for line in axis.lines if line.get_linestyle() == "--"]
+
+
+@given(st.integers(1, TRACES), st.integers(1, 70), st.booleans(), st.sampled_from([None, 1.0, -50.0]))
+def test_v_of_few_neurons_is_a_line_each_with_its_threshold_and_marks_at_its_spikes(
+    count, steps, signed, threshold
+):
+    rng = np.random.default_rng(count)
+    numbers = rng.permutation(40)[:count]
+    v = rng.normal(threshold or 0, 2, (steps, count)).astype(np.float32)
+    spikes = random_spikes((steps, 40), (-1, 0, 1) if signed else (0, 1))
+    thresholds = {} if threshold is None else {"a": threshold}
+    recorded = RecordedExample({"a": spikes}, {"a": v}, {}, numbers, thresholds)
+    _, axis = draw_recorded(recorded, {}).axes
+    lines = lines_of(axis, "neuron")
+    assert [*lines] == [f"neuron {number}" for number in numbers]
+    assert [text.get_text() for text in axis.get_yticklabels()] == [str(number) for number in numbers]
+    levels = [lines[f"neuron {number}"][1] for number in numbers]
+    for y, course in zip(levels, v.T, strict=True):
+        np.testing.assert_allclose(y[::2] - y[0], course - course[0], atol=1e-3)  # a level for each step
+        np.testing.assert_array_equal(y[::2], y[1::2])
+    for upper, lower in pairwise(levels):
+        assert upper.min() - lower.max() > 0 or np.ptp(v) == 0
+    if threshold is None:
+        assert dashed(axis) == []
+    else:
+        above = [line - y[0] for line, y in zip(dashed(axis), levels, strict=True)]
+        np.testing.assert_allclose(above, threshold - v[0], atol=1e-3)
+    for sign, label in ((1, "spikes of +1"), (-1, "spikes of -1")):
+        at = np.nonzero(spikes[:, numbers] == sign)[0]
+        found = lines_of(axis, label)
+        assert sorted(found[label][0]) == sorted(at) if at.size else found == {}
+
+
+def test_each_population_has_an_axis_for_v_and_one_for_i_below_the_rasters():
+    rng = np.random.default_rng(0)
+    v, i = ({name: rng.random((9, 3)).astype(np.float32) for name in names} for names in ("ab", "bc"))
+    recorded = RecordedExample({"b": random_spikes((9, 3))}, v, i)
+    axes = draw_recorded(recorded, {}, "a title").axes
+    titles = [axis.get_title("left").split(";")[0] for axis in axes]
+    assert titles[1:] == ["V of a", "V of b", "I of b", "I of c"] and titles[0].startswith("b (3 neurons)")
+    assert [len(lines_of(axis, "neuron")) for axis in axes] == [0, 3, 3, 3, 3]
+    assert [bool(lines_of(axis, "spikes")) for axis in axes] == [False, False, True, False, False]
+    assert all(axis.get_xlim() == (-0.5, 8.5) for axis in axes)
+
+
+def test_v_of_many_neurons_is_an_image_of_their_values_with_a_scale():
+    v = np.random.default_rng(0).normal(0, 1, (6, 2, 3, 4)).astype(np.float32)
+    axis, scale = draw_recorded(RecordedExample(v={"a": v}), {}).axes
+    np.testing.assert_allclose(image_of(axis), by_channel(v), rtol=1e-6)
+    assert axis.get_title("left") == "V of a (2 x 3 x 4 neurons)" and axis.get_ylabel() == "channel"
+    assert scale.get_ylim() == (v.min(), v.max())
+    large = np.random.default_rng(0).normal(0, 1, (3, 700, 2)).astype(np.float32)
+    axis, _ = draw_recorded(RecordedExample(i={"a": large}), {}).axes
+    assert image_of(axis).shape == (300, 3)
+    assert axis.get_title("left").endswith("a row: 4 to 5 neurons; mean")
+    np.testing.assert_allclose(image_of(axis)[0], large[:, :4, 0].mean(axis=1), rtol=1e-5)
+
+
+def test_an_image_of_chosen_neurons_has_their_numbers():
+    numbers = np.arange(100, 112)
+    axis, _ = draw_recorded(RecordedExample(v={"a": np.zeros((4, 12), np.float32)}, neurons=numbers), {}).axes
+    labels = [axis.yaxis.get_major_formatter()(tick, 0) for tick in (-3, 0, 5, 11, 40)]
+    assert labels == ["", "100", "105", "111", ""]
+
+
+@pytest.mark.parametrize("values", [0.0, 5.0, np.inf, np.nan])
+def test_constant_and_infinite_values_can_be_drawn(tmp_path, values):
+    for count in (2, 20):
+        v = {"a": np.full((5, count), values, np.float32)}
+        save_figure(draw_recorded(RecordedExample(v=v, i=v), {}), tmp_path / "v.png")
+
+
 @pytest.mark.parametrize("suffix", MAGIC)
 def test_a_figure_is_saved_in_the_format_of_its_suffix(tmp_path, suffix):
     path = tmp_path / f"raster{suffix}"
@@ -162,6 +241,13 @@ def test_examples_that_are_no_numbers_are_refused(simulated, x):
 def test_a_file_to_save_to_is_a_path(simulated, path):
     with pytest.raises(RunError, match=r"^plot .+: expected a path$"):
         simulated[0].plot(path=path)
+
+
+def test_a_result_draws_v_and_i_with_the_threshold_of_the_neurons(simulated):
+    result = simulate(golden_networks()["small_cnn"], simulated[1], record_v=["dense"], record_i=["dense"])
+    v, i = result.plot(1).axes
+    assert v.get_title("left") == "V of dense; dashed: threshold 1" and i.get_title("left") == "I of dense"
+    assert [len(lines_of(axis, "neuron")) for axis in (v, i)] == [6, 6]
 
 
 def test_examples_that_are_not_those_that_were_simulated_are_refused(simulated):

@@ -50,6 +50,7 @@ def test_merged_shards_are_one_run(tmp_path, capsys, kind, count):
     name, values = KINDS[kind]
     folder, recorded = project(tmp_path, name, values=values), golden_networks()[name].spiking[-1]
     options = ("--seed", 5, "--batch-size", 3, "--example", 7, "--record", recorded)
+    options += ("--record-v", recorded, "--record-i", recorded, "--neurons", "2,0")
     line = run(folder, "whole", *options).stdout
     parts = [f"part{index}" for index in range(count)]
     for index, part in enumerate(parts):

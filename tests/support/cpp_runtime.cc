@@ -107,6 +107,9 @@ Network network()
             const std::istream_iterator<float> first(words);
             network.inputs.back().offset.assign(first, std::istream_iterator<float>());
         }
+        else if(kind == "frames") {
+            words >> network.inputs.back().frames;
+        }
         else {
             std::string activation;
             words >> activation;
@@ -127,6 +130,23 @@ void examples(const Arguments &arguments)
     const auto input = std::find_if(shown.inputs.begin(), shown.inputs.end(),
                                     [&](const tgenn::Input &i) { return i.name == arguments.at(2); });
     print(examples.presented(*input, std::stoul(arguments.at(3)), std::stoul(arguments.at(4))));
+}
+
+// frame FOLDER INPUT FIRST COUNT FRAME
+void frame(const Arguments &arguments)
+{
+    const Network shown = network();
+    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, 0, tgenn::readShard());
+    print(examples.presentedFrame(shown.inputs.at(0), std::stoul(arguments.at(2)), std::stoul(arguments.at(3)),
+                                  std::stoul(arguments.at(4))));
+}
+
+// mean FOLDER INPUT FIRST COUNT: over the frames
+void mean(const Arguments &arguments)
+{
+    const Network shown = network();
+    tgenn::Examples examples(arguments.at(0), shown.inputs, shown.outputs, 0, tgenn::readShard());
+    print(examples.framesMean(shown.inputs.at(0), std::stoul(arguments.at(2)), std::stoul(arguments.at(3))));
 }
 
 // score FOLDER BATCH TIMESTEPS: of the outputs in FOLDER/OUTPUT.given.npy
@@ -167,7 +187,7 @@ int main(int argc, char **argv)
 {
     const std::map<std::string, void (*)(const Arguments&)> commands = {
         {"sha256", sha256}, {"shape", shape}, {"read", read}, {"write", write}, {"abandon", abandon}, {"settings", settings},
-        {"examples", examples}, {"score", score}, {"weights", weights}, {"outdated", outdated}};
+        {"examples", examples}, {"frame", frame}, {"mean", mean}, {"score", score}, {"weights", weights}, {"outdated", outdated}};
     try {
         commands.at(argv[1])(Arguments(argv + 2, argv + argc));
     }

@@ -215,7 +215,6 @@ class CostCounter:
     def __init__(self, network: Network, examples: Examples, timesteps: int) -> None:
         self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
         self._table = input_table(network)
-        self._units = {p.name: p.neuron.unit(network.simulation.dt) for p in network.populations}
         # sums over examples and steps: {input or population: of inputs that are not 0, (*shape)}
         self._events: dict[str, np.ndarray] = {
             name: np.zeros(shape) for name, shape in network.shapes.items()
@@ -247,7 +246,7 @@ class CostCounter:
         """Add the inputs of the ANN's layers, for examples less the inputs' offsets."""
         dt, last_read_by = self.network.simulation.dt, self.network.last_read_by
         values = {i.name: values[i.name] / np.float32(i.encoding.scale(dt)) for i in self.network.inputs}
-        for population, rates in ann_rates(self.network, values, self._units):
+        for population, rates in ann_rates(self.network, values):
             for number, connection in enumerate(population.inputs):
                 x, through = values[connection.source], connection.through
                 last = max((level for level, m in enumerate(through) if m.has_kernel), default=-1)

@@ -74,8 +74,7 @@ class OwnReLUs(Reference):
         network, dt = self.network, self.network.simulation.dt
         presented = network.presented(examples)
         rates = {i.name: presented[i.name] / np.float32(i.encoding.scale(dt)) for i in network.inputs}
-        units = {p.name: p.neuron.unit(dt) for p in network.populations}
-        found = {p.name: _activation(p, r) * p.scales for p, r in ann_rates(network, rates, units)}
+        found = {p.name: _activation(p, r) * p.scales for p, r in ann_rates(network, rates)}
         return {**presented, **found}
 
     def presented(self, examples: Examples) -> Examples:
@@ -94,7 +93,7 @@ def document_layer(network: Network, population: Population, values: Values) -> 
     scales = {i.name: np.array([i.encoding.scale(dt)], np.float32) for i in network.inputs}
     scales |= {p.name: p.scales for p in network.populations}
     rates = {c.source: values[c.source] / scales[c.source] for c in population.inputs}
-    current = population.current(rates) / np.float32(population.neuron.unit(dt))
+    current = population.neuron.rates(population.current(rates), dt)
     return np.asarray(_activation(population, current) * population.scales)
 
 
@@ -199,8 +198,9 @@ def _raised(folded: Network, network: Network, shifts: Sequence[str], offsets: S
     found: dict[str, np.ndarray] = {}
     for name in (*shifts, *offsets):
         own, alike = network.population(name), with_shifts(folded, found).population(name)
-        factor = own.scales / own.neuron.unit(network.simulation.dt)
-        above = (_biases(own) * factor - _biases(alike)).reshape(-1, own.shape[-1])
+        dt = network.simulation.dt
+        factor = own.scales / own.neuron.unit(dt)
+        above = ((_biases(own) - own.neuron.leak(dt)) * factor - _biases(alike)).reshape(-1, own.shape[-1])
         channels = np.median(above, axis=0)
         found[name] = channels if name in shifts else np.full_like(channels, np.median(channels))
     return with_shifts(folded, found)

@@ -90,6 +90,8 @@ def _neurons(layer: LayerAgreement, network: Network) -> str:
     if layer.clipped > MUCH:
         share = f"{100 * layer.clipped:.1f} % of the activations are above its scale"
         return f"{words}. {share}: calibrate with more examples, such as those that are used here"
+    if neuron is not None and neuron.leak(network.simulation.dt):
+        return f"{words}. They leak: convert with a longer `tau`, or with neurons that have no leak"
     start, middle = getattr(neuron, "v_init", None), _middle(neuron)
     if isinstance(start, int | float) and not isclose(start, middle):
         return (

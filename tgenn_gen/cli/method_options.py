@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from dataclasses import fields, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from tgenn_gen.conversion.methods import (
     WITHOUT_DATA,
     Method,
     automatic,
+    neuron_of_kind,
 )
 from tgenn_gen.errors import Diagnostic, TgennError
 from tgenn_gen.network.encodings import ENCODINGS
@@ -24,7 +26,7 @@ from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.readouts import READOUTS
 
-NEURON_FIELDS = ("threshold", "negative_threshold", "reset", "v_init", "v_rest", "capacitance")
+NEURON_FIELDS = ("threshold", "negative_threshold", "tau", "reset", "v_init", "v_rest", "capacitance")
 
 
 def _steps(text: str) -> int:
@@ -82,6 +84,12 @@ def add_method_options(parser: argparse.ArgumentParser) -> None:
         "V below which a signed neuron takes a spike back",
         metavar="V",
         type=finite_number,
+    )
+    option(
+        "--tau",
+        "time constant of the membrane in ms, with --neuron leaky_integrate_and_fire",
+        metavar="MS",
+        type=positive_number,
     )
     option("--reset", "what happens to V after a spike", choices=["subtract", "zero", "to_rest"])
     option("--v-init", "V at the start of an example: a number, or uniform", metavar="V", type=_start)
@@ -171,7 +179,7 @@ def _method(method: Method, arguments: argparse.Namespace) -> Method:
 def _neuron(neuron: Neuron, given: dict[str, Any], found: list[Diagnostic]) -> Neuron:
     """The preset's neurons, or those of the kind that is given, with the fields that are given."""
     if given.get("neuron", neuron.kind) != neuron.kind:
-        neuron = NEURONS[given["neuron"]]()
+        neuron = neuron_of_kind(given["neuron"])
     changes = {name: given[name] for name in NEURON_FIELDS if name in given}
     changed = _replaced(neuron, changes, found)
     start = getattr(changed, "v_init", None)
@@ -186,7 +194,8 @@ def _replaced(value: Any, changes: dict[str, Any], found: list[Diagnostic], opti
     for name in changes:
         if name not in known:
             message = f"{option or _option(name)} is not for {value.kind}"
-            hint = "leave it out, or use another kind"
+            kinds = [kind for kind, cls in NEURONS.items() if name in inspect.signature(cls).parameters]
+            hint = f"leave it out, or use --neuron {' or '.join(kinds)}"
             found.append(Diagnostic.at("options", "T408", message, hint))
     return replace(value, **{k: v for k, v in changes.items() if k in known})
 

@@ -14,6 +14,7 @@ from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
 from tgenn_gen.keras_reader.keras_model import KerasModel
 from tgenn_gen.keras_reader.loading import predict
 from tgenn_gen.network.model import Network
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.runtime.data import Examples, count_of, currents_of, takes_classes
 from tgenn_gen.runtime.neuron_updates import MAX_FEW_SPIKE_STEPS
 
@@ -176,6 +177,8 @@ def low_agreement(network: Network, tried: Sequence[Network]) -> str:
         advice = "use `max_pool='spiking'`, which does not change the model's function"
     elif readouts:
         advice = f"readout {readouts.pop()} loses something, use `readout='membrane'`"
+    elif _kind(network) == LeakyIntegrateAndFireNeuron.kind:
+        advice = "use a longer `tau`, or neurons without a leak"
     elif not bits:
         steps, frames = 4 * network.simulation.timesteps, [i for i in network.inputs if i.frames > 1]
         advice = f"use more time steps, such as `timesteps={steps}`, or "

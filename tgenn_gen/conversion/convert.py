@@ -283,6 +283,7 @@ def _converted(task: _Task, found: _Measured) -> Network:
             if size == used.count:
                 few = "give more"
             notes.append(f"only {size} calibration examples are used, the result is uncertain: {few}")
+    notes += _leak_notes(normalized)
     notes += [
         f"{name}: {offset:g} added to all outputs, because a spike count cannot be negative"
         for name, offset in offsets.items()
@@ -337,6 +338,18 @@ def _choices(method: Method) -> dict[str, Any]:
         **({"corrections": list(method.corrections)} if method.corrections else {}),
         **({"for_timesteps": method.timesteps} if for_steps else {}),
     }
+
+
+def _leak_notes(network: Network) -> list[str]:
+    """A note for each kind of neurons with a leak."""
+    dt = network.simulation.dt
+    shares = {p.neuron.describe(): p.neuron.leak(dt) / p.neuron.unit(dt) for p in network.populations}
+    return [
+        f"{neurons}: biases are larger by the current of {share:.3g} spikes per step, which makes up for "
+        "what leaks out on average; the shorter tau is, the less is the rate that of a ReLU"
+        for neurons, share in shares.items()
+        if share
+    ]
 
 
 def _correction_notes(

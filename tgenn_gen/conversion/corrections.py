@@ -89,7 +89,8 @@ def _with_fitted_weights(network: Network, folded: Network, examples: Examples) 
         if population.neuron.relays or sources <= analog:
             return population
         values = {source: _rates(trial.courses[source], trial.steps) for source in sources}
-        return fitted(population, values, current * (population.neuron.unit(dt) / population.scales))
+        wanted = current * (population.neuron.unit(dt) / population.scales) + population.neuron.leak(dt)
+        return fitted(population, values, wanted.astype(np.float32))
 
     return adjusted_layerwise(network, examples, network.simulation.timesteps, adjust)
 

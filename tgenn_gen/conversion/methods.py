@@ -19,6 +19,7 @@ from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFir
 from tgenn_gen.network.neurons import NEURONS
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 
@@ -70,7 +71,7 @@ class Method:
         for name, known in {**kinds, "encoding": ENCODINGS}.items():
             kind = known.get(kind_name) if isinstance(kind_name := getattr(self, name), str) else None
             if kind is not None and not getattr(kind, "relays", False):  # `maximum` needs a window
-                object.__setattr__(self, name, kind())
+                object.__setattr__(self, name, kind() if name == "encoding" else neuron_of_kind(kind.kind))
         for name in ("per_channel", "readout_start", "timesteps", "dt"):
             if isinstance(value := getattr(self, name), np.generic):
                 object.__setattr__(self, name, value.item())
@@ -79,6 +80,13 @@ class Method:
         corrections: object = self.corrections
         if isinstance(corrections, list):
             object.__setattr__(self, "corrections", tuple(corrections))
+
+
+def neuron_of_kind(kind: str) -> Neuron:
+    """Neurons of a kind for a conversion: V starts half-way to the threshold, also that of leaky ones."""
+    if kind == LeakyIntegrateAndFireNeuron.kind:
+        return LeakyIntegrateAndFireNeuron(v_init=0.5)
+    return NEURONS[kind]()
 
 
 def parse_normalization(text: str) -> tuple[str, float]:

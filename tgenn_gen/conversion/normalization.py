@@ -106,10 +106,11 @@ def find_scales(
 
 
 def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
-    """Normalize a folded network: W' = W scale_in unit / scale_out, b' = b unit / scale_out.
+    """Normalize a folded network: W' = W scale_in unit / scale_out, b' = b unit / scale_out + leak.
 
     unit: the current that makes a neuron spike in one step. With it, activation = scale x spikes per step
-    for any threshold. Populations that only pass spikes on keep their weights and get their sources' scales.
+    for any threshold. leak: the current that makes up for what leaks out of leaky neurons. Populations that
+    only pass spikes on keep their weights and get their sources' scales.
     """
     populations = []
     dt = network.simulation.dt
@@ -126,7 +127,10 @@ def rescale(network: Network, scales: Mapping[str, np.ndarray]) -> Network:
             replace(c, through=chains.rescaled(c.through, by_source[c.source], unit / scale))
             for c in population.inputs
         )
-        bias = population.bias and Tensor.unnamed(population.bias.values.astype(np.float64) * (unit / scale))
+        bias, leak = population.bias, population.neuron.leak(dt)
+        if bias is not None or leak:
+            before = np.zeros(population.shape[-1]) if bias is None else bias.values.astype(np.float64)
+            bias = Tensor.unnamed(before * (unit / scale) + leak)
         populations.append(replace(population, inputs=inputs, scale=_stored(scale), bias=bias))
     return replace(network, populations=tuple(populations))
 
@@ -271,9 +275,10 @@ def _spike_norm(network: Network, examples: Examples, timesteps: int) -> Scales:
         candidate = rescale(network, scales).population(population.name)
         if not population.neuron.spikes or population.neuron.relays:
             return candidate
+        dt, neuron = network.simulation.dt, population.neuron
         largest = max(float(current.max()) for current in trial.currents(candidate)) / trial.steps
-        unit = population.neuron.unit(network.simulation.dt)
-        scale = largest / unit if largest > 0 else 1.0
+        largest -= neuron.leak(dt)
+        scale = largest / neuron.unit(dt) if largest > 0 else 1.0
         found[population.name] = np.array([min(scale, population.max_value or np.inf)])
         silent.update({population.name} if largest <= 0 else ())
         scales[population.name] = found[population.name]

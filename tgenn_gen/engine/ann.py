@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from tgenn_gen.engine.numpy_engines import fastest
 from tgenn_gen.network.model import Network, Population
+from tgenn_gen.network.neurons.neuron import Neuron
 from tgenn_gen.runtime.data import Examples
 
 SMALL = 2**17  # weights of a kernel: compiled sums take at most half of NumPy's time up to 64 channels
@@ -19,25 +20,25 @@ def ann_currents(network: Network, examples: Examples) -> Iterator[tuple[Populat
     examples: {input: (batch, *shape)}, as the ANN takes them. The current is the pre-activation: no ReLU is
     applied to it.
     """
-    return ann_rates(
-        network, network.presented(examples), dict.fromkeys((p.name for p in network.populations), 1.0)
-    )
+    return _run(network, network.presented(examples), lambda neuron, current: current)
 
 
-def ann_rates(
-    network: Network, values: Examples, units: Mapping[str, float]
-) -> Iterator[tuple[Population, np.ndarray]]:
-    """Run a network as an ANN: each population and its current / its unit, (batch, *shape), before the ReLU.
+def ann_rates(network: Network, values: Examples) -> Iterator[tuple[Population, np.ndarray]]:
+    """Run a network as an ANN: each population and its firing rates, (batch, *shape), before the ReLU.
 
-    values: {input: (batch, *shape)}, less the inputs' offsets. units: {population: the current that makes it
-    spike at every step}.
+    values: {input: (batch, *shape)}, less the inputs' offsets.
     """
+    return _run(network, values, lambda neuron, current: neuron.rates(current, network.simulation.dt))
+
+
+def _run(
+    network: Network, values: Examples, rates_of: Callable[[Neuron, np.ndarray], np.ndarray]
+) -> Iterator[tuple[Population, np.ndarray]]:
+    """rates_of(neuron, current): what the ReLU is applied to."""
     values = dict(values)
     last_read_by = network.last_read_by
     for population in network.populations:
-        unit = units[population.name]
-        current = _current(population, values)
-        rates = current if unit == 1 else current / np.float32(unit)
+        rates = rates_of(population.neuron, _current(population, values))
         values[population.name] = population.activation(rates)
         yield population, rates
         for source in last_read_by[population.name]:

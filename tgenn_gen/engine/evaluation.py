@@ -285,11 +285,8 @@ def relu_outputs(network: Network, examples: Examples) -> dict[str, np.ndarray]:
     values = {
         i.name: i.presented(examples[i.name]) / np.float32(i.encoding.scale(dt)) for i in network.inputs
     }
-    units = {p.name: p.neuron.unit(dt) for p in network.populations}
     outputs = [o.population for o in network.outputs]
     found = {
-        p.name: p.logits(rates) * p.scales
-        for p, rates in ann_rates(network, values, units)
-        if p.name in outputs
+        p.name: p.logits(rates) * p.scales for p, rates in ann_rates(network, values) if p.name in outputs
     }
     return {name: found[name] for name in outputs}

@@ -246,7 +246,8 @@ class Batch:
     def _keep(self, kept: dict[str, list[np.ndarray]], name: str, course: Sequence[np.ndarray]) -> None:
         """Keep the recorded examples' and neurons' part of a course: values after each step, (batch, ...)."""
         parts = [values[self._rows].reshape(-1, math.prod(values.shape[1:])) for values in course]
-        kept.setdefault(name, []).append(np.stack([self.recording.of_kept(p) for p in parts], axis=1))
+        found = np.stack([self.recording.of_kept(part) for part in parts], axis=1)
+        kept.setdefault(name, []).append(found.astype(np.float32))  # a current can be a source's spikes
 
 
 SPIKES_OF_VALUE = np.zeros(2**16, np.uint8)

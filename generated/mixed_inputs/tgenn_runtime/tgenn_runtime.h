@@ -1612,7 +1612,8 @@ private:
                     const size_t count = static_cast<size_t>(std::min(batch, total - first));
                     const GeNN::NeuronGroup &neurons = *model.findNeuronGroup(p.group);
                     if(neurons.getParams().count("fresh") > 0 && part == 0) {
-                        runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(first == 0 ? 1.0 : 0.0));
+                        const double fresh = (first == 0) ? 1.0 : 0.0;
+                        runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(fresh));
                     }
                     if(p.stream >= 0 && part == 0) {
                         setKeys(p, *runtime.getArray(neurons, "key"), static_cast<size_t>(first));

@@ -122,11 +122,16 @@ def _panel(recorded: RecordedExample, symbol: str, name: str, values: np.ndarray
         _draw_traces,
         symbol=symbol,
         name=name,
-        values=np.nan_to_num(values.reshape(len(values), -1).astype(np.float64)),
+        values=_finite(values).reshape(len(values), -1),
         numbers=numbers,
         spikes=None if spikes is None else spikes.reshape(len(spikes), -1)[:, numbers],
         threshold=recorded.thresholds.get(name) if symbol == "V" else None,
     )
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    """The values with numbers that can be drawn in place of NaN and infinity."""
+    return np.clip(np.nan_to_num(values.astype(np.float64)), -1e30, 1e30)
 
 
 def _draw_traces(
@@ -143,7 +148,7 @@ def _draw_traces(
     levels = [float(values.min()), float(values.max()), *([] if threshold is None else [threshold])]
     levels += [0.0] if symbol == "I" else []
     low, high = min(levels), max(levels)
-    span = (high - low) or 1.0
+    span = (high - low) or abs(high) or 1.0
     places = -1.35 * span * np.arange(len(numbers)) - low  # where the lines have their zeros
     edges = np.repeat(np.arange(steps + 1) - 0.5, 2)[1:-1]
     for place, number, course in zip(places, numbers, values.T):
@@ -189,7 +194,7 @@ def _draw_values(axis: Any, symbol: str, name: str, values: np.ndarray, numbers:
     """An image of V or I of many neurons, (steps, *shape); numbers: of the neurons, if not all are there."""
     from matplotlib.ticker import FuncFormatter
 
-    rows = _Rows(np.nan_to_num(values))
+    rows = _Rows(_finite(values))
     image = rows.means(rows.ordered)
     shown = _draw_rows(axis, rows, image, cmap="viridis")
     bar = axis.figure.colorbar(shown, ax=axis, pad=0.01, fraction=0.05)

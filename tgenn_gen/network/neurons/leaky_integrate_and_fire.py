@@ -70,9 +70,13 @@ class LeakyIntegrateAndFireNeuron(MembraneNeuron):
         return round(self.refractory / dt)
 
     def unit(self, dt: float) -> float:
-        """As without leak. With tau_syn for the current that I_syn comes to."""
+        """With tau_syn: for the current that I_syn comes to."""
         settled = 1.0 if self.tau_syn is None else 1 - self.decay(self.tau_syn, dt)
         return super().unit(dt) * settled
+
+    def leak(self, dt: float) -> float:
+        """With V half-way between rest and threshold, where it is on average if it rises evenly."""
+        return (1 - self.decay(self.tau, dt)) / 2 * self.unit(dt)
 
     def call(self, dt: float) -> Call:
         arguments = {**self._arguments(), "decay": self.decay(self.tau, dt)}

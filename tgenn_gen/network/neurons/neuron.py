@@ -43,11 +43,21 @@ class Neuron(ABC):
 
     @abstractmethod
     def unit(self, dt: float) -> float:
-        """The current that raises V from its reset value to the threshold in one time step."""
+        """The current that raises V from its reset value to the threshold in one time step, without leak."""
 
     @abstractmethod
     def describe(self) -> str:
         """A short text for comments and tables."""
+
+    def leak(self, dt: float) -> float:
+        """The current that makes up for what leaks out of the membrane in a time step, on average."""
+        return 0.0
+
+    def rates(self, current: np.ndarray, dt: float) -> np.ndarray:
+        """Spikes per step before the ReLU, for a constant current (batch, ...): (current - leak) / unit."""
+        unit, leak = self.unit(dt), self.leak(dt)
+        current = current - np.float32(leak) if leak else current
+        return current if unit == 1 else current / np.float32(unit)
 
     def activation(self, current: np.ndarray) -> np.ndarray:
         """The ANN's activation function for current (..., *current_shape): a ReLU unless overridden."""
