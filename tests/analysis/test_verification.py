@@ -15,9 +15,13 @@ from keras_models import MODELS, examples_of, randomized  # noqa: E402
 from tgenn_gen import PRESETS, TgennError, convert, simulate, verify  # noqa: E402
 from tgenn_gen.analysis.reference import keras_reference  # noqa: E402
 from tgenn_gen.analysis.verification import ADDED_UP, Agreement  # noqa: E402
+from tgenn_gen.analysis.verification_report import verdict  # noqa: E402
 from tgenn_gen.conversion.methods import Method  # noqa: E402
 from tgenn_gen.document.weight_file_names import with_weight_names  # noqa: E402
 from tgenn_gen.engine.simulation import simulated_batches  # noqa: E402
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import (  # noqa: E402
+    LeakyIntegrateAndFireNeuron,
+)
 from tgenn_gen.network.tensors import Tensor  # noqa: E402
 from tgenn_gen.runtime.neuron_updates import few_spike_weights  # noqa: E402
 
@@ -321,6 +325,36 @@ def test_a_wrong_bias_of_a_shifted_population_shows_at_the_first_reader_that_is_
         values = network.population(name).bias.values
         fault = changed(network, name, bias=Tensor.unnamed(1.5 * values))
         assert verify(fault, examples(), model=model).first_departure == "reader"
+
+
+LEAKY = LeakyIntegrateAndFireNeuron(tau=20.0, v_init=0.5)
+
+
+def test_leaky_neurons_are_compared_with_what_does_not_leak_out():
+    model = small()
+    method = Method("data", neuron=LEAKY, timesteps=64)
+    network = convert(model, examples(100, 2), method, check=False)
+    found = verify(network, examples(), model=model)
+    assert found.passed and max(layer.weights_error for layer in found.layers) < 1e-4
+    (note,) = [note for note in network.provenance["changes"] if "leaks out" in note]
+    assert "tau 20 ms" in note and "by the current of 0.0244 spikes per step" in note
+
+
+def test_a_leak_that_nothing_makes_up_for_is_a_bias_that_differs():
+    model = small()
+    network = convert(model, examples(100, 2), Method("data", timesteps=64), check=False)
+    leaky = changed(network, "hidden", neuron=replace(LEAKY, tau=5.0))
+    found = verify(leaky, examples(), model=model)
+    assert found.first_departure == "hidden" and found["hidden"].departs == "weights"
+
+
+def test_a_short_time_constant_is_named_as_what_makes_neurons_depart():
+    model = small()
+    method = Method("data", neuron=replace(LEAKY, tau=1.0), timesteps=16)
+    network = convert(model, examples(100, 2), method, check=False)
+    found = verify(network, examples(), model=model)
+    assert "They leak: convert with a longer `tau`" in verdict(found, network)
+    assert max(layer.weights_error for layer in found.layers) < 1e-4
 
 
 def test_neurons_that_lose_are_told_from_wrong_weights():

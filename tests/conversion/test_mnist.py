@@ -46,6 +46,20 @@ def test_sixteen_steps_lose_at_most_fifteen_hundredths_of_a_percent_point(model_
     assert result["accuracy"] >= ann - 0.0015
 
 
+@pytest.mark.parametrize(("tau", "most"), [("20", 0.003), ("5", 0.01)])
+def test_leaky_neurons_lose_little_where_biases_make_up_for_the_leak(model_file, tmp_path, tau, most):
+    """Without that, a tau of 5 steps loses 50 points. Figures are of docs/how-to/choose_a_method.md."""
+    options = ["--preset", "plain", "--calibration", str(DATA)]
+    leaky = ["--neuron", "leaky_integrate_and_fire", "--tau", tau]
+    accuracy = []
+    for name, more in (("plain", []), ("leaky", leaky)):
+        folder = tmp_path / name
+        assert export_main([str(model_file), *options, *more, "--output", str(folder)]) == 0
+        accuracy.append(results(folder / "reference.py", DATA, "--limit", 2000)[0]["accuracy"])
+    print(f"tau {tau}: {accuracy[1]}, no leak: {accuracy[0]}")
+    assert accuracy[1] > accuracy[0] - most
+
+
 @pytest.mark.genn
 def test_genn_predicts_what_numpy_predicts(project):
     """Weights are not dyadic here, so sums may round differently and a spike may move to another step.

@@ -122,7 +122,9 @@ def test_kinds_are_offered(editor):
     assert editor.completion(changed("op: conv2d", "op: |")) == OPS
 
 
-@pytest.mark.parametrize("kind", ["few_spike", "integrate_and_fire", "signed_integrate_and_fire"])
+@pytest.mark.parametrize(
+    "kind", ["few_spike", "integrate_and_fire", "leaky_integrate_and_fire", "signed_integrate_and_fire"]
+)
 def test_the_other_fields_of_a_kind_are_offered_and_those_of_no_other_kind(editor, kind):
     fields = sorted(DEFINITIONS[f"neuron_{kind}"]["properties"].keys() - {"kind"})
     assert editor.completion(neuron(f"      kind: {kind}\n      |\n")) == fields

@@ -32,6 +32,7 @@ from tgenn_gen.document.weight_files import WeightFolder
 from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 from tgenn_gen.network.neurons.signed_integrate_and_fire import SignedIntegrateAndFireNeuron
 
 NETWORKS = {
@@ -56,6 +57,11 @@ def neurons(draw, old):
         v_init = "uniform" if draw(st.booleans()) else draw(st.floats(-100, 100))
         reset = draw(st.sampled_from(["subtract", "zero", "to_rest"]))
         return replace(old, threshold=draw(st.floats(0.5, 9)), reset=reset, v_init=v_init, v_rest=v_rest)
+    if isinstance(old, LeakyIntegrateAndFireNeuron):
+        threshold, tau_syn = draw(st.floats(0.5, 9)), draw(st.none() | POSITIVE)
+        return replace(
+            old, threshold=threshold, tau=draw(POSITIVE), tau_syn=tau_syn, v_rest=0.0, refractory=0.0
+        )
     if isinstance(old, SignedIntegrateAndFireNeuron):
         return replace(old, threshold=draw(POSITIVE), negative_threshold=-draw(POSITIVE), v_init=draw(FINITE))
     return replace(old, v_init=draw(FINITE)) if isinstance(old, FewSpikeNeuron) else old

@@ -18,6 +18,7 @@ from tgenn_gen.document.yaml_source import parse_source
 from tgenn_gen.editing.set_values import edited
 from tgenn_gen.editing.text_edits import edited_text, edits_towards
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
+from tgenn_gen.network.neurons.leaky_integrate_and_fire import LeakyIntegrateAndFireNeuron
 
 KERNEL = "weights/dense.kernel.npy"
 
@@ -59,6 +60,18 @@ def test_values_can_be_mappings_and_what_is_not_there_yet_is_added(folder):
     assert network.population("conv1").neuron == IntegrateAndFireNeuron(2.0, v_init=0.25)
     assert network.simulation.timesteps == 5 and network.name == "other"
     assert "# measured" in (folder / DOCUMENT).read_text()
+
+
+def test_fields_of_leaky_neurons_are_changed_and_added(folder, capsys):
+    assert main(["set", str(folder), "dense.neuron={kind: leaky_integrate_and_fire, tau: 20.0}"]) == 0
+    edits = ["dense.neuron.tau=7.5", "dense.neuron.refractory=2.0", "dense.neuron.integration=euler"]
+    assert main(["set", str(folder), *edits]) == 0
+    neuron = LeakyIntegrateAndFireNeuron(tau=7.5, refractory=2.0, integration="euler")
+    assert load(folder).population("dense").neuron == neuron
+    before = (folder / DOCUMENT).read_text()
+    assert main(["set", str(folder), "dense.neuron.refractory=2.5"]) == 2
+    assert "the nearest are 2 or 3" in capsys.readouterr().err
+    assert (folder / DOCUMENT).read_text() == before
 
 
 def test_a_population_is_renamed_with_what_reads_it(folder):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from profiles import tries
 from sample_networks import examples_for, leaky, with_population
 
-from tgenn_gen import cost, simulate
+from tgenn_gen import cost, evaluate, simulate, verify
 from tgenn_gen.engine.numpy_engines import fastest
 from tgenn_gen.engine.simulation import made
 from tgenn_gen.network.neurons.integrate_and_fire import IntegrateAndFireNeuron
@@ -235,6 +235,15 @@ def test_membrane_updates_are_the_changes_of_v():
         assert rows[name].membrane_updates == changes / 4
         assert rows[name].neuron_updates == course[0].size
     assert rows["sum"].membrane_updates < rows["sum"].neuron_updates  # not in refractory steps
+
+
+def test_a_network_of_leaky_neurons_is_evaluated_and_verified_beside_its_relus():
+    network = leaky()
+    x, y = examples_for(network, 30), np.arange(30) % 5
+    assert 0 <= evaluate(network, x, y).relu_accuracy <= 1
+    found = verify(network, x)
+    assert [layer.name for layer in found.layers] == [p.name for p in network.populations]
+    assert all(np.isfinite([layer.relative_error, layer.neuron_error]).all() for layer in found.layers)
 
 
 def test_a_population_in_ms_does_the_same_at_any_dt_that_scales_with_it():

@@ -93,7 +93,7 @@ class RunnableNetwork(ABC):
         return self.folder.weights(file, shape)
 
     def set(self, population: str, **values: float) -> None:
-        """Set parameters of a population's neurons, by their names in network.yaml, for all later runs.
+        """Set parameters of a population's neurons, by their names in reference.py, for all later runs.
 
         For example net.set("conv2d", threshold=0.9). Raises RunError where a value is not possible; in NumPy
         the names are checked in the next run.
