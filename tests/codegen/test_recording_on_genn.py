@@ -42,7 +42,7 @@ def test_v_and_i_are_those_of_reference(tmp_path, name):
         assert found.thresholds == pytest.approx(expected.thresholds)
     for p in network.populations:
         if p.neuron.kind == "maximum":
-            with pytest.raises(ValueError, match=f"^record_i {p.name}: takes several spike trains apart"):
+            with pytest.raises(ValueError, match=f"^record_i {p.name}: its neurons have no current"):
                 on_genn.run(x, record_i=[p.name])
 
 
