@@ -46,10 +46,17 @@ def test_batches_change_no_result(project, fake_genn, timesteps):
     folder, network = project
     fake_genn.symlink_to(folder / "matrices.npz")
     spiking, timesteps = ",".join(network.spiking), timesteps + max(o.start for o in network.outputs)
-    run = (folder / "data.npz", "--timesteps", timesteps, "--record", spiking)
+    later = [o.population for o in network.outputs if o.start and o.readout == "membrane"]
+    with_v = ",".join(p.name for p in network.populations if p.name not in later)
+    run = (folder / "data.npz", "--timesteps", timesteps, "--record", spiking, "--example", 6)
+    run += ("--record-v", with_v, "--neurons", "1,0") if with_v else ()
     expected, in_numpy, _ = results(folder / "reference.py", *run)
+    v = {name: in_numpy.pop(name) for name in [*in_numpy] if name.startswith("v/")}
+    assert len(v) == len(with_v.split(",")) * bool(with_v)
     for batch_size in (1, 4, 64):
         found, on_genn, _ = results(folder / "simulate.py", *run, "--batch-size", batch_size)
         assert found["backend"] == "fake"
+        for name, course in v.items():  # means over three neurons are rounded in another order
+            np.testing.assert_allclose(on_genn.pop(name), course, atol=1e-6, err_msg=name)
         assert_equal_arrays(on_genn, in_numpy)
         assert_equal_scores(found, expected)

@@ -37,12 +37,15 @@ def test_v_and_i_are_those_of_reference(tmp_path, name):
     assert all(np.ptp(i) > 0 for i in expected.i.values())
     for _ in range(2):
         found = on_genn.run(x, **options)
+        if name == "branched":  # means over three neurons are rounded in another order, before a reset to 0
+            np.testing.assert_allclose(found.i.pop("out"), expected.i["out"], atol=1e-6)
+            found.i["out"] = expected.i["out"]
         for field in ("v", "i", "spikes"):
             assert_equal_arrays(getattr(found, field), getattr(expected, field))
         assert found.thresholds == pytest.approx(expected.thresholds)
     for p in network.populations:
         if p.neuron.kind == "maximum":
-            with pytest.raises(ValueError, match=f"^record_i {p.name}: takes several spike trains apart"):
+            with pytest.raises(ValueError, match=f"^record_i {p.name}: its neurons have no current"):
                 on_genn.run(x, record_i=[p.name])
 
 

@@ -177,7 +177,7 @@ def test_a_text_of_neurons_is_the_numbers_and_ranges_in_it(parts):
 
 
 REFUSED = {
-    "record_i pool2x2: takes several spike trains apart, so it has no current: expected populations of": (
+    "record_i pool2x2: its neurons have no current: those of maximum take several spike trains apart: exp": (
         "signed_maximum",
         {"record_i": ["pool2x2"]},
     ),
@@ -194,6 +194,7 @@ REFUSED = {
         "small_cnn",
         {"record_v": ["conv1"], "record_i": ["dense"], "neurons": [1, 6, 2]},
     ),
+    "neurons needs record_v or record_i, whose neurons it chooses": ("small_cnn", {"neurons": [1]}),
     "neurons []: expected whole numbers, such as range(10) or [3, 7]": ("small_cnn", {"neurons": []}),
     "neurons 3: expected whole numbers": ("small_cnn", {"neurons": 3}),
     "neurons 'a': expected whole numbers": ("small_cnn", {"neurons": "a"}),

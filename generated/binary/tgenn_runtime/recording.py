@@ -33,6 +33,10 @@ class Recording:
     example: int | None = None
     details: bool = True
 
+    def __post_init__(self) -> None:
+        if self.neurons is not None and not (self.v or self.i):
+            raise RunError("needs record_v or record_i, whose neurons it chooses", option="neurons")
+
     def __bool__(self) -> bool:
         """Whether anything is recorded."""
         return self.spikes is None or bool(self.spikes or self.v or self.i)

@@ -155,9 +155,13 @@ def argument_parser(description: str, timesteps: int) -> argparse.ArgumentParser
         "--record", metavar="POP[,POP]", help="record an example's spikes of these populations"
     )
     parser.add_argument(
-        "--record-v", metavar="POP[,POP]", help="record its membrane potentials after each time step"
+        "--record-v",
+        metavar="POP[,POP]",
+        help="record their membrane potentials for that example, after each time step",
     )
-    parser.add_argument("--record-i", metavar="POP[,POP]", help="record its input currents of each time step")
+    parser.add_argument(
+        "--record-i", metavar="POP[,POP]", help="record their input currents, of each time step"
+    )
     parser.add_argument(
         "--neurons",
         type=neurons,

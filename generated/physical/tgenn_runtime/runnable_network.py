@@ -247,7 +247,7 @@ def require_recordable(
         message = "the few-spike code has no current of each step: NumPy adds up that of an example at once"
         raise RunError(f"{', '.join(recording.i)}: {message}", option="record_i")
     if trains := [name for name in recording.i if name in populations and name not in with_i]:
-        message = "takes several spike trains apart, so it has no current"
+        message = "its neurons have no current: those of maximum take several spike trains apart"
         raise RunError(
             f"{trains[0]}: {message}: expected populations of {', '.join(with_i)}", option="record_i"
         )
