@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_networks import branched, every_op, of_all_kinds, small_cnn, with_several
+from sample_networks import branched, every_op, of_all_kinds, recurrent, small_cnn, with_several
 
 from tgenn_gen import generate, save
 from tgenn_gen.network.model import Network
@@ -21,6 +21,7 @@ def golden_networks() -> dict[str, Network]:
         "branched": replace(branched(), name="branched"),
         "every_op": every_op(),
         "mixed_inputs": with_several()["mixed_inputs"],
+        "recurrent": recurrent(),
         **{
             name: kinds[name]
             for name in ("signed_poisson", "few_spike", "physical", "binary", "signed_maximum")

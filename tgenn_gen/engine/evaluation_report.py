@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.engine.evaluation_plot import Scores, measures, of_what
 
@@ -32,6 +34,7 @@ def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> s
         for m in measures(e, ann):
             accuracy = m.key == "accuracy"
             shown = [f"{100 * v:.2f}" if accuracy else f"{v:.4g}" for v in (m.best, *m.per_step)]
+            shown[0] = "" if np.isnan(m.best) else shown[0]
             cells = ["" if t > e.timesteps else shown[t] if t in m.answers else NO_ANSWER for t in steps]
             label = m.label if accuracy else f"{m.label} (mean squared error)"
             rows.append([label, shown[0], *cells, f"{e.spikes_per_example:,.0f}"])
@@ -51,7 +54,7 @@ def evaluation_data(evaluations: Sequence[Evaluation], ann: Scores | None) -> di
     """The evaluations as JSON data; the scores of the first output also by themselves."""
     networks = []
     for e in evaluations:
-        first, relu = next(iter(e.outputs.values())), next(iter(e.relu_outputs.values()))
+        first, relu = next(iter(e.outputs.values())), next(iter(e.relu_outputs.values()), {})
         relu_accuracy = {"relu_accuracy": relu["accuracy"]} if "accuracy" in relu else {}
         scores = {key: value for key, value in first.items() if key != "confusion_matrix"}  # only once
         networks.append({**asdict(e), **scores, **relu_accuracy})

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of
-from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn
+from .genn_building import LATE, GeNNModel, backend_modules, build_and_load, build_folder, is_late, pygenn
 from .messages import RunError
 from .random_numbers import random_keys
 from .results import Recording, Result
@@ -103,6 +103,11 @@ class GeNNNetwork(RunnableNetwork):
         depth: the number of synapses between the input and the population.
         """
         return {"timesteps": self._default_timesteps, "depth": depth}
+
+    @property
+    def late(self) -> dict[str, int]:
+        """The parameters of synapses with a delay; their values follow from depths and axonal_delay_steps."""
+        return dict.fromkeys(LATE, 1)
 
     def rename(self, group: Any, name: str) -> None:
         """Set the name of a population in results, if it is not a valid name in GeNN."""
@@ -224,10 +229,11 @@ class GeNNNetwork(RunnableNetwork):
             if kernel is not None and kernel.init_values is None:
                 raise RunError(f"{synapses.name}: has no weights: call net.set_kernel after adding it")
             delay = synapses.axonal_delay_steps // (self.timesteps if self.few_spike else 1)
-            depth = self._begin(synapses.src, 1) + 1 + delay
-            if self._begin(synapses.trg, 1) != depth:
-                found = self._begin(synapses.trg, 1)
-                raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {depth}")
+            depth, found = self._begin(synapses.src, 1) + 1 + delay, self._begin(synapses.trg, 1)
+            late = is_late(synapses)
+            if (found >= depth) if late else (found != depth):
+                expected = f"{'less than ' if late else ''}{depth}"
+                raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {expected}")
         for name, variable in self._reads.items():
             if f"last_{variable}" not in self.populations[name].vars:
                 raise RunError(f"{name}: has no variable last_{variable}: an output needs it")
@@ -250,7 +256,7 @@ class GeNNNetwork(RunnableNetwork):
         if count_of(examples) != self.batch_size:
             raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
         if self._step == 0:
-            self._set_timesteps(self.timesteps)
+            self.model.set_timesteps(self.timesteps)
             latest = max((self._begin(d.group, self.timesteps) for d in self._driven), default=0)
             self._shown = deque(maxlen=latest + 1)
         self._shown.appendleft(examples)
@@ -284,7 +290,7 @@ class GeNNNetwork(RunnableNetwork):
         if self.few_spike and timesteps != self.timesteps:
             raise RunError(f"{timesteps}: this network was built for {self.timesteps}", option="timesteps")
         self.prepare(count_of(examples), recording)
-        self._set_timesteps(timesteps)
+        self.model.set_timesteps(timesteps)
         self._step = 0
         groups = self.populations
         spiking, signed = self._with("spike_count"), self._with("net_count")
@@ -386,11 +392,6 @@ class GeNNNetwork(RunnableNetwork):
     def _with(self, variable: str) -> list[str]:
         """The populations that have this variable."""
         return [name for name, group in self.populations.items() if variable in group.vars]
-
-    def _set_timesteps(self, timesteps: int) -> None:
-        for group in self.populations.values():
-            if "timesteps" in group.params:
-                group.set_dynamic_param_value("timesteps", timesteps)
 
     def _begin(self, group: Any, timesteps: int) -> int:
         """The global step at which a population is at its local step 0."""

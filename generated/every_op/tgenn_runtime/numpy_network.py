@@ -18,7 +18,7 @@ import numpy as np
 
 from .data import Examples, count_of
 from .messages import RunError
-from .neuron_updates import time_blocks
+from .neuron_updates import LONGEST_PART, time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
 from .results import Recording, Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
@@ -42,6 +42,8 @@ class NumpyNetwork(RunnableNetwork):
 
     default_timesteps  time steps per example in network.yaml
     largest      the largest number of elements of an input or of the current of a population
+    longest_part  the most time steps at a time: the smallest delay of connections through which spikes come
+                 back, if there are any
     timesteps    time steps per example
     batch_size   examples at a time; by default as many as the processor's cache suits
     seed         seed of random numbers, if the network uses any
@@ -58,6 +60,7 @@ class NumpyNetwork(RunnableNetwork):
         default_timesteps: int,
         largest: int,
         few_spike: bool = False,
+        longest_part: int = LONGEST_PART,
         timesteps: int | None = None,
         batch_size: int | None = None,
         seed: int = 0,
@@ -67,6 +70,8 @@ class NumpyNetwork(RunnableNetwork):
         if batch_size is not None and batch_size < 1:
             raise RunError(f"{batch_size}: expected at least 1", option="batch_size")
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
+        self.longest_part = longest_part
+        self._no_spikes: dict[str, np.ndarray] = {}
         self._read: dict[str, ReadFunction] = {}
         self._loaded: dict[str, np.ndarray] = {}
         self._loading = Lock()
@@ -90,6 +95,13 @@ class NumpyNetwork(RunnableNetwork):
         self.outputs[name] = {"shape": shape, "start": start, "activation": activation}
         self._read[name], self.readouts[name] = read, readout
 
+    def keep(self, name: str, shape: tuple[int, ...], steps: int, signed: bool = False) -> None:
+        """Declare the largest delay with which the spikes of a population are read (Batch.past).
+
+        signed: whether its spikes have a sign.
+        """
+        self._no_spikes[name] = np.zeros((steps, 1, *shape), np.int8 if signed else bool)
+
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
         with self._loading:
             if file not in self._loaded:
@@ -98,7 +110,7 @@ class NumpyNetwork(RunnableNetwork):
 
     def parts(self, timesteps: int) -> list[int]:
         """The lengths of the parts of an example's time steps that are simulated one after the other."""
-        return time_blocks(timesteps)
+        return time_blocks(timesteps, self.longest_part)
 
     def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -127,6 +139,7 @@ class NumpyNetwork(RunnableNetwork):
             self.seed,
             settings=self.settings,
             few_spike=self.few_spike,
+            no_spikes=self._no_spikes,
             outputs=[*self.outputs],
             every_step=recording.details or bool(recording.v) or not from_start,
             counts=recording.details,
@@ -140,6 +153,7 @@ class NumpyNetwork(RunnableNetwork):
             self.settings.require_known(batch.neurons)
             require_recordable("record", recording.spikes, batch.spiking)
             require_recordable("record_v", recording.v, batch.with_v)
+            batch.next_part()
         self.shapes.update(batch.spiking)
         weights, logits = self.step_weights(timesteps), {}
         for name, output in self.outputs.items():

@@ -33,6 +33,9 @@ except ImportError as error:
 __all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn"]
 
 
+LATE = ("timesteps", "depth", "delay")  # parameters of synapses with a delay
+
+
 class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
     """A pygenn.GeNNModel whose code does not contain the values of neurons' parameters.
 
@@ -59,6 +62,29 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
             group.set_param_dynamic(name)
         self.parameters[pop_name] = dynamic
         return group
+
+    def add_synapse_population(self, *arguments: Any, **options: Any) -> Any:
+        synapses = super().add_synapse_population(*arguments, **options)
+        for name in LATE if is_late(synapses) else ():
+            synapses.set_wu_param_dynamic(name)
+        return synapses
+
+    def set_timesteps(self, timesteps: int) -> None:
+        """Set the number of time steps per example, in all that has a clock."""
+        for group in self.neuron_populations.values():
+            if "timesteps" in group.params:
+                group.set_dynamic_param_value("timesteps", timesteps)
+        for synapses in filter(is_late, self.synapse_populations.values()):
+            source, depth = (int(g.params["depth"].value) for g in (synapses.src, synapses.trg))
+            # a spike takes 1 step and the axonal delay; depth - source steps bring it to the same local step
+            delay = int(synapses.axonal_delay_steps) + 1 - (depth - source)
+            for name, value in zip(LATE, (timesteps, depth, delay)):
+                synapses.set_dynamic_param_value(name, value)
+
+
+def is_late(synapses: Any) -> bool:
+    """Whether synapses have a delay."""
+    return {*LATE} <= {param.name for param in synapses.wu_initialiser.snippet.get_params()}
 
 
 def build_folder(project: Path, chosen: str | Path | None) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,15 @@ SpikeCounts = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]
 class Batch:
     """Simulates a batch of examples, population by population, and records what it is asked for.
 
-    The function `populations` is called for each part of the time steps (neuron_updates.time_blocks).
+    The function `populations` is called for each part of the time steps (NumpyNetwork.parts).
 
     read_weights  a function of a weight file and its shape
     examples      {input: float32 (batch, *shape)}
     numbers       the examples' numbers, on which random numbers depend
     settings      parameters of neurons that the user set
     few_spike     whether spikes are in the few-spike code: then all time steps are one part
+    no_spikes     {population: (steps, 1, *shape), zeros of its spikes' type}: of how many steps `past` needs
+                  what it emitted
     outputs       the names of the output populations
     every_step    whether outputs are wanted after each step
     counts        whether spikes are counted
@@ -46,6 +48,7 @@ class Batch:
         *,
         settings: NeuronSettings,
         few_spike: bool,
+        no_spikes: Mapping[str, np.ndarray],
         outputs: Sequence[str],
         every_step: bool,
         counts: bool,
@@ -71,6 +74,9 @@ class Batch:
         self._last_v: dict[str, np.ndarray] = {}
         self.neurons: dict[str, Any] = {}
         self.steps = 0  # of the present part
+        # {population: the steps it has run, and what it emitted in the last of them, (steps, batch, *shape)}
+        self._past = {name: (0, np.repeat(zeros, len(numbers), axis=1)) for name, zeros in no_spikes.items()}
+        self._begin = 0  # the first step of the present part
 
     # What reference.py calls.
 
@@ -101,6 +107,16 @@ class Batch:
         if constant:
             return np.repeat(source, self.steps, axis=0) if self.every_step else source * self.steps
         return source if self.every_step else source.sum(axis=0, keepdims=True, dtype=np.float32)
+
+    def past(self, name: str, delay: int) -> np.ndarray:
+        """What a population, or an input that spikes, emitted `delay` steps earlier: (steps, batch, *shape).
+
+        For steps before the example began: no spikes. It need not have run the present part, where that is
+        not longer than the delay: so spikes can come back from a later population, or from itself.
+        """
+        ended, emitted = self._past[name]
+        first = len(emitted) - (ended - self._begin) - delay
+        return emitted[first : first + self.steps]
 
     def population(
         self,
@@ -146,6 +162,9 @@ class Batch:
             self.membrane_updates[name] = first + counts.sum(axis=1, dtype=np.int64)
         if name in self._outputs:
             self.emitted.setdefault(name, []).append(self._spikes_of(emitted))
+        if name in self._past:
+            ended, before = self._past[name]
+            self._past[name] = ended + self.steps, np.concatenate([before, emitted])
         return emitted
 
     def keys(self, stream: int) -> np.ndarray:
@@ -157,6 +176,11 @@ class Batch:
         return Drawn(self.keys(stream), low, high, shape)
 
     # The rest is for the network.
+
+    def next_part(self) -> None:
+        """End the present part of the time steps, and forget what no delay reaches any more."""
+        self._begin += self.steps
+        self._past = {name: (ended, past[self.steps :]) for name, (ended, past) in self._past.items()}
 
     def count_updates(self, name: str, v_course: np.ndarray | Sequence[np.ndarray]) -> None:
         """Count the changes of V of a population. v_course: V after each of the next steps, (batch, ...)."""

@@ -1290,6 +1290,12 @@ public:
     /*! GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU. */
     bool signedToeplitz() const { return toeplitz() && onCPU(); }
 
+    //! Declares that synapses have a delay
+    void late(GeNN::ModelSpec &model, const std::string &synapses)
+    {
+        model.findSynapseGroup(synapses)->setWUParamDynamic("timesteps");  // as in add
+    }
+
     //! Sets the weights of synapses: one per synapse, or the kernel that they share
     template<typename Values>
     void setWeights(GeNN::ModelSpec &model, const std::string &synapses, const Values &values)
