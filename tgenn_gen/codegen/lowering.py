@@ -35,7 +35,7 @@ from tgenn_gen.codegen.python_text import (
 )
 from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.network import genn_code
-from tgenn_gen.network.delays import longest_part
+from tgenn_gen.network.delays import lateness, longest_part
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population
 from tgenn_gen.network.neurons.neuron import Neuron
@@ -301,10 +301,9 @@ class _Lowering:
         direction = f"from {connection.source}"
         if connection.source == population.name:
             direction = "back to itself"
-        elif connection.source in self.network.recurrent[population.name]:
+        elif connection.delay and connection.source in self.network.recurrent[population.name]:
             direction = f"back to {population.name}"
-        steps = f"{connection.delay} step{'s' if connection.delay > 1 else ''}"
-        return f"{direction}, {steps} late" if connection.delay else direction
+        return f"{direction}{lateness(connection)}"
 
 
 def _with_made_here(populations: list[PopulationPlan]) -> Iterable[PopulationPlan]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from math import prod
 
@@ -25,7 +26,7 @@ def meaning_problems(network: Network) -> list[Problem]:
     """
     found: list[Problem] = []
     shapes: dict[str, Shape] = {}  # of the inputs and populations so far
-    later = {p.name: p.shape for p in network.populations}
+    known = ChainMap(shapes, {p.name: p.shape for p in network.populations})  # also of later ones
     spiking = {p.name: p.neuron.spikes for p in network.populations}
     depths = network.depths
     for index, network_input in enumerate(network.inputs):
@@ -49,7 +50,6 @@ def meaning_problems(network: Network) -> list[Problem]:
         if population.size > MAX_NEURONS:
             message = f"expected at most {MAX_NEURONS} neurons, got {population.size}"
             found.append(Problem((*path, "shape"), "T208", message))
-        known = {**later, **shapes}
         for position, connection in enumerate(population.inputs):
             place = (*path, "inputs", position)
             if connection.source not in (known if connection.delay else shapes):
@@ -231,7 +231,7 @@ def _relay_problems(network: Network, population: Population, path: PathInDocume
 
 
 def _overlap_problems(
-    population: Population, shapes: dict[str, Shape], path: PathInDocument
+    population: Population, shapes: Mapping[str, Shape], path: PathInDocument
 ) -> list[Problem]:
     """Errors of a population that passes spikes on if one element gets spikes from several sources."""
     sources = [c.source for c in population.inputs]

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from tgenn_gen.network.model import Network
+from tgenn_gen.network.model import Connection, Network
 from tgenn_gen.runtime.neuron_updates import LONGEST_PART
+
+
+def lateness(connection: Connection) -> str:
+    """The delay of a connection in words, after a comma; "" without a delay."""
+    steps = f"{connection.delay} step{'s' if connection.delay > 1 else ''}"
+    return f", {steps} late" if connection.delay else ""
 
 
 def is_recurrent(network: Network) -> bool:
