@@ -28,7 +28,8 @@ def meaning_problems(network: Network) -> list[Problem]:
     shapes: dict[str, Shape] = {}  # of the inputs and populations so far
     known = ChainMap(shapes, {p.name: p.shape for p in network.populations})  # also of later ones
     spiking = {p.name: p.neuron.spikes for p in network.populations}
-    depths = network.depths
+    depths, there = network.depths, network.shapes
+    whole = all(c.source in there for p in network.populations for c in p.inputs)  # so depths are right
     for index, network_input in enumerate(network.inputs):
         shapes[network_input.name], spiking[network_input.name] = network_input.shape, True
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
@@ -65,7 +66,7 @@ def meaning_problems(network: Network) -> list[Problem]:
                 )
             found += _chain_problems(connection, known[connection.source], population, place)
             if connection.delay:
-                returns = connection.source not in shapes  # itself, or a later population
+                returns = whole and connection.source not in shapes  # itself, or a later population
                 found += _delay_problems(network, depths, connection, population, place, returns)
         found += _neuron_problems(network, population, path)
         found += _bias_problems(population, path)
