@@ -263,7 +263,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "_signed_to_stem", back_kernel);
     net.late(model, "_signed_to_stem");
-    // with `delay`, and the way between the two, its spikes arrive in time
+    // with both depths, local steps late: 3
     model.findSynapseGroup("_signed_to_stem")->setAxonalDelaySteps(1);
     // from stem: conv2d 2x2 same
     if(net.toeplitz()) {
@@ -294,7 +294,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "stem_to__signed_2", before_kernel);
     net.late(model, "stem_to__signed_2");
-    // with `delay`, and the way between the two, its spikes arrive in time
+    // with both depths, local steps late: 2
     model.findSynapseGroup("stem_to__signed_2")->setAxonalDelaySteps(2);
 
     // hidden: 6 neurons. ANN activation = 1.0 x spikes per step
@@ -311,7 +311,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<late_pulse>({ {"timesteps", net.timesteps()}, {"depth", 0}, {"delay", 4} }, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "hidden_to_stem", far_back_kernel);
     net.late(model, "hidden_to_stem");
-    // with `delay`, and the way between the two, its spikes arrive in time
+    // with both depths, local steps late: 4
     model.findSynapseGroup("hidden_to_stem")->setAxonalDelaySteps(1);
     // from signed: flatten, dense
     model.addSynapsePopulation(
@@ -324,7 +324,7 @@ void modelDefinition(ModelSpec &model)
         initWeightUpdate<late_pulse>({ {"timesteps", net.timesteps()}, {"depth", 2}, {"delay", 2} }, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "hidden_to_hidden", each_other_kernel);
     net.late(model, "hidden_to_hidden");
-    // with `delay`, and the way between the two, its spikes arrive in time
+    // with both depths, local steps late: 2
     model.findSynapseGroup("hidden_to_hidden")->setAxonalDelaySteps(1);
 
     // classes: 5 neurons. ANN activation = 0.5 x V / steps
@@ -355,7 +355,7 @@ void modelDefinition(ModelSpec &model)
     }
     net.setWeights(model, "_signed_to_classes", scaled(0.0625, mean_kernel));
     net.late(model, "_signed_to_classes");
-    // with `delay`, and the way between the two, its spikes arrive in time
+    // with both depths, local steps late: 1
     model.findSynapseGroup("_signed_to_classes")->setAxonalDelaySteps(2);
     net.output(classes_neurons, {5}, "V", [](const Floats &read) {
         return mean_per_step(read, 0.5, 0, net.stepWeights());
@@ -367,4 +367,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 1e91bd9bb0e581d33235b132783d81e98e310e3b689a0602c6b0e4f94a466054
+// tgenn_gen: the sha256 of all lines above is 266fafc0a6bae9075811e76d03f24565c5f311b0c7e83d9f60da9a7e77f57c18

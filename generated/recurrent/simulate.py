@@ -250,7 +250,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity._signed_to_stem, net.signed_matrix),
     )
     net.set_kernel(_signed_to_stem, back_kernel)
-    _signed_to_stem.axonal_delay_steps = 1  # 3 late, with the way between the two
+    _signed_to_stem.axonal_delay_steps = 1  # with both depths, local steps late: 3
     # from stem: conv2d 2x2 same
     stem_to__signed = model.add_synapse_population(
         "stem_to__signed",
@@ -277,7 +277,7 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity.stem_to__signed_2, net.matrix),
     )
     net.set_kernel(stem_to__signed_2, before_kernel)
-    stem_to__signed_2.axonal_delay_steps = 2  # 2 late, with the way between the two
+    stem_to__signed_2.axonal_delay_steps = 2  # with both depths, local steps late: 2
 
     # hidden: 6 neurons. ANN activation = 1.0 x spikes per step
     hidden_kernel = net.weights("weights/hidden.kernel.npy", (40, 6))
@@ -302,7 +302,7 @@ def build(**options: Any) -> GeNNNetwork:
         ),
         pygenn.init_postsynaptic("DeltaCurr"),
     )
-    hidden_to_stem.axonal_delay_steps = 1  # 4 late, with the way between the two
+    hidden_to_stem.axonal_delay_steps = 1  # with both depths, local steps late: 4
     # from signed: flatten, dense
     model.add_synapse_population(
         "_signed_to_hidden",
@@ -330,7 +330,7 @@ def build(**options: Any) -> GeNNNetwork:
         ),
         pygenn.init_postsynaptic("DeltaCurr"),
     )
-    hidden_to_hidden.axonal_delay_steps = 1  # 2 late, with the way between the two
+    hidden_to_hidden.axonal_delay_steps = 1  # with both depths, local steps late: 2
 
     # classes: 5 neurons. ANN activation = 0.5 x V / steps
     classes_kernel = net.weights("weights/classes.kernel.npy", (6, 5))
@@ -368,11 +368,11 @@ def build(**options: Any) -> GeNNNetwork:
         net.connectivity(connectivity._signed_to_classes, net.signed_matrix),
     )
     net.set_kernel(_signed_to_classes, _signed_to_classes_kernel)
-    _signed_to_classes.axonal_delay_steps = 2  # 1 late, with the way between the two
+    _signed_to_classes.axonal_delay_steps = 2  # with both depths, local steps late: 1
     net.output(classes, "V", (5,), lambda V, steps: 0.5 * V / steps)
     return net
 
 
 if __name__ == "__main__":
     main(build, "recurrent", timesteps=8)
-# tgenn_gen: the sha256 of all lines above is 48bcd958460163e511ea4841b5bb19c1a550c0a591308f1289cb02b7225c139a
+# tgenn_gen: the sha256 of all lines above is fe8e76d92fc4c232be24a3f50b6ec77e7acb5586cf3755510e8353208435a1e6
