@@ -12,7 +12,15 @@ from cost_cases import CASES, TIMESTEPS
 from hypothesis import given
 from linear_map_cases import chains
 from profiles import tries
-from sample_networks import dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
+from sample_networks import (
+    dyadic_examples,
+    examples_for,
+    of_all_kinds,
+    recurrent,
+    small_cnn,
+    with_several,
+)
+from synapse_matrices import synapse_matrices
 
 from tgenn_gen import TgennError, cost, save, simulate
 from tgenn_gen.analysis.cost import CostCounter
@@ -317,3 +325,16 @@ def test_a_cost_shows_itself_in_a_line():
         and "\n" not in line
     )
     assert f"{counted['Effective_ACs']:,.0f} ACs, {counted['Effective_MACs']:,.0f} MACs per example>" in line
+
+
+def test_operations_of_recurrent_connections_count_and_there_is_no_ann():
+    network = recurrent()
+    x, matrices = examples_for(network, 4), synapse_matrices(network)
+    found, counts = cost(network, x), simulate(network, x).spike_counts
+    rows = {row.name: row for row in found.populations}
+    synapses = [matrices[name] != 0 for name in ("stem_to_stem", "_signed_to_stem", "hidden_to_stem")]
+    spikes = [counts[name].sum(axis=0).ravel() / 4 for name in ("stem", "signed", "hidden")]
+    expected = sum((n @ s).sum() for n, s in zip(spikes, synapses, strict=True))
+    assert rows["stem"].effective_acs == pytest.approx(expected)
+    assert found.total.ann_macs is None and found.total.ann_effective_macs is None
+    assert all(energy.ann_joules is None for energy in found.energy())

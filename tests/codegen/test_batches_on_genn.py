@@ -12,6 +12,8 @@ from sample_networks import (
     branched,
     examples_for,
     of_all_kinds,
+    recurrent,
+    recurrent_maximum,
     small_cnn,
     targets_for,
     with_several,
@@ -28,6 +30,8 @@ NETWORKS = {
     "branched": branched(),
     **with_several(),
     "autoencoder": autoencoder(),
+    "recurrent": recurrent(),
+    "recurrent_maximum": recurrent_maximum(),
     **of_all_kinds(),
 }
 

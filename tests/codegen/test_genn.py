@@ -14,6 +14,8 @@ from sample_networks import (
     examples_for,
     of_all_kinds,
     pooled_dense,
+    recurrent,
+    recurrent_maximum,
     small_cnn,
     targets_for,
     with_frames,
@@ -34,11 +36,13 @@ NETWORKS = {
     "branched": branched(),  # sources of unequal depth, the input at depth 2
     "every_op": every_op(),  # all linear maps, on images and on steps
     "autoencoder": autoencoder(),
+    "recurrent": recurrent(),
+    "recurrent_maximum": recurrent_maximum(),
     **with_several(),  # inputs and outputs, at unequal depths, with unequal readouts and shapes
     **with_frames(),  # inputs that change within an example
     **of_all_kinds(),  # every encoding, neuron and readout, behind branches of unequal depth
 }
-OFTEN = "mixed_inputs frames few_spike signed_maximum".split()
+OFTEN = "mixed_inputs frames few_spike signed_maximum recurrent".split()
 EXAMPLES = 6
 
 

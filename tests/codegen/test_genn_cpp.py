@@ -19,7 +19,14 @@ import pytest
 from anns import data_file
 from cpp_models import arrays, build, run_again
 from golden import golden_networks
-from sample_networks import examples_for, of_all_kinds, small_cnn, targets_for, with_frames
+from sample_networks import (
+    examples_for,
+    of_all_kinds,
+    recurrent_maximum,
+    small_cnn,
+    targets_for,
+    with_frames,
+)
 from scripts import assert_equal_arrays, results, written
 
 from tgenn_gen import Network
@@ -33,6 +40,7 @@ NETWORKS = {
     **{name: of_all_kinds()[name] for name in ("poisson", "few_spike_maximum")},
     # inputs that change at unequal times, and draw random numbers
     "frames_of_poisson": with_frames()["frames_of_poisson"],
+    "recurrent_maximum": recurrent_maximum(),
 }
 
 
@@ -93,7 +101,7 @@ def test_the_same_build_runs_with_any_number_of_steps_and_examples(first_runs, n
         assert_equals(folder, done, shard="1/3")
 
 
-@pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike"])
+@pytest.mark.parametrize("name", ["small_cnn", "signed_poisson", "few_spike", "recurrent"])
 def test_toeplitz_synapses_give_the_same_at_many_steps(first_runs, name):
     folder, _ = first_runs(name)
     run = run_again(folder, output="out", connectivity="toeplitz", timesteps=15)

@@ -12,7 +12,7 @@ from golden import GENERATED, golden_networks
 from hypothesis import given
 from hypothesis import strategies as st
 from profiles import tries
-from sample_networks import pooled, residual, small_cnn, with_population, with_several
+from sample_networks import pooled, recurrent, residual, small_cnn, with_population, with_several
 
 from tgenn_gen import Network, load, save
 from tgenn_gen.cli.main import main
@@ -515,3 +515,27 @@ def test_all_that_is_wrong_with_both_documents_is_said_at_once(tmp_path, capsys)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "error[T303]: weights/sum.kernel.npy" in captured.err and "nothing: error[T101]" in captured.err
+
+
+def test_delays_are_compared_and_a_renamed_population_that_reads_itself_is_known():
+    network = recurrent()
+    changed = network.with_values({"stem.inputs.1.delay": 2, "classes.inputs.0.delay": 1})
+    found = diff_networks(network, changed)
+    assert found.populations.changed == {
+        "stem": (FieldChange("inputs[stem].delay", 1, 2),),
+        "classes": (FieldChange("inputs[hidden].delay", 0, 1),),
+    }
+    names = {"stem": "first", "hidden": "last"}
+    renamed = replace(
+        network,
+        populations=tuple(
+            replace(
+                p,
+                name=names.get(p.name, p.name),
+                inputs=tuple(replace(c, source=names.get(c.source, c.source)) for c in p.inputs),
+            )
+            for p in network.populations
+        ),
+    )
+    assert diff_networks(network, renamed).populations.renamed == names
+    assert not diff_networks(network, renamed).populations.changed

@@ -9,7 +9,14 @@ import pytest
 from golden import golden_networks
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, dyadic_examples, small_cnn, with_population, with_several
+from sample_networks import (
+    branched,
+    dyadic_examples,
+    recurrent,
+    small_cnn,
+    with_population,
+    with_several,
+)
 
 import tgenn_gen
 from tgenn_gen import TgennError
@@ -34,6 +41,7 @@ def test_no_values_give_the_same_network(network):
         {"image.uint8_divisor": 16, "image.encoding.kind": "poisson"},
         {"classes.readout": "membrane", "classes.start": 2},
         {"conv1.inputs.0.through.0.strides": (1, 2), "provenance.note": "by hand"},
+        {"conv2.inputs.0.delay": 2, "classes.inputs.0.delay": 6},
     ],
     ids=str,
 )
@@ -55,6 +63,12 @@ def test_a_threshold_and_steps_give_the_results_of_a_network_built_with_them(thr
     expected = tgenn_gen.simulate(with_population(network, "conv2", neuron=neuron), x, timesteps=timesteps)
     found = tgenn_gen.simulate(network.with_values(values), x)
     np.testing.assert_array_equal(found.output_per_step, expected.output_per_step)
+
+
+def test_a_delay_that_no_spike_can_keep_is_refused():
+    with pytest.raises(TgennError, match="expected a delay of at least 3, got 2: a spike of 'stem' needs 3"):
+        recurrent().with_values({"stem.inputs.3.delay": 2})
+    assert recurrent().with_values({"stem.inputs.3.delay": 3}) != recurrent()
 
 
 def test_arrays_replace_weights_and_numbers():

@@ -68,8 +68,11 @@ def of_population(chains_in, shape, bias):
     """The current of a population with these chains in NumPy, and compiled: functions of {source: values}."""
     inputs = tuple(Connection(f"source{n}", chain) for n, chain in enumerate(chains_in))
     population = Population("p", shape, IntegrateAndFireNeuron(), inputs)
-    found = compiled_maps.current_function(population, bias)
-    return (lambda values: population.mapped(values) + (0 if bias is None else bias)), found
+    compiled = compiled_maps.current_function(population, bias)
+    return (
+        lambda values: population.mapped(values) + (0 if bias is None else bias),
+        compiled and (lambda values: compiled([values[c.source] for c in inputs])),
+    )
 
 
 @pytest.mark.parametrize("name", GOLDEN)

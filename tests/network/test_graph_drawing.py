@@ -11,7 +11,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_networks import branched, every_op, of_all_kinds, small_cnn, with_several
+from sample_networks import branched, every_op, of_all_kinds, recurrent, small_cnn, with_several
 
 from tgenn_gen.network.graph_drawing import chain_text, graph_svg
 from tgenn_gen.network.model import Connection
@@ -24,6 +24,7 @@ NETWORKS = {
     "small_cnn": small_cnn(),
     "branched": branched(),
     "every_op": every_op(),
+    "recurrent": recurrent(),
     **with_several(),
     **of_all_kinds(),
 }
@@ -96,7 +97,12 @@ def test_connections_go_down_from_their_source_to_their_target(name):
     names = [i.name for i in network.inputs] + [p.name for p in network.populations]
     box = dict(zip(names, rectangles(svg), strict=False))
     paths = [p.get("d") for p in svg.iter(f"{SVG}path") if p.get("class") == "tg-edge"]
-    connections = [(c.source, p.name) for p in network.populations for c in p.inputs]
+    connections = [
+        (c.source, p.name)
+        for p in network.populations
+        for c in p.inputs
+        if c.source not in network.recurrent[p.name]
+    ]
     assert len(paths) == len(connections) + len(network.outputs)
     for (source, target), path in zip(connections, paths, strict=False):
         x, y = map(float, re.match(r"M([-\d.]+) ([-\d.]+)", path).groups())
@@ -107,12 +113,28 @@ def test_connections_go_down_from_their_source_to_their_target(name):
         assert box[source][3] < box[target][1]
 
 
+def test_recurrent_connections_are_dashed_and_their_arrows_point_up_to_their_targets():
+    network = NETWORKS["recurrent"]
+    svg = root(network)
+    names = [i.name for i in network.inputs] + [p.name for p in network.populations]
+    box = dict(zip(names, rectangles(svg), strict=False))
+    paths = list(svg.iter(f"{SVG}path"))
+    arrows = [paths[i + 1].get("d") for i, p in enumerate(paths) if p.get("class") == "tg-edge tg-back"]
+    targets = [p.name for p in network.populations for c in p.inputs if c.source in network.recurrent[p.name]]
+    assert len(arrows) == len(targets) == 4
+    for target, arrow in zip(targets, arrows, strict=True):
+        x, y = map(float, re.match(r"M([-\d.]+) ([-\d.]+)l-4 7h8z", arrow).groups())
+        left, _, right, bottom = box[target]
+        assert left < x < right and y == pytest.approx(bottom, abs=0.1)
+    assert "conv2d 1x3, delay 1" in [text.text for text in svg.iter(f"{SVG}text")]
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_no_connection_crosses_a_box(name):
     network = NETWORKS[name]
     svg = root(network)
     boxes = rectangles(svg)
-    for path in (p.get("d") for p in svg.iter(f"{SVG}path") if p.get("class") == "tg-edge"):
+    for path in (p.get("d") for p in svg.iter(f"{SVG}path") if "tg-edge" in p.get("class")):
         at = None
         for command, numbers in re.findall(r"([MVC])([-\d. ]+)", path):
             values = [float(v) for v in re.findall(r"-?[\d.]+", numbers)]

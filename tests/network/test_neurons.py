@@ -310,7 +310,7 @@ def test_long_examples_are_simulated_in_parts_without_a_seam(name, monkeypatch):
     network = {**of_all_kinds(), **with_frames()}[name]
     x = examples_for(network, 3)
     in_parts = simulate(network, x, timesteps=150)
-    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.time_blocks", lambda timesteps: [timesteps])
+    monkeypatch.setattr("tgenn_gen.runtime.numpy_network.time_blocks", lambda timesteps, longest: [timesteps])
     at_once = simulate(network, x, timesteps=150)
     np.testing.assert_array_equal(in_parts.output_per_step, at_once.output_per_step)
     for population, counts in at_once.spike_counts.items():

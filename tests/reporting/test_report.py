@@ -15,7 +15,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sample_networks import branched, dyadic_examples, examples_for, of_all_kinds, small_cnn, with_several
+from sample_networks import (
+    branched,
+    dyadic_examples,
+    examples_for,
+    of_all_kinds,
+    recurrent,
+    small_cnn,
+    with_several,
+)
 
 import tgenn_gen
 from tgenn_gen import TgennError, evaluate, save, simulate
@@ -520,3 +528,20 @@ def test_any_value_that_a_user_wrote_for_changes_is_shown(tmp_path, changes):
     network = replace(small_cnn(), provenance={"changes": changes})
     tgenn_gen.report(network, tmp_path / "report.html")
     assert ("moved" in (tmp_path / "report.html").read_text()) == (changes is not None)
+
+
+def test_a_page_on_a_recurrent_network_has_all_but_the_ann(tmp_path):
+    network = recurrent()
+    x, y = examples_for(network, 6), np.arange(6) % 5
+    tgenn_gen.report(network, tmp_path / "one.html", x, y)
+    page = (tmp_path / "one.html").read_text()
+    assert "The network has recurrent connections: no ANN" in page
+    assert 'id="agreement"' not in page and "with ReLUs in place" not in page
+    assert "nan" not in re.sub(r"<[^>]*>", " ", page).lower().split()
+    assert "Accuracy against time steps" in page and "synaptic operations" in page
+    save(network, tmp_path / "a")
+    save(network.with_values({"hidden.neuron.threshold": 0.5}), tmp_path / "b")
+    np.savez(tmp_path / "d.npz", **x, y=y)
+    folders, data = (str(tmp_path / "a"), str(tmp_path / "b")), ("--data", str(tmp_path / "d.npz"))
+    assert main(["report", *folders, *data, "--output", str(tmp_path / "two.html")]) == 0
+    assert "nan" not in re.sub(r"<[^>]*>", " ", (tmp_path / "two.html").read_text()).lower().split()

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from sample_networks import branched, every_op, of_all_kinds, small_cnn, streams, with_frames, with_several
+from sample_networks import (
+    branched,
+    every_op,
+    of_all_kinds,
+    recurrent,
+    small_cnn,
+    streams,
+    with_frames,
+    with_several,
+)
 
 from tgenn_gen import generate, save
 from tgenn_gen.network.model import Network
@@ -23,6 +32,7 @@ def golden_networks() -> dict[str, Network]:
         "mixed_inputs": with_several()["mixed_inputs"],
         "frames": with_frames()["frames"],
         "stream": streams()["stream"],
+        "recurrent": recurrent(),
         **{
             name: kinds[name]
             for name in ("signed_poisson", "few_spike", "leaky", "physical", "binary", "signed_maximum")

@@ -570,6 +570,8 @@ def streams() -> dict[str, Network]:
     """Networks whose neurons keep V from one example to the next."""
     networks = {
         "stream": with_frames()["frames"],
+        "stream_of_recurrent": recurrent(),
+        "stream_of_maxima": recurrent_maximum(),
         **{
             f"stream_of_{name}": of_all_kinds()[name]
             for name in ("regular", "physical", "leaky", "signed_poisson")
@@ -579,6 +581,119 @@ def streams() -> dict[str, Network]:
         name: replace(network, name=name, simulation=replace(network.simulation, reset="never"))
         for name, network in networks.items()
     }
+
+
+def recurrent() -> Network:
+    """Connections back, to itself and with a delay: dense, convolutional, signed; all of unequal depth."""
+    w = Weights(11)
+
+    def kernel(name: str, *shape: int) -> Tensor:
+        return w(f"{name}.kernel", *shape, low=-6, high=7)
+
+    def conv(name: str, *shape: int) -> Conv2D:
+        return Conv2D((1, 1), "same", kernel(name, *shape))
+
+    return Network(
+        "recurrent",
+        (Input("image", (4, 5, 2), ConstantCurrentInput()),),
+        (
+            Population(
+                "stem",
+                (4, 5, 3),
+                IntegrateAndFireNeuron(),
+                (
+                    Connection("image", (conv("stem", 3, 2, 2, 3),)),
+                    Connection("stem", (conv("itself", 1, 3, 3, 3),), 1),
+                    Connection("signed", (conv("back", 3, 3, 2, 3),), 3),
+                    Connection("hidden", (Dense(kernel("far_back", 6, 60)), Reshape((60,), (4, 5, 3))), 4),
+                ),
+                bias=w("stem.bias", 3, low=0),
+            ),
+            Population(
+                "signed",
+                (4, 5, 2),
+                SignedIntegrateAndFireNeuron(),
+                (
+                    Connection("stem", (conv("now", 2, 2, 3, 2),)),
+                    Connection("stem", (conv("before", 1, 1, 3, 2),), 2),
+                ),
+                bias=w("signed.bias", 2),
+            ),
+            Population(
+                "hidden",
+                (6,),
+                IntegrateAndFireNeuron(reset="zero"),
+                (
+                    Connection(
+                        "signed", (Flatten((4, 5, 2)), Dense(w("hidden.kernel", 40, 6, low=-3, high=7)))
+                    ),
+                    Connection("hidden", (Dense(kernel("each_other", 6, 6)),), 2),
+                ),
+            ),
+            Population(
+                "classes",
+                (5,),
+                IntegrateNeuron(),
+                (
+                    Connection("hidden", (Dense(kernel("classes", 6, 5)),)),
+                    Connection(
+                        "signed",
+                        (AvgPool2D((4, 4), (4, 4), "valid"), Flatten((1, 1, 2)), Dense(kernel("mean", 2, 5))),
+                        1,
+                    ),
+                ),
+                0.5,
+            ),
+        ),
+        (Output("classes", "membrane"),),
+        Simulation(1.0, 8),
+    )
+
+
+def recurrent_maximum() -> Network:
+    """Delays of an input that spikes and of maxima; a population that only a recurrent connection drives."""
+    w, neuron = Weights(12), IntegrateAndFireNeuron()
+    populations = (
+        Population(
+            "stem",
+            (4, 4, 2),
+            SignedIntegrateAndFireNeuron(),
+            (
+                Connection("image", (Conv2D((1, 1), "same", w("stem.kernel", 2, 2, 1, 2, high=16)),)),
+                Connection("image", (Conv2D((1, 1), "same", w("late.kernel", 1, 2, 1, 2)),), 3),
+                Connection("alone", (Dense(w("from_alone.kernel", 3, 32)), Reshape((32,), (4, 4, 2))), 4),
+            ),
+        ),
+        Population(
+            "alone",
+            (3,),
+            neuron,
+            (Connection("pool", (Flatten((2, 2, 2)), Dense(w("back", 8, 3, low=0))), 5),),
+        ),
+        Population(
+            "pool",
+            (2, 2, 2),
+            MaximumNeuron(4, signed=True),
+            (Connection("stem", (Windows((2, 2), (2, 2), "valid"),), 2),),
+        ),
+        Population(
+            "classes",
+            (4,),
+            neuron,
+            (
+                Connection("pool", (Flatten((2, 2, 2)), Dense(w("classes.kernel", 8, 4, low=-4, high=12)))),
+                Connection("classes", (), 1),
+            ),
+            bias=w("classes.bias", 4, low=0),
+        ),
+    )
+    return Network(
+        "recurrent_maximum",
+        (Input("image", (4, 4, 1), SpikesInput(), uint8_divisor=1.0),),
+        populations,
+        (Output("classes", "spike_count"),),
+        Simulation(1.0, 9),
+    )
 
 
 def autoencoder() -> Network:

@@ -13,6 +13,7 @@ each population:
 - A chain of maps is one connection, as on GeNN. Average pooling before a kernel is part of its weights, so
   that spikes reach it, not means. Each path of a spike through the chain is a synapse, as `tgenn show`
   counts them.
+- The spikes of an example's last steps count for a connection with a delay too, though they come too late.
 - Spikes that are passed on without weights cost nothing: those of windows to maximum neurons, as in max
   pooling, and those of one-to-one connections.
 - A membrane update is a change of V at a step; at the first step each neuron has one. V of a few-spike
@@ -34,6 +35,7 @@ import numpy as np
 from tgenn_gen.analysis.devices import DEVICES, Device
 from tgenn_gen.engine.ann import ann_rates
 from tgenn_gen.engine.simulation import checked, input_table, note_on_range, simulated_batches
+from tgenn_gen.network.delays import is_recurrent
 from tgenn_gen.network.encodings.integrate_and_fire_input import IntegrateAndFireInput
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.tensors import Tensor
@@ -57,7 +59,8 @@ class PopulationCost:
         dense: Operations if no weight and no input were 0.
         membrane_updates: Changes of V. None where they are not counted.
         neuron_updates: Neurons x steps. Few-spike neurons read for `timesteps` steps, then emit for as many.
-        ann_macs: The ANN's MACs for the population's layers with a kernel.
+        ann_macs: The ANN's MACs for the population's layers with a kernel. None for a network with recurrent
+            connections, which has no ANN.
         ann_effective_macs: Those of weights and inputs that are not 0.
     """
 
@@ -70,8 +73,8 @@ class PopulationCost:
     dense: float
     membrane_updates: float | None
     neuron_updates: int
-    ann_macs: int
-    ann_effective_macs: float
+    ann_macs: int | None
+    ann_effective_macs: float | None
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Energy:
     Attributes:
         device: The device, with what an operation takes on it.
         joules: Of the network: ACs, MACs and neuron updates.
-        ann_joules: Of the ANN: all its MACs. None where the device has no MACs.
+        ann_joules: Of the ANN: all its MACs. None where the device has no MACs, or the network no ANN.
     """
 
     device: Device
@@ -168,7 +171,9 @@ class Cost:
                 + total.effective_macs * mac
                 + total.neuron_updates * device.neuron
             )
-            return Energy(device, joules, None if device.mac is None else total.ann_macs * device.mac)
+            if device.mac is None or total.ann_macs is None:
+                return Energy(device, joules, None)
+            return Energy(device, joules, total.ann_macs * device.mac)
 
         return tuple(of(device) for device in devices)
 
@@ -214,7 +219,7 @@ class CostCounter:
 
     def __init__(self, network: Network, examples: Examples, timesteps: int) -> None:
         self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
-        self._table = input_table(network)
+        self._table, self._has_ann = input_table(network), not is_recurrent(network)
         # sums over examples and steps: {input or population: of inputs that are not 0, (*shape)}
         self._events: dict[str, np.ndarray] = {
             name: np.zeros(shape) for name, shape in network.shapes.items()
@@ -238,8 +243,9 @@ class CostCounter:
                 values = shown[i.name].reshape(-1, *i.shape)
                 self._events[i.name] += np.count_nonzero(values, axis=0)
                 self._spikes_only[i.name] &= bool(np.isin(values, (-1, 0, 1)).all())
-        examples = currents_of(self.examples, self.done, self.done + size, self._table)
-        self._add_ann(self.network.presented(examples))
+        if self._has_ann:
+            examples = currents_of(self.examples, self.done, self.done + size, self._table)
+            self._add_ann(self.network.presented(examples))
         self.done += size
 
     def _add_ann(self, values: dict[str, np.ndarray]) -> None:
@@ -319,7 +325,7 @@ class CostCounter:
                 dense += times[connection.source] * float(connection.paths(np.ones(events.shape)).sum())
             shape = events.shape
             for level, linear_map in enumerate(connection.through):
-                if linear_map.has_kernel:
+                if linear_map.has_kernel and self._has_ann:
                     ann_macs += float(linear_map.paths(np.ones(shape)).sum())
                     inputs = self._ann_inputs[population.name, number, level]
                     ann_effective += float(linear_map.paths(inputs, nonzero=True).sum())
@@ -329,8 +335,8 @@ class CostCounter:
             effective_acs=acs / self.done,
             effective_macs=macs / self.done,
             dense=dense,
-            ann_macs=int(ann_macs),
-            ann_effective_macs=ann_effective / self.done,
+            ann_macs=int(ann_macs) if self._has_ann else None,
+            ann_effective_macs=ann_effective / self.done if self._has_ann else None,
         )
 
     def _of_neurons(self, name: str, neurons: int, emit: bool) -> dict[str, Any]:

@@ -33,7 +33,9 @@ from tgenn_gen.analysis.reference import (
 )
 from tgenn_gen.engine.evaluation import Progress
 from tgenn_gen.engine.simulation import checked, input_table, simulated_batches
+from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import positive_number, require
+from tgenn_gen.network.delays import is_recurrent
 from tgenn_gen.network.model import Network
 from tgenn_gen.network.problems import suggestion
 from tgenn_gen.runtime.data import Examples, count_of, currents_of, range_problem
@@ -169,9 +171,14 @@ def verify(
 
     Raises:
         TgennError: T2xx the network is invalid, T4xx the model cannot be read, T503 an argument is wrong,
-            T507 the model has other layers than the network.
+            or the network has recurrent connections, T507 the model has other layers than the network.
     """
     examples, timesteps = checked("verify", network, x, timesteps, seed)
+    if is_recurrent(network):
+        message = (
+            f"'{network.name}' has recurrent connections: no ANN, which has no time steps, does the same"
+        )
+        raise TgennError.at("verify", "T503", message)
     require("verify", "T503", positive_number("tolerance", tolerance))
     count, inputs = count_of(examples), input_table(network)
     reference: Reference = OwnReLUs(network)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tgenn_gen.codegen.identifiers import identifier, identifiers_of, unique
 from tgenn_gen.codegen.plan import WeightPlan
 from tgenn_gen.codegen.python_lines import call_lines
+from tgenn_gen.network.delays import longest_delays
 from tgenn_gen.network.model import Connection, Network, Population
 from tgenn_gen.network.tensors import Tensor
 
@@ -17,6 +18,7 @@ RESERVED = """
     pygenn read rename runtime scaled set_kernel setWeights shared signed_pulse simulate spike_weights tgenn
     timesteps toeplitz uniform variable weights window_means
     """.split()
+LATE_PULSES = ("late_pulse", "signed_late_pulse")  # synapses with a delay
 READOUT = ("V", "spikes", "steps")  # parameters of readouts: a scale beside them needs another name
 BLOCK = 4  # columns by which the block of a population is indented
 
@@ -30,6 +32,7 @@ class CodeNames:
             p.neuron.call(dt) for p in network.populations
         ]
         self._taken = {*RESERVED, *(call.function.__name__ for call in calls)}
+        self._taken |= {*LATE_PULSES} if longest_delays(network) else set()
         names = [i.name for i in network.inputs] + [p.name for p in network.populations]
         self.identifiers = identifiers_of(names, self._taken)
         self._taken |= {*READOUT, *(f"{name}_neurons" for name in self.identifiers.values())}  # in C++

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from dataclasses import replace
 from math import isfinite, prod
 
 from tgenn_gen.codegen.code_names import BLOCK, CodeNames
@@ -34,6 +35,7 @@ from tgenn_gen.codegen.python_text import (
 )
 from tgenn_gen.document.canonical_text import Document
 from tgenn_gen.network import genn_code
+from tgenn_gen.network.delays import lateness, longest_part
 from tgenn_gen.network.encodings.encoding import Encoding
 from tgenn_gen.network.genn_code import Updates
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population
@@ -60,7 +62,7 @@ class _Lowering:
 
     def plan(self, sha256: str) -> Plan:
         network = self.network
-        populations = tuple(self._populations())
+        populations = tuple(_with_made_here([*self._populations()]))
         spiking_inputs = [
             self._input_population(i, stream) for stream, i in enumerate(network.inputs) if i.encoding.spikes
         ]
@@ -79,7 +81,9 @@ class _Lowering:
             reset=network.simulation.reset,
             latency="timesteps" if network.few_spike else "1",
             delayed=any(c.delay for p in populations for c in p.connections),
-            signed=any(c.signed for c in synapses),
+            signed=any(c.signed and not c.late for c in synapses),
+            late=tuple(sorted({c.signed for c in synapses if c.late})),
+            longest_part=longest_part(network),
             inputs=inputs,
             neuron_models=tuple(self.models.plans),
             populations=populations,
@@ -154,6 +158,7 @@ class _Lowering:
             neurons_lines=(),
             last_read="",
             connections=(),
+            made_here=(),
             output=None,
         )
 
@@ -208,11 +213,16 @@ class _Lowering:
                 neurons_lines=self.python.neurons_lines(population, connections, bias, stream),
                 last_read=", ".join(
                     [
-                        *(self.names.identifiers[s] for s in network.last_read_by[population.name]),
+                        *(
+                            self.names.identifiers[s]
+                            for s in network.last_read_by[population.name]
+                            if self.python.is_read(s)
+                        ),
                         *(assigned_name(c) for c in connections if c.lines and len(connections) > 1),
                     ]
                 ),
                 connections=connections,
+                made_here=(),
                 output=next(
                     (self._output(o) for o in network.outputs if o.population == population.name), None
                 ),
@@ -261,7 +271,9 @@ class _Lowering:
         either = "net.signed_matrix" if signed else "net.matrix"
         kernel = genn_code.kernel_expression(genn.scatters)
         kernel_name = kernel if kernel.isidentifier() else f"{identifier}_kernel"
-        delay = 0 if from_input else depths[population.name] - depths[connection.source] - 1
+        delay = (
+            0 if from_input else depths[population.name] - depths[connection.source] - 1 + connection.delay
+        )
         return ConnectionPlan(
             identifier=identifier,
             source=connection.source,
@@ -289,7 +301,30 @@ class _Lowering:
             kernel_size=genn.kernel_size,
             fan_out=genn.fan_out,
             delay=delay,
+            late=connection.delay,
+            direction=self._direction(connection, population),
+            target_identifier=self.names.identifiers[population.name],
+            target_depth=depths[population.name],
         )
+
+    def _direction(self, connection: Connection, population: Population) -> str:
+        direction = f"from {connection.source}"
+        if connection.source == population.name:
+            direction = "back to itself"
+        elif connection.delay and connection.source in self.network.recurrent[population.name]:
+            direction = f"back to {population.name}"
+        return f"{direction}{lateness(connection)}"
+
+
+def _with_made_here(populations: list[PopulationPlan]) -> Iterable[PopulationPlan]:
+    """The populations with the connections that their blocks make: those whose other end exists by then."""
+    made: dict[str, list[ConnectionPlan]] = {p.name: [] for p in populations}
+    places = {p.name: place for place, p in enumerate(populations)}
+    for place, population in enumerate(populations):
+        for connection in population.connections:
+            later = places.get(connection.source, -1) > place
+            made[connection.source if later else population.name].append(connection)
+    return (replace(p, made_here=tuple(made[p.name])) for p in populations)
 
 
 class _Models:

@@ -14,6 +14,7 @@ from typing import Any
 from tgenn_gen.codegen.matrix_types import WEIGHT_BYTES
 from tgenn_gen.codegen.network_table import in_units
 from tgenn_gen.codegen.plan import ConnectionPlan, Plan, PopulationPlan
+from tgenn_gen.network.delays import longest_delays, longest_part
 from tgenn_gen.network.model import Network, Population
 from tgenn_gen.network.ops.conv1d import Conv1D
 from tgenn_gen.network.ops.conv2d import Conv2D
@@ -181,12 +182,17 @@ def _thread_bytes(network: Network) -> int:
     timesteps, few_spike = network.simulation.timesteps, network.few_spike
     shapes, last_read = network.shapes, network.last_read_by
     outputs = sum(prod(shapes[o.population]) for o in network.outputs) * timesteps
-    steps = 1 if few_spike else time_blocks(timesteps // lcm(*(i.frames for i in network.inputs)))[0]
+    of_a_frame = timesteps // lcm(*(i.frames for i in network.inputs))
+    steps = 1 if few_spike else time_blocks(of_a_frame, longest_part(network))[0]
     batch = batch_size_that_fits(steps, network.largest, outputs)
     spike, number = (2 if few_spike else steps), WEIGHT_BYTES * steps
     constant = {i.name for i in network.inputs if not i.encoding.spikes}
     held = {i.name: prod(i.shape) * (8 if i.name in constant else spike) for i in network.inputs}
     frames = sum(WEIGHT_BYTES * i.frames * prod(i.shape) for i in network.inputs if i.frames > 1)
+    held |= {  # what connections with a delay read, and the same with the next steps
+        f"{name} before": prod(shapes[name]) * (2 * delay + steps)
+        for name, delay in longest_delays(network).items()
+    }
     peak = counts = current = 0  # current: what the variable of that name has, until it is assigned
     for p in network.populations:
         for c in p.inputs:

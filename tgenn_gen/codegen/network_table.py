@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 
 from tgenn_gen.codegen.matrix_types import WEIGHT_BYTES, Connectivity, connectivity
+from tgenn_gen.network.delays import lateness
 from tgenn_gen.network.fields import by
 from tgenn_gen.network.model import Connection, Network, Population
 from tgenn_gen.network.summary import (
@@ -96,7 +97,7 @@ def _columns(extent: Extent) -> tuple[str, ...]:
 
 def _details(population: Population) -> list[str]:
     chains = [
-        f"from {c.source}: {', '.join(m.describe() for m in c.through) or 'one to one'}"
+        f"from {c.source}{lateness(c)}: {', '.join(m.describe() for m in c.through) or 'one to one'}"
         for c in population.inputs
     ]
     text = "; ".join([population.neuron.describe(), *chains])

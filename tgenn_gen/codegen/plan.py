@@ -60,7 +60,12 @@ class ConnectionPlan:
     sparse_bytes     the memory of a SPARSE matrix in bytes
     kernel_size      the number of different weights, over which the GeNN code's kernel index runs
     fan_out          the largest number of synapses of a presynaptic neuron
-    delay            axonal delay, in units of the latency, so that sources of unequal depth arrive together
+    delay            axonal delay, in units of the latency, so that sources of unequal depth arrive together,
+                     and `late` steps later
+    late             the delay that the document gives it, in local steps
+    direction        where it leads, in a few words: "from" its source, or "back to" its target
+    target_identifier    the name in code of the population that it leads to
+    target_depth     the depth of that population
     """
 
     identifier: str
@@ -85,6 +90,10 @@ class ConnectionPlan:
     kernel_size: int
     fan_out: int
     delay: int
+    late: int
+    direction: str
+    target_identifier: str
+    target_depth: int
 
 
 @dataclass(frozen=True)
@@ -144,6 +153,8 @@ class PopulationPlan:
     neurons_lines    Python that simulates it, in reference.py
     last_read    the variables that no later population reads, in reference.py, separated by commas
     connections  its inputs
+    made_here    the connections that its block makes in simulate.py and model.cc: its inputs but for those
+                 from later populations, and what it sends back to earlier ones
     output       how it is read; None if it is not an output
     """
 
@@ -173,6 +184,7 @@ class PopulationPlan:
     neurons_lines: tuple[str, ...]
     last_read: str
     connections: tuple[ConnectionPlan, ...]
+    made_here: tuple[ConnectionPlan, ...]
     output: OutputPlan | None
 
 
@@ -220,7 +232,9 @@ class Plan:
     few_spike          whether its spikes are in the few-spike code
     latency            time steps from the input of a population to its spikes, an expression in C++
     delayed            whether any connection has a delay
-    signed             whether any connection's source has spikes with a sign
+    signed             whether any connection without `late` has a source whose spikes have a sign
+    late               for each model of synapses with `late` that it needs: whether spikes have a sign
+    longest_part       the most time steps that reference.py simulates at a time
     inputs             the network inputs
     neuron_models      the GeNN neuron models; populations with the same code share one
     populations        the populations of reference.py, each one after its sources
@@ -245,6 +259,8 @@ class Plan:
     latency: str
     delayed: bool
     signed: bool
+    late: tuple[bool, ...]
+    longest_part: int
     inputs: tuple[InputPlan, ...]
     neuron_models: tuple[NeuronModelPlan, ...]
     populations: tuple[PopulationPlan, ...]

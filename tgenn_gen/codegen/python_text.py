@@ -12,6 +12,7 @@ from tgenn_gen.codegen.plan import ConnectionPlan, InputPlan, PopulationPlan
 from tgenn_gen.codegen.python_lines import call_lines, dict_lines
 from tgenn_gen.codegen.runtime_files import RUNTIME
 from tgenn_gen.document.plugins import PLUGINS
+from tgenn_gen.network.delays import is_recurrent, longest_delays, longest_part
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Connection, Input, Network, Output, Population
 from tgenn_gen.network.readouts import READOUTS
@@ -46,8 +47,18 @@ class PythonText:
         options = [f"default_timesteps={network.simulation.timesteps}", f"largest={network.largest}"]
         options += ["few_spike=True"] if network.few_spike else []
         options += ['reset="never"'] if network.simulation.reset == "never" else []
+        options += [f"longest_part={longest_part(network)}"] if is_recurrent(network) else []
         made = f'NumpyNetwork("{network.name}", __file__, populations, {", ".join(options)}, **options)'
-        return call_lines("net = ", made, indent=BLOCK)
+        kept = [
+            line
+            for name, delay in longest_delays(network).items()
+            for line in call_lines("", self._keep(name, delay), indent=BLOCK)
+        ]
+        return (*call_lines("net = ", made, indent=BLOCK), *kept)
+
+    def _keep(self, name: str, delay: int) -> str:
+        signed = ", signed=True" if name in self.network.signed else ""
+        return f'net.keep("{name}", {self.network.shapes[name]}, {delay}{signed})'
 
     def input_lines(self, network_input: Input) -> tuple[str, ...]:
         """The statement that declares an input."""
@@ -76,7 +87,10 @@ class PythonText:
             return (f'{identifier} = net.current("{name}")',)
         example = f'net.example("{name}")'
         call = self._neurons(encoding.call(self.dt), name, example, "", stream, network_input.shape)
-        return call_lines(f"{identifier} = ", call, indent=BLOCK)
+        assigned = f"{identifier} = "
+        if name in longest_delays(self.network) and not self.is_read(name):
+            assigned = ""
+        return call_lines(assigned, call, indent=BLOCK)
 
     def map_lines(self, connection: Connection, source: str, result: str, indent: int) -> tuple[str, ...]:
         """Statements that apply a chain to the expression `source`, and assign to the name `result`."""
@@ -105,7 +119,13 @@ class PythonText:
     def emitted(self, connection: Connection, population: Population) -> str:
         """The expression of what a population's maps take of a source, in reference.py."""
         source = self.names.identifiers[connection.source]
+        if connection.delay:
+            source = f'net.past("{connection.source}", delay={connection.delay})'
         return source if population.neuron.spikes else f"net.course({source})"
+
+    def is_read(self, name: str) -> bool:
+        """Whether a connection without a delay reads a population: then reference.py has a variable."""
+        return any(c.source == name and not c.delay for p in self.network.populations for c in p.inputs)
 
     def neurons_lines(
         self, population: Population, connections: Iterable[ConnectionPlan], bias: str, stream: int
@@ -119,8 +139,7 @@ class PythonText:
         call = self._neurons(
             population.neuron.call(self.dt), population.name, current, bias, stream, population.shape
         )
-        read = any(c.source == population.name for p in self.network.populations for c in p.inputs)
-        assigned = f"{self.names.identifiers[population.name]} = " if read else ""
+        assigned = f"{self.names.identifiers[population.name]} = " if self.is_read(population.name) else ""
         return call_lines(assigned, call, indent=BLOCK)
 
     def output_lines(self, output: Output) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -98,11 +97,12 @@ def _trial(
 
     def current_function(candidate: Population) -> Callable[[slice], np.ndarray]:
         bias = None if candidate.bias is None else candidate.bias.values * np.float32(steps)
-        current = fastest().current(candidate, bias) or partial(candidate.current, steps=steps)
-        sources = {c.source: courses[c.source] for c in candidate.inputs}
+        compiled = fastest().current(candidate, bias)
 
         def of_part(part: slice) -> np.ndarray:
-            found = current({name: course[:, part] for name, course in sources.items()})
+            read = {c.source: courses[c.source][:, part] for c in candidate.inputs}
+            sources = [read[c.source] for c in candidate.inputs]
+            found = compiled(sources) if compiled else candidate.current(read, steps)
             return found.astype(np.float32, copy=False)
 
         return of_part

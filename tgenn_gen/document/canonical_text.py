@@ -60,7 +60,8 @@ def _data(value: Any, defaults: bool = False) -> Any:
             if hasattr(type(value), discriminator):
                 data = {discriminator: getattr(type(value), discriminator), **data}
         if isinstance(value, Connection):
-            data = {"from": data.pop("source"), **data}
+            first = {"from": data.pop("source"), "delay": data.pop("delay", None)}
+            data = {k: v for k, v in first.items() if v is not None} | data
         return data
     return value
 

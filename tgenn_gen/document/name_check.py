@@ -9,19 +9,20 @@ from tgenn_gen.document.schema_check import fits
 from tgenn_gen.network.problems import PathInDocument, Problem, suggestion
 
 MAX_HINTS = 50  # each hint compares a name with all others, or follows all sources: slow for many names
-NO_LOOPS = "remove this input: recurrent connections are not supported"
+NO_LOOPS = "give it a delay, as recurrent connections have, such as delay: 1; or remove this input"
 
 
 def name_problems(data: Any) -> list[Problem]:
     """Names that are used twice (T201); sources and outputs that do not exist or form a loop (T202).
 
-    If a name is missing or malformed, unknown sources and outputs are not reported: they may mean that name.
+    Sources may come later, and form loops, where the connection has a delay. If a name is missing or
+    malformed, unknown sources and outputs are not reported: they may mean that name.
     """
     named = [*elements(data, "inputs"), *elements(data, "populations")]
     names = [text_of(element, "name") for _, element in named]
     all_named = all(fits("name", name) for name in names) and _all_are_mappings(data)
     sources = {
-        name: [source for _, source in _sources(path, element)]
+        name: [source for _, source, delayed in _sources(path, element) if not delayed]
         for (path, element), name in zip(named, names, strict=True)
     }
     last = {name: index for index, name in enumerate(names)}
@@ -29,17 +30,17 @@ def name_problems(data: Any) -> list[Problem]:
     before: set[str | None] = set()
     found: list[Problem] = []
     for index, ((path, element), name) in enumerate(zip(named, names, strict=True)):
-        for place, source in _sources(path, element):
-            if source in before:
+        for place, source, delayed in _sources(path, element):
+            if source in before or (delayed and source in last):
                 continue
             if source == name:
-                message = f"'{source}' cannot be its own source"
+                message = f"'{source}' is its own source, without a delay"
                 found.append(Problem(place, "T202", message, NO_LOOPS))
             elif len(found) < MAX_HINTS and name in _all_sources(source, sources):
-                message = f"this input closes a loop: '{source}' gets its input from '{name}'"
+                message = f"this input closes a loop without a delay: '{source}' reads '{name}'"
                 found.append(Problem(place, "T202", message, NO_LOOPS))
             elif last.get(source, -1) > index:
-                hint = f"move '{source}' up: a population must come after all its sources"
+                hint = f"move '{source}' up: sources come first; or give this input a delay"
                 message = f"'{source}' is defined further down in the document"
                 found.append(Problem(place, "T202", message, hint))
             elif all_named:
@@ -73,7 +74,7 @@ def _unknown_outputs(data: Any) -> list[Problem]:
 
 
 def _all_sources(name: str, sources: Mapping[str | None, list[str]]) -> set[str]:
-    """The direct and indirect sources of `name`."""
+    """The direct and indirect sources of `name`, in `sources`."""
     found: set[str] = set()
     pending = [name]
     while pending:
@@ -83,12 +84,13 @@ def _all_sources(name: str, sources: Mapping[str | None, list[str]]) -> set[str]
     return found
 
 
-def _sources(path: PathInDocument, population: dict[str, Any]) -> Iterator[tuple[PathInDocument, str]]:
-    """The names of a population's sources, each with its path in the document."""
+def _sources(path: PathInDocument, population: dict[str, Any]) -> Iterator[tuple[PathInDocument, str, bool]]:
+    """The names of a population's sources, each with its path in the document, and whether it has a delay."""
     for (_, position), connection in elements(population, "inputs"):
         source = text_of(connection, "from")
         if source is not None and fits("name", source):
-            yield (*path, "inputs", position, "from"), source
+            delay = connection.get("delay", 0)
+            yield (*path, "inputs", position, "from"), source, delay != 0
 
 
 def elements(data: Any, section: str) -> list[tuple[PathInDocument, dict[str, Any]]]:

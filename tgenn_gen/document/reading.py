@@ -142,7 +142,7 @@ def network_of(data: dict[str, Any], tensors: Mapping[PathInDocument, Tensor]) -
                 build(OPS[op["op"]], op, (*path, "inputs", index, "through", position))
                 for position, op in enumerate(item.get("through", []))
             )
-            inputs.append(Connection(item["from"], through))
+            inputs.append(Connection(item["from"], through, item.get("delay", 0)))
         neuron = build(NEURONS[data["neuron"]["kind"]], data["neuron"], (*path, "neuron"))
         return build(Population, {**data, "inputs": tuple(inputs), "neuron": neuron}, path)
 

@@ -9,7 +9,7 @@ SciPy would hold a number and an index for each synapse instead of a kernel.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -28,24 +28,23 @@ from tgenn_gen.runtime.linear_maps import axis_padding, dilated
 # add(x, total, bias): add what a map makes of x (..., *shape) to total. With a bias, (channels,) or
 # (*shape,), total becomes the bias plus that, whatever it was.
 Adder = Callable[[np.ndarray, np.ndarray, "np.ndarray | None"], None]
-Values = Mapping[str, np.ndarray]
+Values = Sequence[np.ndarray]  # what each connection reads
 Pair = tuple[int, int]
 
 
 def current_function(
     population: Population, bias: np.ndarray | None
 ) -> Callable[[Values], np.ndarray] | None:
-    """A function like `population.mapped`, up to rounding, that adds a bias; None if no map is compiled."""
+    """A function like `population.mapped_each`, up to rounding, that adds a bias; None if not compiled."""
     adders = [_adder(connection) for connection in population.inputs]
     if not any(adders) or population.neuron.current_shape(population.shape) != population.shape:
         return None
     start = np.zeros(population.shape[-1:], np.float32) if bias is None else bias
 
-    def current(values: Values) -> np.ndarray:
-        sources = [values[connection.source] for connection in population.inputs]
+    def current(sources: Values) -> np.ndarray:
         exact = [x.dtype == np.float64 for x in sources]
         if any(exact) and not all(exact):  # a constant current of few values, beside spikes
-            total = population.mapped(values)
+            total = population.mapped_each(sources)
             return total if bias is None else total + bias
         steps, batch = max(len(x) for x in sources), sources[0].shape[1]
         total = np.empty((steps, batch, *population.shape), np.float64 if all(exact) else np.float32)

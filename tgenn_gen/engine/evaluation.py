@@ -15,6 +15,7 @@ from tgenn_gen.engine.evaluation_plot import Scores, ann_problems, draw_evaluati
 from tgenn_gen.engine.simulation import checked, input_table, note_on_range, output_table, simulated_batches
 from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import as_array, require, shown
+from tgenn_gen.network.delays import is_recurrent
 from tgenn_gen.network.model import Network
 from tgenn_gen.runtime.data import (
     Examples,
@@ -50,7 +51,7 @@ class Evaluation:
             `mean_squared_error_per_step`. With the few-spike code there is no answer before the last step:
             those of the steps before are None.
         relu_outputs: The same scores with ReLUs instead of spiking neurons: the ANN's, unless biases were
-            corrected.
+            corrected. {} for a network with recurrent connections, which has no ANN.
         spikes_per_example: The spikes of all populations together, per example.
     """
 
@@ -63,9 +64,10 @@ class Evaluation:
 
     def __repr__(self) -> str:
         shown = []
-        for (name, found), relu in zip(self.outputs.items(), self.relu_outputs.values(), strict=True):
+        for name, found in self.outputs.items():
             key = "accuracy" if "accuracy" in found else "mean_squared_error"
-            shown.append(f"{name}: {key.replace('_', ' ')} {found[key]:.4g} (with ReLU {relu[key]:.4g})")
+            relu = f" (with ReLU {self.relu_outputs[name][key]:.4g})" if self.relu_outputs else ""
+            shown.append(f"{name}: {key.replace('_', ' ')} {found[key]:.4g}{relu}")
         size = f"{self.n} examples, {self.timesteps} time steps"
         spikes = f"{self.spikes_per_example:,.0f} spikes per example"
         return f"<Evaluation {self.name}: {'; '.join([size, *shown, spikes])}>"
@@ -85,8 +87,11 @@ class Evaluation:
 
     @property
     def relu_accuracy(self) -> float:
-        """The ANN's accuracy, of the first output that has targets. KeyError for a regression."""
-        accuracy: float = next(iter(self.relu_outputs.values()))["accuracy"]
+        """The ANN's accuracy, of the first output that has targets. KeyError for a regression.
+
+        KeyError, too, for a network with recurrent connections.
+        """
+        accuracy: float = self.relu_outputs[next(iter(self.outputs))]["accuracy"]
         return accuracy
 
     def plot(self, *others: Evaluation, ann: Scores | None = None, path: str | Path | None = None) -> Any:
@@ -213,18 +218,19 @@ class Scorer:
         self.network, self.examples, self.timesteps, self.done = network, examples, timesteps, 0
         self._inputs, outputs = input_table(network), output_table(network)
         self._scores = scores_of(targets, self._inputs, outputs, network.few_spike)
-        self._relu_scores = scores_of(targets, self._inputs, outputs)
+        self._relu_scores = {} if is_recurrent(network) else scores_of(targets, self._inputs, outputs)
         self._spikes = 0
 
     def add(self, batch: Result) -> None:
         """Add the result of the next examples, with its spike counts."""
         size = len(next(iter(batch.logits.values())))
-        found = relu_outputs(
-            self.network, currents_of(self.examples, self.done, self.done + size, self._inputs)
-        )
         for name, score in self._scores.items():
             score.add(batch.logits_per_step[name])
-            self._relu_scores[name].add(found[name][None])
+        if self._relu_scores:
+            shown = currents_of(self.examples, self.done, self.done + size, self._inputs)
+            found = relu_outputs(self.network, shown)
+            for name, score in self._relu_scores.items():
+                score.add(found[name][None])
         self._spikes += sum(int(c.sum(dtype=np.int64)) for c in batch.spike_counts.values())
         self.done += size
 

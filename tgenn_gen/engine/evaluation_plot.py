@@ -42,7 +42,7 @@ class Measured:
     label      of the network, and of the output where there are several
     key        accuracy or mean_squared_error
     per_step   after each step; NaN where there is no answer yet
-    best       the ANN's
+    best       the ANN's; NaN without an ANN
     examples   the number of examples that are right or wrong as a whole; 0 if they are not
     """
 
@@ -70,7 +70,7 @@ def measures(evaluation: Evaluated, ann: Scores | None) -> Iterator[Measured]:
         key = measure_of(found)
         label = evaluation.name if len(evaluation.outputs) == 1 else f"{evaluation.name}: {name}"
         per_step = np.asarray(found[f"{key}_per_step"], np.float64)
-        best = _of_output(of_ann, evaluation, name)[key]
+        best = _of_output(of_ann, evaluation, name)[key] if of_ann else np.nan
         yield Measured(label, key, per_step, best, evaluation.n if are_examples(found) else 0)
 
 
@@ -171,7 +171,8 @@ def _distinct(shown: list[Measured]) -> dict[float, list[str]]:
     """{score of an ANN: the labels of those with that score}."""
     found: dict[float, list[str]] = {}
     for m in shown:
-        found.setdefault(m.best, []).append(m.label)
+        if not np.isnan(m.best):
+            found.setdefault(m.best, []).append(m.label)
     return found
 
 
@@ -205,7 +206,7 @@ def _frame(shown: list[Measured]) -> tuple[float, float]:
         half = slice((len(m.answers) - 1) // 2, None)
         every += band
         late += [*(end[half] for end in band), np.array([m.best])]
-    low, high = (float(f(np.concatenate(late))) for f in (np.min, np.max))
+    low, high = (float(f(np.concatenate(late))) for f in (np.nanmin, np.nanmax))
     accuracy = shown[0].key == "accuracy"
     span = max(high - low, 0.01 if accuracy else 0.1 * high, 1e-12)
     points = np.concatenate(every)

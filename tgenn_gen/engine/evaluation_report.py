@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from tgenn_gen.engine.evaluation import Evaluation
 from tgenn_gen.engine.evaluation_plot import Scores, measures, of_what
 
@@ -27,11 +29,14 @@ def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> s
     """The evaluations in Markdown, one row per output: accuracies in %, or mean squared errors."""
     steps = shown_steps(evaluations)
     header = ["network", of_what(ann), *(f"T = {t}" for t in steps), "spikes per example"]
-    rows, late = [], {}
+    rows, late, without_ann = [], {}, {}
     for e in evaluations:
         for m in measures(e, ann):
             accuracy = m.key == "accuracy"
             shown = [f"{100 * v:.2f}" if accuracy else f"{v:.4g}" for v in (m.best, *m.per_step)]
+            if np.isnan(m.best):
+                shown[0] = NO_ANSWER
+                without_ann[e.name] = True
             cells = ["" if t > e.timesteps else shown[t] if t in m.answers else NO_ANSWER for t in steps]
             label = m.label if accuracy else f"{m.label} (mean squared error)"
             rows.append([label, shown[0], *cells, f"{e.spikes_per_example:,.0f}"])
@@ -44,6 +49,7 @@ def evaluation_table(evaluations: Sequence[Evaluation], ann: Scores | None) -> s
         "the next one starts"
         for name, count in late.items()
     ]
+    notes += [f"{of_what(ann)}: {name} has recurrent connections, and so no ANN" for name in without_ann]
     return "\n\n".join([table, "\n".join(notes)] if notes else [table])
 
 
@@ -51,7 +57,7 @@ def evaluation_data(evaluations: Sequence[Evaluation], ann: Scores | None) -> di
     """The evaluations as JSON data; the scores of the first output also by themselves."""
     networks = []
     for e in evaluations:
-        first, relu = next(iter(e.outputs.values())), next(iter(e.relu_outputs.values()))
+        first, relu = next(iter(e.outputs.values())), next(iter(e.relu_outputs.values()), {})
         relu_accuracy = {"relu_accuracy": relu["accuracy"]} if "accuracy" in relu else {}
         scores = {key: value for key, value in first.items() if key != "confusion_matrix"}  # only once
         networks.append({**asdict(e), **scores, **relu_accuracy})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -12,14 +12,15 @@ import numpy as np
 from tgenn_gen.network.model import Population
 from tgenn_gen.runtime.numpy_batch import spike_counts
 
-Current = Callable[[Mapping[str, np.ndarray]], np.ndarray]
+Current = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Engine:
     """What takes the place of NumPy's functions. By default all is NumPy's.
 
-    current    of a population and its bias: a function like `Population.mapped` that adds the bias; or None
+    current    of a population and its bias: a function like `Population.mapped_each` that adds the bias, or
+               None
     neurons    {a class of neurons of the runtime: the class that is used instead}
     counts     counts spikes, as `numpy_batch.spike_counts`
     """

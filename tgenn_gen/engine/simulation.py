@@ -2,7 +2,8 @@
 
 At each local step a population sees the spikes that its sources emitted at the same local step. So no step of
 a layer depends on a later layer: the time course of a layer is one array, its linear maps are large matrix
-products, and only the neurons are updated step by step. Long examples are simulated in parts (time_blocks).
+products, and only the neurons are updated step by step. Long examples are simulated in parts (time_blocks),
+and so are those of networks in which spikes come back: no part is longer than they take.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tgenn_gen.network.argument_checks import (
     shown,
     whole_number,
 )
+from tgenn_gen.network.delays import longest_delays, longest_part
 from tgenn_gen.network.fields import Shape
 from tgenn_gen.network.model import Input, Network, Population
 from tgenn_gen.network.neurons.few_spike import FewSpikeNeuron
@@ -222,7 +224,7 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
     for p in network.populations:
         of_a_step = p.neuron.spikes and not network.few_spike  # else the batch adds several steps' bias
         compiled = engine.current(p, biases.get(p.name) if of_a_step else None)
-        currents[p.name] = compiled or p.mapped
+        currents[p.name] = compiled or p.mapped_each
         if compiled and of_a_step:
             biases.pop(p.name, None)
 
@@ -240,9 +242,9 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
             else:
                 courses[i.name] = batch.current(i.name)
         for stream, p in enumerate(network.populations, len(network.inputs)):
-            sources = {c.source: courses[c.source] for c in p.inputs}
+            sources = [batch.past(c.source, c.delay) if c.delay else courses[c.source] for c in p.inputs]
             if not p.neuron.spikes:
-                sources = {name: batch.course(course) for name, course in sources.items()}
+                sources = [*map(batch.course, sources)]
             elif net.count_updates and isinstance(p.neuron, FewSpikeNeuron):
                 batch.count_updates(p.name, reading(p, p.neuron.v_init, batch, sources))
             courses[p.name] = emitted(p.name, p.neuron.call(dt), currents[p.name](sources), stream, p.shape)
@@ -250,10 +252,10 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
                 del courses[source]  # nothing reads it any more
 
     def reading(
-        p: Population, v_init: float | Tensor, batch: Batch, sources: dict[str, np.ndarray]
+        p: Population, v_init: float | Tensor, batch: Batch, sources: Sequence[np.ndarray]
     ) -> np.ndarray:
         """V of few-spike neurons after each step in which they read, (steps, batch, *shape)."""
-        current = currents[p.name]({name: batch.course(course) for name, course in sources.items()})
+        current = currents[p.name]([*map(batch.course, sources)])
         if p.bias is not None:
             current = current + p.bias.values * each_step(few_spike_weights(batch.steps), current)
         current = current.astype(np.float32)
@@ -268,11 +270,14 @@ def _in_numpy(network: Network, timesteps: int, seed: int, batch_size: int | Non
         largest=network.largest,
         few_spike=network.few_spike,
         reset=network.simulation.reset,
+        longest_part=longest_part(network),
         batch_size=batch_size,
         seed=seed,
     )
     net.spike_counts = engine.counts
     net.inputs.update(input_table(network))
+    for name, delay in longest_delays(network).items():
+        net.keep(name, network.shapes[name], delay, name in network.signed)
     for output in network.outputs:
         population, readout = network.population(output.population), READOUTS[output.readout]
         made_of = partial(_output, readout.output, population.scales)

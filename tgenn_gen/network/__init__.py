@@ -12,6 +12,7 @@ A module imports only those above it:
     encodings        the input encodings, one module per kind
     readouts         the readouts
     model            Network, Population, Connection
+    delays           delays, and connections that spikes come back through
     argument_checks  types of the Python functions' arguments
     graph_drawing    the graph as SVG
     summary          sizes of populations, as text and as HTML

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -18,13 +20,16 @@ MAX_NEURONS = 2**26  # of one population: 64 channels of 1024x1024
 
 
 def meaning_problems(network: Network) -> list[Problem]:
-    """All errors in a network's meaning (T203 to T220).
+    """All errors in a network's meaning (T203 to T221).
 
     Sources and outputs that do not exist are skipped: name_problems reports them.
     """
     found: list[Problem] = []
-    shapes: dict[str, Shape] = {}
-    spiking: dict[str, bool] = {}
+    shapes: dict[str, Shape] = {}  # of the inputs and populations so far
+    known = ChainMap(shapes, {p.name: p.shape for p in network.populations})  # also of later ones
+    spiking = {p.name: p.neuron.spikes for p in network.populations}
+    depths, there = network.depths, network.shapes
+    whole = all(c.source in there for p in network.populations for c in p.inputs)  # so depths are right
     for index, network_input in enumerate(network.inputs):
         shapes[network_input.name], spiking[network_input.name] = network_input.shape, True
         if (elements := prod(network_input.shape)) > MAX_NEURONS:
@@ -60,7 +65,7 @@ def meaning_problems(network: Network) -> list[Problem]:
             found.append(Problem((*path, "shape"), "T208", message))
         for position, connection in enumerate(population.inputs):
             place = (*path, "inputs", position)
-            if connection.source not in shapes:
+            if connection.source not in (known if connection.delay else shapes):
                 continue
             if not spiking[connection.source]:
                 found.append(
@@ -71,13 +76,16 @@ def meaning_problems(network: Network) -> list[Problem]:
                         "give it a neuron that spikes, such as integrate_and_fire",
                     )
                 )
-            found += _chain_problems(connection, shapes[connection.source], population, place)
+            found += _chain_problems(connection, known[connection.source], population, place)
+            if connection.delay:
+                returns = whole and connection.source not in shapes  # itself, or a later population
+                found += _delay_problems(network, depths, connection, population, place, returns)
         found += _neuron_problems(network, population, path)
         found += _bias_problems(population, path)
-        if all(connection.source in shapes for connection in population.inputs):
+        if all(connection.source in known for connection in population.inputs):
             found += _relay_problems(network, population, path)
         if len(found) == before:
-            found += _overlap_problems(population, shapes, path)
+            found += _overlap_problems(population, known, path)
         shapes[population.name], spiking[population.name] = population.shape, population.neuron.spikes
     found += _output_problems(network)
     return found
@@ -117,6 +125,43 @@ def _chain_problems(
         hint = "end the chain with op: windows, whose pool has as many elements as the neuron's window"
         return [Problem(place, "T205", message, hint)]
     return []
+
+
+def _delay_problems(
+    network: Network,
+    depths: Mapping[str, int],
+    connection: Connection,
+    population: Population,
+    place: PathInDocument,
+    returns: bool,
+) -> list[Problem]:
+    """Why a connection cannot have its delay (T221). returns: whether it is recurrent."""
+    source, delay, path = connection.source, connection.delay, (*place, "delay")
+    if network.few_spike:
+        message = (
+            "neurons with the few-spike code read a whole example before they emit: no delay is possible"
+        )
+        hint = "use neurons with a rate code, such as integrate_and_fire, or remove the delay"
+        return [Problem(path, "T221", message, hint)]
+    if source not in depths:
+        message = (
+            f"'{source}' gives a constant current, which is the same at each step and cannot have a delay"
+        )
+        hint = "remove the delay, or use an encoding that spikes, such as poisson"
+        return [Problem(path, "T221", message, hint)]
+    found, timesteps = [], network.simulation.timesteps
+    if delay >= timesteps:
+        message = f"expected a delay below timesteps ({timesteps}), got {delay}: no spike would arrive"
+        found.append(Problem(path, "T221", message, "choose a smaller delay, or more timesteps"))
+    # on GeNN a spike takes a step for each synapse forward, and one back
+    smallest = depths[source] - depths[population.name] + 1
+    if returns and delay < smallest:
+        message = (
+            f"expected a delay of at least {smallest}, got {delay}: a spike of '{population.name}' "
+            f"needs {smallest} steps to come back through '{source}'"
+        )
+        found.append(Problem(path, "T221", message, f"set delay: {smallest} or more"))
+    return found
 
 
 def _neuron_problems(network: Network, population: Population, path: PathInDocument) -> list[Problem]:
@@ -199,7 +244,7 @@ def _relay_problems(network: Network, population: Population, path: PathInDocume
 
 
 def _overlap_problems(
-    population: Population, shapes: dict[str, Shape], path: PathInDocument
+    population: Population, shapes: Mapping[str, Shape], path: PathInDocument
 ) -> list[Problem]:
     """Errors of a population that passes spikes on if one element gets spikes from several sources."""
     sources = [c.source for c in population.inputs]

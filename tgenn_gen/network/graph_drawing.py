@@ -3,7 +3,8 @@
 The layout is that of Sugiyama et al. 1981, as in graphviz' dot: longest paths give the rows, barycenters the
 order in them. The chain of linear maps of a connection stands on its line, between two rows of boxes: a box
 for each map, as Netron and Keras' plot_model draw them, takes several times the height. A connection that
-passes rows has a lane beside their boxes.
+passes rows has a lane beside their boxes. A recurrent connection is drawn in dashes, with its arrow at the
+upper end; one from a population to itself is a loop below it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ svg:root { color: #1b1f24; background: #fff }
 .tg-graph .tg-input rect { fill: #2f81d0; fill-opacity: .22 }
 .tg-graph .tg-output rect { fill: #2e9e5b; fill-opacity: .22 }
 .tg-graph .tg-edge { fill: none; stroke: currentColor; stroke-opacity: .55; stroke-width: 1.3 }
+.tg-graph .tg-back { stroke-dasharray: 5 3 }
 .tg-graph .tg-arrow { fill: currentColor; fill-opacity: .7 }
 .tg-graph a:hover rect, .tg-graph a:focus rect { stroke-opacity: 1; stroke-width: 2.5 }
 """
@@ -54,7 +56,7 @@ def graph_svg(network: Network, links: bool = False) -> str:
         f"{len(network.inputs)} inputs, {len(network.populations)} populations and {connections} "
         "connections, from the inputs at the top to the outputs at the bottom."
     )
-    edges = [part for edge in layout.edges for part in _edge_svg(edge)]
+    edges = [part for i, edge in enumerate(layout.edges) for part in _edge_svg(edge, i in layout.back)]
     boxes = [_box_svg(box, links) for box in layout.boxes]
     role = "group" if links else "img"  # an image hides links from screen readers
     head = (
@@ -67,7 +69,8 @@ def graph_svg(network: Network, links: bool = False) -> str:
 
 def chain_text(connection: Connection) -> str:
     """The chain of a connection in short, such as "avg_pool2d 2x2, conv2d 3x3 /2"."""
-    return ", ".join(map(_map_text, connection.through)) or "one to one"
+    delay = [f"delay {connection.delay}"] if connection.delay else []
+    return ", ".join([*map(_map_text, connection.through), *delay]) or "one to one"
 
 
 def _map_text(m: LinearMap) -> str:
@@ -102,12 +105,13 @@ class _Layout:
 
     network: Network
     boxes: list[_Cell] = field(default_factory=list)
-    edges: list[list[_Cell]] = field(default_factory=list)  # from box to box
+    edges: list[list[_Cell]] = field(default_factory=list)  # from box to box, or for a loop to the same box
+    back: set[int] = field(default_factory=set)  # the places of recurrent connections in `edges`
 
     def __post_init__(self) -> None:
         self._make_boxes()
-        self.rows: list[list[_Cell]] = [[] for _ in range(1 + max(box.row for box in self.boxes))]
         cells = [*self.boxes, *(cell for edge in self.edges for cell in edge[1:-1])]
+        self.rows: list[list[_Cell]] = [[] for _ in range(1 + max(cell.row for cell in cells))]
         for cell in cells:
             self.rows[cell.row].append(cell)
         self._order()
@@ -135,9 +139,15 @@ class _Layout:
         for p in network.populations:
             lines = (_clipped(p.name), f"{by(p.shape)} · {p.neuron.kind}")
             details = f"{p.name}: {by(p.shape)}, {p.size:,} neurons, {p.neuron.describe()}"
-            boxes[p.name] = box = _box(2 * places[p.name], lines, "population", p.name, details)
+            boxes[p.name] = _box(2 * places[p.name], lines, "population", p.name, details)
+        recurrent = network.recurrent
+        for p in network.populations:
             for connection in p.inputs:
-                self._connect(boxes[connection.source], box, chain_text(connection))
+                ends = boxes[connection.source], boxes[p.name]
+                upper, lower = sorted(ends, key=lambda box: box.row)
+                if connection.source in recurrent[p.name]:
+                    self.back.add(len(self.edges))
+                self._connect(upper, lower, chain_text(connection))
         self.boxes = [*boxes.values()]
         for output in network.outputs:
             source = boxes[output.population]
@@ -151,7 +161,7 @@ class _Layout:
         """The rank of each box: the longest path from an input. An input stands just above what it drives."""
         ranks = {i.name: 0 for i in self.network.inputs}
         for p in self.network.populations:
-            ranks[p.name] = 1 + max(ranks[c.source] for c in p.inputs)
+            ranks[p.name] = 1 + max((ranks[c.source] for c in p.inputs if c.source in ranks), default=0)
         for i in self.network.inputs:
             driven = [ranks[p.name] for p in self.network.populations for c in p.inputs if c.source == i.name]
             ranks[i.name] = min(driven, default=1) - 1
@@ -162,7 +172,7 @@ class _Layout:
         wrapped = textwrap.wrap(whole, LONGEST_LINE, break_long_words=False)
         lines = tuple(line.replace("\xa0", " ") for line in wrapped)
         width = 6.0 * max(map(len, lines), default=0) + 4
-        passed = [_Cell(row) for row in range(source.row + 1, target.row)]
+        passed = [_Cell(row) for row in range(source.row + 1, max(target.row, source.row + 2))]
         passed[-1] = replace(passed[-1], lines=lines, width=width, height=LINE_HEIGHT * len(lines))
         self.edges.append([source, *passed, target])
 
@@ -202,7 +212,7 @@ class _Layout:
 
     def _segments(self) -> Iterator[tuple[_Cell, _Cell]]:
         for edge in self.edges:
-            yield from pairwise(edge)
+            yield from ((upper, lower) for upper, lower in pairwise(edge) if upper.row < lower.row)
 
     def _place(self) -> None:
         """Give each cell its x. Boxes and direct connections stand straight; lanes give way to them."""
@@ -210,9 +220,9 @@ class _Layout:
         below: dict[int, list[tuple[_Cell, bool]]] = defaultdict(list)
         straight = {id(box) for box in self.boxes}
         for edge in self.edges:
-            direct = len(edge) == 3
+            direct = len(edge) == 3 and edge[0] is not edge[2]
             straight |= {id(edge[1])} if direct else set()
-            for i, (upper, lower) in enumerate(pairwise(edge)):
+            for i, (upper, lower) in enumerate(pairwise(edge if edge[0] is not edge[-1] else edge[:-1])):
                 strong = direct or 0 < i < len(edge) - 2
                 above[id(lower)].append((upper, strong))
                 below[id(upper)].append((lower, strong))
@@ -283,14 +293,40 @@ def _box_svg(box: _Cell, links: bool) -> str:
     return f'<a href="#population-{escape(box.name)}">{svg}</a>' if linked else svg
 
 
-def _edge_svg(edge: list[_Cell]) -> Iterator[str]:
-    """A connection: a line from box to box that is vertical where it passes a row, an arrow, its chain."""
+def _edge_svg(edge: list[_Cell], back: bool) -> Iterator[str]:
+    """A connection: a line from box to box that is vertical where it passes a row, an arrow, its chain.
+
+    back: whether its arrow is at the upper end.
+    """
+    yield from _loop_svg(edge) if edge[0] is edge[-1] else _line_svg(edge, back)
+    label = edge[-2]
+    for i, line in enumerate(label.lines):
+        baseline = label.y - label.height / 2 + LINE_HEIGHT * i + 10.5
+        yield f'<text class="tg-chain" x="{label.x:.1f}" y="{baseline:.1f}">{escape(line)}</text>'
+
+
+def _loop_svg(edge: list[_Cell]) -> Iterator[str]:
+    """Lines down from a box to the text of a chain, and up to the box again."""
+    box, label, _ = edge
+    x, y = _within(box, label.x), box.y + BOX_HEIGHT / 2
+    down, middle = label.y - label.height / 2, (y + label.y - label.height / 2) / 2
+    left, right = x - 7, x + 7
+    yield (
+        f'<path class="tg-edge tg-back" d="M{right:.1f} {y:.1f}C{right:.1f} {middle:.1f} {label.x + 7:.1f} '
+        f"{middle:.1f} {label.x + 7:.1f} {down:.1f}M{label.x - 7:.1f} {down:.1f}C{label.x - 7:.1f} "
+        f'{middle:.1f} {left:.1f} {middle:.1f} {left:.1f} {y + 3:.1f}"/>'
+    )
+    yield f'<path class="tg-arrow" d="M{left:.1f} {y:.1f}l-4 7h8z"/>'
+
+
+def _line_svg(edge: list[_Cell], back: bool) -> Iterator[str]:
     source, *passed, target = edge
     start = _within(source, passed[0].x), source.y + BOX_HEIGHT / 2
     end = _within(target, passed[-1].x), target.y - BOX_HEIGHT / 2
-    path, at = f"M{start[0]:.1f} {start[1]:.1f}", start
+    tip = start if back else end
+    path, at = f"M{start[0]:.1f} {start[1] + 3 * back:.1f}", start
     row_ends = [(c.x, c.y + sign * c.height / 2) for c in passed for sign in (-1, 1)]
-    for i, (x, y) in enumerate([*row_ends, (end[0], end[1] - 3)]):
+    for i, (x, y) in enumerate([*row_ends, (end[0], end[1] - 3 * (not back))]):
         middle = (at[1] + y) / 2
         if abs(x - at[0]) < 0.05:
             path += f"V{y:.1f}"
@@ -299,13 +335,8 @@ def _edge_svg(edge: list[_Cell]) -> Iterator[str]:
         if i == len(row_ends) - 2 and passed[-1].lines:  # the text of the chain interrupts the line
             path += f"M{x:.1f} {row_ends[-1][1]:.1f}"
         at = x, y
-    yield f'<path class="tg-edge" d="{path}"/>'
-    x, y = end
-    yield f'<path class="tg-arrow" d="M{x:.1f} {y:.1f}l-4 -7h8z"/>'
-    label = passed[-1]
-    for i, line in enumerate(label.lines):
-        baseline = label.y - label.height / 2 + LINE_HEIGHT * i + 10.5
-        yield f'<text class="tg-chain" x="{label.x:.1f}" y="{baseline:.1f}">{escape(line)}</text>'
+    yield f'<path class="tg-edge{" tg-back" if back else ""}" d="{path}"/>'
+    yield f'<path class="tg-arrow" d="M{tip[0]:.1f} {tip[1]:.1f}l-4 {"" if back else "-"}7h8z"/>'
 
 
 def _within(box: _Cell, x: float) -> float:

@@ -1,7 +1,8 @@
 """A network as a value: the content of a document, with its weights.
 
 Populations are in topological order. Each has inputs; an input is a chain of linear maps from an earlier
-population or from a network input. All classes are frozen dataclasses.
+population or from a network input; with a delay also from a later one, or from the population itself. All
+classes are frozen dataclasses.
 
 Some methods of Network call functions that need a whole network. These stand above this module, and are
 imported when they are called.
@@ -101,10 +102,13 @@ class Connection:
         source: Its name.
         through: The maps, frozen dataclasses of their parameters and weights. A connection without maps is
             one to one.
+        delay: In local time steps: at local step k it gives what the source emitted at local step k - delay,
+            and nothing before that. A source that comes later, or is the population itself, needs one.
     """
 
     source: str
     through: tuple[LinearMap, ...] = ()
+    delay: int = rarely(0)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Apply the chain to x (..., *source shape). Returns (..., *shape of the last map)."""
@@ -128,7 +132,7 @@ class Population:
     """One non-linearity of the ANN: neurons, and the inputs that drive them.
 
     At local step k the neurons get the current I[k] = bias + the sum over all inputs of chain(spikes that the
-    source emits at its own local step k).
+    source emits at its own local step k - delay).
     ANN activation = scale x spikes per step (for integrators: scale x membrane potential / steps).
 
     Attributes:
@@ -173,7 +177,11 @@ class Population:
 
     def mapped(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """The sum of all chains for values {source: (..., *shape)}: the current without the bias."""
-        currents = [connection.apply(values[connection.source]) for connection in self.inputs]
+        return self.mapped_each([values[connection.source] for connection in self.inputs])
+
+    def mapped_each(self, values: Iterable[np.ndarray]) -> np.ndarray:
+        """The same for the values that each input reads, in the order of the inputs."""
+        currents = [c.apply(x) for c, x in zip(self.inputs, values, strict=True)]
         return currents[0] if len(currents) == 1 else added(*currents)
 
     def current(self, values: Mapping[str, np.ndarray], steps: float = 1.0) -> np.ndarray:
@@ -375,10 +383,23 @@ class Network:
         return max(int(np.prod(shape)) for shape in (*(i.shape for i in self.inputs), *currents))
 
     @property
+    def recurrent(self) -> dict[str, list[str]]:
+        """{population: those of its sources that come later, or are the population itself}."""
+        found, before = {}, {i.name for i in self.inputs}
+        for p in self.populations:
+            found[p.name] = [*dict.fromkeys(c.source for c in p.inputs if c.source not in before)]
+            before.add(p.name)
+        return found
+
+    @property
     def last_read_by(self) -> dict[str, list[str]]:
-        """{population: those of its sources that no later population reads}."""
-        last = {c.source: p.name for p in self.populations for c in p.inputs}
-        sources = {p.name: dict.fromkeys(c.source for c in p.inputs) for p in self.populations}
+        """{population: those of its sources before it that no later population reads}."""
+        recurrent = self.recurrent
+        sources = {
+            p.name: dict.fromkeys(c.source for c in p.inputs if c.source not in recurrent[p.name])
+            for p in self.populations
+        }
+        last = {source: name for name, read in sources.items() for source in read}
         return {name: [s for s in read if last[s] == name] for name, read in sources.items()}
 
     @property
@@ -401,9 +422,9 @@ class Network:
     def depths(self) -> dict[str, int]:
         """`{input or population: its depth}`, the number of latencies between the input and it.
 
-        A spiking input has depth 0. One latency is 1 step, because a spike arrives one step after it is
-        emitted. For few-spike neurons it is all steps of an example: they emit the first spike after the last
-        input.
+        A spiking input has depth 0. Recurrent connections do not count. One latency is 1 step, because a
+        spike arrives one step after it is emitted. For few-spike neurons it is all steps of an example: they
+        emit the first spike after the last input.
         """
         depths = dict.fromkeys(self.spiking_inputs, 0)
         for population in self.populations:
@@ -422,7 +443,13 @@ class Network:
         return steps + deepest * (steps if self.few_spike else 1)
 
 
-_FOR_ENGINES = ("frames_mean", "largest", "last_read_by", "presented")  # attributes that are no use to users
+_FOR_ENGINES = (  # attributes that are no use to users
+    "frames_mean",
+    "largest",
+    "last_read_by",
+    "presented",
+    "recurrent",
+)
 
 
 def _missing(what: str, name: object, known: Iterable[str]) -> KeyError:

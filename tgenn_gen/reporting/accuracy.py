@@ -23,7 +23,7 @@ MOST_CLASSES = 20  # of a confusion matrix that is shown whole
 class Course:
     """The score of an output after each step that has an answer: of n examples, and of how many time steps.
 
-    kind is "accuracy", in percent, or "mean squared error". best: the score of the `reference`.
+    kind is "accuracy", in percent, or "mean squared error". best: the score of the `reference`; None without.
     """
 
     output: str
@@ -33,7 +33,7 @@ class Course:
     steps: list[int]
     values: list[float]
     reference: str
-    best: float
+    best: float | None
 
     def line(self, name: str, series: int = 0) -> Line:
         """The course against time steps."""
@@ -46,9 +46,11 @@ class Course:
         events, values = zip(*((e, of_step[step]) for e, step in reached if step in of_step), strict=True)
         return replace(line, x=events, y=values)
 
-    def level(self, name: str, first: float, last: float, series: int) -> Line:
-        """A dashed line for the reference."""
-        return Line(f"{name}: {self.text(self.best)}", (first, last), (self.best,) * 2, series, True)
+    def levels(self, name: str, first: float, last: float, series: int) -> list[Line]:
+        """A dashed line for the reference, if there is one."""
+        if self.best is None:
+            return []
+        return [Line(f"{name}: {self.text(self.best)}", (first, last), (self.best,) * 2, series, True)]
 
     def text(self, value: float) -> str:
         """A score with its unit."""
@@ -61,7 +63,8 @@ def courses(evaluation: Evaluation, ann: Scores | None) -> list[Course]:
     reference = "the network with ReLUs" if ann is None else "Keras model"
     for name, m in zip(evaluation.outputs, measures(evaluation, ann), strict=True):
         factor, unit = (100, " %") if m.key == "accuracy" else (1, "")
-        steps, values, best = m.answers, factor * m.per_step[m.answers - 1], factor * m.best
+        steps, values = m.answers, factor * m.per_step[m.answers - 1]
+        best = None if np.isnan(m.best) else factor * m.best
         kind = m.key.replace("_", " ")
         found.append(
             Course(name, kind, unit, evaluation.timesteps, steps.tolist(), values.tolist(), reference, best)
@@ -89,16 +92,17 @@ def accuracy_figures(evaluation: Evaluation, ann: Scores | None, observer: Obser
             )
         caption = f"{read}, over {evaluation.n:,} examples; the axis of steps is logarithmic.{error} {flat}"
         line = course.line("spiking network")
-        level = course.level(course.reference, 1, course.timesteps, 1)
-        yield score_chart(title, [line, level], "time steps", caption, course)
+        levels = course.levels(course.reference, 1, course.timesteps, 1)
+        yield score_chart(title, [line, *levels], "time steps", caption, course)
         if course is every[0] and (events := observer.synaptic_events()[-1]) > 0:
             title = f"{course.kind.capitalize()} against synaptic events"
             caption = (
                 "Synaptic events per example up to each time step: one for each spike and synapse with a "
                 "weight that is not 0. This is what event-driven hardware computes for an accuracy."
             )
-            line, level = course.against_events(observer, line), replace(level, x=(0, events))
-            yield score_chart(title, [line, level], "synaptic events per example", caption, course)
+            line = course.against_events(observer, line)
+            levels = [replace(level, x=(0, events)) for level in levels]
+            yield score_chart(title, [line, *levels], "synaptic events per example", caption, course)
 
 
 def score_chart(title: str, lines: list[Line], x_label: str, caption: str, course: Course) -> Figure:
@@ -128,8 +132,10 @@ def score_table(evaluation: Evaluation, ann: Scores | None) -> Table:
     for name, m in zip(evaluation.outputs, measures(evaluation, ann), strict=True):
         accurate = m.key == "accuracy"
         values = [m.best, *(m.per_step[t - 1] for t in steps)]
+        texts = [percent(v) if accurate else f"{v:.4g}" for v in values]
+        texts[0] = "" if np.isnan(m.best) else texts[0]
         label = name if accurate else f"{name} (mean squared error)"
-        rows.append(Row(label, tuple(Cell(percent(v) if accurate else f"{v:.4g}") for v in values)))
+        rows.append(Row(label, tuple(map(Cell, texts))))
     columns = ("with ReLUs" if ann is None else "Keras model", *(f"T = {t}" for t in steps))
     return Table("Accuracy after T time steps", "output", columns, tuple(rows))
 

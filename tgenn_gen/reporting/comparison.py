@@ -67,11 +67,12 @@ def _curves(measures: Mapping[str, Measures]) -> Iterator[Figure]:
     lines = [c.line(label, series) for series, (label, c) in enumerate(found.items())]
     last = max(c.timesteps for c in found.values())
     if len({(c.reference, c.best) for c in found.values()}) == 1:
-        levels = [course.level(course.reference, 1, last, len(found))]
+        levels = course.levels(course.reference, 1, last, len(found))
     else:
         levels = [
-            c.level(f"{label}, {c.reference}", 1, last, series)
+            level
             for series, (label, c) in enumerate(found.items())
+            for level in c.levels(f"{label}, {c.reference}", 1, last, series)
         ]
     title = f"{course.kind.capitalize()} against time steps"
     caption = f"Read out after each step, over {next(iter(measures.values())).observer.done:,} examples."
@@ -94,7 +95,10 @@ def _curves(measures: Mapping[str, Measures]) -> Iterator[Figure]:
 def _layers_table(networks: Mapping[str, Network], measures: Mapping[str, Measures]) -> Table:
     """Each population of both, and what differs in it."""
     costs = {label: {row.name: row for row in m.cost.populations} for label, m in measures.items()}
-    agreements = {label: {row.name: row for row in m.verification.layers} for label, m in measures.items()}
+    agreements = {
+        label: {row.name: row for row in m.verification.layers} if m.verification else {}
+        for label, m in measures.items()
+    }
     names = dict.fromkeys(p.name for network in networks.values() for p in network.populations)
     both = Markup("{}<br>{}")  # the first network's above the second's
     rows = []

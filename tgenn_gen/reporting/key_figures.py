@@ -36,20 +36,21 @@ def _scores(measures: Measures, network: Network) -> Iterator[Key]:
     if evaluation is None:
         return
     name, found = next(iter(evaluation.outputs.items()))
-    ann = evaluation.relu_outputs[name] if measures.ann is None else measures.ann[name]
+    ann = (measures.ann or evaluation.relu_outputs).get(name)
     reference = "with ReLUs in place of spiking neurons" if measures.ann is None else "the Keras model"
     steps, n = evaluation.timesteps, evaluation.n
     if "accuracy" not in found:
-        error, best = found["mean_squared_error"], ann["mean_squared_error"]
-        meaning = f"of {name} on {n:,} examples after {steps} time steps; {reference}: {best:.4g}."
+        error = found["mean_squared_error"]
+        beside = f"; {reference}: {ann['mean_squared_error']:.4g}" if ann else ""
+        meaning = f"of {name} on {n:,} examples after {steps} time steps{beside}."
         yield Key("mean squared error", f"{error:.4g}", meaning)
         return
-    accuracy, best = found["accuracy"], ann["accuracy"]
+    accuracy, beside = found["accuracy"], f"; {reference}: {percent(ann['accuracy'])}" if ann else ""
     whole, what = are_examples(found), f"{n:,} examples"
     certain = f" ({CONFIDENCE} interval: {interval(accuracy, n)})" if whole else ""
     if not whole:
         what = f"the {'labels' if 'exact_match' in found else 'positions'} of {what}"
-    meaning = f"of {what} are right after {steps} time steps{certain}; {reference}: {percent(best)}."
+    meaning = f"of {what} are right after {steps} time steps{certain}{beside}."
     yield Key("accuracy", percent(accuracy), meaning)
     latency = network.latency(steps)
     if network.few_spike:
@@ -75,6 +76,8 @@ def _scores(measures: Measures, network: Network) -> Iterator[Key]:
 
 def _agreement(measures: Measures) -> Iterator[Key]:
     verification = measures.verification
+    if verification is None:
+        return
     layer = verification.first_departure
     if layer is None:
         worst = max(verification.layers, key=lambda found: found.relative_error)
@@ -104,11 +107,12 @@ def _activity(measures: Measures) -> Iterator[Key]:
 
 def _cost(measures: Measures) -> Iterator[Key]:
     total = measures.cost.total
-    ratio = (total.effective_acs + total.effective_macs) / total.ann_macs if total.ann_macs else 0
-    meaning = (
-        f"additions (ACs) per example, and {round(total.effective_macs):,} MACs for the input. The ANN needs "
-        f"{total.ann_macs:,} MACs: the network has {ratio:.2g} times as many operations."
-    )
+    meaning = f"additions (ACs) per example, and {round(total.effective_macs):,} MACs for the input."
+    if total.ann_macs is not None:
+        ratio = (total.effective_acs + total.effective_macs) / total.ann_macs if total.ann_macs else 0
+        meaning += (
+            f" The ANN needs {total.ann_macs:,} MACs: the network has {ratio:.2g} times as many operations."
+        )
     yield Key("synaptic operations", f"{round(total.effective_acs):,}", meaning)
     energy = measures.cost.energy()[0]
     ann = "" if energy.ann_joules is None else f"; the ANN: {joules(energy.ann_joules)}"

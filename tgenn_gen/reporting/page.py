@@ -133,8 +133,6 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
             if numbers
         }
     parts: dict[str, Any] = {
-        "agreement": sections.agreement_table(measures.verification),
-        "verdict": verdict(measures.verification, network).replace("`", ""),
         "cost": sections.cost_table(measures.cost),
         "energy": sections.energy_table(measures.cost),
         "first_input": sections.input_picture(network, measures.examples, 0),
@@ -144,6 +142,9 @@ def _measured_parts(network: Network, measures: Measures) -> dict[str, Any]:
         "examples_title": f"{' and '.join(chosen)} examples".capitalize(),
         "examples": [*chosen.values()],
     }
+    if measures.verification is not None:
+        parts["agreement"] = sections.agreement_table(measures.verification)
+        parts["verdict"] = verdict(measures.verification, network).replace("`", "")
     if evaluation is not None:
         parts["curves"] = [*accuracy.accuracy_figures(evaluation, ann, observer)]
         parts["scores"] = accuracy.score_table(evaluation, ann)

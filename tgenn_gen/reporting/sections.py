@@ -133,7 +133,7 @@ def cost_table(cost: Cost) -> Table:
     for row in (*cost.populations, cost.total):
         sparsity = "" if row.activation_sparsity is None else percent(row.activation_sparsity)
         counts = row.spikes, row.effective_acs, row.effective_macs, row.dense, row.ann_macs
-        cells = (*(Cell(f"{round(v):,}") for v in counts), Cell(sparsity))
+        cells = (*(Cell("" if v is None else f"{round(v):,}") for v in counts), Cell(sparsity))
         rows.append(Row(row.name, cells))
     columns = ("spikes", "effective ACs", "effective MACs", "dense", "the ANN's MACs", "activation sparsity")
     return Table("Operations per example", "population", columns, tuple(rows))

@@ -1365,6 +1365,15 @@ public:
     /*! GeNN 5.4 cannot compile TOEPLITZ synapses that read a variable of their source for a GPU. */
     bool signedToeplitz() const { return toeplitz() && onCPU(); }
 
+    //! Declares that synapses have a delay
+    void late(GeNN::ModelSpec &model, const std::string &synapses)
+    {
+        for(const std::string param : {"timesteps", "delay"}) {
+            model.findSynapseGroup(synapses)->setWUParamDynamic(param);  // as in add
+        }
+        m_Late.push_back(synapses);
+    }
+
     //! Sets the weights of synapses: one per synapse, or the kernel that they share
     template<typename Values>
     void setWeights(GeNN::ModelSpec &model, const std::string &synapses, const Values &values)
@@ -1611,9 +1620,8 @@ private:
                 if(step == begin % timesteps() && first >= 0 && first < total) {
                     const size_t count = static_cast<size_t>(std::min(batch, total - first));
                     const GeNN::NeuronGroup &neurons = *model.findNeuronGroup(p.group);
-                    if(neurons.getParams().count("fresh") > 0 && part == 0) {
-                        const double fresh = (first == 0) ? 1.0 : 0.0;
-                        runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(fresh));
+                    if(m_Stream && part == 0 && first > 0) {
+                        continueStream(model, runtime, neurons);
                     }
                     if(p.stream >= 0 && part == 0) {
                         setKeys(p, *runtime.getArray(neurons, "key"), static_cast<size_t>(first));
@@ -1624,6 +1632,20 @@ private:
                         setCurrents(constant, current(p, size, static_cast<size_t>(first), count, part, parts));
                     }
                 }
+            }
+        }
+    }
+
+    //! Lets a population keep V where it begins with another example, and hear late spikes of the last one
+    void continueStream(const GeNN::ModelSpec &model, GeNN::Runtime::Runtime &runtime, const GeNN::NeuronGroup &neurons)
+    {
+        if(neurons.getParams().count("fresh") > 0) {
+            runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(0.0));
+        }
+        for(const std::string &name : m_Late) {
+            const GeNN::SynapseGroup &synapses = *model.findSynapseGroup(name);
+            if(synapses.getTrgNeuronGroup()->getName() == neurons.getName()) {
+                runtime.setDynamicParamValue(synapses, "delay", GeNN::Type::NumericValue(0));
             }
         }
     }
@@ -1768,6 +1790,7 @@ private:
     std::vector<Input> m_Inputs;
     std::map<std::string, std::pair<float, float>> m_DataRanges;
     std::vector<Population> m_Populations;
+    std::vector<std::string> m_Late;  // synapses with a delay
     std::vector<Values> m_Kernels, m_Synapses, m_Variables;
     std::vector<Output> m_Outputs;
     std::map<std::string, Read> m_Reads;

@@ -35,6 +35,9 @@ except ImportError as error:
 __all__ = ["GeNNModel", "backend_modules", "build_and_load", "build_folder", "pygenn", "values_of"]
 
 
+LATE = ("timesteps", "depth", "delay")  # parameters of synapses with a delay
+
+
 class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
     """A pygenn.GeNNModel whose code does not contain the values of neurons' parameters.
 
@@ -67,6 +70,45 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
             group.set_param_dynamic(name)
         self.parameters[pop_name] = dynamic
         return group
+
+    def add_synapse_population(self, *arguments: Any, **options: Any) -> Any:
+        synapses = super().add_synapse_population(*arguments, **options)
+        for name in LATE if is_late(synapses) else ():
+            synapses.set_wu_param_dynamic(name)
+        return synapses
+
+    def set_timesteps(self, timesteps: int) -> None:
+        """Set the number of time steps per example, in all that has a clock."""
+        for group in self.neuron_populations.values():
+            if "timesteps" in group.params:
+                group.set_dynamic_param_value("timesteps", timesteps)
+        for synapses in filter(is_late, self.synapse_populations.values()):
+            depth = int(synapses.trg.params["depth"].value)
+            for name, value in zip(LATE, (timesteps, depth, delay_of(synapses))):
+                synapses.set_dynamic_param_value(name, value)
+
+    def begin_example(self, group: Any, number: int) -> None:
+        """Before a population's local step 0 in an example of a stream: V starts anew in the first one alone.
+
+        Only there, spikes of an earlier example are ignored.
+        """
+        if "fresh" in group.params:
+            group.set_dynamic_param_value("fresh", float(number == 0))
+        for synapses in filter(is_late, self.synapse_populations.values()):
+            if synapses.trg is group:
+                synapses.set_dynamic_param_value("delay", 0 if number else delay_of(synapses))
+
+
+def delay_of(synapses: Any) -> int:
+    """The delay of late synapses in local steps."""
+    source, depth = (int(g.params["depth"].value) for g in (synapses.src, synapses.trg))
+    # a spike takes 1 step and the axonal delay; depth - source steps bring it to the same local step
+    return int(synapses.axonal_delay_steps) + 1 - (depth - source)
+
+
+def is_late(synapses: Any) -> bool:
+    """Whether synapses have a delay."""
+    return {*LATE} <= {param.name for param in synapses.wu_initialiser.snippet.get_params()}
 
 
 def has_current(sim_code: str) -> bool:

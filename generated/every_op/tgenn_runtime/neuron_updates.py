@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 MAX_STEPS = 100_000  # the schema has the same limit
+LONGEST_PART = 64  # steps that are simulated at a time
 MAX_FEW_SPIKE_STEPS = 16  # 2^16 levels: their sums are still exact in float32
 BLOCK = 2**15  # neurons that are updated for all steps at a time: their state fits the processor's cache
 
@@ -289,9 +290,9 @@ def step_weights(timesteps: int, few_spike: bool) -> np.ndarray:
     return few_spike_weights(timesteps) if few_spike else rate_weights(timesteps)
 
 
-def time_blocks(timesteps: int) -> list[int]:
-    """The lengths of the parts in which an example is simulated: 64 steps each, then the rest.
+def time_blocks(timesteps: int, longest: int = LONGEST_PART) -> list[int]:
+    """The lengths of the parts in which an example is simulated: `longest` steps each, then the rest.
 
     So memory does not depend on timesteps. Few-spike networks, which need all steps at once, have at most 16.
     """
-    return [min(64, timesteps - start) for start in range(0, timesteps, 64)]
+    return [min(longest, timesteps - start) for start in range(0, timesteps, longest)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from .data import Examples, count_of
 from .messages import RunError
-from .neuron_updates import time_blocks
+from .neuron_updates import LONGEST_PART, time_blocks
 from .numpy_batch import Batch, SpikeCounts, spike_counts
 from .recording import Recording
 from .results import Result
@@ -43,6 +43,8 @@ class NumpyNetwork(RunnableNetwork):
 
     default_timesteps  time steps per example in network.yaml
     largest      the largest number of elements of an input or of the current of a population
+    longest_part  the most time steps at a time: the smallest delay of connections through which spikes come
+                 back, if there are any
     timesteps    time steps per example
     batch_size   examples at a time; by default as many as the processor's cache suits
     seed         seed of random numbers, if the network uses any
@@ -60,6 +62,7 @@ class NumpyNetwork(RunnableNetwork):
         largest: int,
         few_spike: bool = False,
         reset: str = "example",
+        longest_part: int = LONGEST_PART,
         timesteps: int | None = None,
         batch_size: int | None = None,
         seed: int = 0,
@@ -69,6 +72,8 @@ class NumpyNetwork(RunnableNetwork):
         if batch_size is not None and batch_size < 1:
             raise RunError(f"{batch_size}: expected at least 1", option="batch_size")
         self.populations, self.largest, self.batch_size = populations, largest, batch_size
+        self.longest_part = longest_part
+        self._no_spikes: dict[str, np.ndarray] = {}
         self._read: dict[str, ReadFunction] = {}
         self._loaded: dict[str, np.ndarray] = {}
         self._loading = Lock()
@@ -94,6 +99,13 @@ class NumpyNetwork(RunnableNetwork):
         self.outputs[name] = {"shape": shape, "start": start, "activation": activation}
         self._read[name], self.readouts[name] = read, readout
 
+    def keep(self, name: str, shape: tuple[int, ...], steps: int, signed: bool = False) -> None:
+        """Declare the largest delay with which the spikes of a population are read (Batch.past).
+
+        signed: whether its spikes have a sign.
+        """
+        self._no_spikes[name] = np.zeros((steps, 1, *shape), np.int8 if signed else bool)
+
     def weights(self, file: str, shape: tuple[int, ...]) -> np.ndarray:
         with self._loading:
             if file not in self._loaded:
@@ -103,9 +115,9 @@ class NumpyNetwork(RunnableNetwork):
     def parts(self, timesteps: int) -> list[int]:
         """The lengths of the parts of an example's time steps that are simulated one after the other.
 
-        In a part no input changes.
+        In a part no input changes, and no spikes come back.
         """
-        return time_blocks(timesteps // self.frames) * self.frames
+        return time_blocks(timesteps // self.frames, self.longest_part) * self.frames
 
     def prepare(self, examples: int, recording: Recording) -> None:
         pass  # the names of the populations are known only after the first part of a batch
@@ -194,6 +206,7 @@ class NumpyNetwork(RunnableNetwork):
             timesteps=timesteps,
             settings=self.settings,
             few_spike=self.few_spike,
+            no_spikes=self._no_spikes,
             outputs=[*self.outputs],
             every_step=every_step,
             counts=recording.details,

@@ -23,7 +23,7 @@ SpikeCounts = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray]"]
 class Batch:
     """Simulates a batch of examples, population by population, and records what it is asked for.
 
-    The function `populations` is called for each part of the time steps (neuron_updates.time_blocks).
+    The function `populations` is called for each part of the time steps (NumpyNetwork.parts).
 
     read_weights  a function of a weight file and its shape
     examples      {input: float32 (batch, *shape), or (batch, frames, *shape)}
@@ -32,6 +32,8 @@ class Batch:
     timesteps     of an example
     settings      parameters of neurons that the user set
     few_spike     whether spikes are in the few-spike code: then all time steps are one part
+    no_spikes     {population: (steps, 1, *shape), zeros of its spikes' type}: of how many steps `past` needs
+                  what it emitted
     outputs       the names of the output populations
     every_step    whether outputs are wanted after each step; where V or I is recorded, they are there too
     counts        whether spikes are counted
@@ -52,6 +54,7 @@ class Batch:
         timesteps: int,
         settings: NeuronSettings,
         few_spike: bool,
+        no_spikes: Mapping[str, np.ndarray],
         outputs: Sequence[str],
         every_step: bool,
         counts: bool,
@@ -89,6 +92,10 @@ class Batch:
                 self.neurons[name] = kept
         self._frames, self._timesteps = frames, timesteps
         self.first = self.steps = 0  # the first step of the present part, and how many it has
+        # {population: the steps it has run, and what it emitted in the last of them, (steps, batch, *shape)}
+        self._past = {name: (0, np.repeat(zeros, len(numbers), axis=1)) for name, zeros in no_spikes.items()}
+        if before is not None:
+            self._past = {name: (0, before.last(name, len(zeros))) for name, zeros in no_spikes.items()}
 
     # What reference.py calls.
 
@@ -122,6 +129,16 @@ class Batch:
         if constant:
             return np.repeat(source, self.steps, axis=0) if self.every_step else source * self.steps
         return source if self.every_step else source.sum(axis=0, keepdims=True, dtype=np.float32)
+
+    def past(self, name: str, delay: int) -> np.ndarray:
+        """What a population, or an input that spikes, emitted `delay` steps earlier: (steps, batch, *shape).
+
+        For steps before the example began: no spikes. It need not have run the present part, where that is
+        not longer than the delay: so spikes can come back from a later population, or from itself.
+        """
+        ended, emitted = self._past[name]
+        first = len(emitted) - (ended - self.first) - delay
+        return emitted[first : first + self.steps]
 
     def population(
         self,
@@ -174,6 +191,9 @@ class Batch:
             self.membrane_updates[name] = first + counts.sum(axis=1, dtype=np.int64)
         if name in self._outputs:
             self.emitted.setdefault(name, []).append(self._spikes_of(emitted))
+        if name in self._past:
+            ended, before = self._past[name]
+            self._past[name] = ended + self.steps, np.concatenate([before, emitted])
         return emitted
 
     def keys(self, stream: int) -> np.ndarray:
@@ -187,13 +207,18 @@ class Batch:
     # The rest is for the network.
 
     def begin(self, steps: int) -> None:
-        """Begin the next part, of so many time steps."""
+        """Begin the next part, of so many time steps. What no delay reaches any more is forgotten."""
+        self._past = {name: (ended, past[self.steps :]) for name, (ended, past) in self._past.items()}
         self.first, self.steps = self.first + self.steps, steps
 
     def begin_with(self, examples: Examples) -> None:
         """Begin the next time step, in which the inputs show these examples or frames."""
         self._examples, self._frames = examples, dict.fromkeys(examples, 1)
         self.begin(1)
+
+    def last(self, name: str, steps: int) -> np.ndarray:
+        """What a population emitted in the last steps, (steps, batch, *shape)."""
+        return self._past[name][1][-steps:]
 
     @property
     def size(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,16 @@ from typing import Any
 import numpy as np
 
 from .data import Examples, count_of, frames_of
-from .genn_building import GeNNModel, backend_modules, build_and_load, build_folder, pygenn, values_of
+from .genn_building import (
+    LATE,
+    GeNNModel,
+    backend_modules,
+    build_and_load,
+    build_folder,
+    is_late,
+    pygenn,
+    values_of,
+)
 from .messages import RunError
 from .random_numbers import random_keys
 from .recording import Recording
@@ -107,6 +116,11 @@ class GeNNNetwork(RunnableNetwork):
         depth: the number of synapses between the input and the population.
         """
         return {"timesteps": self._default_timesteps, "depth": depth}
+
+    @property
+    def late(self) -> dict[str, int]:
+        """The parameters of synapses with a delay; their values follow from depths and axonal_delay_steps."""
+        return dict.fromkeys(LATE, 1)
 
     def rename(self, group: Any, name: str) -> None:
         """Set the name of a population in results, if it is not a valid name in GeNN."""
@@ -230,10 +244,11 @@ class GeNNNetwork(RunnableNetwork):
             if kernel is not None and kernel.init_values is None:
                 raise RunError(f"{synapses.name}: has no weights: call net.set_kernel after adding it")
             delay = synapses.axonal_delay_steps // (self.timesteps if self.few_spike else 1)
-            depth = self._begin(synapses.src, 1) + 1 + delay
-            if self._begin(synapses.trg, 1) != depth:
-                found = self._begin(synapses.trg, 1)
-                raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {depth}")
+            depth, found = self._begin(synapses.src, 1) + 1 + delay, self._begin(synapses.trg, 1)
+            late = is_late(synapses)
+            if (found >= depth) if late else (found != depth):
+                expected = f"{'less than ' if late else ''}{depth}"
+                raise RunError(f"{synapses.name}: {synapses.trg.name} has depth {found}, expected {expected}")
         for name, variable in self._reads.items():
             if f"last_{variable}" not in self.populations[name].vars:
                 raise RunError(f"{name}: has no variable last_{variable}: an output needs it")
@@ -255,7 +270,7 @@ class GeNNNetwork(RunnableNetwork):
         if count_of(examples) != self.batch_size:
             raise RunError(f"{count_of(examples)} examples in a step, expected {self.batch_size}")
         if self._step == 0:
-            self._set_timesteps(self.timesteps)
+            self.model.set_timesteps(self.timesteps)
             latest = max((self._begin(d.group, self.timesteps) for d in self._driven), default=0)
             self._shown = deque(maxlen=latest + 1)
         self._shown.appendleft(examples)
@@ -265,10 +280,10 @@ class GeNNNetwork(RunnableNetwork):
             if local == 0 and example >= 0:
                 first = example * self.batch_size
                 self._set_keys(group, stream, np.arange(first, first + self.batch_size))
-        for group in self._fresh:
+        for group in self._streaming:
             example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
             if local == 0 and example >= 0:
-                self._set_fresh(group, example)
+                self.model.begin_example(group, example)
         for driven in self._driven:
             ago = self._begin(driven.group, self.timesteps)
             if ago < len(self._shown):
@@ -305,7 +320,7 @@ class GeNNNetwork(RunnableNetwork):
         if self.reset == "never" and self.batch_size != 1:
             message = f"{self.batch_size}: expected 1, because the examples are a stream"
             raise RunError(message, option="batch_size")
-        self._set_timesteps(timesteps)
+        self.model.set_timesteps(timesteps)
         self._step = 0
         groups = self.populations
         spiking, signed = self._with("spike_count"), self._with("net_count")
@@ -364,9 +379,9 @@ class GeNNNetwork(RunnableNetwork):
         for group, stream in self._streams:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
             starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
-        for group in self._fresh:
+        for group in self._streaming:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
-            starts[step].append((ago, partial(self._set_fresh, group)))
+            starts[step].append((ago, partial(self.model.begin_example, group)))
         for driven in self._driven:
             currents, frames = self._currents(driven, examples), self._frames(driven)
             for frame in range(frames):
@@ -435,11 +450,6 @@ class GeNNNetwork(RunnableNetwork):
         """The populations that have this variable."""
         return [name for name, group in self.populations.items() if variable in group.vars]
 
-    def _set_timesteps(self, timesteps: int) -> None:
-        for group in self.populations.values():
-            if "timesteps" in group.params:
-                group.set_dynamic_param_value("timesteps", timesteps)
-
     def _begin(self, group: Any, timesteps: int) -> int:
         """The global step at which a population is at its local step 0."""
         return int(group.params["depth"].value) * (timesteps if self.few_spike else 1)
@@ -451,13 +461,9 @@ class GeNNNetwork(RunnableNetwork):
         return self._begin(group, timesteps) + late
 
     @property
-    def _fresh(self) -> list[Any]:
-        """The populations that keep V from an example to the next."""
-        return [group for group in self.populations.values() if "fresh" in group.params]
-
-    def _set_fresh(self, group: Any, example: int) -> None:
-        """Let V start anew with the first example of a stream."""
-        group.set_dynamic_param_value("fresh", float(example == 0))
+    def _streaming(self) -> Iterable[Any]:
+        """The populations, if they keep their state from an example to the next."""
+        return self.populations.values() if self.reset == "never" else ()
 
     def _set_keys_of_batch(self, group: Any, stream: int, numbers: range, batch: int) -> None:
         shown = numbers[batch * self.batch_size : (batch + 1) * self.batch_size]

@@ -35,8 +35,8 @@ def create_neuron_model(name, params, vars, **code):  # GeNN's name
     )
 
 
-def create_weight_update_model(name, **code):
-    return name
+def create_weight_update_model(name, params=(), **code):
+    return [SimpleNamespace(name=param) for param, _ in params]
 
 
 def create_var_ref(group, variable):
@@ -59,8 +59,8 @@ def init_postsynaptic(name):
     return name
 
 
-def init_weight_update(name, params, variables, pre_var_refs=None):
-    return name
+def init_weight_update(model, params, variables, pre_var_refs=None):
+    return [] if model == "StaticPulse" else model
 
 
 def init_sparse_connectivity(snippet):
@@ -232,6 +232,10 @@ class GeNNModel:
         synapses = SimpleNamespace(
             name=name, src=source, trg=target, matrix=self.matrices[name], axonal_delay_steps=0
         )
+        synapses.params = {}  # GeNN has them, but for Python only their names
+        synapses.wu_initialiser = SimpleNamespace(snippet=SimpleNamespace(get_params=lambda: weights))
+        synapses.set_wu_param_dynamic = lambda name: synapses.params.update({name: None})
+        synapses.set_dynamic_param_value = lambda name, value: synapses.params.update({name: value})
         synapses.vars = {"g": SimpleNamespace(extra_global_params={"kernel": kernel})}
         self.synapse_populations[name] = synapses
         return synapses
@@ -248,7 +252,10 @@ class GeNNModel:
         groups = self.neuron_populations.values()
         currents = {g.name: np.zeros((self.batch_size, g.num_neurons), np.float32) for g in groups}
         for s in self.synapse_populations.values():
-            if len(s.src.history) > s.axonal_delay_steps:
+            p, arrive = s.params, len(s.src.history) > s.axonal_delay_steps
+            if p:
+                arrive &= (self.timestep + p["depth"] * (p["timesteps"] - 1)) % p["timesteps"] >= p["delay"]
+            if arrive:
                 currents[s.trg.name] += s.src.history[-1 - s.axonal_delay_steps] @ s.matrix
         for group in groups:
             group.step(self.timestep, currents[group.name])
