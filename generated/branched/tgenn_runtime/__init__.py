@@ -27,6 +27,7 @@ A module imports only those above it:
     numpy_batch        a batch of examples in NumPy
     numpy_network      a network in NumPy: reference.py
     genn_building      builds GeNN models
+    genn_driving       currents and random keys of examples, on GeNN
     genn_network       a network on GeNN: simulate.py
     mpi_ranks          the processes that share a run: MPI's ranks, and the cores for them
     genn_jobs          simulates examples in several processes

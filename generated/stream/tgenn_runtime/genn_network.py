@@ -12,14 +12,13 @@ from __future__ import annotations
 import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from .data import Examples, count_of, frames_of
+from .data import Examples, count_of
 from .genn_building import (
     LATE,
     GeNNModel,
@@ -30,8 +29,8 @@ from .genn_building import (
     pygenn,
     values_of,
 )
+from .genn_driving import DrawingPopulation, DrivenPopulation
 from .messages import RunError
-from .random_numbers import random_keys
 from .recording import Recording
 from .results import Result
 from .runnable_network import ReadoutFunction, RunnableNetwork, require_recordable
@@ -101,8 +100,8 @@ class GeNNNetwork(RunnableNetwork):
         self.model.dt = dt
         self._default_timesteps = default_timesteps
         self._names: dict[str, str] = {}
-        self._driven: list[_Driven] = []
-        self._streams: list[tuple[Any, int]] = []
+        self._driven: list[DrivenPopulation] = []
+        self._drawing: list[DrawingPopulation] = []
         self._reads: dict[str, str] = {}
         self._step = 0
         self._shown: deque[Examples] = deque()
@@ -129,14 +128,13 @@ class GeNNNetwork(RunnableNetwork):
     def inject(self, group: Any, current: Callable[..., np.ndarray], *inputs: str) -> None:
         """Where a population begins with an example or a frame, set its I_const to current(of these inputs).
 
-        current: takes float64 arrays (batch, *input shape). Its result is rounded to float32 once, so that
-        the order of summation does not matter.
+        current: takes float64 arrays (batch, *input shape).
         """
-        self._driven.append(_Driven(group, current, inputs))
+        self._driven.append(DrivenPopulation(group, current, inputs))
 
     def draw(self, group: Any, stream: int) -> None:
         """At local step 0 of a population, set its random key. stream: its index in the network."""
-        self._streams.append((group, stream))
+        self._drawing.append(DrawingPopulation(group, stream))
 
     def shared(self, kernel: np.ndarray, matrix: str) -> Any:
         """The weights `g` of synapses that share a kernel. With SPARSE, set_kernel sets it later."""
@@ -275,11 +273,11 @@ class GeNNNetwork(RunnableNetwork):
             self._shown = deque(maxlen=latest + 1)
         self._shown.appendleft(examples)
         step, self._step = self._step, self._step + 1
-        for group, stream in self._streams:
-            example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
+        for drawing in self._drawing:
+            example, local = divmod(step - self._begin(drawing.group, self.timesteps), self.timesteps)
             if local == 0 and example >= 0:
                 first = example * self.batch_size
-                self._set_keys(group, stream, np.arange(first, first + self.batch_size))
+                drawing.set_keys(self.seed, np.arange(first, first + self.batch_size))
         for group in self._streaming:
             example, local = divmod(step - self._begin(group, self.timesteps), self.timesteps)
             if local == 0 and example >= 0:
@@ -376,46 +374,21 @@ class GeNNNetwork(RunnableNetwork):
         Pairs: how many windows after the first population, and a function of the batch's index.
         """
         starts: dict[int, list[tuple[int, Callable[[int], None]]]] = {step: [] for step in range(timesteps)}
-        for group, stream in self._streams:
-            ago, step = divmod(self._begin(group, timesteps), timesteps)
-            starts[step].append((ago, partial(self._set_keys_of_batch, group, stream, numbers)))
+        for drawing in self._drawing:
+            ago, step = divmod(self._begin(drawing.group, timesteps), timesteps)
+            set_keys = partial(drawing.set_keys_of_batch, self.seed, numbers, self.batch_size)
+            starts[step].append((ago, set_keys))
         for group in self._streaming:
             ago, step = divmod(self._begin(group, timesteps), timesteps)
             starts[step].append((ago, partial(self.model.begin_example, group)))
         for driven in self._driven:
-            currents, frames = self._currents(driven, examples), self._frames(driven)
+            currents = driven.currents_of_batches(examples, self.inputs, self.batch_size)
+            frames = driven.frames(self.inputs)
             for frame in range(frames):
                 begin = self._begin(driven.group, timesteps) + frame * timesteps // frames
                 ago, step = divmod(begin, timesteps)
                 starts[step].append((ago, partial(driven.show_next, currents)))
         return starts
-
-    def _frames(self, driven: _Driven) -> int:
-        """How many currents follow one another in an example."""
-        return frames_of({name: self.inputs[name] for name in driven.inputs})
-
-    def _currents(self, driven: _Driven, examples: Examples) -> Iterator[np.ndarray]:
-        """Yield the currents of each batch, of one frame after the other.
-
-        They are computed for many examples at once, which is faster.
-        """
-        frames = self._frames(driven)
-        given = sum(int(np.prod(self.inputs[name]["shape"])) for name in driven.inputs)
-        values = max(given, driven.group.num_neurons)
-        block = self.batch_size * max(1, 2**18 // (self.batch_size * values * frames))
-        for start in range(0, count_of(examples), block):
-            shown = self.shown(examples, start, start + block)
-            currents = [driven.currents(self._part(shown, frame, frames)) for frame in range(frames)]
-            for first in range(0, len(currents[0]), self.batch_size):
-                for current in currents:
-                    yield current[first : first + self.batch_size]
-
-    def _part(self, shown: Examples, part: int, parts: int) -> Examples:
-        """What the inputs show in one of so many equal parts of an example, (n, *shape)."""
-        frames = {name: self.inputs[name]["frames"] for name in shown}
-        return {
-            name: x[:, part * frames[name] // parts] if frames[name] > 1 else x for name, x in shown.items()
-        }
 
     def _result(
         self, course: _Arrays, trace: _Arrays, last: _Arrays, timesteps: int, recording: Recording
@@ -464,42 +437,6 @@ class GeNNNetwork(RunnableNetwork):
     def _streaming(self) -> Iterable[Any]:
         """The populations, if they keep their state from an example to the next."""
         return self.populations.values() if self.reset == "never" else ()
-
-    def _set_keys_of_batch(self, group: Any, stream: int, numbers: range, batch: int) -> None:
-        shown = numbers[batch * self.batch_size : (batch + 1) * self.batch_size]
-        self._set_keys(group, stream, np.resize(shown, self.batch_size))  # an incomplete batch is filled up
-
-    def _set_keys(self, group: Any, stream: int, numbers: np.ndarray) -> None:
-        """Set the random keys of examples with these numbers."""
-        keys = random_keys(self.seed, stream, numbers)
-        group.vars["key"].view[:] = keys.reshape(group.vars["key"].view.shape)
-        group.vars["key"].push_to_device()
-
-
-@dataclass(frozen=True)
-class _Driven:
-    """A population whose input current comes from the examples."""
-
-    group: Any
-    current: Callable[..., np.ndarray]
-    inputs: tuple[str, ...]
-
-    def currents(self, examples: Examples) -> np.ndarray:
-        """float32 (n, neurons)."""
-        current = self.current(*(examples[name].astype(np.float64) for name in self.inputs))
-        return current.reshape(len(current), -1).astype(np.float32)
-
-    def show(self, currents: np.ndarray) -> None:
-        """Set I_const; an incomplete batch is filled up with zeros."""
-        variable = self.group.vars["I_const"]
-        view = variable.current_view.reshape(-1, self.group.num_neurons)
-        view[: len(currents)] = currents
-        view[len(currents) :] = 0
-        variable.push_to_device()
-
-    def show_next(self, currents: Iterator[np.ndarray], batch: int) -> None:
-        """Set I_const to the currents of the next batch."""
-        self.show(next(currents))
 
 
 _Values = dict[tuple[str, str], list[np.ndarray]]  # by population and variable: (batch, neurons) each
