@@ -90,8 +90,8 @@ def examples(count: int) -> np.ndarray:
     return np.random.default_rng(3).integers(0, 17, (count, 28, 28, 1)).astype(np.float32) / 16
 
 
-def test_leaky_neurons_leak(changed, tmp_path):
-    net = changed("0.9 * V").build(timesteps=6)
+def test_a_bound_holds_v(changed, tmp_path):
+    net = changed("fmax(-0.5").build(timesteps=6)
     result = net.run(examples(2), record=["conv2d"], record_v=["conv2d"])
     v, spikes = result.v["conv2d"], result.spikes["conv2d"]
     kernel = np.load(tmp_path / "weights" / "conv2d.kernel.npy").astype(np.float64)
@@ -101,11 +101,11 @@ def test_leaky_neurons_leak(changed, tmp_path):
     current = current.astype(np.float32).reshape(2, -1)
     expected = np.full(current.shape, 0.5, np.float32)
     for step in range(6):
-        expected = np.float32(0.9) * expected + current
+        expected = np.maximum(np.float32(-0.5), expected + current)
         np.testing.assert_array_equal(spikes[:, step], expected >= 1)
         expected -= expected >= 1
         np.testing.assert_array_equal(v[:, step], expected)
-    assert spikes.any()
+    assert spikes.any() and (v == -0.5).any()
 
 
 def test_another_input_is_a_current_into_the_population(changed):
