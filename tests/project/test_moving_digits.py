@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,9 +18,12 @@ from moving_digits import (
     SIDE,
     STEP,
     THRESHOLD,
+    frames_of_digits,
     mean_frames,
     recordings,
 )
+
+from tgenn_gen import PRESETS, convert, evaluate
 
 DATA = data_file("mnist.npz")
 STEPS = len(MOVES)
@@ -115,3 +119,24 @@ def test_a_network_learns_the_digits_from_their_mean_frames(name):
     accuracy = (model.predict(means, verbose=0).argmax(axis=1) == y[:1000]).mean()
     print(f"{name}: {accuracy:.1%}")
     assert accuracy > 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.keras
+@pytest.mark.data
+@pytest.mark.skipif(DATA is None, reason="no mnist.npz in $TGENN_DATA or ~/.cache/tgenn-data")
+@pytest.mark.parametrize("name", MOVING_DIGITS)
+def test_a_network_on_the_events_themselves_is_nearly_as_good_as_the_ann_on_mean_frames(name):
+    pytest.importorskip("keras", reason="TensorFlow is not installed")
+    frames = MOVING_DIGITS[name]
+    digits, _ = images(DATA, "train")
+    x, y = images(DATA, "test")
+    calibration = frames_of_digits(digits[20_000:22_000, ..., 0], frames, seed=2)
+    shown, model = frames_of_digits(x[:1000, ..., 0], frames, seed=1), str(trained(name, DATA))
+    for steps in (frames, 2 * frames):
+        method = replace(PRESETS["low_latency"], timesteps=steps)
+        network = convert(model, calibration, method, frames=frames)
+        found = evaluate(network, shown, y[:1000])
+        accuracy = found.accuracy_per_step[-1]
+        print(f"{name}, {steps} steps: {accuracy:.1%}")
+        assert accuracy > 0.96
