@@ -236,7 +236,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<stem_to_stem_sparse>());
     }
     net.setWeights(model, "stem_to_stem", itself_kernel);
-    net.late(model, "stem_to_stem");
+    net.late(model, "stem_to_stem", stem_neurons);
 
     // signed: 4 x 5 x 2 neurons. ANN activation = 1.0 x spikes per step
     const Floats &now_kernel = net.weights("weights/now.kernel.npy", {2, 2, 3, 2});
@@ -262,7 +262,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<_signed_to_stem_sparse>());
     }
     net.setWeights(model, "_signed_to_stem", back_kernel);
-    net.late(model, "_signed_to_stem");
+    net.late(model, "_signed_to_stem", stem_neurons);
     // with both depths, local steps late: 3
     model.findSynapseGroup("_signed_to_stem")->setAxonalDelaySteps(1);
     // from stem: conv2d 2x2 same
@@ -293,7 +293,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<stem_to__signed_2_sparse>());
     }
     net.setWeights(model, "stem_to__signed_2", before_kernel);
-    net.late(model, "stem_to__signed_2");
+    net.late(model, "stem_to__signed_2", _signed_neurons);
     // with both depths, local steps late: 2
     model.findSynapseGroup("stem_to__signed_2")->setAxonalDelaySteps(2);
 
@@ -310,7 +310,7 @@ void modelDefinition(ModelSpec &model)
         "hidden_to_stem", SynapseMatrixType::DENSE, hidden_neurons, stem_neurons,
         initWeightUpdate<late_pulse>({ {"timesteps", net.timesteps()}, {"depth", 0}, {"delay", 4} }, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "hidden_to_stem", far_back_kernel);
-    net.late(model, "hidden_to_stem");
+    net.late(model, "hidden_to_stem", stem_neurons);
     // with both depths, local steps late: 4
     model.findSynapseGroup("hidden_to_stem")->setAxonalDelaySteps(1);
     // from signed: flatten, dense
@@ -323,7 +323,7 @@ void modelDefinition(ModelSpec &model)
         "hidden_to_hidden", SynapseMatrixType::DENSE, hidden_neurons, hidden_neurons,
         initWeightUpdate<late_pulse>({ {"timesteps", net.timesteps()}, {"depth", 2}, {"delay", 2} }, { {"g", uninitialisedVar()} }), deltaCurr);
     net.setWeights(model, "hidden_to_hidden", each_other_kernel);
-    net.late(model, "hidden_to_hidden");
+    net.late(model, "hidden_to_hidden", hidden_neurons);
     // with both depths, local steps late: 2
     model.findSynapseGroup("hidden_to_hidden")->setAxonalDelaySteps(1);
 
@@ -354,7 +354,7 @@ void modelDefinition(ModelSpec &model)
             initConnectivity<_signed_to_classes_sparse>());
     }
     net.setWeights(model, "_signed_to_classes", scaled(0.0625, mean_kernel));
-    net.late(model, "_signed_to_classes");
+    net.late(model, "_signed_to_classes", classes_neurons);
     // with both depths, local steps late: 1
     model.findSynapseGroup("_signed_to_classes")->setAxonalDelaySteps(2);
     net.output(classes_neurons, {5}, "V", [](const Floats &read) {
@@ -367,4 +367,4 @@ void simulate(const ModelSpec &model, Runtime::Runtime &runtime)
 {
     net.simulate(model, runtime);
 }
-// tgenn_gen: the sha256 of all lines above is 266fafc0a6bae9075811e76d03f24565c5f311b0c7e83d9f60da9a7e77f57c18
+// tgenn_gen: the sha256 of all lines above is 901b293d30274d5980bfaaf9c2fd62392d84c4f6ca15ed793f04b36a1faca084

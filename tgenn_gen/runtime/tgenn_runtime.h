@@ -1366,12 +1366,12 @@ public:
     bool signedToeplitz() const { return toeplitz() && onCPU(); }
 
     //! Declares that synapses have a delay
-    void late(GeNN::ModelSpec &model, const std::string &synapses)
+    void late(GeNN::ModelSpec &model, const std::string &synapses, const GeNN::NeuronGroup *target)
     {
         for(const std::string param : {"timesteps", "delay"}) {
             model.findSynapseGroup(synapses)->setWUParamDynamic(param);  // as in add
         }
-        m_Late.push_back(synapses);
+        m_Late.emplace_back(synapses, target->getName());
     }
 
     //! Sets the weights of synapses: one per synapse, or the kernel that they share
@@ -1642,10 +1642,9 @@ private:
         if(neurons.getParams().count("fresh") > 0) {
             runtime.setDynamicParamValue(neurons, "fresh", GeNN::Type::NumericValue(0.0));
         }
-        for(const std::string &name : m_Late) {
-            const GeNN::SynapseGroup &synapses = *model.findSynapseGroup(name);
-            if(synapses.getTrgNeuronGroup()->getName() == neurons.getName()) {
-                runtime.setDynamicParamValue(synapses, "delay", GeNN::Type::NumericValue(0));
+        for(const auto &[synapses, target] : m_Late) {
+            if(target == neurons.getName()) {
+                runtime.setDynamicParamValue(*model.findSynapseGroup(synapses), "delay", GeNN::Type::NumericValue(0));
             }
         }
     }
@@ -1790,7 +1789,7 @@ private:
     std::vector<Input> m_Inputs;
     std::map<std::string, std::pair<float, float>> m_DataRanges;
     std::vector<Population> m_Populations;
-    std::vector<std::string> m_Late;  // synapses with a delay
+    std::vector<std::pair<std::string, std::string>> m_Late;  // synapses with a delay, and their target
     std::vector<Values> m_Kernels, m_Synapses, m_Variables;
     std::vector<Output> m_Outputs;
     std::map<std::string, Read> m_Reads;
