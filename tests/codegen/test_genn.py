@@ -12,6 +12,7 @@ from sample_networks import (
     dyadic_examples,
     every_op,
     examples_for,
+    leaky_pair,
     of_all_kinds,
     pooled_dense,
     recurrent,
@@ -131,6 +132,23 @@ def test_an_example_gives_the_same_result_whatever_comes_before_it(project):
         np.testing.assert_array_equal(array[3:], others[name][3:], err_msg=name)
         if not draws:
             np.testing.assert_array_equal(array, backward[name][::-1], err_msg=name)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8])
+def test_leaky_neurons_that_drive_each_other_spike_as_in_numpy_whatever_the_frames(tmp_path, frames):
+    network = leaky_pair(frames)
+    x = examples_for(network, EXAMPLES)
+    folder = written(network, tmp_path / "n", **x, **targets_for(network, EXAMPLES))
+    for steps in (8, 16):
+        on_genn, in_numpy = (
+            results(folder / script, folder / "data.npz", "--timesteps", steps)
+            for script in ("simulate.py", "reference.py")
+        )
+        assert_equal_arrays(on_genn[1], in_numpy[1])
+        for name in ("excited", "inhibiting"):
+            assert in_numpy[1][f"spike_counts/{name}"].any(axis=1).all(), "a silent population shows nothing"
+        engine = simulate(network, x, timesteps=steps)
+        np.testing.assert_array_equal(engine.spike_counts["excited"], in_numpy[1]["spike_counts/excited"])
 
 
 @pytest.mark.slow

@@ -21,9 +21,11 @@ from cpp_models import arrays, build, run_again
 from golden import golden_networks
 from sample_networks import (
     examples_for,
+    leaky_pair,
     of_all_kinds,
     recurrent_maximum,
     small_cnn,
+    streams,
     targets_for,
     with_frames,
 )
@@ -40,6 +42,8 @@ NETWORKS = {
     **{name: of_all_kinds()[name] for name in ("poisson", "few_spike_maximum")},
     # inputs that change at unequal times, and draw random numbers
     "frames_of_poisson": with_frames()["frames_of_poisson"],
+    "leaky_pair": leaky_pair(2),
+    "stream_of_recurrent": streams()["stream_of_recurrent"],
     "recurrent_maximum": recurrent_maximum(),
 }
 

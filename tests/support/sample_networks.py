@@ -650,6 +650,45 @@ def recurrent() -> Network:
     )
 
 
+def leaky_pair(frames: int) -> Network:
+    """Leaky neurons with refractory times and a synaptic current that drive each other, shown frames."""
+    w = Weights(13)
+    excited = LeakyIntegrateAndFireNeuron(tau=8.0, refractory=2.0, integration="euler", v_init=0.5)
+    inhibiting = LeakyIntegrateAndFireNeuron(
+        tau=4.0, reset="to_rest", v_rest=0.25, refractory=1.0, tau_syn=2.0, integration="euler"
+    )
+    return Network(
+        "leaky_pair",
+        (Input("x", (6,), ConstantCurrentInput(), frames=frames),),
+        (
+            Population(
+                "excited",
+                (12,),
+                excited,
+                (
+                    Connection("x", (Dense(w("in", 6, 12, low=-2, high=12)),)),
+                    Connection("inhibiting", (Dense(w("back", 5, 12, low=-12, high=0)),), 2),
+                ),
+                bias=w("excited.bias", 12, low=0),
+            ),
+            Population(
+                "inhibiting",
+                (5,),
+                inhibiting,
+                (
+                    Connection("excited", (Dense(w("forth", 12, 5, low=-2, high=10)),)),
+                    Connection("inhibiting", (Dense(w("each_other", 5, 5, low=-6, high=3)),), 1),
+                ),
+            ),
+            Population(
+                "classes", (3,), IntegrateNeuron(), (Connection("excited", (Dense(w("classes", 12, 3)),)),)
+            ),
+        ),
+        (Output("classes", "membrane"),),
+        Simulation(1.0, 8),
+    )
+
+
 def recurrent_maximum() -> Network:
     """Delays of an input that spikes and of maxima; a population that only a recurrent connection drives."""
     w, neuron = Weights(12), IntegrateAndFireNeuron()

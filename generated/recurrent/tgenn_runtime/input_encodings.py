@@ -55,9 +55,9 @@ def input_problem(x: np.ndarray, low: float, high: float, binary: bool) -> str:
 
 def values_problem(examples: Examples, inputs: Table) -> str:
     """Why the inputs' encodings cannot take these examples; "" if they can. Checks parts, to save memory."""
-    total = count_of(examples)
-    for start in range(0, total, 1000):
-        for name, x in presented(examples, start, start + 1000, inputs).items():
+    total, size = count_of(examples), max(1, 1000 // max(entry["frames"] for entry in inputs.values()))
+    for start in range(0, total, size):
+        for name, x in presented(examples, start, start + size, inputs).items():
             if problem := input_problem(x, *inputs[name]["values"]):
                 return named(name, problem, inputs)
     return ""
