@@ -110,3 +110,26 @@ def test_an_export_for_frames_is_nearer_to_the_model_than_one_for_their_mean():
     assert errors[0] < 0.5 * errors[1]
     changes = " ".join(for_frames.provenance["changes"])
     assert "scales are multiplied by" in changes
+
+
+@pytest.mark.parametrize("normalize", ["none", "as_trained"])
+def test_scales_of_1_stay_where_biases_are_corrected(normalize):
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(16, activation="relu")])
+    x = np.zeros((90, 4, 6), np.float32)
+    x[:, 3] = 4 * np.random.default_rng(0).random((90, 6))
+    method = replace(PRESETS["plain"], normalize=normalize, corrections=("bias",), timesteps=8)
+    network = convert(model, x, method, frames=4, check=False)
+    assert all((p.scales == 1).all() for p in network.populations)
+
+
+def test_spike_norm_which_has_simulated_the_frames_needs_no_other_scales():
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(2)  # twice adjusted, the second layer would be silent
+    hidden = [keras.layers.Dense(64, activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.Input((20,)), *hidden, keras.layers.Dense(3)])
+    x = np.random.default_rng(0).poisson(0.15, (90, 4, 20)).astype(np.float32)
+    method = replace(PRESETS["plain"], normalize="spike_norm", corrections=(), timesteps=8)
+    network = convert(model, x, method, frames=4, check=False)
+    assert "scales are multiplied" not in " ".join(network.provenance["changes"])
+    assert all(counts.any() for counts in simulate(network, x).spike_counts.values())

@@ -545,3 +545,14 @@ def test_a_page_on_a_recurrent_network_has_all_but_the_ann(tmp_path):
     folders, data = (str(tmp_path / "a"), str(tmp_path / "b")), ("--data", str(tmp_path / "d.npz"))
     assert main(["report", *folders, *data, "--output", str(tmp_path / "two.html")]) == 0
     assert "nan" not in re.sub(r"<[^>]*>", " ", (tmp_path / "two.html").read_text()).lower().split()
+
+
+def test_a_page_on_a_stream_has_the_accuracy_of_evaluate(tmp_path):
+    network = small_cnn()
+    stream = replace(network, simulation=replace(network.simulation, reset="never"))
+    x, y = examples_for(stream, 7), np.arange(7) % 5
+    examples, timesteps = checked("report", stream, x, None, 0)
+    found = measured(stream, examples, {"classes": y}, timesteps)
+    assert found.evaluation.outputs == evaluate(stream, x, y).outputs
+    tgenn_gen.report(stream, tmp_path / "page.html", x, y)
+    assert "Accuracy against time steps" in (tmp_path / "page.html").read_text()

@@ -86,6 +86,20 @@ def test_each_run_on_genn_begins_a_new_stream(tmp_path):
         np.testing.assert_array_equal(counts, second.spike_counts[name])
 
 
+@pytest.mark.genn
+@pytest.mark.parametrize("timesteps", [3, 1])
+def test_spikes_from_before_a_stream_are_ignored_in_all_examples_that_a_delay_reaches(tmp_path, timesteps):
+    network = streams()["stream_of_recurrent"]  # with delays of up to 4 steps
+    folder = written(network, tmp_path / "stream")
+    x = examples_for(network, 4)
+    on_genn, in_numpy = (load_script(folder / f"{name}.py").build() for name in ("simulate", "reference"))
+    on_genn.run(x)
+    found, expected = (net.run(x, timesteps=timesteps) for net in (on_genn, in_numpy))
+    assert found.spike_counts["stem"].any()
+    for name, counts in expected.spike_counts.items():
+        np.testing.assert_array_equal(found.spike_counts[name], counts)
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -215,9 +215,14 @@ def _folded(task: _Task, method: Method) -> tuple[KerasModel, FoldedModel]:
 
 def _sample_size(network: Network, used: Calibration, method: Method) -> int:
     """How many examples corrections, spike_norm and scales for frames see; 0 without any of these."""
-    several = any(i.frames > 1 for i in network.inputs) and needs_data(method.normalize)
-    sampled = method.corrections or method.normalize == "spike_norm" or several
+    sampled = method.corrections or method.normalize == "spike_norm" or _scales_for_frames(network, method)
     return sample_size(network, used, method.timesteps) if sampled else 0
+
+
+def _scales_for_frames(network: Network, method: Method) -> bool:
+    """Whether scales are for the mean over several frames; spike_norm has simulated the frames."""
+    several = any(i.frames > 1 for i in network.inputs)
+    return several and needs_data(method.normalize) and method.normalize != "spike_norm"
 
 
 def _with_neurons_of(method: Method, first: _Measured, task: _Task) -> _Measured | None:
@@ -256,7 +261,7 @@ def _converted(task: _Task, found: _Measured) -> Network:
     size = _sample_size(network, used, method) if used is not None else 0
     log.info("choosing scales: normalization %s", method.normalize)
     scales, notes = find_scales(network, method, measured, used, task.progress)
-    if measured is not None and size and task.frames > 1:
+    if measured is not None and _scales_for_frames(network, method):
         log.info("choosing scales for %d frames on %d examples", task.frames, size)
         scales, more = scales_for_frames(network, scales, measured.sample)
         notes += more

@@ -17,6 +17,8 @@ RECORDED = 2**26  # spikes that a batch records
 
 def recorded_batch_size(network: Network, timesteps: int) -> int:
     """The number of examples at a time of which all spikes are recorded."""
+    if network.simulation.reset == "never":
+        return 1
     neurons = sum(prod(network.shapes[name]) for name in network.spiking)
     return max(1, min(256, RECORDED // (timesteps * max(neurons, 1))))
 

@@ -47,11 +47,12 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
 
     keep_i       whether populations keep the input current of each step, in a variable recorded_I
     parameters   {population: {parameter: value}} of the dynamic ones
+    timesteps    time steps per example, once they are set
     """
 
     def __init__(self, *arguments: Any, keep_i: bool = False, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.keep_i = keep_i
+        self.keep_i, self.timesteps = keep_i, 0
         self.parameters: dict[str, dict[str, float]] = {}
         self._keeping: dict[Any, Any] = {}  # by the neuron model without
 
@@ -79,6 +80,7 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
 
     def set_timesteps(self, timesteps: int) -> None:
         """Set the number of time steps per example, in all that has a clock."""
+        self.timesteps = timesteps
         for group in self.neuron_populations.values():
             if "timesteps" in group.params:
                 group.set_dynamic_param_value("timesteps", timesteps)
@@ -90,13 +92,14 @@ class GeNNModel(pygenn.GeNNModel):  # type: ignore[misc]
     def begin_example(self, group: Any, number: int) -> None:
         """Before a population's local step 0 in an example of a stream: V starts anew in the first one alone.
 
-        Only there, spikes of an earlier example are ignored.
+        Spikes from before the first one are ignored, those of an example before are not.
         """
         if "fresh" in group.params:
             group.set_dynamic_param_value("fresh", float(number == 0))
         for synapses in filter(is_late, self.synapse_populations.values()):
             if synapses.trg is group:
-                synapses.set_dynamic_param_value("delay", 0 if number else delay_of(synapses))
+                before = max(0, delay_of(synapses) - number * self.timesteps)  # steps with spikes to ignore
+                synapses.set_dynamic_param_value("delay", before)
 
 
 def delay_of(synapses: Any) -> int:
