@@ -161,7 +161,7 @@ def test_a_model_is_exported_with_frames_and_compared_on_their_mean():
     [
         ((50, 8, 6, 5, 2), 1, "each example has 8 frames: give `frames=8`"),
         ((50, 6, 5, 2), 8, r"save examples of 8 frames: \(n, 8, 6, 5, 2\)"),
-        ((50, 4, 6, 5, 2), 8, r"save examples of 8 frames: \(n, 8, 6, 5, 2\)"),
+        ((50, 4, 6, 5, 2), 8, "each example has 4 frames: give `frames=4`"),
     ],
 )
 def test_calibration_data_with_other_frames_is_refused(shape, frames, problem):
@@ -187,3 +187,29 @@ def test_values_of_one_frame_that_the_encoding_cannot_take_are_refused():
     x[7, 2] = 1.5
     with pytest.raises(TgennError, match="the encoding takes 0 to 1"):
         convert(small_model(), x, method=Method(encoding=PoissonInput(), timesteps=16), frames=4)
+
+
+def test_frames_of_a_video_are_images_whatever_their_mean_is():
+    """Each pixel is bright in one of 8 frames, so that the mean is at most 31.875."""
+    x = np.zeros((60, 8, 6, 5, 2), np.uint8)
+    bright = np.random.default_rng(0).integers(0, 8, (60, 1, 6, 5, 2))
+    np.put_along_axis(x, bright, 255, axis=1)
+    network = convert(small_model(), x, frames=8, method=Method(timesteps=8))
+    assert network.inputs[0].uint8_divisor == 255
+
+
+def test_weights_are_advised_to_be_corrected_where_frames_cost_accuracy(caplog):
+    x = np.random.default_rng(0).poisson(0.2, (200, 8, 6, 5, 2)).astype(np.float32)
+    convert(small_model(), x, frames=8, method=Method(timesteps=8))
+    assert "correct the weights, which sees the frames: `corrections=('weights',)`" in caplog.text
+
+
+def test_verify_allows_more_where_the_ann_sees_the_mean_of_frames():
+    x = np.random.default_rng(0).poisson(0.2, (200, 8, 6, 5, 2)).astype(np.float32)
+    model = small_model()
+    network = convert(model, x, frames=8, method=replace(PRESETS["low_latency"], timesteps=32))
+    found = verify(network, x, model=model)
+    assert found.passed and any("limits are 2.5 times as large" in note for note in found.notes)
+    scale = network["conv2d"].scales * 2 if "conv2d" in network else network.populations[0].scales * 2
+    wrong = network.with_values({f"{network.populations[0].name}.scale": scale})
+    assert verify(wrong, x, model=model).first_departure is not None

@@ -390,3 +390,14 @@ def test_memory_is_that_of_a_block(tmp_path, capsys, monkeypatch):
     one = frames * np.prod(SENSOR)
     assert (tmp_path / "frames.npz").stat().st_size > 100 * one
     assert peak < 40 * one + 5e5  # int64 counts of one recording, and a few arrays of its events
+
+
+def test_frames_without_any_event_are_an_error(tmp_path):
+    """With as many frames a bin is shorter than a microsecond."""
+    events = np.zeros(3000, [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.bool_)])
+    events["t"] = np.repeat(np.arange(1000), 3)
+    offsets = np.array([0, 1500, 3000])
+    with pytest.raises(TgennError, match=r"none of the first \d+ events is in one of 5000 frames"):
+        frames_of_events(events, offsets, sensor=(2, 2, 2), frames=5000)
+    with pytest.raises(TgennError, match="numbers, expected at most"):
+        frames_of_events(events, offsets, sensor=(65536, 65536, 2), frames=8)

@@ -535,7 +535,7 @@ def test_a_page_on_a_recurrent_network_has_all_but_the_ann(tmp_path):
     x, y = examples_for(network, 6), np.arange(6) % 5
     tgenn_gen.report(network, tmp_path / "one.html", x, y)
     page = (tmp_path / "one.html").read_text()
-    assert "The network has recurrent connections: no ANN" in page
+    assert "The network has recurrent connections: an ANN has no time steps" in page
     assert 'id="agreement"' not in page and "with ReLUs in place" not in page
     assert "nan" not in re.sub(r"<[^>]*>", " ", page).lower().split()
     assert "Accuracy against time steps" in page and "synaptic operations" in page

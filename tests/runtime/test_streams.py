@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -104,7 +105,6 @@ def test_spikes_from_before_a_stream_are_ignored_in_all_examples_that_a_delay_re
     "options, message",
     [
         (["--shard", "0/2"], "--shard: leave it out: the examples are a stream"),
-        (["--resume", "--json", "r.json"], "--resume: leave it out: the examples are a stream"),
         (["--batch-size", "2"], "--batch-size 2: expected 1, because the examples are a stream"),
     ],
 )
@@ -113,6 +113,25 @@ def test_options_that_share_the_examples_of_a_stream_are_refused(tmp_path, optio
     folder = written(network, tmp_path / "n", **examples_for(network, 3))
     done = run_script(folder / "reference.py", "--data", folder / "data.npz", *options)
     assert done.returncode == 2 and message in done.stderr, done.stderr
+
+
+def test_a_part_of_a_stream_cannot_go_on_but_a_whole_one_need_not_run_again(tmp_path):
+    """So sweeps, which resume all tasks, take streams."""
+    network = streams()["stream"]
+    folder = written(network, tmp_path / "n", **examples_for(network, 3))
+    command = (
+        folder / "reference.py",
+        "--data",
+        folder / "data.npz",
+        "--json",
+        tmp_path / "r.json",
+        "--resume",
+    )
+    assert [run_script(*command).returncode for _ in range(2)] == [0, 0]
+    result = json.loads((tmp_path / "r.json").read_text())
+    (tmp_path / "r.json").write_text(json.dumps({**result, "n": 2}))
+    done = run_script(*command)
+    assert done.returncode == 2 and "has a part of the results, with which nothing can go on" in done.stderr
 
 
 def test_processes_do_not_share_the_examples_of_a_stream():
@@ -190,3 +209,14 @@ def test_a_step_in_numpy_takes_the_same_number_of_examples_as_before(tmp_path):
     net.step(x)
     with pytest.raises(ValueError, match="2 examples in a step, expected 3"):
         net.step(x[:2])
+
+
+def test_a_step_refuses_what_a_run_refuses(tmp_path):
+    x = dyadic_examples((7, 10, 2), 1)
+    build = load_script(written(small_cnn(), tmp_path / "n", image=x) / "reference.py").build
+    with pytest.raises(ValueError, match="expected at least 1"):
+        build(timesteps=0).step(x)
+    net = build()
+    net.set("nonsense", threshold=0.5)
+    with pytest.raises(ValueError, match="nonsense"):
+        net.step(x)

@@ -50,6 +50,7 @@ TOLERANCE = (
 CHANNEL = 3  # one channel may differ by so many times the tolerance
 CORRECTED = 2  # weights that were corrected may, where their current is nearest to the ANN's activations
 EXACT = 0.2  # weights that were not corrected may only by this part of it: they are those of the model
+FRAMES = 2.5  # all of these are so many times as large where inputs have frames: the ANN sees their mean
 FEW = 20  # with fewer examples a note says that figures are rough
 ADDED_UP = 0.5  # the relative error of an output that a network with errors of rounding alone may have
 
@@ -175,9 +176,8 @@ def verify(
     """
     examples, timesteps = checked("verify", network, x, timesteps, seed)
     if is_recurrent(network):
-        message = (
-            f"'{network.name}' has recurrent connections: no ANN, which has no time steps, does the same"
-        )
+        message = f"'{network.name}' has recurrent connections: an ANN has no time steps"
+        message += ", so there is none to compare with"
         raise TgennError.at("verify", "T503", message)
     require("verify", "T503", positive_number("tolerance", tolerance))
     count, inputs = count_of(examples), input_table(network)
@@ -273,15 +273,19 @@ class Agreement:
         """The figures of all batches so far."""
         outputs = {o.population for o in self.network.outputs}
         corrected = not {"weights", "bias"}.isdisjoint(recorded_corrections(self.network))
+        framed = any(i.frames > 1 for i in self.network.inputs)
+        tolerance = self.tolerance * (FRAMES if framed else 1)
         layers = []
         for name, sums in self._sums.items():
-            figures, limit = sums.figures(name), EXACT * self.tolerance
+            figures, limit = sums.figures(name), EXACT * tolerance
             if corrected:
-                near = sums.systematic("a", "c") <= self.tolerance
-                limit = CORRECTED * self.tolerance if near else self.tolerance
-            departs = _departure(figures, limit, self.tolerance, name in outputs)
+                near = sums.systematic("a", "c") <= tolerance
+                limit = CORRECTED * tolerance if near else tolerance
+            departs = _departure(figures, limit, tolerance, name in outputs)
             layers.append(replace(figures, departs=departs))
         notes = list(self.reference.notes)
+        if framed:
+            notes.append(f"the ANN sees the mean over the frames, so limits are {FRAMES:g} times as large")
         if self._done < FEW:
             notes.append(f"only {self._done} examples are verified, the figures are rough: give about 200")
         if isinstance(self.reference, OwnReLUs):

@@ -64,7 +64,7 @@ def _reason(found: Verification, network: Network) -> str:
     if layer.departs == "added up":
         return (
             f"no population departs by itself, but errors add up to {100 * layer.relative_error:.1f} %: "
-            "convert with more `timesteps`, or with `method='few_spike'`"
+            f"convert with {_finer(network)}"
         )
     if layer.departs == "weights":
         return _weights(layer)
@@ -90,7 +90,8 @@ def _neurons(layer: LayerAgreement, network: Network) -> str:
     if layer.clipped > MUCH:
         share = f"{100 * layer.clipped:.1f} % of the activations are above its scale"
         return f"{words}. {share}: calibrate with more examples, such as those that are used here"
-    if neuron is not None and neuron.leak(network.simulation.dt):
+    leaks = neuron is not None and bool(neuron.leak(network.simulation.dt))
+    if leaks:
         return f"{words}. They leak: convert with a longer `tau`, or with neurons that have no leak"
     start, middle = getattr(neuron, "v_init", None), _middle(neuron)
     if isinstance(start, int | float) and not isclose(start, middle):
@@ -98,7 +99,15 @@ def _neurons(layer: LayerAgreement, network: Network) -> str:
             f"{words}. Its v_init is {start:g}, but rounding has no bias where V starts halfway to the "
             f"threshold: set v_init to {middle:g}, or convert with more `timesteps`"
         )
-    return f"{words}. Convert with more `timesteps`, or with `method='few_spike'`"
+    if network.simulation.reset == "never" and not leaks:
+        return f"{words}. They never forget: use leaky neurons, or `reset`: example"
+    return f"{words}. Convert with {_finer(network)}"
+
+
+def _finer(network: Network) -> str:
+    """What gives smaller errors of rounding. The few-spike code takes no frames and no streams."""
+    changes = any(i.frames > 1 for i in network.inputs) or network.simulation.reset == "never"
+    return "more `timesteps`" + ("" if changes else ", or with `method='few_spike'`")
 
 
 def _middle(neuron: Neuron | None) -> float:

@@ -172,15 +172,18 @@ def low_agreement(network: Network, tried: Sequence[Network]) -> str:
     if agreement >= ENOUGH:
         return ""
     readouts = {output.readout for output in network.outputs} - {"membrane"}
+    frames = any(i.frames > 1 for i in network.inputs)
     bits = [n.simulation.timesteps for n in tried if _kind(n) == "few_spike"]
     if network.provenance.get("max_pool") == "average":
         advice = "use `max_pool='spiking'`, which does not change the model's function"
     elif readouts:
         advice = f"readout {readouts.pop()} loses something, use `readout='membrane'`"
+    elif frames and "weights" not in network.provenance.get("corrections", ()):
+        advice = "correct the weights, which sees the frames: `corrections=('weights',)`"
     elif _kind(network) == LeakyIntegrateAndFireNeuron.kind:
         advice = "use a longer `tau`, or neurons without a leak"
     elif not bits:
-        steps, frames = 4 * network.simulation.timesteps, [i for i in network.inputs if i.frames > 1]
+        steps = 4 * network.simulation.timesteps
         advice = f"use more time steps, such as `timesteps={steps}`, or "
         advice += "fewer frames" if frames else "`method='few_spike'`"
     elif len(bits) == 1 and bits[0] < MAX_FEW_SPIKE_STEPS - 2:

@@ -222,6 +222,8 @@ def _code_and_hint(x: np.ndarray, shape: Shape, frames: int) -> tuple[str, str]:
     """The code and the hint for examples x that example_problem refuses."""
     if x.shape[1:] != example_shape(shape, frames):
         lengths = ", ".join(map(str, shape))
+        if frames > 1 and x.shape[2:] == shape:
+            return "T503", f"each example has {x.shape[1]} frames: give `frames={x.shape[1]}`"
         if frames > 1:
             return "T503", f"save examples of {frames} frames: (n, {frames}, {lengths})"
         if x.ndim > 2 and with_last_axis(x[:, 0], shape).shape[1:] == shape:

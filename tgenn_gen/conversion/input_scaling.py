@@ -27,6 +27,7 @@ ELEMENTS = 2**21  # of the inputs of these examples: fewer where they are large
 FIRST = 128  # of them are tried first: most often they decide
 BATCH = 64  # examples that Keras runs at a time
 STATISTICS = 64  # examples whose mean and standard deviation are compared with a layer's
+EVENTS = 50  # in a frame at most, unless it is an image
 SURE = 2.0  # ranges whose distance to a layer's statistics is larger by this are excluded; a factor of 7.4
 DEVIATIONS = 3  # ranges whose accuracy is lower by so many standard deviations are excluded
 UNKNOWN = "neither class numbers nor a normalization in the model show it"
@@ -141,7 +142,8 @@ def scaled_inputs(
             # The numbers mean the same in every type.
             of_0_to_1 = taken[i.name] == UNIT and sample.dtypes[i.name] != "uint8"
             divisor = 255.0 if of_0_to_1 else 1.0
-            reason = f"the calibration data has values of {_limits(sample.given[i.name])}"
+            mean = ", the mean over its frames," if i.frames > 1 else ""
+            reason = f"the calibration data{mean} has values of {_limits(sample.given[i.name])}"
         scaled.append(replace(i, uint8_divisor=divisor))
         notes.append(_note(i.name, divisor, reason))
     return tuple(scaled), notes
@@ -164,7 +166,10 @@ def _sample(data: Calibration | None, inputs: tuple[Input, ...]) -> _Sample:
         rows, labels = data.labelled(min(data.count, size))
     given = {i.name: frames_mean(as_current(rows[i.name], 1.0), i.frames) for i in inputs}
     dtypes = {name: x.dtype.name for name, x in rows.items()}
-    return _Sample(given, dtypes, {name: _range_of(x) for name, x in given.items()}, labels)
+    # frames are images, or have a few events each, of which the mean says more
+    images = {name: x for name, x in rows.items() if x.dtype == np.uint8 and x.max() > EVENTS}
+    ranges = {name: _range_of(images.get(name, x)) for name, x in given.items()}
+    return _Sample(given, dtypes, ranges, labels)
 
 
 def _range_of(x: np.ndarray) -> Range | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,8 @@ class Trial:
     """Runs candidates for one population on the spikes of the populations before it.
 
     steps                over how many steps courses and currents are summed: 1, or all in the few-spike code
-    courses              {source: what it emits, (steps, examples, *shape)}; of constant currents one step
+    courses              {source: what it emits, (steps, examples, *shape)}; of a current one step, or one for
+                         each frame
     currents(candidate)  its input current
     emitted(candidate)   what it emits
     Both functions give all examples in order, in parts (steps, examples, *shape). In the few-spike code all
@@ -46,7 +48,8 @@ Adjust = Callable[[Population, Trial], Population]
 
 def sample_size(network: Network, calibration: Calibration, timesteps: int) -> int:
     """How many calibration examples a sample has: as many as memory allows, at most 256."""
-    return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest)))
+    frames = sum(8 * i.frames * prod(i.shape) for i in network.inputs if i.frames > 1)  # in float64
+    return max(1, min(SAMPLE, calibration.count, MEMORY // (timesteps * network.largest + frames)))
 
 
 def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adjust: Adjust) -> Network:
@@ -58,13 +61,14 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     dt = network.simulation.dt
     numbers = np.arange(count_of(examples))
     steps = float(few_spike_weights(timesteps).sum()) if network.few_spike else 1.0
-    # float64 marks a current: a constant one has one step, beside the many of spikes.
+    # float64 marks a current: a constant one has one step, beside the many of spikes, or one for each frame.
     presented = network.presented(examples)
-    courses = {i.name: _shown(presented[i.name], i.frames, timesteps) * steps for i in network.inputs}
+    courses = {i.name: _shown(presented[i.name], i.frames, steps) for i in network.inputs}
     for stream, i in enumerate(network.inputs):
         if i.encoding.spikes:
             running = made(i.encoding.call(dt), random_keys(0, stream, numbers), i.shape)
-            courses[i.name] = _run(running, courses[i.name].astype(np.float32), timesteps)
+            shown = _at_each_step(courses[i.name].astype(np.float32), timesteps)
+            courses[i.name] = _run(running, shown, timesteps)
     last_read_by = network.last_read_by
     adjusted = []
     for stream, population in enumerate(network.populations, len(network.inputs)):
@@ -76,10 +80,15 @@ def adjusted_layerwise(network: Network, examples: Examples, timesteps: int, adj
     return replace(network, populations=tuple(adjusted))
 
 
-def _shown(x: np.ndarray, frames: int, timesteps: int) -> np.ndarray:
-    """What an input shows: float64 (1, examples, *shape), or of several frames (timesteps, ...)."""
-    shown = x[None] if frames == 1 else np.repeat(x.swapaxes(0, 1), timesteps // frames, axis=0)
-    return shown.astype(np.float64)
+def _shown(x: np.ndarray, frames: int, steps: float) -> np.ndarray:
+    """What an input shows in an example, float64 (1, examples, *shape), or (frames, examples, *shape)."""
+    shown = (x[None] if frames == 1 else x.swapaxes(0, 1)).astype(np.float64)
+    return shown if steps == 1 else shown * steps
+
+
+def _at_each_step(course: np.ndarray, timesteps: int) -> np.ndarray:
+    """A course with each of its frames for as many steps as it is shown."""
+    return course if len(course) in (1, timesteps) else np.repeat(course, timesteps // len(course), axis=0)
 
 
 def _trial(
@@ -100,7 +109,7 @@ def _trial(
         compiled = fastest().current(candidate, bias)
 
         def of_part(part: slice) -> np.ndarray:
-            read = {c.source: courses[c.source][:, part] for c in candidate.inputs}
+            read = {c.source: _at_each_step(courses[c.source][:, part], timesteps) for c in candidate.inputs}
             sources = [read[c.source] for c in candidate.inputs]
             found = compiled(sources) if compiled else candidate.current(read, steps)
             return found.astype(np.float32, copy=False)

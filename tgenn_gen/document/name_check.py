@@ -45,7 +45,7 @@ def name_problems(data: Any) -> list[Problem]:
                 found.append(Problem(place, "T202", message, hint))
             elif all_named:
                 message = f"there is no input or population '{source}'"
-                others = [n for n in last if n and n != name]
+                others = [n for n in last if n and (delayed or n != name)]
                 hint = suggestion(source, others) if len(found) < MAX_HINTS else ""
                 found.append(Problem(place, "T202", message, hint))
         if name is not None and name.lower() in known:

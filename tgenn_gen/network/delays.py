@@ -13,7 +13,7 @@ def lateness(connection: Connection) -> str:
 
 
 def is_recurrent(network: Network) -> bool:
-    """Whether spikes come back: then no ANN, which has no time steps, computes the same."""
+    """Whether spikes come back. An ANN has no time steps: none computes the same."""
     return any(network.recurrent.values())
 
 

@@ -103,7 +103,7 @@ class Connection:
         through: The maps, frozen dataclasses of their parameters and weights. A connection without maps is
             one to one.
         delay: In local time steps: at local step k it gives what the source emitted at local step k - delay,
-            and nothing before that. A source that comes later, or is the population itself, needs one.
+            and nothing before an example or a stream. Recurrent connections need one.
     """
 
     source: str
@@ -443,13 +443,7 @@ class Network:
         return steps + deepest * (steps if self.few_spike else 1)
 
 
-_FOR_ENGINES = (  # attributes that are no use to users
-    "frames_mean",
-    "largest",
-    "last_read_by",
-    "presented",
-    "recurrent",
-)
+_FOR_ENGINES = "frames_mean largest last_read_by presented recurrent".split()  # no use to users
 
 
 def _missing(what: str, name: object, known: Iterable[str]) -> KeyError:

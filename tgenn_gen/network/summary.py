@@ -77,6 +77,8 @@ def heading(network: Network) -> list[str]:
         for o in network.outputs
     )
     steps = f"{simulation.timesteps} time steps of {simulation.dt:g} ms per example"
+    if simulation.reset == "never":
+        steps += ", a stream in which neurons are never reset"
     text = f"{network.name}: {steps}; read out: {outputs}"
     lines = textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False)
     return lines + [f"input {i.name}: {i.form}, {i.encoding.describe()}{_less(i)}" for i in network.inputs]

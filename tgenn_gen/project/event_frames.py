@@ -12,6 +12,7 @@ from typing import IO, Literal
 
 import numpy as np
 
+from tgenn_gen.errors import TgennError
 from tgenn_gen.network.argument_checks import (
     Wrong,
     as_array,
@@ -33,6 +34,8 @@ BLOCK_COUNTS = 2**22  # counts that are in memory at a time, or those of one rec
 MOST_FRAMES = 100_000
 WIDEST = 2**16  # pixels
 LONGEST = 10**12  # microseconds
+SOME = 1000  # events, which are not all left out by chance
+LARGEST_RECORDING = 2**31  # numbers in the frames of a recording
 
 
 @dataclass
@@ -60,9 +63,12 @@ class Binning:
         is_shape = isinstance(self.sensor, tuple | list) and len(self.sensor) == len(parts)
         if not is_shape:
             yield f"sensor is {shown(self.sensor)}, expected (height, width, polarities)", ""
-        for part, size in zip(parts, self.sensor if is_shape else (), strict=False):
-            yield from whole_number(f"the sensor's {part}", size, 1, WIDEST)
-        yield from whole_number("frames", self.frames, 1, MOST_FRAMES)
+        for part, length in zip(parts, self.sensor if is_shape else (), strict=False):
+            yield from whole_number(f"the sensor's {part}", length, 1, WIDEST)
+        yield from (wrong_frames := [*whole_number("frames", self.frames, 1, MOST_FRAMES)])
+        if is_shape and not wrong_frames and self.frames * prod(self.sensor) > LARGEST_RECORDING:
+            size = f"{self.frames * prod(self.sensor):,} numbers"
+            yield f"the frames of a recording have {size}, expected at most {LARGEST_RECORDING:,}", ""
         yield from (wrong_window := [*positive_number("window", self.window, optional=True)])
         if self.window is not None and not wrong_window and not self.frames <= 1000 * self.window <= LONGEST:
             yield f"window is {self.window} ms, expected at least 1 microsecond for each frame", ""
@@ -192,6 +198,10 @@ def _blocks_of_frames(recordings: Recordings, binning: Binning, tally: Tally) ->
     most = max(1, BLOCK_COUNTS // (binning.frames * prod(binning.sensor)))
     for block in recordings.blocks(most):
         yield binning.frames_in(block, tally)
+        if tally.left_out == tally.events > SOME:  # before more is written of frames without any
+            message = f"none of the first {tally.events} events is in one of {binning.frames} frames"
+            hint = "use fewer `frames`: a frame has at least 1 microsecond, or 1 event"
+            raise TgennError.at(recordings.place, "T509", message, hint)
 
 
 def _warn(tally: Tally, binning: Binning) -> None:

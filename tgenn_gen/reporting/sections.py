@@ -216,7 +216,9 @@ def input_picture(network: Network, examples: Examples, number: int) -> Markup:
     for i in network.inputs:
         x = np.asarray(examples[i.name][number]).reshape(i.frames, *i.shape).mean(axis=0)
         text = f"Input {i.name} of example {number}"
-        if len(i.shape) == 3 and i.shape[2] in (1, 3):
+        if len(i.shape) == 3 and i.shape[2] == 2:  # polarities of an event camera: more of one or the other
+            x = x[..., 1:] - x[..., :1]
+        if len(i.shape) == 3 and i.shape[2] in (1, 2, 3):
             shown.append(_image(picture(x), text, "picture"))
         elif len(i.shape) == 2:
             shown.append(Markup(sparkline(x[:, 0], text)))

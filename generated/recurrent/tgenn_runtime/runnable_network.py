@@ -140,6 +140,7 @@ class RunnableNetwork(ABC):
         if problem := range_problem(examples, self.inputs):
             note(problem)
         self.check_timesteps(steps)
+        self.check_frames(steps)
         return joined(self.batches(examples, range(count_of(examples)), steps, recording))
 
     @property
@@ -164,6 +165,7 @@ class RunnableNetwork(ABC):
 
     def shown_in_step(self, x: np.ndarray | Mapping[str, np.ndarray]) -> Examples:
         """What `step` shows, as the encodings take it: {input: float32 (batch, *shape)}. Raises RunError."""
+        self.check_timesteps(self.timesteps)
         inputs = {name: {**entry, "frames": 1} for name, entry in self.inputs.items()}
         return presented(examples_for(x, inputs), 0, None, inputs)
 
@@ -188,6 +190,9 @@ class RunnableNetwork(ABC):
         if timesteps <= start:
             message = f"{timesteps}: expected more than {start}, where the readout starts"
             raise RunError(message, option="timesteps")
+
+    def check_frames(self, timesteps: int) -> None:
+        """Raise RunError where the frames of an example cannot be shown for equally many time steps."""
         if timesteps % self.frames:
             message = f"{timesteps}: expected a multiple of {self.frames}, the frames of an example"
             raise RunError(message, option="timesteps")

@@ -300,11 +300,13 @@ def _blend(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
 
 
 def _is_image(example: np.ndarray) -> bool:
-    return example.ndim == 3 and example.shape[-1] in (1, 3) and min(example.shape[:2]) > 1
+    return example.ndim == 3 and example.shape[-1] in (1, 2, 3) and min(example.shape[:2]) > 1
 
 
 def _draw_image(axis: Any, name: str, image: np.ndarray) -> None:
-    """From its smallest value to its largest."""
+    """From its smallest value to its largest; of two channels, as polarities, the second less the first."""
+    if image.shape[-1] == 2:
+        image = image[..., 1:].astype(np.float64) - image[..., :1]
     low, high = float(image.min()), float(image.max())
     scaled = (image.astype(np.float64) - low) / ((high - low) or 1.0)
     axis.imshow(scaled.squeeze(-1) if image.shape[-1] == 1 else scaled, cmap="gray", vmin=0, vmax=1)

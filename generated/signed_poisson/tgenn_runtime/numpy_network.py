@@ -176,6 +176,7 @@ class NumpyNetwork(RunnableNetwork):
         assert stream is not None
         stream.begin_with(shown)
         self.populations(stream)
+        self.settings.require_known(stream.neurons)
         answers: dict[str, np.ndarray | None] = {}
         weights = self.step_weights(self.timesteps)[: local + 1]
         for name, output in self.outputs.items():

@@ -112,7 +112,6 @@ def check_stream(net: RunnableNetwork, arguments: argparse.Namespace, ranks: Ran
         return
     shared = {
         "shard": arguments.shard.count > 1,
-        "resume": arguments.resume,
         "jobs": getattr(arguments, "jobs", None) not in (None, 1),
         "devices": len(getattr(arguments, "devices", ())) > 1,
     }
@@ -121,6 +120,10 @@ def check_stream(net: RunnableNetwork, arguments: argparse.Namespace, ranks: Ran
         raise RunError(f"--{option}: leave it out: {reason}")
     if ranks.size > 1:
         raise RunError(f"start one process: {reason}")
+    before = arguments.json if arguments.resume else None
+    if before is not None and before.exists() and not read_results(before).complete:
+        message = f"{before}: has a part of the results, with which nothing can go on: {reason}"
+        raise RunError(message, option="resume")
 
 
 def simulate(
@@ -139,11 +142,12 @@ def simulate(
     them as incomplete.
     """
     check_outputs(arguments, ("plot", "save-outputs", "json"))
-    check_saving(arguments)
     check_stream(net, arguments, ranks)
+    check_saving(arguments)
     for population, name, value in arguments.settings:
         net.set(population, **{name: value})
     net.check_timesteps(arguments.timesteps)
+    net.check_frames(arguments.timesteps)
     recording = recording_of(arguments)
     examples, targets = read_data(arguments.data, net.inputs, net.outputs, arguments.limit)
     if unsuitable := values_problem(examples, net.inputs):

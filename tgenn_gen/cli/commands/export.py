@@ -108,7 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     ranges = {i.name: i.data_range for i in network.inputs if i.data_range is not None}
     for name, (low, high) in ranges.items():
         of_input = f" of {name}" if len(ranges) > 1 else ""
-        note(f"calibration data{of_input} is between {low:g} and {high:g}: test data should be, too")
+        mean = ", the mean over its frames," if arguments.frames > 1 else ""
+        note(f"calibration data{of_input}{mean} is between {low:g} and {high:g}: test data should be, too")
     if "ann_accuracy" in data:
         accuracy = f"{100 * data['ann_accuracy']:.2f} %"
         note(f"the ANN's accuracy on the calibration data is {accuracy}: compare it with your training")
