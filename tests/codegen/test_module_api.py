@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -66,7 +67,8 @@ def test_run_gives_what_reference_gives_however_often_it_is_called(built):
 @pytest.mark.genn
 def test_other_timesteps_need_no_new_build_but_for_few_spikes(built):
     network, on_genn, in_numpy, x = built
-    timesteps = 3 + max(o.start for o in network.outputs)
+    frames = lcm(*(i.frames for i in network.inputs))
+    timesteps = -(-(3 + max(o.start for o in network.outputs)) // frames) * frames
     if network.few_spike:
         with pytest.raises(ValueError, match=f"^timesteps {timesteps}: this network was built for 7$"):
             on_genn.run(x, timesteps=timesteps)
@@ -88,6 +90,8 @@ def test_unknown_names_are_refused_where_something_is_recorded(built):
 def test_each_step_shows_what_run_gives_as_much_later_as_a_population_is_deep(built):
     """The same example, and so the same spikes, for as many steps as all populations need."""
     network, on_genn, in_numpy, x = built
+    if any(i.frames > 1 for i in network.inputs):
+        pytest.skip("frames change from step to step: test_streams.py")
     first = {name: array[:1] for name, array in x.items()}
     steps, names = on_genn.timesteps, with_v(network)
     expected = in_numpy.run(first, record=None, record_v=names)

@@ -206,9 +206,11 @@ def test_a_result_draws_an_example_with_channels_apart_and_saves_it(simulated, t
     figure = result.plot(2, x=x, path=str(tmp_path / "r.svg"))
     assert (tmp_path / "r.svg").read_bytes().startswith(MAGIC[".svg"])
     expected = draw_raster({name: spikes[2] for name, spikes in result.spikes.items()}, {})
-    for found, same in zip(figure.axes, expected.axes, strict=True):
+    *rasters, image = figure.axes
+    for found, same in zip(rasters, expected.axes, strict=True):
         np.testing.assert_array_equal(image_of(found), image_of(same))
         assert found.get_title("left") == same.get_title("left")
+    assert image.get_title() == "input"  # of two channels: their difference
     assert figure.axes[0].get_ylabel() == "channel"
 
 

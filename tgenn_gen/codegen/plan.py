@@ -254,8 +254,8 @@ class Plan:
     document_sha256: str
     dt: str
     timesteps: int
-    few_spike: bool
     reset: str
+    few_spike: bool
     latency: str
     delayed: bool
     signed: bool

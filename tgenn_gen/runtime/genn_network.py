@@ -404,14 +404,18 @@ class GeNNNetwork(RunnableNetwork):
         traced: dict[str, dict[str, np.ndarray]] = defaultdict(dict)  # by variable
         for (name, variable), values in trace.items():
             traced[variable][name] = values.swapaxes(0, 1)
-        counts = {**traced["spike_count"], **traced["net_count"]}.items()
+        counts = {**traced["spike_count"], **traced["net_count"]}
+        counts = {name: counts[name] for name in (recording.spikes or self.populations) if name in counts}
         parameters = {} if self.few_spike else {name: self._parameters(name) for name in traced["V"]}
         return Result(
             {name: values[-1] for name, values in logits.items()},
             logits,
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "spike_count"},
             {name: counts[-1] for (name, variable), counts in last.items() if variable == "net_count"},
-            {name: np.diff(c.astype(np.int64), axis=1, prepend=0).astype(np.int8) for name, c in counts},
+            {
+                name: np.diff(c.astype(np.int64), axis=1, prepend=0).astype(np.int8)
+                for name, c in counts.items()
+            },
             traced["V"],
             self.activations,
             i=traced["recorded_I"],
