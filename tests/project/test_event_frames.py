@@ -156,7 +156,7 @@ ARGUMENTS = {
     "bins is 'events', expected 'time' or 'count'": {"bins": "events"},
     "window is for bins of time": {"bins": "count", "window": 5},
     "window is -5, expected a number above 0": {"window": -5},
-    "window is 0.007 ms, expected at least 1 microsecond for each frame": {"window": 0.007},
+    "window is 0.007 ms, expected 0.008 (1 microsecond for each frame) to 1e+09": {"window": 0.007},
     "clip is 256, expected at most 255": {"clip": 256},
 }
 

@@ -21,6 +21,7 @@ from tgenn_gen.network.ops.conv2d import Conv2D
 from tgenn_gen.network.ops.linear_map import LinearMap
 from tgenn_gen.network.ops.shared.mixing import Mixing
 from tgenn_gen.network.summary import text_table
+from tgenn_gen.runtime.genn_driving import CURRENTS
 from tgenn_gen.runtime.neuron_updates import time_blocks
 from tgenn_gen.runtime.numpy_network import batch_size_that_fits
 
@@ -31,7 +32,6 @@ PYTHON = 40 * MIB  # Python with NumPy and tgenn_runtime; 37 MiB were measured
 PYGENN = 70 * MIB  # the same with PyGeNN and GeNN's generated library; 64 MiB were measured
 BLOCKS = 8 * MIB  # what NumPy's maps keep of a block of examples, in any network
 FREED = 1.15  # the share that the allocator keeps of freed arrays, as measured
-CURRENTS = 2**18  # elements of inputs or of their currents that simulate.py has at a time, or of a batch
 
 
 def memory_data(network: Network, plan: Plan, batch_sizes: Sequence[int] = BATCH_SIZES) -> dict[str, Any]:

@@ -71,7 +71,8 @@ class Binning:
             yield f"the frames of a recording have {size}, expected at most {LARGEST_RECORDING:,}", ""
         yield from (wrong_window := [*positive_number("window", self.window, optional=True)])
         if self.window is not None and not wrong_window and not self.frames <= 1000 * self.window <= LONGEST:
-            yield f"window is {self.window} ms, expected at least 1 microsecond for each frame", ""
+            limits = f"{self.frames / 1000:g} (1 microsecond for each frame) to {LONGEST / 1000:g}"
+            yield f"window is {self.window} ms, expected {limits}", ""
         yield from whole_number("clip", self.clip, 1, LARGEST_COUNT, optional=True)
         if self.bins not in ("time", "count"):
             yield f"bins is {shown(self.bins)}, expected 'time' or 'count'", ""
